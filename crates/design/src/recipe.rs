@@ -1,0 +1,113 @@
+//! The recipe: a formula frozen against a table, so that every block is encoded alike.
+
+use crate::columns::Request;
+use crate::formula::Expr;
+use serde::{Deserialize, Serialize};
+
+/// Everything needed to turn a [`crate::columns::Block`] into numbers, decided once.
+///
+/// The moments' columns are `C = [recipe.columns, y]`: `m = columns.len() + 1` in all, y last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// The formula as the user wrote it.
+    pub formula: String,
+    /// The columns to read, in this order.
+    pub requests: Vec<Request>,
+    /// The factors used in fixed or random terms, with frozen levels.
+    pub factors: Vec<Factor>,
+    /// The distinct columns of X and Z.
+    pub columns: Vec<ColumnSpec>,
+    /// X: per fixed-effect coefficient the column, in R's order of coefficients.
+    pub x: Vec<Coefficient>,
+    /// Names of the fixed-effect terms (`(Intercept)`, `treat`, `a:b`), in R's order.
+    pub term_names: Vec<String>,
+    /// A combination of the coefficients' columns that is 1 on every row (length p, 0/1 entries:
+    /// the intercept, or the dummies of a fully coded factor); `None` where there is none, and
+    /// then nothing is shifted.
+    pub constant: Option<Vec<f64>>,
+    /// The response and its name as written.
+    pub response: Expr,
+    /// Response as written, for reports.
+    pub response_name: String,
+    /// What is subtracted from the response before it is summed (a provisional mean).
+    pub response_shift: f64,
+    /// Offsets, subtracted from the response.
+    pub offsets: Vec<Expr>,
+    /// Index into `requests` of the weights.
+    pub weights: Option<usize>,
+    /// The grouping columns: indices into `requests` (role Label).
+    pub keys: Vec<usize>,
+    /// The distinct grouping factors, in order of first appearance in the formula.
+    pub groupings: Vec<Grouping>,
+    /// The random-effect terms, in order of appearance after expansion of `/` and `||`.
+    pub random: Vec<RandomSpec>,
+}
+
+/// A factor with its levels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Factor {
+    /// Name of the column.
+    pub column: String,
+    /// Index into `requests` (role Label).
+    pub request: usize,
+    /// The levels: the reference first, the others in byte order (numbers in numeric order).
+    pub levels: Vec<String>,
+}
+
+/// One column of C: a product of atoms, less a shift.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnSpec {
+    /// Name as R prints it (`(Intercept)`, `SC:TV`, `genderM`).
+    pub name: String,
+    /// Factors of the product; empty for the constant 1.
+    pub atoms: Vec<Atom>,
+    /// Subtracted from the product on every row (a provisional mean); 0 where not shifted.
+    pub shift: f64,
+}
+
+/// One factor of a column's product.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Atom {
+    /// A number computed from the row.
+    Number(Expr),
+    /// 1 where the factor has this level (index into its `levels`), else 0.
+    Indicator {
+        /// Index into [`Recipe::factors`].
+        factor: usize,
+        /// Index into [`Factor::levels`].
+        level: usize,
+    },
+}
+
+/// One fixed-effect coefficient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Coefficient {
+    /// Name as R prints it.
+    pub name: String,
+    /// Index into [`Recipe::columns`].
+    pub column: usize,
+    /// Index into [`Recipe::term_names`].
+    pub term: usize,
+}
+
+/// One grouping factor: `school`, or `school:class` by two key columns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grouping {
+    /// Name as in the contract: the key columns joined by `:`, coarsest first (`school:class`).
+    pub name: String,
+    /// Indices into [`Recipe::keys`].
+    pub keys: Vec<usize>,
+}
+
+/// One random-effect term: correlated coefficients per group of a grouping.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RandomSpec {
+    /// Index into [`Recipe::groupings`].
+    pub grouping: usize,
+    /// The term as written (`1 + year | childid`), for messages.
+    pub text: String,
+    /// Names of the coefficients as lme4 prints them.
+    pub names: Vec<String>,
+    /// Per coefficient the column, an index into [`Recipe::columns`].
+    pub columns: Vec<usize>,
+}
