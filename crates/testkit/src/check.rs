@@ -106,6 +106,7 @@ impl Checks {
     }
 
     /// Two things that must be equal, such as names.
+    #[expect(clippy::needless_pass_by_value, reason = "it reads like assert_eq")]
     pub fn equal<T: PartialEq + std::fmt::Debug>(&mut self, name: &str, got: T, want: T) -> &mut Self {
         if got == want { self.ok() } else { self.fail(format!("{name}: got {got:?}, wanted {want:?}")) }
     }

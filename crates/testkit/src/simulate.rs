@@ -172,7 +172,7 @@ fn columns(rng: &mut StdRng, n: usize, top: &[usize]) -> Vec<Vec<f64>> {
 }
 
 fn random_terms(rng: &mut StdRng, shape: &Shape) -> Vec<Vec<usize>> {
-    let mut slopes = vec![1, 2, 3];
+    let mut slopes = [1, 2, 3];
     slopes.shuffle(rng);
     let mut z = vec![0];
     z.extend(&slopes[..rng.random_range(0..=shape.slopes)]);
