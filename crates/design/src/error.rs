@@ -1,0 +1,201 @@
+//! What can be wrong between a formula, a table and its rows, each told with where, why and what
+//! to try.
+
+use crate::formula::{Caret, FormulaError};
+
+/// A formula does not fit the table, or a setting does not fit either.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DesignError {
+    /// The formula itself is wrong.
+    #[error(transparent)]
+    Formula(#[from] FormulaError),
+    /// A row of the first block cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A name is not a column of the table.
+    #[error("there is no column `{column}` in the data{}{}{}", did_you_mean(.nearest), listing("the columns are", .available), below(.place))]
+    UnknownColumn {
+        /// The name as written.
+        column: String,
+        /// The column with the most similar name, where one is similar.
+        nearest: Option<String>,
+        /// All columns.
+        available: Vec<String>,
+        /// Where the formula names it; `None` for a name from the settings.
+        place: Option<Caret>,
+    },
+    /// A column holds values that no model can use (dates, lists, …).
+    #[error("column `{column}` holds {kind} values, which a model cannot use; convert it to numbers or text before the fit{}", below(.place))]
+    UnusableColumn {
+        /// The column.
+        column: String,
+        /// What the reader calls its values.
+        kind: String,
+        /// Where the formula names it.
+        place: Option<Caret>,
+    },
+    /// The response is text or boolean.
+    #[error("the response `{column}` holds {kind} values, but a linear model needs a number; {remedy}{}", below(.place))]
+    ResponseNotNumeric {
+        /// The column.
+        column: String,
+        /// What it holds.
+        kind: &'static str,
+        /// What to try.
+        remedy: String,
+        /// Where the formula names it.
+        place: Option<Caret>,
+    },
+    /// Arithmetic with a text column.
+    #[error("`{expression}` computes with column `{column}`, which holds text; use `{column}` by itself as a factor, or convert it to numbers{}", below(.place))]
+    TextInArithmetic {
+        /// The column.
+        column: String,
+        /// The expression as R prints it.
+        expression: String,
+        /// Where the formula names the column.
+        place: Option<Caret>,
+    },
+    /// The weights are not numbers.
+    #[error("the weights column `{column}` holds {kind} values; weights are positive numbers")]
+    WeightsNotNumeric {
+        /// The column.
+        column: String,
+        /// What it holds.
+        kind: &'static str,
+    },
+    /// A grouping or factor column holds floating-point numbers.
+    #[error("column `{column}` holds floating-point numbers, which cannot serve as {what}; cast it to an integer or to text{}", below(.place))]
+    FloatLabels {
+        /// The column.
+        column: String,
+        /// What it was to serve as (`ids of groups`, `levels of a factor`).
+        what: &'static str,
+        /// Where the formula names it.
+        place: Option<Caret>,
+    },
+    /// A reference level was set for something that is not a factor of the formula.
+    #[error("a reference level is set for `{column}`, which is no factor of the formula{}", listing("its factors are", .factors))]
+    ReferenceWithoutFactor {
+        /// The name given.
+        column: String,
+        /// The formula's factors.
+        factors: Vec<String>,
+    },
+    /// A reference level is not among the levels of its factor.
+    #[error("factor `{column}` has no level `{level}` to take as the reference{}", listing("its levels are", .levels))]
+    UnknownReference {
+        /// The factor.
+        column: String,
+        /// The level asked for.
+        level: String,
+        /// The levels seen.
+        levels: Vec<String>,
+        /// Whether these are all levels of the data, or only those of the first block: then a
+        /// pass over the factors may still find it.
+        complete: bool,
+    },
+    /// A term gives more columns than a design can hold.
+    #[error(
+        "the term `{term}` gives {columns} columns, and a design may have {most}; if it names groups, write a random term such as (1 | school)"
+    )]
+    TooManyColumns {
+        /// The term.
+        term: String,
+        /// Its columns.
+        columns: usize,
+        /// The most that a design may have.
+        most: usize,
+    },
+    /// A factor has fewer than two levels in the rows that are used.
+    #[error("factor `{column}` has {} in the complete rows, so there is nothing to compare; drop it from the formula, or look at which rows have missing values", single(.level))]
+    SingleLevel {
+        /// The factor.
+        column: String,
+        /// Its only level; `None` where not even one was seen.
+        level: Option<String>,
+    },
+}
+
+impl DesignError {
+    /// Whether a pass over the factor columns that collects all levels may cure this error: it was
+    /// judged on the first block alone.
+    pub fn needs_all_levels(&self) -> bool {
+        matches!(self, DesignError::UnknownReference { complete: false, .. })
+    }
+}
+
+/// A row cannot be encoded.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum EncodeError {
+    /// A column holds an infinite number.
+    #[error("column `{column}` is infinite in row {row} (rows counted from 1); make it missing or correct it")]
+    InfiniteColumn {
+        /// The column.
+        column: String,
+        /// The row over all files, counted from 1.
+        row: u64,
+    },
+    /// An expression gives an infinite number on a row without missing values.
+    #[error(
+        "`{expression}` is infinite in row {row} (rows counted from 1); a logarithm of 0, a division by 0 or a number too large: filter such rows or change the expression"
+    )]
+    InfiniteExpression {
+        /// The expression as R prints it.
+        expression: String,
+        /// The row over all files, counted from 1.
+        row: u64,
+    },
+    /// A weight is zero or negative.
+    #[error(
+        "the weight in column `{column}` is {value} in row {row} (rows counted from 1); weights must be positive: leave out such rows, or make the weight missing"
+    )]
+    WeightNotPositive {
+        /// The column.
+        column: String,
+        /// The weight.
+        value: f64,
+        /// The row over all files, counted from 1.
+        row: u64,
+    },
+    /// A factor shows a level that the recipe does not know. The caller collects all levels in a
+    /// pass over the factor columns and freezes anew.
+    #[error(
+        "factor `{column}` has a level `{label}` that was not among those the design was made for; freeze the design with all levels"
+    )]
+    NewLevel {
+        /// The factor.
+        column: String,
+        /// The level.
+        label: String,
+    },
+}
+
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+/// `; <lead>: a, b, c`, cut after twenty names.
+fn listing(lead: &str, names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    if names.is_empty() {
+        return format!("; {lead}: none");
+    }
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+    let rest = match names.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("; {lead}: {}{rest}", shown.join(", "))
+}
+
+fn below(place: &Option<Caret>) -> String {
+    place.as_ref().map_or_else(String::new, |caret| format!("\n{caret}"))
+}
+
+fn single(level: &Option<String>) -> String {
+    match level {
+        Some(level) => format!("only one level, `{level}`,"),
+        None => "no level".to_owned(),
+    }
+}

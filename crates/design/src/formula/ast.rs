@@ -1,0 +1,82 @@
+//! The tree of a formula as it is written, before any of it is given a meaning.
+
+use super::lexer::Span;
+
+/// A node of the tree. Its height is bounded by the parser, so that walking it (and dropping it)
+/// needs little stack, whatever was typed.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    pub(crate) height: usize,
+    pub(crate) kind: NodeKind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum NodeKind {
+    Number(f64),
+    Name(String),
+    Call {
+        function: String,
+        arguments: Vec<Node>,
+    },
+    Paren(Box<Node>),
+    Sign {
+        minus: bool,
+        operand: Box<Node>,
+    },
+    /// Two or more summands; a list, for a sum may have thousands.
+    Sum(Vec<Summand>),
+    Binary {
+        operator: Operator,
+        position: usize,
+        left: Box<Node>,
+        right: Box<Node>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Summand {
+    /// Whether it is subtracted; false for the first.
+    pub(crate) minus: bool,
+    pub(crate) node: Node,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Times,
+    Divide,
+    Power,
+    Interact,
+    In,
+    Bar,
+    DoubleBar,
+}
+
+impl Node {
+    /// The node without the parentheses around it.
+    pub(crate) fn bare(&self) -> &Node {
+        let mut node = self;
+        while let NodeKind::Paren(inner) = &node.kind {
+            node = inner;
+        }
+        node
+    }
+
+    /// The two sides of a bar, and whether it is double; `None` for other nodes.
+    pub(crate) fn bar(&self) -> Option<(&Node, &Node, bool)> {
+        match &self.kind {
+            NodeKind::Binary { operator: Operator::Bar, left, right, .. } => Some((left, right, false)),
+            NodeKind::Binary { operator: Operator::DoubleBar, left, right, .. } => Some((left, right, true)),
+            _ => None,
+        }
+    }
+}
+
+/// `response ~ terms`.
+#[derive(Clone, Debug)]
+pub(crate) struct Parsed {
+    pub(crate) left: Node,
+    pub(crate) right: Node,
+    /// Every column's name where it stands, in order.
+    pub(crate) names: Vec<(String, usize)>,
+}

@@ -1,0 +1,192 @@
+//! A plan and the first block of rows become a recipe: levels, columns and shifts are fixed.
+
+use crate::coding::{CodedColumn, Coding, Resolved, code};
+use crate::columns::{Block, Column};
+use crate::encode::Encoder;
+use crate::error::DesignError;
+use crate::levels::LevelSet;
+use crate::plan::Plan;
+use crate::recipe::{Atom, Coefficient, ColumnSpec, Factor, RandomSpec, Recipe};
+use std::collections::HashMap;
+
+impl Plan {
+    /// Freezes the plan.
+    ///
+    /// `levels` are those of the factors in the order of [`Plan::factor_requests`], each as
+    /// [`LevelSet::levels`] gives them, from a pass over all rows; without them the levels are
+    /// those in the complete rows of `first`. Then a later block may show another
+    /// ([`crate::EncodeError::NewLevel`]), and the reference asked for may be missing
+    /// ([`DesignError::needs_all_levels`]): the cure for both is to collect the levels and freeze
+    /// anew. Whether a factor has two levels at all is for [`Recipe::check_levels`], once the
+    /// levels are known to be complete.
+    pub fn freeze(&self, first: &Block, levels: Option<&[Vec<String>]>) -> Result<Recipe, DesignError> {
+        let mut recipe = self.provisional();
+        let kept = Encoder::new(&recipe).select(first)?.kept;
+        recipe.factors = self.factors(first, kept.as_deref(), levels)?;
+        let shifted = self.columns(&mut recipe)?;
+        // Nothing is shifted yet: these are the means of the raw columns.
+        let rows = Encoder::new(&recipe).encode(first)?;
+        for j in (0..recipe.columns.len()).filter(|&j| shifted[j]) {
+            recipe.columns[j].shift = short_mean(rows.column(j));
+        }
+        if recipe.constant.is_some() {
+            recipe.response_shift = short_mean(rows.column(recipe.columns.len()));
+        }
+        Ok(recipe)
+    }
+
+    /// A recipe without levels and with the number variables for columns: enough to tell which rows
+    /// are complete.
+    fn provisional(&self) -> Recipe {
+        let variables = self.fixed.iter().chain(self.random.iter().flat_map(|(_, variables)| variables));
+        let column = |resolved: &Resolved| match resolved {
+            Resolved::Number(expr) => {
+                Some(ColumnSpec { name: expr.to_string(), atoms: vec![Atom::Number(expr.clone())], shift: 0.0 })
+            }
+            _ => None,
+        };
+        Recipe {
+            formula: self.formula.source.clone(),
+            requests: self.requests.clone(),
+            factors: Vec::new(),
+            columns: variables.filter_map(column).collect(),
+            x: Vec::new(),
+            term_names: Vec::new(),
+            constant: None,
+            response: self.formula.response.clone(),
+            response_name: self.formula.response.to_string(),
+            response_shift: 0.0,
+            offsets: self.formula.offsets.clone(),
+            weights: self.weights,
+            keys: self.keys.clone(),
+            groupings: self.groupings.clone(),
+            random: Vec::new(),
+        }
+    }
+
+    /// The factors with their levels, the reference first.
+    fn factors(
+        &self,
+        first: &Block,
+        kept: Option<&[u32]>,
+        levels: Option<&[Vec<String>]>,
+    ) -> Result<Vec<Factor>, DesignError> {
+        let mut factors = Vec::with_capacity(self.factors.len());
+        for (i, planned) in self.factors.iter().enumerate() {
+            let mut own = match (levels, first.columns.get(planned.request)) {
+                (Some(levels), _) => levels[i].clone(),
+                (None, Some(Column::Labels(labels))) => {
+                    let mut set = LevelSet::new();
+                    set.absorb_kept(labels, kept);
+                    set.levels()
+                }
+                (None, _) => Vec::new(),
+            };
+            let reference = self.settings.reference.iter().rev().find(|(column, _)| *column == planned.column);
+            if let Some((column, level)) = reference {
+                let Some(at) = own.iter().position(|l| l == level) else {
+                    let (column, level, complete) = (column.clone(), level.clone(), levels.is_some());
+                    return Err(DesignError::UnknownReference { column, level, levels: own, complete });
+                };
+                own[..=at].rotate_right(1);
+            }
+            factors.push(Factor { column: planned.column.clone(), request: planned.request, levels: own });
+        }
+        Ok(factors)
+    }
+
+    /// Fills in the columns of X and Z; gives per column whether it is to be shifted.
+    fn columns(&self, recipe: &mut Recipe) -> Result<Vec<bool>, DesignError> {
+        let Coding { columns, terms, constant } = code(&self.formula.fixed, &self.fixed, &recipe.factors)?;
+        let p = columns.len();
+        let shifts = constant.is_some();
+        recipe.term_names = terms;
+        recipe.constant = constant.map(|ones| (0..p).map(|j| f64::from(u8::from(ones.contains(&j)))).collect());
+        let mut distinct = DistinctColumns::default();
+        for (column, coded) in columns.into_iter().enumerate() {
+            recipe.x.push(Coefficient { name: coded.name.clone(), column, term: coded.term });
+            distinct.push(coded, shifts);
+        }
+        for ((grouping, resolved), term) in self.random.iter().zip(&self.formula.random) {
+            let coding = code(&term.coefficients, resolved, &recipe.factors)?;
+            // A shifted slope is the same model only beside an intercept that takes up the shift.
+            let shifts = shifts && term.coefficients.intercept;
+            let names = coding.columns.iter().map(|coded| coded.name.clone()).collect();
+            let columns = coding.columns.into_iter().map(|coded| distinct.find_or_push(coded, shifts)).collect();
+            recipe.random.push(RandomSpec { grouping: *grouping, text: term.text.clone(), names, columns });
+        }
+        recipe.columns = distinct.columns;
+        Ok(distinct.shifted)
+    }
+}
+
+/// Columns of C, each kept once per product of atoms and whether it is shifted; those of X stand
+/// first, one per coefficient even where two are equal.
+#[derive(Default)]
+struct DistinctColumns {
+    columns: Vec<ColumnSpec>,
+    shifted: Vec<bool>,
+    known: HashMap<(Vec<String>, bool), usize>,
+}
+
+impl DistinctColumns {
+    /// A product does not depend on the order of its atoms; constants and dummies are not shifted.
+    fn key(coded: &CodedColumn, shifts: bool) -> (Vec<String>, bool) {
+        let mut atoms: Vec<String> = coded.atoms.iter().map(|atom| format!("{atom:?}")).collect();
+        atoms.sort();
+        (atoms, shifts && coded.atoms.iter().any(|atom| matches!(atom, Atom::Number(_))))
+    }
+
+    fn push(&mut self, coded: CodedColumn, shifts: bool) -> usize {
+        let key = Self::key(&coded, shifts);
+        let index = self.columns.len();
+        self.shifted.push(key.1);
+        self.known.entry(key).or_insert(index);
+        self.columns.push(ColumnSpec { name: coded.name, atoms: coded.atoms, shift: 0.0 });
+        index
+    }
+
+    fn find_or_push(&mut self, coded: CodedColumn, shifts: bool) -> usize {
+        let found = self.known.get(&Self::key(&coded, shifts)).copied();
+        found.unwrap_or_else(|| self.push(coded, shifts))
+    }
+}
+
+impl Recipe {
+    /// Whether each factor has two levels or more; to be asked when the levels are complete.
+    pub fn check_levels(&self) -> Result<(), DesignError> {
+        match self.factors.iter().find(|factor| factor.levels.len() < 2) {
+            None => Ok(()),
+            Some(Factor { column, levels, .. }) => {
+                Err(DesignError::SingleLevel { column: column.clone(), level: levels.first().cloned() })
+            }
+        }
+    }
+}
+
+/// The mean, rounded to 20 bits of mantissa: a shift with few bits leaves whole numbers exact.
+fn short_mean(values: &[f64]) -> f64 {
+    const DROPPED_BITS: u32 = 52 - 20;
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    if !mean.is_normal() {
+        return 0.0;
+    }
+    let half = 1_u64 << (DROPPED_BITS - 1);
+    let rounded = f64::from_bits((mean.to_bits() + half) & !((1 << DROPPED_BITS) - 1));
+    if rounded.is_finite() { rounded } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_mean_is_near_and_has_few_bits() {
+        let mean = short_mean(&[1.0, 2.0, 4.0]);
+        assert!((mean - 7.0 / 3.0).abs() < 1e-5);
+        assert_eq!(mean * f64::from(1 << 20), (mean * f64::from(1 << 20)).round());
+        assert_eq!(short_mean(&[]), 0.0);
+        assert_eq!(short_mean(&[f64::MAX, f64::MAX]), 0.0);
+        assert_eq!(short_mean(&[-1.0e6]), -1.0e6);
+    }
+}

@@ -1,0 +1,232 @@
+//! The plan: a formula against the schema of a table. Names are resolved and the columns to read
+//! are known, but no row has been seen.
+
+use crate::coding::Resolved;
+use crate::columns::{Field, Kind, Request, Role};
+use crate::error::DesignError;
+use crate::formula::{Caret, Expr, Formula, TermList, VariableKind};
+use crate::nearest::nearest;
+use crate::recipe::Grouping;
+use serde::{Deserialize, Serialize};
+
+/// What a design needs beside the formula.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Column of prior weights: row i has residual variance σ² / weight i. Default: all weigh 1.
+    pub weights: Option<String>,
+    /// Pairs of a factor's column and its reference level. Default: the first level in order.
+    pub reference: Vec<(String, String)>,
+}
+
+/// A formula resolved against a schema.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub(crate) formula: Formula,
+    pub(crate) settings: Settings,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) factors: Vec<PlannedFactor>,
+    /// What the variables of the fixed terms are.
+    pub(crate) fixed: Vec<Resolved>,
+    pub(crate) weights: Option<usize>,
+    pub(crate) keys: Vec<usize>,
+    pub(crate) groupings: Vec<Grouping>,
+    /// Per random term its grouping and what its variables are.
+    pub(crate) random: Vec<(usize, Vec<Resolved>)>,
+}
+
+/// A factor whose levels are not known yet.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PlannedFactor {
+    pub(crate) column: String,
+    /// Index into the requests.
+    pub(crate) request: usize,
+}
+
+impl Plan {
+    /// Resolves a formula against the columns of a table.
+    pub fn new(formula: &Formula, fields: &[Field], settings: &Settings) -> Result<Plan, DesignError> {
+        let mut resolver = Resolver { formula, fields, requests: Vec::new(), factors: Vec::new() };
+        resolver.response()?;
+        let fixed = resolver.variables(&formula.fixed)?;
+        for offset in &formula.offsets {
+            resolver.numbers(offset)?;
+        }
+        let mut random: Vec<(usize, Vec<Resolved>)> = Vec::new();
+        let (mut keys, mut groupings) = (Vec::new(), Vec::new());
+        for term in &formula.random {
+            let variables = resolver.variables(&term.coefficients)?;
+            random.push((resolver.grouping(&term.grouping, &mut keys, &mut groupings)?, variables));
+        }
+        let weights = settings.weights.as_deref().map(|column| resolver.weights(column)).transpose()?;
+        let Resolver { requests, factors, .. } = resolver;
+        for (column, _) in &settings.reference {
+            if !factors.iter().any(|f| f.column == *column) {
+                let factors = factors.into_iter().map(|f| f.column).collect();
+                return Err(DesignError::ReferenceWithoutFactor { column: column.clone(), factors });
+            }
+        }
+        let (formula, settings) = (formula.clone(), settings.clone());
+        Ok(Plan { formula, settings, requests, factors, fixed, weights, keys, groupings, random })
+    }
+
+    /// The columns to read, in this order.
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
+    }
+
+    /// The columns of the factors: what a pass reads to collect all levels. The levels given to
+    /// [`Plan::freeze`] are in this order.
+    pub fn factor_requests(&self) -> Vec<Request> {
+        self.factors.iter().map(|factor| self.requests[factor.request].clone()).collect()
+    }
+}
+
+/// Finds columns and gathers requests.
+struct Resolver<'a> {
+    formula: &'a Formula,
+    fields: &'a [Field],
+    requests: Vec<Request>,
+    factors: Vec<PlannedFactor>,
+}
+
+impl Resolver<'_> {
+    fn place(&self, column: &str) -> Option<Caret> {
+        self.formula.place(column)
+    }
+
+    fn find(&self, column: &str, place: Option<Caret>) -> Result<&Kind, DesignError> {
+        match self.fields.iter().find(|field| field.name == column) {
+            Some(Field { kind: Kind::Other(kind), .. }) => {
+                Err(DesignError::UnusableColumn { column: column.to_owned(), kind: kind.clone(), place })
+            }
+            Some(field) => Ok(&field.kind),
+            None => {
+                let available: Vec<String> = self.fields.iter().map(|field| field.name.clone()).collect();
+                let nearest = nearest(column, &available);
+                Err(DesignError::UnknownColumn { column: column.to_owned(), nearest, available, place })
+            }
+        }
+    }
+
+    /// The request for a column in a role: one that stands, or a new one.
+    fn request(&mut self, column: &str, role: Role) -> usize {
+        let found = self.requests.iter().position(|r| r.column == column && r.role == role);
+        found.unwrap_or_else(|| {
+            self.requests.push(Request { column: column.to_owned(), role });
+            self.requests.len() - 1
+        })
+    }
+
+    fn response(&mut self) -> Result<(), DesignError> {
+        let response = &self.formula.response;
+        if let Expr::Column(column) = response {
+            let place = self.place(column);
+            let (kind, remedy) = match self.find(column, place.clone())? {
+                Kind::Text => ("text", "name a column of numbers, or convert it before the fit".to_owned()),
+                Kind::Boolean => ("boolean", format!("write I({response}) ~ … to take it as 0 and 1")),
+                _ => return self.numbers(response),
+            };
+            return Err(DesignError::ResponseNotNumeric { column: column.clone(), kind, remedy, place });
+        }
+        self.numbers(response)
+    }
+
+    /// Requests the columns of an expression as numbers.
+    fn numbers(&mut self, expr: &Expr) -> Result<(), DesignError> {
+        for column in expr.columns() {
+            let place = self.place(column);
+            if *self.find(column, place.clone())? == Kind::Text {
+                let expression = expr.to_string();
+                return Err(DesignError::TextInArithmetic { column: column.to_owned(), expression, place });
+            }
+            self.request(column, Role::Number);
+        }
+        Ok(())
+    }
+
+    /// What the variables of a list of terms are; columns of those in no term are not requested,
+    /// though they must exist.
+    fn variables(&mut self, list: &TermList) -> Result<Vec<Resolved>, DesignError> {
+        let mut resolved = Vec::with_capacity(list.variables.len());
+        for (v, variable) in list.variables.iter().enumerate() {
+            let used = list.terms.iter().any(|term| term.contains(&v));
+            resolved.push(self.variable(&variable.kind, used)?);
+        }
+        Ok(resolved)
+    }
+
+    fn variable(&mut self, kind: &VariableKind, used: bool) -> Result<Resolved, DesignError> {
+        match kind {
+            VariableKind::Number(expr) if used => {
+                self.numbers(expr)?;
+                Ok(Resolved::Number(expr.clone()))
+            }
+            VariableKind::Number(expr) => {
+                expr.columns().into_iter().try_for_each(|c| self.find(c, self.place(c)).map(|_| ()))?;
+                Ok(Resolved::Unused)
+            }
+            VariableKind::Column(column) | VariableKind::Factor(column) => {
+                let place = self.place(column);
+                let number = matches!(self.find(column, place.clone())?, Kind::Float | Kind::Integer);
+                if !used {
+                    Ok(Resolved::Unused)
+                } else if number && matches!(kind, VariableKind::Column(_)) {
+                    self.request(column, Role::Number);
+                    Ok(Resolved::Number(Expr::Column(column.clone())))
+                } else {
+                    self.label(column, "levels of a factor", place)?;
+                    Ok(Resolved::Factor(self.factor(column)))
+                }
+            }
+        }
+    }
+
+    /// Requests a column as labels.
+    fn label(&mut self, column: &str, what: &'static str, place: Option<Caret>) -> Result<usize, DesignError> {
+        if *self.find(column, place.clone())? == Kind::Float {
+            return Err(DesignError::FloatLabels { column: column.to_owned(), what, place });
+        }
+        Ok(self.request(column, Role::Label))
+    }
+
+    fn factor(&mut self, column: &str) -> usize {
+        let request = self.request(column, Role::Label);
+        let found = self.factors.iter().position(|factor| factor.request == request);
+        found.unwrap_or_else(|| {
+            self.factors.push(PlannedFactor { column: column.to_owned(), request });
+            self.factors.len() - 1
+        })
+    }
+
+    /// The grouping by these columns; the order of its columns does not matter.
+    fn grouping(
+        &mut self,
+        columns: &[String],
+        keys: &mut Vec<usize>,
+        groupings: &mut Vec<Grouping>,
+    ) -> Result<usize, DesignError> {
+        let mut own = Vec::with_capacity(columns.len());
+        for column in columns {
+            let request = self.label(column, "ids of groups", self.place(column))?;
+            own.push(keys.iter().position(|&key| key == request).unwrap_or_else(|| {
+                keys.push(request);
+                keys.len() - 1
+            }));
+        }
+        let same = |other: &Grouping| other.keys.len() == own.len() && other.keys.iter().all(|k| own.contains(k));
+        if let Some(found) = groupings.iter().position(same) {
+            return Ok(found);
+        }
+        groupings.push(Grouping { name: columns.join(":"), keys: own });
+        Ok(groupings.len() - 1)
+    }
+
+    fn weights(&mut self, column: &str) -> Result<usize, DesignError> {
+        let kind = match self.find(column, None)? {
+            Kind::Text => "text",
+            Kind::Boolean => "boolean",
+            _ => return Ok(self.request(column, Role::Number)),
+        };
+        Err(DesignError::WeightsNotNumeric { column: column.to_owned(), kind })
+    }
+}
