@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod golden;
+pub mod inference;
 pub mod oracle;
 mod oracle_derivatives;
 pub mod simulate;
@@ -14,6 +15,7 @@ pub mod table;
 
 pub use check::{Checks, Tolerance, check};
 pub use golden::{Golden, GoldenFit, datasets_dir, reference_dir, shared_dir};
+pub use inference::{KenwardRoger, Sandwich, ScaledF};
 pub use oracle::{Method, Problem, Solution, Term};
 pub use oracle_derivatives::difference;
 pub use simulate::{NestedSample, Shape, simulate_nested};

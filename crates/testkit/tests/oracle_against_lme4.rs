@@ -3,7 +3,7 @@
 use nalgebra::{DMatrix, DVector};
 use std::collections::BTreeMap;
 use tiers_testkit::golden::{GoldenFit, matrix};
-use tiers_testkit::{Checks, Golden, Method, Problem, Table, Term, Tolerance};
+use tiers_testkit::{Checks, Golden, Method, Problem, Sandwich, Table, Term, Tolerance};
 
 /// A problem and, per term, lme4's name of its grouping factor and the labels of its groups.
 struct Case {
@@ -51,6 +51,36 @@ fn compare(golden: &Golden, case: &Case) {
             checks.that("the gradient at the optimum is zero", gradient.amax() < 1e-6);
         }
         random_effects(&mut checks, case, fit, &solution);
+        inference(&mut checks, case, fit, method);
+    }
+}
+
+/// lmerTest's, pbkrtest's and clubSandwich's figures, where the file has them.
+fn inference(checks: &mut Checks, case: &Case, fit: &GoldenFit, method: Method) {
+    let p = case.problem.p();
+    let unit = |i: usize| DVector::from_fn(p, |j, _| f64::from(u8::from(i == j)));
+    for (i, c) in fit.coefficients.iter().enumerate().filter(|_| !fit.singular) {
+        let df = case.problem.satterthwaite(&unit(i), &fit.theta, method);
+        checks.check("Satterthwaite", df, c.df_satterthwaite.expect("df"), Tolerance::relative(1e-4));
+    }
+    if let Some(want) = &fit.kenward_roger {
+        let kr = case.problem.kenward_roger(&fit.theta);
+        checks.matrix("adjusted", &kr.adjusted, &matrix(&want.vcov_adjusted), Tolerance::of_largest(1e-6));
+        for (i, c) in want.coefficients.iter().enumerate() {
+            let test = kr.test(&DMatrix::from_row_slice(1, p, unit(i).as_slice()));
+            checks.check("Kenward-Roger", test.df, c.df, Tolerance::relative(1e-6));
+            checks.check("Kenward-Roger's scale of one contrast", test.scale, 1.0, Tolerance::absolute(1e-9));
+        }
+    }
+    if let Some(want) = &fit.cluster_robust {
+        let cluster = &case.problem.terms.last().expect("a term").group;
+        for (name, kind) in [("CR0", Sandwich::Cr0), ("CR1", Sandwich::Cr1), ("CR2", Sandwich::Cr2)] {
+            let got = case.problem.cluster_robust(&fit.theta, cluster, kind);
+            checks.matrix(name, &got, &matrix(&want.vcov[name]), Tolerance::of_largest(1e-7));
+        }
+        for i in 0..p {
+            checks.check("CR2's df", case.problem.cr2_df(&fit.theta, cluster, &unit(i)), want.df["CR2"][i], Tolerance::relative(1e-6));
+        }
     }
 }
 
