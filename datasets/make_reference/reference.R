@@ -26,6 +26,10 @@ models <- list(
   Hsb82 = list(dataset = "hsb82", formula = mAch ~ meanses * cses + sector * cses + (cses | school),
     note = "High School and Beyond, intercepts-and-slopes-as-outcomes model; nearly singular slope variance"),
   smoking_simulated = list(dataset = "smoking_simulated", formula = THK ~ PTHK + SC + TV + (1 | school/class), kr = TRUE,
-    note = "SIMULATED data of the shape of the smoking prevention study: students in classes in schools")
+    note = "SIMULATED data of the shape of the smoking prevention study: students in classes in schools"),
+  unbalanced = list(dataset = "unbalanced_simulated", formula = y ~ x1 + x2 + (1 | mid) + (1 + x1 | top), kr = TRUE,
+    note = "SIMULATED data: small unbalanced nest with groups of one"),
+  unbalanced_weighted = list(dataset = "unbalanced_simulated", formula = y ~ x1 + x2 + (1 | mid) + (1 + x1 | top), weights = "w",
+    note = "SIMULATED data: small unbalanced nest with groups of one and weights")
 )
 main(models)

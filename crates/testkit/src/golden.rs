@@ -21,6 +21,9 @@ pub struct Golden {
     /// What the model is.
     #[serde(default)]
     pub description: String,
+    /// Column of the weights, if there are any.
+    #[serde(default)]
+    pub weights: Option<String>,
     /// Rows of the file.
     pub n_rows_in_file: usize,
     /// Rows used.

@@ -35,11 +35,12 @@ fn compare(golden: &Golden, case: &Case) {
         let mut checks = Checks::new(format!("{} {}", golden.model, fit.method));
         let close = Tolerance::relative(1e-9);
         let solution = case.problem.solve(&fit.theta, method);
+        let log_w: f64 = case.problem.weights.iter().flat_map(|w| w.iter()).map(|w| w.ln()).sum();
         checks
             .check("criterion", solution.criterion, fit.criterion, Tolerance::relative(1e-11))
             .check("sigma", solution.sigma2.sqrt(), fit.sigma, close)
             .check("pwrss", solution.pwrss, fit.devcomp.pwrss, close)
-            .check("log|V|", solution.log_det_v, fit.devcomp.log_det_a, Tolerance::both(1e-9, 1e-9))
+            .check("log|A|", solution.log_det_v + log_w, fit.devcomp.log_det_a, Tolerance::both(1e-9, 1e-9))
             .check("log|X'V⁻¹X|", solution.log_det_x, fit.devcomp.log_det_x, close)
             .matrix("vcov", &solution.cov_beta, &matrix(&fit.vcov), Tolerance::of_largest(1e-9))
             .slice("fitted", &solution.fitted.as_slice()[..5], &fit.fitted.first5, close);
@@ -131,6 +132,16 @@ fn sleepstudy() {
     compare(&Golden::of_dataset("sleepstudy", "sleepstudy"), &together);
     let apart: [(&str, &[&str], &[&str]); 2] = [("Subject", &["Subject"], &["1"]), ("Subject", &["Subject"], &["Days"])];
     compare(&Golden::of_dataset("sleepstudy", "sleepstudy_diag"), &case(&table, "Reaction", &["1", "Days"], &apart));
+}
+
+#[test]
+fn unbalanced_with_and_without_weights() {
+    let table = Table::of_dataset("unbalanced_simulated");
+    let terms: [(&str, &[&str], &[&str]); 2] = [("mid", &["mid"], &["1"]), ("top", &["top"], &["1", "x1"])];
+    let mut case = case(&table, "y", &["1", "x1", "x2"], &terms);
+    compare(&Golden::of_dataset("unbalanced_simulated", "unbalanced"), &case);
+    case.problem.weights = Some(DVector::from_vec(table.numbers("w")));
+    compare(&Golden::of_dataset("unbalanced_simulated", "unbalanced_weighted"), &case);
 }
 
 #[test]

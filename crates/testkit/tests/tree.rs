@@ -194,10 +194,10 @@ struct Figures {
 /// Criterion, gradient in θ, and the gradient's derivative in direction `theta_dot`.
 fn figures(sample: &NestedSample, theta: &[f64], theta_dot: &[f64], method: Method, checks: &mut Checks) -> Figures {
     let (lambda, lambda_dot) = (lambdas(sample, theta), lambdas(sample, theta_dot));
-    let dual = |((z, l), (_, ld)): (&(Vec<usize>, M), &(Vec<usize>, M))| {
+    let relative = lambda.iter().zip(&lambda_dot).map(|((z, l), (_, ld))| {
         (z.clone(), Dual { v: l * l.transpose(), d: ld * l.transpose() + l * ld.transpose() })
-    };
-    let tree = build(sample, lambda.iter().zip(&lambda_dot).map(dual).collect());
+    });
+    let tree = build(sample, relative.collect());
 
     let (p, y_col) = (sample.x.len(), sample.columns.len());
     let block = |s: &M, rows: &[usize], cols: &[usize]| s.select_rows(rows).select_columns(cols);
