@@ -43,7 +43,8 @@ impl Problem {
     /// Hessian of the unprofiled criterion in (θ, σ): differences of the exact gradient.
     pub fn hessian_unprofiled(&self, theta: &[f64], sigma: f64, method: Method) -> DMatrix<f64> {
         let psi: Vec<f64> = theta.iter().copied().chain([sigma]).collect();
-        let columns: Vec<_> = (0..psi.len()).map(|i| difference(|at| self.gradient_unprofiled(at, method), &psi, i)).collect();
+        let columns: Vec<_> =
+            (0..psi.len()).map(|i| difference(|at| self.gradient_unprofiled(at, method), &psi, i)).collect();
         let h = DMatrix::from_columns(&columns);
         (&h + h.transpose()) / 2.0
     }
@@ -64,7 +65,8 @@ impl Problem {
     pub fn cov_beta_dot(&self, theta: &[f64], sigma: f64) -> Vec<DMatrix<f64>> {
         let parts = self.parts(theta);
         let side = &parts.v_inv * &self.x * &parts.xvx_inv;
-        let mut dot: Vec<_> = self.v_dot(theta).iter().map(|v| side.transpose() * v * &side * (sigma * sigma)).collect();
+        let mut dot: Vec<_> =
+            self.v_dot(theta).iter().map(|v| side.transpose() * v * &side * (sigma * sigma)).collect();
         dot.push(&parts.xvx_inv * (2.0 * sigma));
         dot
     }

@@ -65,7 +65,8 @@ impl Problem {
         let py = &parts.p * &self.y;
         let sigma2 = self.y.dot(&py) / self.dof(method);
         let trace_of = if method == Method::Reml { &parts.p } else { &parts.v_inv };
-        let entries = self.v_dot(theta).into_iter().map(|v_dot| trace_of.dot(&v_dot) - py.dot(&(&v_dot * &py)) / sigma2);
+        let entries =
+            self.v_dot(theta).into_iter().map(|v_dot| trace_of.dot(&v_dot) - py.dot(&(&v_dot * &py)) / sigma2);
         DVector::from_iterator(self.theta_len(), entries)
     }
 
@@ -129,8 +130,18 @@ mod tests {
             let mut checks = Checks::new(format!("seed {seed}, {} levels", sample.levels.len()));
             for method in [Method::Reml, Method::Ml] {
                 let (g, h) = (problem.gradient(&theta, method), problem.hessian(&theta, method));
-                checks.vector("gradient", &g, &problem.gradient_by_differences(&theta, method), Tolerance::both(1e-6, 1e-6));
-                checks.matrix("hessian", &h, &problem.hessian_by_differences(&theta, method), Tolerance::both(1e-6, 1e-6));
+                checks.vector(
+                    "gradient",
+                    &g,
+                    &problem.gradient_by_differences(&theta, method),
+                    Tolerance::both(1e-6, 1e-6),
+                );
+                checks.matrix(
+                    "hessian",
+                    &h,
+                    &problem.hessian_by_differences(&theta, method),
+                    Tolerance::both(1e-6, 1e-6),
+                );
             }
         }
     }

@@ -117,10 +117,8 @@ pub fn simulate_nested(seed: u64, shape: &Shape) -> NestedSample {
 
     let columns = columns(&mut rng, n, nest.last().expect("a level"));
     let x = vec![0, 1, 2];
-    let levels: Vec<_> = nest
-        .into_iter()
-        .map(|group| SampleLevel { group, terms: random_terms(&mut rng, shape) })
-        .collect();
+    let levels: Vec<_> =
+        nest.into_iter().map(|group| SampleLevel { group, terms: random_terms(&mut rng, shape) }).collect();
     let weights = shape.weights.then(|| (0..n).map(|_| rng.random_range(0.3..3.0)).collect());
 
     let beta: Vec<f64> = x.iter().map(|_| 2.0 * rng.sample::<f64, _>(StandardNormal)).collect();

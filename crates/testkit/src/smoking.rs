@@ -138,7 +138,8 @@ mod tests {
         assert_eq!((study.thk.len(), distinct(&study.class), distinct(&study.school)), (STUDENTS, CLASSES, SCHOOLS));
         assert!(study.class.iter().zip(&study.school).all(|(c, s)| c / 1000 == *s));
         assert_eq!(study, smoking_prevention(1));
-        let treated: BTreeSet<_> = study.school.iter().zip(&study.sc).filter(|(_, sc)| **sc == 1).map(|(s, _)| s).collect();
+        let treated: BTreeSet<_> =
+            study.school.iter().zip(&study.sc).filter(|(_, sc)| **sc == 1).map(|(s, _)| s).collect();
         assert_eq!(treated.len(), SCHOOLS / 2);
     }
 }

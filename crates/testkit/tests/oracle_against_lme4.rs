@@ -26,7 +26,8 @@ fn case(table: &Table, response: &str, x: &[&str], terms: &[(&'static str, &[&st
         problem_terms.push(Term { z: design(z), group });
         groups.push((*name, labels));
     }
-    let problem = Problem { x: design(x), y: DVector::from_vec(table.numbers(response)), weights: None, terms: problem_terms };
+    let problem =
+        Problem { x: design(x), y: DVector::from_vec(table.numbers(response)), weights: None, terms: problem_terms };
     Case { problem, groups }
 }
 
@@ -80,7 +81,12 @@ fn inference(checks: &mut Checks, case: &Case, fit: &GoldenFit, method: Method) 
             checks.matrix(name, &got, &matrix(&want.vcov[name]), Tolerance::of_largest(1e-7));
         }
         for i in 0..p {
-            checks.check("CR2's df", case.problem.cr2_df(&fit.theta, cluster, &unit(i)), want.df["CR2"][i], Tolerance::relative(1e-6));
+            checks.check(
+                "CR2's df",
+                case.problem.cr2_df(&fit.theta, cluster, &unit(i)),
+                want.df["CR2"][i],
+                Tolerance::relative(1e-6),
+            );
         }
     }
 }
@@ -98,10 +104,23 @@ fn random_effects(checks: &mut Checks, case: &Case, fit: &GoldenFit, solution: &
             for j in 0..r {
                 let at = case.problem.effect_offset(k) + g * r + j;
                 let scale = blups.max_abs[first + j].max(1e-12);
-                checks.check(&format!("b {name} {label:?} {j}"), solution.b[k][(g, j)], shown.value[first + j], Tolerance::absolute(1e-8 * scale));
+                checks.check(
+                    &format!("b {name} {label:?} {j}"),
+                    solution.b[k][(g, j)],
+                    shown.value[first + j],
+                    Tolerance::absolute(1e-8 * scale),
+                );
                 let sd = solution.conditional[(at, at)].max(0.0).sqrt();
-                checks.check(&format!("sd {name} {label:?} {j}"), sd, shown.cond_sd[first + j], Tolerance::both(1e-8, 1e-12));
-                checks.that("the prediction error is no less", solution.prediction[(at, at)] >= solution.conditional[(at, at)] - 1e-9);
+                checks.check(
+                    &format!("sd {name} {label:?} {j}"),
+                    sd,
+                    shown.cond_sd[first + j],
+                    Tolerance::both(1e-8, 1e-12),
+                );
+                checks.that(
+                    "the prediction error is no less",
+                    solution.prediction[(at, at)] >= solution.conditional[(at, at)] - 1e-9,
+                );
             }
         }
     }
@@ -121,7 +140,8 @@ fn dyestuff2_with_a_variance_of_zero() {
 
 #[test]
 fn pastes() {
-    let terms: [(&str, &[&str], &[&str]); 2] = [("cask:batch", &["cask", "batch"], &["1"]), ("batch", &["batch"], &["1"])];
+    let terms: [(&str, &[&str], &[&str]); 2] =
+        [("cask:batch", &["cask", "batch"], &["1"]), ("batch", &["batch"], &["1"])];
     compare(&Golden::of_dataset("pastes", "Pastes"), &case(&Table::of_dataset("pastes"), "strength", &["1"], &terms));
 }
 
@@ -130,7 +150,8 @@ fn sleepstudy() {
     let table = Table::of_dataset("sleepstudy");
     let together = case(&table, "Reaction", &["1", "Days"], &[("Subject", &["Subject"], &["1", "Days"])]);
     compare(&Golden::of_dataset("sleepstudy", "sleepstudy"), &together);
-    let apart: [(&str, &[&str], &[&str]); 2] = [("Subject", &["Subject"], &["1"]), ("Subject", &["Subject"], &["Days"])];
+    let apart: [(&str, &[&str], &[&str]); 2] =
+        [("Subject", &["Subject"], &["1"]), ("Subject", &["Subject"], &["Days"])];
     compare(&Golden::of_dataset("sleepstudy", "sleepstudy_diag"), &case(&table, "Reaction", &["1", "Days"], &apart));
 }
 
@@ -147,7 +168,10 @@ fn unbalanced_with_and_without_weights() {
 #[test]
 fn every_reference_file_can_be_read() {
     let mut read = 0;
-    let folders = std::fs::read_dir(tiers_testkit::datasets_dir()).expect("datasets").flatten().map(|d| d.path().join("reference"));
+    let folders = std::fs::read_dir(tiers_testkit::datasets_dir())
+        .expect("datasets")
+        .flatten()
+        .map(|d| d.path().join("reference"));
     for folder in folders.chain([tiers_testkit::reference_dir()]).filter(|f| f.is_dir()) {
         for file in std::fs::read_dir(&folder).expect("a folder").flatten() {
             let golden = Golden::load(file.path());

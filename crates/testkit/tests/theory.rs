@@ -27,7 +27,8 @@ fn lambda_full(problem: &Problem, theta: &[f64]) -> M {
 fn reml_is_the_likelihood_of_the_residuals() {
     for (seed, _, problem, theta) in cases() {
         let (n, p) = problem.x.shape();
-        let l = M::identity(n, n) - &problem.x * (problem.x.transpose() * &problem.x).try_inverse().unwrap() * problem.x.transpose();
+        let l = M::identity(n, n)
+            - &problem.x * (problem.x.transpose() * &problem.x).try_inverse().unwrap() * problem.x.transpose();
         let eigen = l.clone().symmetric_eigen();
         let range: Vec<_> = (0..n).filter(|&i| eigen.eigenvalues[i] > 0.5).collect();
         let k = eigen.eigenvectors.select_columns(&range);
@@ -76,7 +77,12 @@ fn hendersons_equations_give_the_same() {
         };
         let spherical = solve(&zl, a);
         let u = spherical.rows(p, q).into_owned();
-        checks.vector("beta", &spherical.rows(0, p).into_owned(), &s.beta, TIGHT).vector("Λu", &(&lambda * &u), &b, TIGHT);
+        checks.vector("beta", &spherical.rows(0, p).into_owned(), &s.beta, TIGHT).vector(
+            "Λu",
+            &(&lambda * &u),
+            &b,
+            TIGHT,
+        );
         let residual = &problem.y - &problem.x * &s.beta - &zl * &u;
         checks.check("pwrss", residual.dot(&(&w * &residual)) + u.dot(&u), s.pwrss, TIGHT);
 
@@ -137,7 +143,12 @@ fn the_criterion_is_even_in_the_columns_of_lambda() {
         let by_variance = |variance: f64| problem.criterion(&[&[variance.sqrt()], &theta[1..]].concat(), Method::Reml);
         let h = 1e-4;
         let slope = (4.0 * by_variance(h) - by_variance(2.0 * h) - 3.0 * by_variance(0.0)) / (2.0 * h);
-        check("half the curvature", problem.hessian(&theta, Method::Reml)[(0, 0)] / 2.0, slope, Tolerance::both(1e-4, 1e-4));
+        check(
+            "half the curvature",
+            problem.hessian(&theta, Method::Reml)[(0, 0)] / 2.0,
+            slope,
+            Tolerance::both(1e-4, 1e-4),
+        );
     }
 }
 

@@ -81,7 +81,12 @@ fn lambdas(sample: &NestedSample, theta: &[f64]) -> Vec<(Vec<usize>, M)> {
 fn build(sample: &NestedSample, relative: Vec<(Vec<usize>, Dual)>) -> Tree {
     let (c, w) = c_and_w(sample);
     let m = c.ncols();
-    let mut tree = Tree { levels: Vec::new(), log_det_a: 0.0, log_det_a_dot: 0.0, s: Dual::fixed(c.transpose() * M::from_diagonal(&w) * &c) };
+    let mut tree = Tree {
+        levels: Vec::new(),
+        log_det_a: 0.0,
+        log_det_a_dot: 0.0,
+        s: Dual::fixed(c.transpose() * M::from_diagonal(&w) * &c),
+    };
     for (k, (z, g)) in relative.into_iter().enumerate() {
         let group = &sample.levels[k].group;
         let count = 1 + group.iter().max().unwrap();
@@ -121,7 +126,9 @@ fn build(sample: &NestedSample, relative: Vec<(Vec<usize>, Dual)>) -> Tree {
 
 /// Row of N_g for column `col` of C: c'V_{<k}⁻¹C over the rows of group `at` of level k.
 fn n_row(sample: &NestedSample, tree: &Tree, k: usize, at: usize, col: usize, c: &M, w: &DVector<f64>) -> Dual {
-    if k > 0 && let Some(row) = tree.levels[k - 1].z.iter().position(|&z| z == col) {
+    if k > 0
+        && let Some(row) = tree.levels[k - 1].z.iter().position(|&z| z == col)
+    {
         // additive: the children have the same column
         let below = &tree.levels[k - 1];
         let mut sum = Dual::fixed(M::zeros(1, c.ncols()));
@@ -217,7 +224,12 @@ fn figures(sample: &NestedSample, theta: &[f64], theta_dot: &[f64], method: Meth
     to_e[y_col] = 1.0;
     let solution = sample.problem().solve(theta, method);
     let tight = Tolerance::both(1e-8, 1e-8);
-    checks.vector("beta", &DVector::from_column_slice(beta.as_slice()), &solution.beta, tight).check("pwrss", pwrss, solution.pwrss, Tolerance::relative(1e-9));
+    checks.vector("beta", &DVector::from_column_slice(beta.as_slice()), &solution.beta, tight).check(
+        "pwrss",
+        pwrss,
+        solution.pwrss,
+        Tolerance::relative(1e-9),
+    );
 
     // §6: derivatives of β, pwrss and S_xx in the direction, from F alone
     let mut sxx_dot = M::zeros(p, p);
@@ -245,7 +257,8 @@ fn figures(sample: &NestedSample, theta: &[f64], theta_dot: &[f64], method: Meth
             let fx = f.columns(x);
             let (fe, fe_dot) = (&f.v * &to_e, &f.d * &to_e - &fx.v * &beta_dot);
             gamma += &h.v - &fe * fe.transpose() / sigma2;
-            gamma_dot += &h.d - (&fe_dot * fe.transpose() + &fe * fe_dot.transpose()) / sigma2 + &fe * fe.transpose() * (sigma2_dot / (sigma2 * sigma2));
+            gamma_dot += &h.d - (&fe_dot * fe.transpose() + &fe * fe_dot.transpose()) / sigma2
+                + &fe * fe.transpose() * (sigma2_dot / (sigma2 * sigma2));
             log_det_a_dot += h.v.dot(&level.g.d);
             if method == Method::Reml {
                 let side = &fx.d * &m_inv * fx.v.transpose();
@@ -272,7 +285,15 @@ fn figures(sample: &NestedSample, theta: &[f64], theta_dot: &[f64], method: Meth
 }
 
 /// b̂, conditional variances and prediction error variances, group by group.
-fn effects(sample: &NestedSample, tree: &Tree, to_e: &M, m_inv: &M, sigma2: f64, solution: &tiers_testkit::Solution, checks: &mut Checks) {
+fn effects(
+    sample: &NestedSample,
+    tree: &Tree,
+    to_e: &M,
+    m_inv: &M,
+    sigma2: f64,
+    solution: &tiers_testkit::Solution,
+    checks: &mut Checks,
+) {
     let problem = sample.problem();
     let mut term = 0;
     for (k, level) in tree.levels.iter().enumerate() {
@@ -312,9 +333,24 @@ fn the_tree_gives_what_the_textbook_gives() {
                 let mut direction = vec![0.0; theta.len()];
                 direction[i] = 1.0;
                 let tree = figures(&sample, &theta, &direction, method, &mut checks);
-                checks.check("criterion", tree.criterion, problem.criterion(&theta, method), Tolerance::relative(1e-10));
-                checks.slice("gradient", &tree.gradient, problem.gradient(&theta, method).as_slice(), Tolerance::of_largest(1e-8));
-                checks.slice("hessian", &tree.gradient_dot, hessian.column(i).clone_owned().as_slice(), Tolerance::of_largest(1e-8));
+                checks.check(
+                    "criterion",
+                    tree.criterion,
+                    problem.criterion(&theta, method),
+                    Tolerance::relative(1e-10),
+                );
+                checks.slice(
+                    "gradient",
+                    &tree.gradient,
+                    problem.gradient(&theta, method).as_slice(),
+                    Tolerance::of_largest(1e-8),
+                );
+                checks.slice(
+                    "hessian",
+                    &tree.gradient_dot,
+                    hessian.column(i).clone_owned().as_slice(),
+                    Tolerance::of_largest(1e-8),
+                );
             }
         }
     }
