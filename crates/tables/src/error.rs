@@ -1,0 +1,303 @@
+//! What can go wrong with tables, each with its own sentence: where, why, what to try.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::PolarsError;
+
+/// A table could not be read or written.
+///
+/// `Display` is a whole sentence for the person who named the file; the fields are for programs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// No path was given.
+    #[error("no data were named; give at least one file, folder or glob")]
+    NothingNamed,
+
+    /// There is no such file or folder.
+    #[error("{}: no such file or folder{}", path.display(), did_you_mean(nearest.as_deref()))]
+    NotFound {
+        /// The path as given.
+        path: PathBuf,
+        /// A name in the same folder that is nearly the same.
+        nearest: Option<String>,
+    },
+
+    /// A glob matched nothing.
+    #[error("{}: the pattern matches no file; check it, and quote it so that the shell leaves it alone", pattern.display())]
+    NoMatch {
+        /// The pattern as given.
+        pattern: PathBuf,
+    },
+
+    /// A glob cannot be understood.
+    #[error("{}: not a pattern that can be matched: {reason}", pattern.display())]
+    BadPattern {
+        /// The pattern as given.
+        pattern: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A folder (or a glob of folders) holds no data files.
+    #[error("{}: no data files in this folder or below it; files must end in .parquet, .csv, .tsv, .arrow, .feather or .ipc", path.display())]
+    NoDataFiles {
+        /// The folder.
+        path: PathBuf,
+    },
+
+    /// The file's name does not say that it is a format that can be read.
+    #[error("{}: {what}; parquet (.parquet), csv (.csv, .tsv) and arrow ipc (.arrow, .feather, .ipc) can be read, so convert the file to parquet, or rename it if only its name is wrong", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// Why it is not readable.
+        what: String,
+    },
+
+    /// Files of two formats were named together.
+    #[error("{} and {} are of different formats; name files of one format only, for example by a glob such as '*.parquet'", first.display(), second.display())]
+    MixedFormats {
+        /// A file of one format.
+        first: PathBuf,
+        /// A file of another.
+        second: PathBuf,
+    },
+
+    /// A file named as parquet or arrow is something else.
+    #[error("{}: not a {format} file: it {why}; check that it was written, downloaded and named correctly", path.display())]
+    WrongFormat {
+        /// The file.
+        path: PathBuf,
+        /// What its name says it is.
+        format: &'static str,
+        /// What gave it away.
+        why: String,
+    },
+
+    /// A parquet or arrow file ends before its end.
+    #[error("{}: the file is cut off: {why}; copy or write it again", path.display())]
+    CutOff {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        why: String,
+    },
+
+    /// The file cannot be read as what it is.
+    #[error("{}: the file is damaged or cannot be decoded: {reason}; write it again, or convert it with another program", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The reader's words.
+        reason: String,
+    },
+
+    /// A line of a csv file is not what the column is taken for.
+    #[error("{}: cannot be read as csv: {reason}", path.display())]
+    BadCsv {
+        /// The file.
+        path: PathBuf,
+        /// The reader's words and the remedy.
+        reason: String,
+    },
+
+    /// The file system refuses.
+    #[error("{}: permission denied; check the rights of the file and of the folders above it", path.display())]
+    Denied {
+        /// The file or folder.
+        path: PathBuf,
+    },
+
+    /// Any other trouble of the file system.
+    #[error("{}: {doing} failed: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+
+    /// The path is not valid UTF-8.
+    #[error("{}: the name is not valid UTF-8; rename the file or folder", path.display())]
+    BadName {
+        /// The path.
+        path: PathBuf,
+    },
+
+    /// A file of zero bytes.
+    #[error("{}: the file is empty (0 bytes); write it again or leave it out", path.display())]
+    EmptyFile {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// The files hold columns but no rows.
+    #[error("{}: no rows{}; nothing can be fitted", path.display(), and_others(*files))]
+    NoRows {
+        /// The first file.
+        path: PathBuf,
+        /// How many files there are.
+        files: usize,
+    },
+
+    /// Two files of one data set do not have the same columns.
+    #[error("the files differ: column `{column}` {why} ({} against {}); name only files of one table, or write them again with the same columns", first.display(), second.display())]
+    SchemaDiffers {
+        /// The file that the others are compared with.
+        first: PathBuf,
+        /// The file that differs.
+        second: PathBuf,
+        /// The column.
+        column: String,
+        /// In which way.
+        why: String,
+    },
+
+    /// There is no such column.
+    #[error("{}: no column `{column}`{}; the columns are {}", path.display(), did_you_mean(nearest.as_deref()), list(columns))]
+    UnknownColumn {
+        /// The (first) file.
+        path: PathBuf,
+        /// The name asked for.
+        column: String,
+        /// The name in the file that is nearest to it.
+        nearest: Option<String>,
+        /// All names.
+        columns: Vec<String>,
+    },
+
+    /// A column's values cannot be used as asked.
+    #[error("{}: column `{column}` holds {found} and cannot be used as {wanted}; {remedy}", path.display())]
+    WrongKind {
+        /// The (first) file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What it holds.
+        found: String,
+        /// What was wanted.
+        wanted: &'static str,
+        /// What to try.
+        remedy: &'static str,
+    },
+
+    /// One value cannot be a label.
+    #[error(
+        "column `{column}`, row {row}: {value} cannot be the label of a group: {why}; convert the column to integers or strings"
+    )]
+    BadLabel {
+        /// The column.
+        column: String,
+        /// Row number over all files, counted from 1.
+        row: u64,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+
+    /// A file is not what it was when it was opened.
+    #[error("{}: the file {why} while it was being read; run again when nothing writes to it", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// In which way.
+        why: &'static str,
+    },
+
+    /// The reader itself failed and no single file is to blame.
+    #[error("{}{}: reading failed: {reason}", path.display(), and_others(*files))]
+    Reader {
+        /// The first file.
+        path: PathBuf,
+        /// How many files there are.
+        files: usize,
+        /// The reader's words.
+        reason: String,
+    },
+
+    /// Columns to be written do not fit together or do not fit the file.
+    #[error("{}: cannot be written: {reason}", path.display())]
+    BadOutput {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+
+    /// The disk or the writer failed.
+    #[error("{}: writing failed: {source}; check the free space and the rights of the folder", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl TableError {
+    /// The error for trouble of the file system with `path` while `doing` something.
+    pub(crate) fn io(path: &Path, doing: &'static str, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => TableError::NotFound { nearest: crate::nearest::nearest_sibling(&path), path },
+            io::ErrorKind::PermissionDenied => TableError::Denied { path },
+            _ => TableError::Io { path, doing, source },
+        }
+    }
+
+    /// The error for trouble of the file system while writing `path`.
+    pub(crate) fn writing(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => TableError::Denied { path },
+            _ => TableError::Write { path, source },
+        }
+    }
+}
+
+/// Polars' message on one line, without its hints for Python users.
+pub(crate) fn words(error: &PolarsError) -> String {
+    one_line(&error.to_string())
+}
+
+/// The first sentence-like line of a message, with the file system's noise kept out.
+pub(crate) fn one_line(message: &str) -> String {
+    let line = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
+    line.trim_end_matches(['.', ':']).to_owned()
+}
+
+/// What a panic said.
+pub(crate) fn panic_words(payload: &(dyn std::any::Any + Send)) -> String {
+    let words = payload
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    one_line(&words)
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or(String::new(), |name| format!(" (did you mean `{name}`?)"))
+}
+
+fn and_others(files: usize) -> String {
+    match files {
+        0 | 1 => String::new(),
+        2 => " and 1 other file".to_owned(),
+        n => format!(" and {} other files", n - 1),
+    }
+}
+
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 30;
+    let mut text = names.iter().take(SHOWN).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}

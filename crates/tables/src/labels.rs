@@ -1,0 +1,251 @@
+//! Labels of groups: any column that can name a group as codes into a dictionary of the block.
+//!
+//! Rows often come sorted, so equal neighbours are looked up once: a run costs a comparison per
+//! row, and only a change of value goes to the hash table.
+
+use polars::prelude::{BooleanChunked, ChunkedArray, DataType, PolarsNumericType, PolarsResult, Series, StringChunked};
+use tiers_design::columns::{Dictionary, Labels, MISSING, PackedText};
+
+use crate::error::TableError;
+use crate::intern::{IntegerInterner, TextInterner};
+
+/// The largest float up to which all integers are floats.
+const EXACT: f64 = (1u64 << 53) as f64;
+
+/// Where a column stands, for errors.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) column: &'a str,
+    pub(crate) first_row: u64,
+}
+
+impl Place<'_> {
+    fn bad_label(&self, at: usize, value: impl ToString, why: &'static str) -> TableError {
+        TableError::BadLabel {
+            column: self.column.to_owned(),
+            row: self.first_row + at as u64 + 1,
+            value: value.to_string(),
+            why,
+        }
+    }
+}
+
+/// Failures inside of a column: a value that is no label, or the reader's own.
+pub(crate) enum Failure {
+    Table(TableError),
+    Polars(polars::prelude::PolarsError),
+}
+
+impl From<TableError> for Failure {
+    fn from(error: TableError) -> Self {
+        Failure::Table(error)
+    }
+}
+
+impl From<polars::prelude::PolarsError> for Failure {
+    fn from(error: polars::prelude::PolarsError) -> Self {
+        Failure::Polars(error)
+    }
+}
+
+/// The labels in the pieces of one column.
+pub(crate) fn labels(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<Labels, Failure> {
+    let Some(first) = pieces.first() else {
+        return Ok(integer_labels(Vec::new(), IntegerInterner::default()));
+    };
+    macro_rules! integers {
+        ($get:ident) => {
+            integers(pieces, rows, at, |s| s.$get())
+        };
+    }
+    match first.dtype() {
+        DataType::String => Ok(strings(pieces, rows)?),
+        DataType::Boolean => Ok(booleans(pieces, rows)?),
+        DataType::Categorical(_, map) | DataType::Enum(_, map) => {
+            let codes: Vec<Series> = pieces.iter().map(|s| s.to_physical_repr().into_owned()).collect();
+            let labels = labels(&codes.iter().collect::<Vec<_>>(), rows, at)?;
+            Ok(renamed(labels, |code| map.cat_to_str(code as u32).unwrap_or_default()))
+        }
+        DataType::Int8 => integers!(i8),
+        DataType::Int16 => integers!(i16),
+        DataType::Int32 => integers!(i32),
+        DataType::Int64 => integers!(i64),
+        DataType::UInt8 => integers!(u8),
+        DataType::UInt16 => integers!(u16),
+        DataType::UInt32 => integers!(u32),
+        DataType::UInt64 => integers!(u64),
+        // Programs that have no missing integers (pandas, R) store such ids as floats.
+        _ => whole_numbers(pieces, rows, at),
+    }
+}
+
+/// Strings, by their views.
+pub(crate) fn strings(pieces: &[&Series], rows: usize) -> PolarsResult<Labels> {
+    let mut codes = Vec::with_capacity(rows);
+    let mut interner = TextInterner::default();
+    for piece in pieces {
+        let column: &StringChunked = piece.str()?;
+        for (array, valid) in column.downcast_iter().zip(validity(piece)) {
+            let views = array.views();
+            push_runs(
+                &mut codes,
+                views.len(),
+                valid.as_deref(),
+                // Within one array equal views are equal strings, long ones included.
+                |i| views[i].as_u128(),
+                |i, view| {
+                    Ok::<u32, std::convert::Infallible>(if views[i].is_inline() {
+                        interner.short(view, || array.value(i).to_owned())
+                    } else {
+                        interner.long(array.value(i))
+                    })
+                },
+            )
+            .unwrap_or_else(|never| match never {});
+        }
+    }
+    Ok(Labels { codes, dictionary: Dictionary::Text(interner.finish()) })
+}
+
+fn integers<'a, T>(
+    pieces: &[&'a Series],
+    rows: usize,
+    at: Place<'_>,
+    get: impl Fn(&'a Series) -> PolarsResult<&'a ChunkedArray<T>>,
+) -> Result<Labels, Failure>
+where
+    T: PolarsNumericType,
+    i64: TryFrom<T::Native>,
+{
+    let mut codes = Vec::with_capacity(rows);
+    let mut interner = IntegerInterner::default();
+    for &piece in pieces {
+        for (array, valid) in get(piece)?.downcast_iter().zip(validity(piece)) {
+            let values = array.values();
+            let before = codes.len();
+            push_runs(
+                &mut codes,
+                values.len(),
+                valid.as_deref(),
+                |i| values[i],
+                |i, value| match i64::try_from(value) {
+                    Ok(value) => Ok(interner.code(value)),
+                    Err(_) => {
+                        Err(at.bad_label(before + i, value, "integers beyond 9223372036854775807 are not supported"))
+                    }
+                },
+            )?;
+        }
+    }
+    Ok(integer_labels(codes, interner))
+}
+
+/// Floats and decimals, if they are whole numbers.
+fn whole_numbers(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<Labels, Failure> {
+    let mut codes = Vec::with_capacity(rows);
+    let mut interner = IntegerInterner::default();
+    let mut values = Vec::with_capacity(rows);
+    for piece in pieces {
+        crate::decode::push_numbers(&mut values, piece)?;
+    }
+    let valid: Vec<bool> = values.iter().map(|v| !v.is_nan()).collect();
+    push_runs(
+        &mut codes,
+        values.len(),
+        Some(&valid),
+        |i| values[i],
+        |i, value| {
+            if value.fract() != 0.0 {
+                Err(at.bad_label(i, value, "it is not a whole number"))
+            } else if value.abs() > EXACT {
+                Err(at.bad_label(i, value, "it is too large to be exact"))
+            } else {
+                Ok(interner.code(value as i64))
+            }
+        },
+    )?;
+    Ok(integer_labels(codes, interner))
+}
+
+/// Booleans, with R's names.
+fn booleans(pieces: &[&Series], rows: usize) -> PolarsResult<Labels> {
+    let mut codes = Vec::with_capacity(rows);
+    let mut text = PackedText::new();
+    let mut code_of = [None; 2];
+    for piece in pieces {
+        let column: &BooleanChunked = piece.bool()?;
+        for value in column.iter() {
+            codes.push(value.map_or(MISSING, |v| {
+                *code_of[usize::from(v)].get_or_insert_with(|| {
+                    text.push(if v { "TRUE" } else { "FALSE" });
+                    text.len() as u32 - 1
+                })
+            }));
+        }
+    }
+    Ok(Labels { codes, dictionary: Dictionary::Text(text) })
+}
+
+/// Text labels in place of integer ones; names that are equal become one.
+pub(crate) fn renamed<'a>(labels: Labels, name: impl Fn(i64) -> &'a str) -> Labels {
+    let Dictionary::Integer(values) = &labels.dictionary else {
+        return labels;
+    };
+    let mut interner = TextInterner::default();
+    let new: Vec<u32> = values.iter().map(|&v| interner.long(name(v))).collect();
+    Labels { codes: translated(&labels.codes, &new), dictionary: Dictionary::Text(interner.finish()) }
+}
+
+/// Codes through a table of new codes.
+pub(crate) fn translated(codes: &[u32], new: &[u32]) -> Vec<u32> {
+    codes.iter().map(|&c| if c == MISSING { MISSING } else { new[c as usize] }).collect()
+}
+
+fn integer_labels(codes: Vec<u32>, interner: IntegerInterner) -> Labels {
+    Labels { codes, dictionary: Dictionary::Integer(interner.finish()) }
+}
+
+/// For each chunk which rows are not null; nothing where all are.
+fn validity(series: &Series) -> impl Iterator<Item = Option<Vec<bool>>> + '_ {
+    series
+        .chunks()
+        .iter()
+        .map(|chunk| chunk.validity().filter(|_| chunk.null_count() > 0).map(|bits| bits.iter().collect()))
+}
+
+/// Appends the codes of `len` values, asking `code_of` once per run of equal keys.
+#[inline]
+fn push_runs<K: Copy + PartialEq, E>(
+    codes: &mut Vec<u32>,
+    len: usize,
+    valid: Option<&[bool]>,
+    key: impl Fn(usize) -> K,
+    mut code_of: impl FnMut(usize, K) -> Result<u32, E>,
+) -> Result<(), E> {
+    let mut start = 0;
+    while start < len {
+        if valid.is_some_and(|v| !v[start]) {
+            codes.push(MISSING);
+            start += 1;
+            continue;
+        }
+        let this = key(start);
+        let mut end = start + 1;
+        match valid {
+            None => {
+                while end < len && key(end) == this {
+                    end += 1;
+                }
+            }
+            Some(v) => {
+                while end < len && v[end] && key(end) == this {
+                    end += 1;
+                }
+            }
+        }
+        let code = code_of(start, this)?;
+        codes.resize(codes.len() + (end - start), code);
+        start = end;
+    }
+    Ok(())
+}

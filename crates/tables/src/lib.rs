@@ -1,0 +1,41 @@
+//! Tables in and out: parquet, csv and arrow files as blocks of plain columns, results as parquet.
+//!
+//! This is the only crate that knows polars. What goes in and comes out are the plain types of
+//! `tiers_design::columns`; nothing of polars shows.
+//!
+//! ```text
+//! Source::open   paths, folders, globs → files, their common columns, hive partitions   (paths, schema, hive, source)
+//! Source::scan   polars' streaming engine on a thread of its own, in bounded memory      (query, scan)
+//! Scan           its batches re-cut to blocks of exactly BLOCK_ROWS rows, without copies  (scan)
+//! RawBlock       decoded to plain columns by whichever thread likes to                    (decode, labels, intern)
+//! ParquetSink    results, written aside and renamed when whole                            (write, aside)
+//! ```
+//!
+//! The blocks of a scan are the same for any number of threads: polars cuts its batches by the
+//! number of threads, so they are re-cut by global row number before anyone sums over them.
+
+#![forbid(unsafe_code)]
+
+mod aside;
+mod decode;
+mod error;
+mod hive;
+mod intern;
+mod labels;
+mod nearest;
+mod paths;
+mod pattern;
+mod plan;
+mod query;
+mod reader;
+mod scan;
+mod schema;
+mod source;
+mod threads;
+mod write;
+
+pub use error::TableError;
+pub use scan::{RawBlock, Scan};
+pub use source::{DataFile, Source};
+pub use threads::{THREADS_VARIABLE, threads};
+pub use write::{OutColumn, OutField, OutKind, OutValues, ParquetSink, write_parquet};

@@ -1,0 +1,59 @@
+//! The nearest name to one that does not exist, for error messages.
+
+use std::path::Path;
+
+/// The name that a person who typed `wanted` most likely meant, if any is near enough.
+pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (wanted.chars().count() / 3).max(1);
+    let lower = wanted.to_lowercase();
+    names
+        .into_iter()
+        .filter(|name| *name != wanted)
+        .map(|name| (distance(&lower, &name.to_lowercase()), name))
+        .filter(|(d, _)| *d <= limit)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// The nearest name to the last part of `path` in its folder.
+pub(crate) fn nearest_sibling(path: &Path) -> Option<String> {
+    let wanted = path.file_name()?.to_str()?;
+    let folder = match path.parent()? {
+        p if p.as_os_str().is_empty() => Path::new("."),
+        p => p,
+    };
+    let names: Vec<String> =
+        std::fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// Levenshtein's distance: insertions, deletions and substitutions that turn `a` into `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &y) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found_if_it_is_near() {
+        let names = ["score", "pretest", "school", "class_size"];
+        assert_eq!(nearest("shcool", names), Some("school"));
+        assert_eq!(nearest("Score", names), Some("score"));
+        assert_eq!(nearest("weight", names), None);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}

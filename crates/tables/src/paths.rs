@@ -1,0 +1,204 @@
+//! From what the user names (files, folders, globs) to the sorted list of data files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::TableError;
+use crate::pattern;
+
+/// The formats that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Parquet,
+    Ipc,
+    Csv { separator: u8 },
+}
+
+impl Format {
+    /// The format that a file's extension names.
+    fn of_extension(path: &Path) -> Option<Format> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "parquet" | "pq" | "parq" => Some(Format::Parquet),
+            "arrow" | "feather" | "ipc" => Some(Format::Ipc),
+            "csv" => Some(Format::Csv { separator: b',' }),
+            "tsv" => Some(Format::Csv { separator: b'\t' }),
+            _ => None,
+        }
+    }
+
+    /// The format that a file's first bytes betray.
+    fn of_content(path: &Path) -> Option<Format> {
+        let mut magic = [0; 6];
+        let mut file = File::open(path).ok()?;
+        let read = file.read(&mut magic).ok()?;
+        match &magic[..read] {
+            m if m.starts_with(b"PAR1") => Some(Format::Parquet),
+            b"ARROW1" => Some(Format::Ipc),
+            _ => None,
+        }
+    }
+}
+
+/// The data files of a source.
+#[derive(Debug)]
+pub(crate) struct Expansion {
+    /// The files in sorted order, each once.
+    pub(crate) files: Vec<PathBuf>,
+    /// Their common format.
+    pub(crate) format: Format,
+    /// The folder below which folder names such as `year=2019` are columns; absolute.
+    pub(crate) root: PathBuf,
+}
+
+/// Finds the data files that the arguments name.
+///
+/// The root for hive partitions is the deepest folder that is common to all arguments, where a
+/// file counts as its folder and a glob as the folder before its first wildcard. So
+/// `data/year=2019 data/year=2020` and `data/` and `data/*/*.parquet` all give a column `year`,
+/// and `data/year=2019` alone does not.
+pub(crate) fn expand(arguments: &[PathBuf]) -> Result<Expansion, TableError> {
+    let mut found = BTreeMap::new();
+    let mut root: Option<PathBuf> = None;
+    for argument in arguments {
+        let base = expand_one(argument, &mut found)?;
+        let base = std::path::absolute(&base).map_err(|e| TableError::io(&base, "finding the absolute path", e))?;
+        root = Some(match root {
+            None => base,
+            Some(root) => common(&root, &base),
+        });
+    }
+    let format = one_format(&found)?;
+    Ok(Expansion { files: once_each(found.into_keys().collect())?, format, root: root.unwrap_or_default() })
+}
+
+type Found = BTreeMap<PathBuf, Format>;
+
+/// Adds the files of one argument; returns the folder that it counts as.
+fn expand_one(argument: &Path, found: &mut Found) -> Result<PathBuf, TableError> {
+    match fs::metadata(argument) {
+        Ok(about) if about.is_dir() => {
+            expand_folder(argument, found)?;
+            Ok(argument.to_owned())
+        }
+        Ok(_) => {
+            found.insert(argument.to_owned(), file_format(argument)?);
+            Ok(argument.parent().unwrap_or(argument).join(""))
+        }
+        Err(_) if pattern::is_pattern(argument) => {
+            expand_pattern(argument, found)?;
+            Ok(pattern::literal_prefix(argument))
+        }
+        Err(e) => Err(TableError::io(argument, "opening", e)),
+    }
+}
+
+fn expand_folder(folder: &Path, found: &mut Found) -> Result<(), TableError> {
+    let before = found.len();
+    walk(folder, found, &mut BTreeSet::new())?;
+    if found.len() == before {
+        return Err(TableError::NoDataFiles { path: folder.to_owned() });
+    }
+    Ok(())
+}
+
+fn expand_pattern(argument: &Path, found: &mut Found) -> Result<(), TableError> {
+    let matches = pattern::matches(argument)?;
+    let (folders, files): (Vec<_>, Vec<_>) = matches.into_iter().partition(|m| m.is_dir());
+    if folders.is_empty() && files.is_empty() {
+        return Err(TableError::NoMatch { pattern: argument.to_owned() });
+    }
+    // `data/*` beside notes and folders: what can be read is meant. Only where nothing can be
+    // read is a file of another kind an error.
+    let before = found.len();
+    for file in &files {
+        if let Some(format) = known_format(file) {
+            found.insert(file.clone(), format);
+        }
+    }
+    for folder in &folders {
+        walk(folder, found, &mut BTreeSet::new())?;
+    }
+    if found.len() == before {
+        match files.first() {
+            Some(file) => file_format(file).map(|_| ())?,
+            None => {
+                return Err(TableError::NoDataFiles { path: folders[0].clone() });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds the data files below a folder. Hidden entries and those that begin with an underscore
+/// (`_SUCCESS`, `_metadata`) are for programs; other files that are no data are passed over.
+fn walk(folder: &Path, found: &mut Found, seen: &mut BTreeSet<PathBuf>) -> Result<(), TableError> {
+    let real = fs::canonicalize(folder).map_err(|e| TableError::io(folder, "opening", e))?;
+    if !seen.insert(real) {
+        return Ok(()); // a link back to a folder above
+    }
+    let entries = fs::read_dir(folder)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|e| TableError::io(folder, "listing the folder", e))?;
+    for entry in entries {
+        let path = entry.path();
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(['.', '_']) {
+            continue;
+        }
+        if path.is_dir() {
+            walk(&path, found, seen)?;
+        } else if let Some(format) = known_format(&path) {
+            found.insert(path, format);
+        }
+    }
+    Ok(())
+}
+
+/// The format of a file, by its extension or, where it has none that is known, by its content.
+fn known_format(path: &Path) -> Option<Format> {
+    Format::of_extension(path).or_else(|| Format::of_content(path))
+}
+
+/// The format of a file that was named by itself: an error if it is none of ours.
+fn file_format(path: &Path) -> Result<Format, TableError> {
+    if let Some(format) = Format::of_extension(path) {
+        return Ok(format);
+    }
+    File::open(path).map_err(|e| TableError::io(path, "opening", e))?;
+    Format::of_content(path).ok_or_else(|| TableError::Unsupported {
+        path: path.to_owned(),
+        what: match path.extension() {
+            Some(e) => format!("files of type .{} cannot be read", e.to_string_lossy()),
+            None => "the name has no extension that tells its format".to_owned(),
+        },
+    })
+}
+
+fn one_format(found: &Found) -> Result<Format, TableError> {
+    let mut all = found.iter();
+    let (first, &format) = all.next().ok_or(TableError::NothingNamed)?;
+    match all.find(|&(_, &other)| other != format) {
+        None => Ok(format),
+        Some((second, _)) => Err(TableError::MixedFormats { first: first.clone(), second: second.clone() }),
+    }
+}
+
+/// Drops files that were named twice under different spellings: their rows would count twice.
+fn once_each(files: Vec<PathBuf>) -> Result<Vec<PathBuf>, TableError> {
+    let mut seen = BTreeSet::new();
+    let mut kept = Vec::with_capacity(files.len());
+    for file in files {
+        let real = fs::canonicalize(&file).map_err(|e| TableError::io(&file, "opening", e))?;
+        if seen.insert(real) {
+            kept.push(file);
+        }
+    }
+    Ok(kept)
+}
+
+fn common(a: &Path, b: &Path) -> PathBuf {
+    a.components().zip(b.components()).take_while(|(x, y)| x == y).map(|(x, _)| x).collect()
+}

@@ -1,0 +1,99 @@
+//! The polars queries: which files, which columns, which casts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use polars::io::HiveOptions;
+use polars::prelude::{
+    CastColumnsPolicy, DslBuilder, LazyCsvReader, LazyFileListReader, LazyFrame, NullValues, ParquetOptions, PlRefPath,
+    PlSmallStr, PolarsResult, ScanSources, Schema, UnifiedScanArgs,
+};
+
+use crate::paths::Format;
+
+/// The name under which the reader adds the path of the file of each row, where asked to.
+pub(crate) const PATH_COLUMN: &str = "\u{1}path";
+
+/// How a missing value is written in csv files, besides nothing at all; as in R.
+const CSV_MISSING: &str = "NA";
+
+/// The rows of files of one format, in the order of the files.
+pub(crate) fn rows(
+    paths: &[&Path],
+    format: Format,
+    schema: Option<&Schema>,
+    with_path: bool,
+) -> PolarsResult<LazyFrame> {
+    let path_column = with_path.then(|| PlSmallStr::from_static(PATH_COLUMN));
+    match format {
+        Format::Parquet => {
+            let options = ParquetOptions { schema: schema.map(|s| Arc::new(s.clone())), ..ParquetOptions::default() };
+            let args = scan_args(path_column);
+            Ok(DslBuilder::scan_parquet(sources(paths)?, options, args)?.build().into())
+        }
+        Format::Ipc => {
+            let args = scan_args(path_column);
+            LazyFrame::scan_ipc_sources(sources(paths)?, Default::default(), args)
+        }
+        Format::Csv { .. } => csv_reader(paths, format)?
+            .with_schema(schema.map(|s| Arc::new(s.clone())))
+            .with_include_file_paths(path_column)
+            .finish(),
+    }
+}
+
+/// The rows of one arrow file.
+pub(crate) fn ipc(paths: &[&Path]) -> PolarsResult<LazyFrame> {
+    rows(paths, Format::Ipc, None, false)
+}
+
+/// The rows of csv files whose columns are read off the first `infer` rows, or off all rows.
+pub(crate) fn csv(
+    paths: &[&Path],
+    format: Format,
+    schema: Option<&Schema>,
+    infer: Option<usize>,
+) -> PolarsResult<LazyFrame> {
+    csv_reader(paths, format)?.with_schema(schema.map(|s| Arc::new(s.clone()))).with_infer_schema_length(infer).finish()
+}
+
+fn csv_reader(paths: &[&Path], format: Format) -> PolarsResult<LazyCsvReader> {
+    let separator = match format {
+        Format::Csv { separator } => separator,
+        _ => b',',
+    };
+    Ok(LazyCsvReader::new_with_sources(sources(paths)?)
+        .with_separator(separator)
+        .with_null_values(Some(NullValues::AllColumnsSingle(CSV_MISSING.into())))
+        .with_glob(false)
+        .with_cache(false))
+}
+
+/// The path as polars writes it, which is how it appears in [`PATH_COLUMN`].
+pub(crate) fn polars_path(path: &Path) -> PolarsResult<PlRefPath> {
+    PlRefPath::try_from_path(path)
+}
+
+fn sources(paths: &[&Path]) -> PolarsResult<ScanSources> {
+    let paths: Vec<PlRefPath> = paths.iter().map(|p| polars_path(p)).collect::<PolarsResult<_>>()?;
+    Ok(ScanSources::Paths(paths.into()))
+}
+
+/// Paths are taken as they are (we expand them), partitions are our own, and what differs in
+/// width is widened.
+fn scan_args(path_column: Option<PlSmallStr>) -> UnifiedScanArgs {
+    UnifiedScanArgs {
+        hive_options: HiveOptions::new_disabled(),
+        glob: false,
+        include_file_paths: path_column,
+        cast_columns_policy: CastColumnsPolicy {
+            integer_upcast: true,
+            integer_to_float_cast: true,
+            float_upcast: true,
+            null_upcast: true,
+            categorical_to_string: true,
+            ..CastColumnsPolicy::ERROR_ON_MISMATCH
+        },
+        ..UnifiedScanArgs::default()
+    }
+}

@@ -1,0 +1,123 @@
+//! A query of polars' streaming engine on a thread of its own, handing over its batches.
+//!
+//! Polars offers the same as `LazyFrame::collect_batches`, but there a panic inside of the engine
+//! looks like the end of the data. Here the end is said explicitly, and only by a query that has
+//! come to its end.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsError};
+
+use crate::error::{TableError, one_line, panic_words, words};
+use crate::paths::Format;
+
+/// Batches that may wait in the channel. One more waits in the hand of the engine, which meanwhile
+/// holds back the decoding of what comes after.
+const WAITING: usize = 2;
+
+/// What the reading thread says.
+pub(crate) enum Message {
+    Batch(DataFrame),
+    /// The last word: all batches have come, or the failure.
+    End(Result<(), ReadFailure>),
+}
+
+/// A running query.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    /// None only while being dropped.
+    messages: Option<Receiver<Message>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    /// Starts the query.
+    pub(crate) fn start(query: LazyFrame) -> io::Result<Reader> {
+        let (sender, messages) = sync_channel(WAITING);
+        let work = move || {
+            let batches = sender.clone();
+            let outcome = run(query, move |batch| batches.send(Message::Batch(batch)).is_err());
+            // Nobody listens any more if the scan was dropped.
+            sender.send(Message::End(outcome)).ok();
+        };
+        let thread = thread::Builder::new().name("tiers-read".to_owned()).spawn(work)?;
+        Ok(Reader { messages: Some(messages), thread: Some(thread) })
+    }
+
+    /// Waits for the next message.
+    pub(crate) fn next(&self) -> Message {
+        let message = self.messages.as_ref().and_then(|m| m.recv().ok());
+        message.unwrap_or_else(|| {
+            let reason = "the reading thread ended without a word".to_owned();
+            Message::End(Err(ReadFailure::Panic(reason)))
+        })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // A closed channel makes the engine stop at its next batch.
+        self.messages = None;
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Runs a query to its end, or until `stop`, which gets every batch, says so.
+pub(crate) fn run(
+    query: LazyFrame,
+    stop: impl Fn(DataFrame) -> bool + Send + Sync + 'static,
+) -> Result<(), ReadFailure> {
+    let work = || {
+        let sink = PlanCallback::new(move |batch| Ok(stop(batch)));
+        query.sink_batches(sink, true, None)?.collect_with_engine(Engine::Streaming)
+    };
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(ReadFailure::Polars(error)),
+        Err(panic) => Err(ReadFailure::Panic(panic_words(panic.as_ref()))),
+    }
+}
+
+/// Why a query did not come to its end.
+#[derive(Debug)]
+pub(crate) enum ReadFailure {
+    Polars(PolarsError),
+    Panic(String),
+}
+
+impl ReadFailure {
+    /// What is said of it.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            ReadFailure::Polars(error) => words(error),
+            ReadFailure::Panic(words) => words.clone(),
+        }
+    }
+
+    /// The error for the file that is behind it.
+    pub(crate) fn of_file(&self, path: &Path, format: Format) -> TableError {
+        let path = path.to_owned();
+        match (self, format) {
+            (ReadFailure::Polars(PolarsError::IO { error, .. }), _)
+                if error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                TableError::Denied { path }
+            }
+            (ReadFailure::Polars(error), Format::Csv { .. }) => TableError::BadCsv {
+                path,
+                reason: format!(
+                    "{}; correct the file, or convert it to parquet with the type that the \
+                     column should have",
+                    one_line(&error.to_string())
+                ),
+            },
+            _ => TableError::Damaged { path, reason: self.words() },
+        }
+    }
+}

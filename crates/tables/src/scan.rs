@@ -1,0 +1,201 @@
+//! Reading rows: polars' batches, re-cut to blocks by global row number.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use polars::prelude::DataFrame;
+use tiers_design::columns::{BLOCK_ROWS, Block, Request};
+
+use crate::decode;
+use crate::error::{TableError, words};
+use crate::labels::Failure;
+use crate::plan::Plan;
+use crate::reader::{Message, ReadFailure, Reader, run};
+use crate::source::Inner;
+
+/// The rows of a source, block by block, in the order of the files.
+///
+/// Reading runs ahead by a few batches on polars' threads and waits there until blocks are taken;
+/// memory does not grow with the number of rows. Dropping a scan stops the reading and waits for
+/// the reading thread. After an error or the last block there is nothing more.
+#[derive(Debug)]
+pub struct Scan {
+    source: Arc<Inner>,
+    plan: Arc<Plan>,
+    /// None once the scan has ended.
+    reader: Option<Reader>,
+    /// Batches, of which the first may be partly used, not yet handed over.
+    pending: VecDeque<DataFrame>,
+    pending_rows: usize,
+    next_row: u64,
+}
+
+/// One block as it was read: cheap to hand to another thread, which then decodes it.
+#[derive(Clone, Debug)]
+pub struct RawBlock {
+    first_row: u64,
+    rows: usize,
+    pieces: Vec<DataFrame>,
+    source: Arc<Inner>,
+    plan: Arc<Plan>,
+}
+
+impl RawBlock {
+    /// Global number (from 0, over all files) of the first row.
+    pub fn first_row(&self) -> u64 {
+        self.first_row
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Turns the block into plain columns, in the order of the requests.
+    ///
+    /// # Errors
+    /// If a value cannot be the label of a group.
+    pub fn decode(&self) -> Result<Block, TableError> {
+        let columns = self
+            .plan
+            .columns
+            .iter()
+            .map(|planned| {
+                decode::column(&self.pieces, self.rows, self.first_row, planned).map_err(|failure| match failure {
+                    Failure::Table(error) => error,
+                    Failure::Polars(error) => reader_error(&self.source, words(&error)),
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Block { first_row: self.first_row, rows: self.rows, columns })
+    }
+}
+
+impl Scan {
+    pub(crate) fn start(source: Arc<Inner>, requests: &[Request]) -> Result<Scan, TableError> {
+        let plan = Arc::new(Plan::new(&source, requests)?);
+        let query = plan.query(&source, &source.paths()).map_err(|e| reader_error(&source, words(&e)))?;
+        let reader = Reader::start(query).map_err(|e| reader_error(&source, e.to_string()))?;
+        Ok(Scan { source, plan, reader: Some(reader), pending: VecDeque::new(), pending_rows: 0, next_row: 0 })
+    }
+
+    /// Takes batches until a block is full or there are no more.
+    fn fill(&mut self) -> Result<(), TableError> {
+        while self.pending_rows < BLOCK_ROWS {
+            let Some(reader) = &self.reader else { break };
+            match reader.next() {
+                Message::Batch(batch) => {
+                    self.pending_rows += batch.height();
+                    self.pending.push_back(batch);
+                }
+                Message::End(outcome) => {
+                    self.reader = None;
+                    outcome.map_err(|failure| self.blame(failure))?;
+                    self.check_end()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first `rows` of the pending rows, without copying them.
+    fn cut(&mut self, rows: usize) -> Vec<DataFrame> {
+        let mut pieces = Vec::with_capacity(2);
+        let mut wanted = rows;
+        while wanted > 0
+            && let Some(batch) = self.pending.pop_front()
+        {
+            if batch.height() <= wanted {
+                wanted -= batch.height();
+                if batch.height() > 0 {
+                    pieces.push(batch);
+                }
+            } else {
+                let (head, tail) = batch.split_at(wanted as i64);
+                pieces.push(head);
+                self.pending.push_front(tail);
+                wanted = 0;
+            }
+        }
+        self.pending_rows -= rows;
+        pieces
+    }
+
+    /// The files must be what they were at the start, and every row of them must have come.
+    fn check_end(&self) -> Result<(), TableError> {
+        for file in &self.source.files {
+            file.check_unchanged()?;
+        }
+        let read = self.next_row + self.pending_rows as u64;
+        let files = self.source.files.len();
+        if read == 0 {
+            return Err(TableError::NoRows { path: self.source.first_path(), files });
+        }
+        let expected: Option<u64> = self.source.files.iter().map(|f| f.rows).sum();
+        match expected {
+            Some(expected) if expected != read => {
+                let reason = format!("{read} of {expected} rows were delivered");
+                Err(reader_error(&self.source, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Finds the file that is behind a failure of the reader.
+    fn blame(&self, failure: ReadFailure) -> TableError {
+        if let Some(changed) = self.source.files.iter().find_map(|f| f.check_unchanged().err()) {
+            return changed;
+        }
+        if let [file] = &self.source.files[..] {
+            return failure.of_file(&file.path, self.source.format);
+        }
+        // Rows come in the order of the files, so files that were delivered whole are innocent.
+        let delivered = self.next_row + self.pending_rows as u64;
+        let mut before = 0;
+        for file in &self.source.files {
+            before += file.rows.unwrap_or(u64::MAX - before);
+            if before <= delivered {
+                continue;
+            }
+            let alone = self
+                .plan
+                .query(&self.source, &[&file.path])
+                .map_err(ReadFailure::Polars)
+                .and_then(|query| run(query, |_| false));
+            if let Err(failure) = alone {
+                return failure.of_file(&file.path, self.source.format);
+            }
+        }
+        reader_error(&self.source, failure.words())
+    }
+
+    fn next_block(&mut self) -> Result<Option<RawBlock>, TableError> {
+        self.fill()?;
+        let rows = self.pending_rows.min(BLOCK_ROWS);
+        if rows == 0 {
+            return Ok(None);
+        }
+        let first_row = self.next_row;
+        let pieces = self.cut(rows);
+        self.next_row += rows as u64;
+        Ok(Some(RawBlock { first_row, rows, pieces, source: Arc::clone(&self.source), plan: Arc::clone(&self.plan) }))
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<RawBlock, TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_block();
+        if next.is_err() {
+            self.reader = None;
+            self.pending.clear();
+            self.pending_rows = 0;
+        }
+        next.transpose()
+    }
+}
+
+fn reader_error(source: &Inner, reason: String) -> TableError {
+    TableError::Reader { path: source.first_path(), files: source.files.len(), reason }
+}

@@ -1,0 +1,246 @@
+//! The columns of each file, and what they have in common.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use polars::prelude::{DataType, ParquetReader, PolarsError, Schema, SchemaExt, SerReader};
+use tiers_design::columns::Kind;
+
+use crate::error::{TableError, one_line, panic_words, words};
+use crate::paths::Format;
+use crate::query;
+
+/// What is known of one file before its rows are read.
+pub(crate) struct Head {
+    pub(crate) schema: Schema,
+    pub(crate) rows: Option<u64>,
+}
+
+/// Reads a file's columns and, for parquet, its number of rows from the footer.
+pub(crate) fn head(path: &Path, format: Format, bytes: u64) -> Result<Head, TableError> {
+    if bytes == 0 {
+        return Err(TableError::EmptyFile { path: path.to_owned() });
+    }
+    // A damaged footer must not end the program, whatever the reader makes of it.
+    std::panic::catch_unwind(|| match format {
+        Format::Parquet => parquet_head(path, bytes),
+        Format::Ipc => ipc_head(path),
+        Format::Csv { .. } => csv_head(path, format, bytes),
+    })
+    .unwrap_or_else(|panic| Err(TableError::Damaged { path: path.to_owned(), reason: panic_words(panic.as_ref()) }))
+}
+
+fn parquet_head(path: &Path, bytes: u64) -> Result<Head, TableError> {
+    let mut file = open(path)?;
+    check_magic(path, &mut file, bytes)?;
+    let damaged = |e: PolarsError| TableError::Damaged { path: path.to_owned(), reason: words(&e) };
+    let mut reader = ParquetReader::new(file);
+    let about = reader.get_metadata().map_err(damaged)?;
+    let needed =
+        about.row_groups.iter().flat_map(|group| group.byte_ranges_iter()).map(|range| range.end).max().unwrap_or(0);
+    if needed > bytes {
+        return Err(TableError::CutOff {
+            path: path.to_owned(),
+            why: format!("its columns need {needed} bytes and it has {bytes}"),
+        });
+    }
+    Ok(Head {
+        rows: Some(about.num_rows as u64),
+        schema: Schema::from_arrow_schema(&*reader.schema().map_err(damaged)?),
+    })
+}
+
+/// Tells a file that is not parquet from one that has lost its end.
+fn check_magic(path: &Path, file: &mut File, bytes: u64) -> Result<(), TableError> {
+    let trouble = |e| TableError::io(path, "reading", e);
+    let mut start = [0; 4];
+    let mut end = [0; 4];
+    if bytes >= 4 {
+        file.read_exact(&mut start).map_err(trouble)?;
+        file.seek(SeekFrom::End(-4)).map_err(trouble)?;
+        file.read_exact(&mut end).map_err(trouble)?;
+        file.rewind().map_err(trouble)?;
+    }
+    match (&start, &end) {
+        (b"PAR1", b"PAR1") if bytes >= 12 => Ok(()),
+        (b"PARE", _) | (_, b"PARE") => Err(TableError::Unsupported {
+            path: path.to_owned(),
+            what: "the file is encrypted, which is not supported".to_owned(),
+        }),
+        (b"PAR1", _) => Err(TableError::CutOff {
+            path: path.to_owned(),
+            why: "it begins as parquet and has no parquet footer".to_owned(),
+        }),
+        _ => Err(TableError::WrongFormat {
+            path: path.to_owned(),
+            format: "parquet",
+            why: "does not begin with the mark PAR1".to_owned(),
+        }),
+    }
+}
+
+fn ipc_head(path: &Path) -> Result<Head, TableError> {
+    let mut magic = Vec::new();
+    let read = open(path)?.take(6).read_to_end(&mut magic);
+    read.map_err(|e| TableError::io(path, "reading", e))?;
+    if magic != b"ARROW1" {
+        return Err(TableError::WrongFormat {
+            path: path.to_owned(),
+            format: "arrow ipc",
+            why: "does not begin with the mark ARROW1 (a stream of ipc messages, or Feather \
+                  version 1, must be converted)"
+                .to_owned(),
+        });
+    }
+    let mut lazy = query::ipc(&[path]).map_err(|e| query_error(path, &e))?;
+    let schema = lazy.collect_schema().map_err(|e| TableError::CutOff {
+        path: path.to_owned(),
+        why: format!("its footer cannot be read ({})", words(&e)),
+    })?;
+    Ok(Head { schema: (*schema).clone(), rows: None })
+}
+
+/// The kinds of a csv file's columns are read off its first rows, for small files off all of them.
+fn csv_head(path: &Path, format: Format, bytes: u64) -> Result<Head, TableError> {
+    const SMALL: u64 = 32 << 20;
+    const ROWS: usize = 100_000;
+    open(path)?;
+    let rows = (bytes > SMALL).then_some(ROWS);
+    let bad = |e: PolarsError| TableError::BadCsv { path: path.to_owned(), reason: one_line(&e.to_string()) };
+    let mut lazy = query::csv(&[path], format, None, rows).map_err(bad)?;
+    Ok(Head { schema: (*lazy.collect_schema().map_err(bad)?).clone(), rows: None })
+}
+
+fn open(path: &Path) -> Result<File, TableError> {
+    File::open(path).map_err(|e| TableError::io(path, "opening", e))
+}
+
+fn query_error(path: &Path, error: &PolarsError) -> TableError {
+    TableError::Damaged { path: path.to_owned(), reason: words(error) }
+}
+
+/// Widens `common` so that it also holds the columns of another file.
+///
+/// The columns must be the same by name; integers may differ in width, floats too, and integers
+/// may stand for floats. A csv file is read by position, so there the order must be the same.
+pub(crate) fn unite(
+    common: &mut Schema,
+    first: &Path,
+    other: &Schema,
+    second: &Path,
+    format: Format,
+) -> Result<(), TableError> {
+    let differs = |column: &str, why: String| TableError::SchemaDiffers {
+        first: first.to_owned(),
+        second: second.to_owned(),
+        column: column.to_owned(),
+        why,
+    };
+    if let Some(name) = common.iter_names().find(|n| !other.contains(n)) {
+        return Err(differs(name, "is missing in the second file".to_owned()));
+    }
+    if let Some(name) = other.iter_names().find(|n| !common.contains(n)) {
+        return Err(differs(name, "is missing in the first file".to_owned()));
+    }
+    if let Format::Csv { .. } = format
+        && let Some((a, _)) = common.iter_names().zip(other.iter_names()).find(|(a, b)| a != b)
+    {
+        return Err(differs(a, "stands in another place".to_owned()));
+    }
+    for (name, dtype) in common.iter_mut() {
+        let theirs = other.get(name).unwrap_or(dtype);
+        let wider = wider(dtype, theirs).filter(|wide| format != Format::Ipc || wide == dtype);
+        match wider {
+            Some(wide) => *dtype = wide,
+            None => {
+                let why = format!("is of type {dtype} in one and {theirs} in the other");
+                return Err(differs(name, why));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The narrowest type that holds the values of both.
+fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType::{Float32, Float64, Null, String};
+    if a == b {
+        return Some(a.clone());
+    }
+    match (a, b) {
+        (Null, other) | (other, Null) => Some(other.clone()),
+        (Float32, Float64) | (Float64, Float32) => Some(Float64),
+        (f, i) | (i, f) if matches!(f, Float32 | Float64) && integer(i).is_some() => Some(Float64),
+        (String, c) | (c, String) if c.is_categorical() => Some(String),
+        _ => wider_integer(integer(a)?, integer(b)?),
+    }
+}
+
+/// Whether an integer type has a sign, and its bits.
+fn integer(dtype: &DataType) -> Option<(bool, u32)> {
+    use DataType::{Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
+    let signed = matches!(dtype, Int8 | Int16 | Int32 | Int64);
+    let bits = match dtype {
+        Int8 | UInt8 => 8,
+        Int16 | UInt16 => 16,
+        Int32 | UInt32 => 32,
+        Int64 | UInt64 => 64,
+        _ => return None,
+    };
+    Some((signed, bits))
+}
+
+fn wider_integer(a: (bool, u32), b: (bool, u32)) -> Option<DataType> {
+    use DataType::{Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
+    let signed = a.0 || b.0;
+    // An unsigned integer needs one bit more to fit among the signed.
+    let bits = |(has_sign, bits): (bool, u32)| bits + u32::from(signed && !has_sign);
+    Some(match (signed, bits(a).max(bits(b))) {
+        (true, ..=8) => Int8,
+        (true, ..=16) => Int16,
+        (true, ..=32) => Int32,
+        (true, ..=64) => Int64,
+        (false, ..=8) => UInt8,
+        (false, ..=16) => UInt16,
+        (false, ..=32) => UInt32,
+        (false, ..=64) => UInt64,
+        _ => return None,
+    })
+}
+
+/// What a model sees in a type.
+pub(crate) fn kind(dtype: &DataType) -> Kind {
+    match dtype {
+        DataType::Float32 | DataType::Float64 | DataType::Decimal(..) | DataType::Null => Kind::Float,
+        DataType::Boolean => Kind::Boolean,
+        DataType::String | DataType::Categorical(..) | DataType::Enum(..) => Kind::Text,
+        other if integer(other).is_some() => Kind::Integer,
+        other => Kind::Other(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DataType::{Boolean, Float32, Float64, Int8, Int32, Int64, String, UInt8, UInt32, UInt64};
+
+    fn check(a: DataType, b: DataType, expected: Option<DataType>) {
+        assert_eq!(wider(&a, &b), expected, "{a} with {b}");
+        assert_eq!(wider(&b, &a), expected, "{b} with {a}");
+    }
+
+    #[test]
+    fn widths_are_united_without_loss() {
+        check(Int8, Int64, Some(Int64));
+        check(UInt8, Int8, Some(DataType::Int16));
+        check(UInt32, Int32, Some(Int64));
+        check(UInt64, Int8, None);
+        check(UInt8, UInt32, Some(UInt32));
+        check(Float32, Int32, Some(Float64));
+        check(Float32, Float64, Some(Float64));
+        check(DataType::Null, String, Some(String));
+        check(String, Float64, None);
+        check(Boolean, Int32, None);
+    }
+}

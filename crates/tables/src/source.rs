@@ -1,0 +1,165 @@
+//! A table to read: its files, its columns, its rows.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use polars::prelude::Schema;
+use tiers_design::columns::{Field, Request};
+
+use crate::error::TableError;
+use crate::hive::{self, Partition};
+use crate::paths::{self, Format};
+use crate::scan::Scan;
+use crate::schema;
+
+/// One data file of a [`Source`], as it was when the source was opened.
+#[derive(Clone, Debug)]
+pub struct DataFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Its number of rows, where the format tells it without reading them.
+    pub rows: Option<u64>,
+    modified: Option<SystemTime>,
+}
+
+impl DataFile {
+    fn new(path: PathBuf) -> Result<Self, TableError> {
+        if path.to_str().is_none() {
+            return Err(TableError::BadName { path });
+        }
+        let about = fs::metadata(&path).map_err(|e| TableError::io(&path, "opening", e))?;
+        Ok(DataFile { bytes: about.len(), modified: about.modified().ok(), rows: None, path })
+    }
+
+    /// An error unless the file still has the size and the time of its last change.
+    pub(crate) fn check_unchanged(&self) -> Result<(), TableError> {
+        let changed = |why| Err(TableError::Changed { path: self.path.clone(), why });
+        match fs::metadata(&self.path) {
+            Err(_) => changed("disappeared"),
+            Ok(about) if about.len() != self.bytes => changed("changed its size"),
+            Ok(about) if about.modified().ok() != self.modified => changed("was written to"),
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+/// A table in one or more files of one format, opened but not yet read.
+///
+/// Cheap to clone. The files are in sorted order, and so are the rows of every scan.
+#[derive(Clone, Debug)]
+pub struct Source {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) files: Vec<DataFile>,
+    pub(crate) format: Format,
+    /// The columns that all files have, in the order of the first, each as wide as needed.
+    pub(crate) schema: Schema,
+    /// Whether `schema` is not already that of the first file.
+    pub(crate) widened: bool,
+    pub(crate) partitions: Vec<Partition>,
+    fields: Vec<Field>,
+}
+
+impl Source {
+    /// Opens files, folders (with all data files below them) and globs as one table.
+    ///
+    /// Parquet, csv (`.csv`, `.tsv`) and arrow ipc (`.arrow`, `.feather`, `.ipc`) are told apart
+    /// by extension, else by the first bytes. Reads the footers or heads of the files, not the
+    /// rows. Folders named `a=1` below the common root of all paths become columns.
+    ///
+    /// # Errors
+    /// If a path is missing or matches nothing, a file is not what it should be, the files are of
+    /// different formats or have different columns, or there are no rows.
+    pub fn open(paths: &[PathBuf]) -> Result<Source, TableError> {
+        let found = paths::expand(paths)?;
+        let partitions = hive::partitions(&found.files, &found.root)?;
+        let (files, schema, widened) = read_heads(found.files, found.format)?;
+        if files.iter().map(|f| f.rows).sum::<Option<u64>>() == Some(0) {
+            return Err(TableError::NoRows { path: files[0].path.clone(), files: files.len() });
+        }
+        // A column that the files themselves hold has its type; the folder adds nothing.
+        let partitions: Vec<Partition> = partitions.into_iter().filter(|p| !schema.contains(&p.name)).collect();
+        let fields = fields(&schema, &partitions);
+        Ok(Source { inner: Arc::new(Inner { files, format: found.format, schema, widened, partitions, fields }) })
+    }
+
+    /// The columns: those of the files in their order, then the partitions.
+    pub fn fields(&self) -> &[Field] {
+        &self.inner.fields
+    }
+
+    /// The number of rows, where the format tells it without reading them (parquet does).
+    pub fn rows(&self) -> Option<u64> {
+        self.inner.files.iter().map(|f| f.rows).sum()
+    }
+
+    /// The files, in the order in which their rows are read.
+    pub fn files(&self) -> &[DataFile] {
+        &self.inner.files
+    }
+
+    /// The size of all files together.
+    pub fn bytes(&self) -> u64 {
+        self.inner.files.iter().map(|f| f.bytes).sum()
+    }
+
+    /// Starts to read the requested columns.
+    ///
+    /// # Errors
+    /// If a column does not exist or cannot be had in the role asked for. Trouble with the files
+    /// comes from the scan itself.
+    pub fn scan(&self, requests: &[Request]) -> Result<Scan, TableError> {
+        Scan::start(Arc::clone(&self.inner), requests)
+    }
+}
+
+/// Reads the head of every file and unites their columns.
+fn read_heads(paths: Vec<PathBuf>, format: Format) -> Result<(Vec<DataFile>, Schema, bool), TableError> {
+    let mut files = Vec::with_capacity(paths.len());
+    let mut united: Option<(PathBuf, Schema, Schema)> = None;
+    for path in paths {
+        let mut file = DataFile::new(path)?;
+        let head = schema::head(&file.path, format, file.bytes)?;
+        file.rows = head.rows;
+        match &mut united {
+            None => united = Some((file.path.clone(), head.schema.clone(), head.schema)),
+            Some((first, _, common)) => {
+                schema::unite(common, first, &head.schema, &file.path, format)?;
+            }
+        }
+        files.push(file);
+    }
+    let (_, first, common) = united.ok_or(TableError::NothingNamed)?;
+    let widened = first != common;
+    Ok((files, common, widened))
+}
+
+fn fields(schema: &Schema, partitions: &[Partition]) -> Vec<Field> {
+    let own = schema.iter().map(|(name, dtype)| Field { name: name.to_string(), kind: schema::kind(dtype) });
+    let folders = partitions.iter().map(|p| Field { name: p.name.clone(), kind: p.kind.clone() });
+    own.chain(folders).collect()
+}
+
+impl Inner {
+    /// The paths of the files.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        self.files.iter().map(|f| f.path.as_path()).collect()
+    }
+
+    /// The columns, partitions included.
+    pub(crate) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The path to name in an error that concerns the table as a whole.
+    pub(crate) fn first_path(&self) -> PathBuf {
+        self.files[0].path.clone()
+    }
+}
