@@ -32,8 +32,8 @@ pub struct BlockSums {
     pub(crate) counts: Vec<u64>,
     /// Per run `z'WC`, r×m, row-major.
     pub(crate) sums: Vec<f64>,
-    /// Per key the labels of the block and their hashes.
-    pub(crate) dictionaries: Vec<(Dictionary, Vec<u64>)>,
+    /// Per key the labels of the block, and those of them that its runs have, with their hashes.
+    pub(crate) dictionaries: Vec<(Dictionary, Vec<(u32, u64)>)>,
     /// Per key and dictionary entry the number of the label in the whole data set.
     pub(crate) numbers: Vec<Vec<AtomicU32>>,
     /// Runs ordered by shard, and where each shard begins; set by [`BlockSums::assign_shards`].
@@ -70,16 +70,18 @@ impl BlockSums {
         }
     }
 
+    /// Takes the labels of the runs' codes.
     pub(crate) fn set_dictionaries(&mut self, dictionaries: Vec<Dictionary>) {
-        self.numbers =
-            dictionaries.iter().map(|d| (0..d.len()).map(|_| AtomicU32::new(MISSING)).collect()).collect();
-        self.dictionaries = dictionaries
-            .into_iter()
-            .map(|dictionary| {
-                let hashes = labels::hashes(&dictionary);
-                (dictionary, hashes)
-            })
-            .collect();
+        let keys = dictionaries.len();
+        for (key, dictionary) in dictionaries.into_iter().enumerate() {
+            // A dictionary may hold labels that only dropped rows have.
+            let mut used = vec![false; dictionary.len()];
+            self.codes.iter().skip(key).step_by(keys).for_each(|&code| used[code as usize] = true);
+            let entries = (0..used.len()).filter(|&entry| used[entry]);
+            let entries = entries.map(|entry| (entry as u32, labels::hash(&dictionary, entry))).collect();
+            self.numbers.push(used.iter().map(|_| AtomicU32::new(MISSING)).collect());
+            self.dictionaries.push((dictionary, entries));
+        }
     }
 
     /// Cuts the block into runs: fills `codes`, `first_row` and `counts`.

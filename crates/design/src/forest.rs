@@ -24,7 +24,7 @@ pub struct Level {
     /// different terms are independent a priori.
     pub terms: Vec<(usize, usize)>,
     /// Per position in `z` where that row of a group's moments comes from.
-    pub source: Vec<Source>,
+    pub source: Vec<RowSource>,
 }
 
 impl Level {
@@ -36,7 +36,7 @@ impl Level {
 
 /// Where a z row of a group's moments comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum RowSource {
     /// It is stored: row `i` of the group's block in [`TreeLevel::moments`].
     Stored(usize),
     /// It is the sum over the group's descendants at a finer level that has the same z column:
@@ -55,7 +55,7 @@ pub struct TreeLevel {
     pub cell: Vec<u32>,
     /// Per group its number of rows.
     pub rows: Vec<u64>,
-    /// Per group its stored rows of `z'WC` (see [`Source`]), each of m numbers.
+    /// Per group its stored rows of `z'WC` (see [`RowSource`]), each of m numbers.
     pub moments: Vec<f64>,
 }
 
@@ -107,16 +107,16 @@ pub fn levels(recipe: &Recipe, nest: &Nest) -> Result<Vec<Level>, NestError> {
 }
 
 /// A z column that a finer level also has is a sum over that level; the nearest one serves.
-fn sources(z: &[usize], finer: &[Level]) -> Vec<Source> {
+fn sources(z: &[usize], finer: &[Level]) -> Vec<RowSource> {
     let mut stored = 0;
     z.iter()
         .map(|column| {
             let at = |level: &Level| level.z.iter().position(|c| c == column);
             match finer.iter().enumerate().rev().find_map(|(k, level)| at(level).map(|t| (k, t))) {
-                Some((k, t)) => Source::Sum(k, t),
+                Some((k, t)) => RowSource::Sum(k, t),
                 None => {
                     stored += 1;
-                    Source::Stored(stored - 1)
+                    RowSource::Stored(stored - 1)
                 }
             }
         })
@@ -129,7 +129,7 @@ impl Tree {
         let CellShard { labels, counts, sums, .. } = cells;
         let mut tree = Tree { levels: Vec::with_capacity(levels.len()), labels };
         let stored = |level: &Level| -> Vec<usize> {
-            let is_stored = |(column, source): (&usize, &Source)| matches!(source, Source::Stored(_)).then_some(*column);
+            let is_stored = |(column, source): (&usize, &RowSource)| matches!(source, RowSource::Stored(_)).then_some(*column);
             let columns = level.z.iter().zip(&level.source).filter_map(is_stored);
             columns.map(|column| z.iter().position(|&c| c == column).expect("z column is summed")).collect()
         };

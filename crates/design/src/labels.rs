@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
 /// Parts of a [`LabelTable`]; a power of two.
-pub const PARTS: usize = 16;
+pub(crate) const PARTS: usize = 16;
 
 /// All labels of one key column.
 #[derive(Debug)]
@@ -26,17 +26,17 @@ pub struct LabelPart {
     labels: Dictionary,
 }
 
-/// Hashes of the labels of a block's dictionary, computed once and ahead of the lookup.
-pub fn hashes(dictionary: &Dictionary) -> Vec<u64> {
+/// Hash of a label, the same on every run.
+pub(crate) fn hash(dictionary: &Dictionary, entry: usize) -> u64 {
     let state = FixedState::with_seed(0x7469_6572_73);
     match dictionary {
-        Dictionary::Text(text) => text.iter().map(|label| state.hash_one(label)).collect(),
-        Dictionary::Integer(values) => values.iter().map(|value| state.hash_one(value)).collect(),
+        Dictionary::Text(text) => state.hash_one(text.get(entry)),
+        Dictionary::Integer(values) => state.hash_one(values[entry]),
     }
 }
 
 /// The part into which a label with this hash falls.
-pub fn part_of(hash: u64) -> usize {
+pub(crate) fn part_of(hash: u64) -> usize {
     (hash >> 32) as usize % PARTS
 }
 
@@ -99,11 +99,7 @@ impl LabelTable {
 
     /// The number of a label, if it is known.
     pub fn find(&self, dictionary: &Dictionary, entry: usize) -> Option<u32> {
-        let state = FixedState::with_seed(0x7469_6572_73);
-        let hash = match dictionary {
-            Dictionary::Text(text) => state.hash_one(text.get(entry)),
-            Dictionary::Integer(values) => state.hash_one(values[entry]),
-        };
+        let hash = hash(dictionary, entry);
         let part = part_of(hash);
         let LabelPart { table, labels } = &self.parts[part];
         let found = table.find(hash, |&(h, at)| h == hash && same(labels, at as usize, dictionary, entry));
@@ -124,12 +120,18 @@ impl LabelTable {
 }
 
 impl LabelPart {
-    /// Gives every label of `dictionary` whose hash falls into `part` (this one) its number, in
-    /// `ids[entry]`; labels not seen before are added in the order of the dictionary.
-    pub fn intern(&mut self, part: usize, dictionary: &Dictionary, hashes: &[u64], mut assign: impl FnMut(usize, u32)) {
-        for (entry, &hash) in hashes.iter().enumerate().filter(|(_, hash)| part_of(**hash) == part) {
-            let at = self.find_or_insert(dictionary, entry, hash);
-            assign(entry, at * PARTS as u32 + part as u32);
+    /// Gives those of the `entries` of a dictionary (with their hashes) that fall into `part`, this
+    /// one, their numbers; labels not seen before are added in the order of the entries.
+    pub fn intern(
+        &mut self,
+        part: usize,
+        dictionary: &Dictionary,
+        entries: &[(u32, u64)],
+        mut assign: impl FnMut(usize, u32),
+    ) {
+        for &(entry, hash) in entries.iter().filter(|(_, hash)| part_of(*hash) == part) {
+            let at = self.find_or_insert(dictionary, entry as usize, hash);
+            assign(entry as usize, at * PARTS as u32 + part as u32);
         }
     }
 
@@ -170,9 +172,9 @@ mod tests {
         let mut table = LabelTable::new(&first);
         let mut number = |dictionary: &Dictionary| {
             let mut ids = vec![u32::MAX; dictionary.len()];
-            let hashes = hashes(dictionary);
+            let entries: Vec<_> = (0..dictionary.len()).map(|e| (e as u32, hash(dictionary, e))).collect();
             for (p, part) in table.parts_mut().iter_mut().enumerate() {
-                part.intern(p, dictionary, &hashes, |entry, id| ids[entry] = id);
+                part.intern(p, dictionary, &entries, |entry, id| ids[entry] = id);
             }
             ids
         };

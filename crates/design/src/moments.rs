@@ -187,6 +187,23 @@ impl Moments {
         }
     }
 
+    /// Deals the cells out anew, so that those with the same labels in `shard_keys` share a shard.
+    pub fn reshard(&mut self, shard_keys: Vec<usize>) {
+        self.summands.shard_keys = shard_keys;
+        let (keys, per_cell) = (self.summands.keys, self.summands.per_cell());
+        let mut shards: Vec<CellShard> = (0..self.summands.shards).map(|_| CellShard::default()).collect();
+        for old in self.shards.drain(..) {
+            for (cell, labels) in old.labels.chunks_exact(keys).enumerate() {
+                let shard = &mut shards[self.summands.shard_of(labels)];
+                let at = shard.find_or_insert(labels, old.first_row[cell], per_cell);
+                shard.counts[at] = old.counts[cell];
+                let sums = &old.sums[cell * per_cell..(cell + 1) * per_cell];
+                shard.sums[at * per_cell..(at + 1) * per_cell].copy_from_slice(sums);
+            }
+        }
+        self.shards = shards;
+    }
+
     /// Bytes held by cells and labels.
     pub fn bytes(&self) -> usize {
         self.shards.iter().map(CellShard::bytes).sum::<usize>()
@@ -206,9 +223,9 @@ impl LabelTask<'_> {
     /// Gives the labels of these blocks, in order, their numbers.
     pub fn number(&mut self, blocks: &[BlockSums]) {
         for block in blocks {
-            let (dictionary, hashes) = &block.dictionaries[self.key];
+            let (dictionary, entries) = &block.dictionaries[self.key];
             let numbers = &block.numbers[self.key];
-            self.part.intern(self.index, dictionary, hashes, |entry, id| {
+            self.part.intern(self.index, dictionary, entries, |entry, id| {
                 numbers[entry].store(id, Ordering::Relaxed);
             });
         }

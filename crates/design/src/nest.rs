@@ -9,6 +9,7 @@ use crate::moments::{CellShard, Moments};
 use crate::recipe::{Grouping, Recipe};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use std::cmp::Reverse;
 use std::hash::BuildHasher;
 
 /// Why groupings cannot be used as levels of one nest.
@@ -17,8 +18,9 @@ pub enum NestError {
     /// Two groupings cross: neither lies within the other.
     #[error(
         "the groupings {finer} and {coarser} cross: row {} has {}, but row {} has {}, so {finer} is not nested in {coarser}. \
-         Only nested groupings can be fitted so far. If the ids of {finer} are reused in every {coarser}, \
-         write (1 | {coarser}/{finer}), which keeps them apart; if they really cross, drop one of the two terms",
+         Only nested groupings can be fitted so far. If the ids of one are reused within each group of the other, \
+         write (1 | {coarser}/{finer}) or (1 | {finer}/{coarser}), outer grouping first, which keeps them apart; \
+         if they really cross, drop one of the two terms",
         one.0, one.1, other.0, other.1
     )]
     Crossed {
@@ -126,27 +128,52 @@ pub enum Found {
 impl Nest {
     /// Orders the groupings, finest first, given the groups of every shard.
     pub fn of(recipe: &Recipe, moments: &Moments, shards: &[ShardGroups]) -> Found {
-        let groupings = &recipe.groupings;
-        let count = |f: usize| shards.iter().map(|groups| groups.counts[f]).sum::<usize>();
-        let in_one_shard = |f: usize| {
-            let keys = &groupings[f].keys;
-            moments.summands.shard_keys.iter().all(|key| keys.contains(key))
-                || count(f) == distinct(&groupings[f], moments)
-        };
-        let mut levels: Vec<(usize, usize)> = (0..groupings.len()).map(|f| (f, count(f))).collect();
-        // Stable: of two groupings with as many groups the one that has more key columns is finer.
-        levels.sort_by_key(|&(f, groups)| (std::cmp::Reverse(groups), std::cmp::Reverse(groupings[f].keys.len())));
-        match levels.iter().all(|&(f, _)| in_one_shard(f)) {
-            true => Found::Nest(Nest { levels }),
-            false => {
-                let top = (0..groupings.len()).min_by_key(|&f| distinct(&groupings[f], moments));
+        let nest = Nest::ordered(recipe, shards);
+        match nest.levels.iter().find(|&&(f, count)| spans_shards(recipe, moments, f, count)) {
+            None => Found::Nest(nest),
+            Some(_) => {
+                let groupings = 0..recipe.groupings.len();
+                let top = groupings.min_by_key(|&f| distinct(&recipe.groupings[f], moments));
                 Found::Reshard(top.expect("at least one grouping"))
             }
         }
     }
 
-    /// Checks that no two levels have the same groups; to be called after [`Nest::check`] passed.
-    pub fn check_distinct(&self, recipe: &Recipe) -> Result<(), NestError> {
+    /// The groupings by their number of groups, summed over shards.
+    pub fn ordered(recipe: &Recipe, shards: &[ShardGroups]) -> Nest {
+        let groupings = &recipe.groupings;
+        let count = |f: usize| shards.iter().map(|groups| groups.counts[f]).sum::<usize>();
+        let mut levels: Vec<(usize, usize)> = (0..groupings.len()).map(|f| (f, count(f))).collect();
+        // Of two groupings with as many groups the one that has more key columns is finer.
+        levels.sort_by_key(|&(f, groups)| (Reverse(groups), Reverse(groupings[f].keys.len())));
+        Nest { levels }
+    }
+
+    /// Checks that no group of any level stands in two shards, that is in two top-level groups.
+    pub fn check_whole(&self, recipe: &Recipe, moments: &Moments, shards: &[ShardGroups]) -> Result<(), NestError> {
+        let top = self.levels.last().map_or(0, |&(f, _)| f);
+        let Some(&(f, _)) = self.levels.iter().find(|&&(f, count)| spans_shards(recipe, moments, f, count)) else {
+            return self.check_distinct(recipe);
+        };
+        let keys = moments.summands.keys;
+        let grouping = &recipe.groupings[f];
+        let mut seen = hashbrown::HashMap::with_hasher(FixedState::with_seed(4));
+        for (shard, cells) in moments.shards.iter().enumerate() {
+            for cell in 0..shards[shard].of_cell[f].len() {
+                let key: Vec<u32> = grouping.keys.iter().map(|&k| cells.labels[cell * keys + k]).collect();
+                let &mut (other, at) = seen.entry(key).or_insert((shard, cell));
+                if other != shard {
+                    let one = describe(recipe, moments, (f, top), &moments.shards[other], at);
+                    let two = describe(recipe, moments, (f, top), cells, cell);
+                    return Err(crossed(recipe, (f, top), one, two));
+                }
+            }
+        }
+        self.check_distinct(recipe)
+    }
+
+    /// Checks that no two levels have the same groups.
+    fn check_distinct(&self, recipe: &Recipe) -> Result<(), NestError> {
         let name = |f: usize| recipe.groupings[f].name.clone();
         match self.levels.windows(2).find(|pair| pair[0].1 == pair[1].1) {
             Some(pair) => Err(NestError::SameGroups { one: name(pair[0].0), other: name(pair[1].0), groups: pair[0].1 }),
@@ -165,7 +192,10 @@ impl Nest {
                 if *first == u32::MAX {
                     *first = cell as u32;
                 } else if groups.of_cell[coarser][*first as usize] != groups.of_cell[coarser][cell] {
-                    return Err(crossed(recipe, moments, cells, (finer, coarser), (*first as usize, cell)));
+                    let terms = (finer, coarser);
+                    let one = describe(recipe, moments, terms, cells, *first as usize);
+                    let other = describe(recipe, moments, terms, cells, cell);
+                    return Err(crossed(recipe, terms, one, other));
                 }
             }
         }
@@ -173,20 +203,29 @@ impl Nest {
     }
 }
 
-/// The error for two groupings that cross, with the two cells that prove it.
-fn crossed(recipe: &Recipe, moments: &Moments, cells: &CellShard, terms: (usize, usize), at: (usize, usize)) -> NestError {
-    let describe = |cell: usize| {
-        let keys = moments.summands.keys;
-        let mut names: Vec<usize> = recipe.groupings[terms.0].keys.clone();
-        names.extend(recipe.groupings[terms.1].keys.iter().filter(|k| !recipe.groupings[terms.0].keys.contains(k)));
-        let value = |&k: &usize| {
-            let column = &recipe.requests[recipe.keys[k]].column;
-            format!("{column} = {}", moments.labels[k].label(cells.labels[cell * keys + k]))
-        };
-        (cells.first_row[cell] + 1, names.iter().map(value).collect::<Vec<_>>().join(", "))
+/// The first row of a cell, counted from 1, with its labels in two groupings.
+fn describe(recipe: &Recipe, moments: &Moments, terms: (usize, usize), cells: &CellShard, cell: usize) -> (u64, String) {
+    let mut keys = recipe.groupings[terms.0].keys.clone();
+    keys.extend(recipe.groupings[terms.1].keys.iter().filter(|k| !recipe.groupings[terms.0].keys.contains(k)));
+    let value = |&k: &usize| {
+        let column = &recipe.requests[recipe.keys[k]].column;
+        format!("{column} = {}", moments.labels[k].label(cells.labels[cell * moments.summands.keys + k]))
     };
+    (cells.first_row[cell] + 1, keys.iter().map(value).collect::<Vec<_>>().join(", "))
+}
+
+/// The error for two groupings that cross, with the two rows that prove it, in their order.
+fn crossed(recipe: &Recipe, terms: (usize, usize), one: (u64, String), other: (u64, String)) -> NestError {
     let name = |f: usize| recipe.groupings[f].name.clone();
-    NestError::Crossed { finer: name(terms.0), coarser: name(terms.1), one: describe(at.0), other: describe(at.1) }
+    let (one, other) = if one.0 <= other.0 { (one, other) } else { (other, one) };
+    NestError::Crossed { finer: name(terms.0), coarser: name(terms.1), one, other }
+}
+
+/// Whether a group of this grouping may stand in several shards.
+fn spans_shards(recipe: &Recipe, moments: &Moments, grouping: usize, count: usize) -> bool {
+    let keys = &recipe.groupings[grouping].keys;
+    let decides = moments.summands.shard_keys.iter().all(|key| keys.contains(key));
+    !decides && count != distinct(&recipe.groupings[grouping], moments)
 }
 
 /// Number of distinct groups of a grouping in the whole data set.

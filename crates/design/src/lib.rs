@@ -1,0 +1,43 @@
+//! From a formula and plain columns to encoded rows, levels, nesting and the sparse nested Z.
+//!
+//! [`Formula`] (text) → [`Plan`] (resolved against a schema) → [`Recipe`] (frozen against the first
+//! rows) → [`Encoder`], which turns each [`Block`] of columns into a [`RowBlock`] of numbers.
+
+mod block_sums;
+mod coding;
+mod columns;
+mod cross;
+mod encode;
+mod error;
+mod evaluate;
+mod forest;
+mod formula;
+mod freeze;
+mod gather;
+mod labels;
+mod levels;
+mod moments;
+mod nearest;
+mod nest;
+mod plan;
+mod recipe;
+mod select;
+mod source;
+
+pub use block_sums::BlockSums;
+pub use columns::{BLOCK_ROWS, Block, Column, Dictionary, Field, Kind, Labels, MISSING, PackedText, Request, Role};
+pub use cross::{CHUNK, Cross, padded};
+pub use encode::{Encoder, RowBlock};
+pub use error::{DesignError, EncodeError};
+pub use forest::{Forest, Level, RowSource, Tree, TreeLevel, levels as forest_levels};
+pub use formula::{
+    Arithmetic, Caret, Expr, Formula, FormulaError, FormulaProblem, Function, RandomTerm, TermList, Variable,
+    VariableKind,
+};
+pub use labels::LabelTable;
+pub use levels::LevelSet;
+pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};
+pub use nest::{Found, Nest, NestError, ShardGroups, group_labels, guess_top};
+pub use plan::{Plan, Settings};
+pub use recipe::{Atom, Coefficient, ColumnSpec, Factor, Grouping, RandomSpec, Recipe};
+pub use source::{RawBlock, Scan, Source, SourceError};

@@ -1,0 +1,30 @@
+//! Where rows come from: what a reader of tables offers to whoever sums them.
+
+use crate::columns::{Block, Field, Request};
+
+/// An error of a source, whatever it is made of.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A table that can be scanned, any number of times, in blocks of [`crate::BLOCK_ROWS`] rows.
+pub trait Source: Sync {
+    /// The columns.
+    fn fields(&self) -> &[Field];
+
+    /// Starts a scan of the requested columns from the first row.
+    fn scan(&self, requests: &[Request]) -> Result<Scan, SourceError>;
+}
+
+/// The blocks of a table in order, not yet decoded.
+pub type Scan = Box<dyn Iterator<Item = Result<Box<dyn RawBlock>, SourceError>> + Send>;
+
+/// A block as it was read; decoding is left to the thread that works on it.
+pub trait RawBlock: Send {
+    /// Turns the block into plain columns.
+    fn decode(&self) -> Result<Block, SourceError>;
+}
+
+impl RawBlock for Block {
+    fn decode(&self) -> Result<Block, SourceError> {
+        Ok(self.clone())
+    }
+}

@@ -1,0 +1,543 @@
+//! Second derivatives on one tree shard: the recursions of elimination, differentiated.
+//!
+//! For a direction j in which `G` of one level changes by `dG_j`, every quantity of the elimination
+//! has a derivative that follows by the same walk over the tree:
+//!
+//! ```text
+//! B   = dN[z] G + N[z] dG          dT = -T B T
+//! dY  = T (dN - B Y)               dK = (dG - K B) T
+//! dF  = dY - Σ_a (dY[z_a] G_a F_a + Y[z_a] (dG_a F_a + G_a dF_a))
+//! ```
+//!
+//! and so on for D and H ([`super::path`]); `dF = -Z'V⁻¹ V_j V⁻¹ C`, from which all second derivatives are sums over groups. The column
+//! of y is replaced by that of the residuals `e = y - Xβ` from the start. See `docs/theory.md`,
+//! "Second derivatives".
+
+use super::evaluate::{TreeScratch, subtract_spread};
+use super::path::Path;
+use super::small::{add_scaled, apply, multiply};
+use super::{Action, LevelPlan, TreePlan, ancestors};
+use pulp::Arch;
+use tiers_design::{RowSource, Tree};
+
+/// A direction in which one entry of a level's G (and its mirror) grows: `dG = E_ab + E_ba`, or
+/// `E_aa` on the diagonal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Direction {
+    /// The level, finest first.
+    pub level: usize,
+    /// Row of the entry.
+    pub a: usize,
+    /// Column of the entry.
+    pub b: usize,
+}
+
+impl Direction {
+    /// `dG`, r×r row-major.
+    pub fn matrix(self, r: usize) -> Vec<f64> {
+        let mut d = vec![0.0; r * r];
+        d[self.a * r + self.b] = 1.0;
+        d[self.b * r + self.a] = 1.0;
+        d
+    }
+}
+
+/// Sums over a shard's groups, each d×d row-major for d directions (i, j), symmetric up to rounding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curvature {
+    /// `-tr(V⁻¹V_i V⁻¹V_j)`, the second derivative of `log|V|` in the entries of G.
+    pub trace: Vec<f64>,
+    /// `-e'V⁻¹V_i V⁻¹V_j V⁻¹e`.
+    pub residual: Vec<f64>,
+    /// `-tr(S_xx⁻¹ X'V⁻¹V_i V⁻¹V_j V⁻¹X)`.
+    pub fixed: Vec<f64>,
+    /// Per direction i the vector `C'V⁻¹V_i V⁻¹e` (m numbers, e in the place of y).
+    pub score: Vec<f64>,
+}
+
+impl Curvature {
+    /// Adds the sums of another shard.
+    pub fn merge(&mut self, other: &Curvature) {
+        let add = |a: &mut [f64], b: &[f64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        add(&mut self.trace, &other.trace);
+        add(&mut self.residual, &other.residual);
+        add(&mut self.fixed, &other.fixed);
+        add(&mut self.score, &other.score);
+    }
+}
+
+/// Where the second derivatives are taken.
+#[derive(Clone, Debug)]
+pub struct CurvatureAt<'a> {
+    /// Relative covariances per level, r×r row-major.
+    pub g: &'a [Vec<f64>],
+    /// The directions.
+    pub directions: &'a [Direction],
+    /// `e = C γ`: minus β at the columns of X in use, 1 at y, 0 elsewhere.
+    pub residual: &'a [f64],
+    /// `S_xx⁻¹` at the columns of X in use, zero elsewhere; m×m row-major.
+    pub s_xx_inverse: &'a [f64],
+}
+
+/// Derivatives of a level's quantities, one block per direction: only for the coarser levels.
+#[derive(Clone, Debug, Default)]
+struct Tangents {
+    /// dN, by direction and group, r×m each.
+    dn: Vec<f64>,
+    /// d(G F), likewise.
+    dgf: Vec<f64>,
+    /// dD of the path, by direction and group.
+    dd: Vec<f64>,
+}
+
+impl TreePlan {
+    /// Sums the second derivatives over one shard.
+    pub fn curvature(&self, tree: &Tree, at: &CurvatureAt<'_>) -> Curvature {
+        let d = at.directions.len();
+        let square = || vec![0.0; d * d];
+        let mut out =
+            Curvature { trace: square(), residual: square(), fixed: square(), score: vec![0.0; d * self.m] };
+        if tree.levels.iter().all(|level| level.groups == 0) {
+            return out;
+        }
+        let walk = Walk::new(self, tree, at);
+        Arch::new().dispatch(|| walk.run(&mut out));
+        out
+    }
+}
+
+/// One walk up and down a tree.
+struct Walk<'a> {
+    plan: &'a TreePlan,
+    tree: &'a Tree,
+    at: &'a CurvatureAt<'a>,
+    /// dG per direction.
+    dg: Vec<Vec<f64>>,
+    scratch: TreeScratch,
+    tangents: Vec<Tangents>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(plan: &'a TreePlan, tree: &'a Tree, at: &'a CurvatureAt<'a>) -> Self {
+        let d = at.directions.len();
+        let scratch = TreeScratch::new(plan, tree);
+        let room = |len: usize| vec![0.0; d * len];
+        let levels = scratch.levels.iter();
+        let tangents = levels.map(|l| Tangents { dn: room(l.n.len()), dgf: room(l.n.len()), dd: room(l.d.len()) });
+        let tangents = tangents.collect();
+        let dg = at.directions.iter().map(|dir| dir.matrix(plan.levels[dir.level].r)).collect();
+        Walk { plan, tree, at, dg, scratch, tangents }
+    }
+
+    #[inline(always)]
+    fn run(mut self, out: &mut Curvature) {
+        let levels = self.plan.levels.len();
+        self.start();
+        for k in 0..levels {
+            self.up(k);
+        }
+        for k in (0..levels).rev() {
+            self.down(k, out);
+        }
+    }
+
+    /// N of the coarser levels from the stored moments, with e in the place of y.
+    #[inline(always)]
+    fn start(&mut self) {
+        let m = self.plan.m;
+        self.plan.start(self.tree, &mut self.scratch);
+        for (k, level) in self.plan.levels.iter().enumerate().skip(1) {
+            for n in self.scratch.levels[k].n.chunks_exact_mut(level.r * m) {
+                for (row, source) in n.chunks_exact_mut(m).zip(&level.source) {
+                    if matches!(source, RowSource::Stored(_)) {
+                        row[m - 1] = dot(row, self.at.residual);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Copies N_g of a group; at the finest level e takes the place of y here.
+    #[inline(always)]
+    fn load(&self, k: usize, group: usize, n: &mut [f64]) {
+        let m = self.plan.m;
+        let size = n.len();
+        if k > 0 {
+            n.copy_from_slice(&self.scratch.levels[k].n[group * size..(group + 1) * size]);
+            return;
+        }
+        n.copy_from_slice(&self.tree.levels[0].moments[group * size..(group + 1) * size]);
+        for row in n.chunks_exact_mut(m) {
+            row[m - 1] = dot(row, self.at.residual);
+        }
+    }
+
+    /// Eliminates one level with its derivatives.
+    #[inline(always)]
+    fn up(&mut self, k: usize) {
+        let (plan, m) = (self.plan, self.plan.m);
+        let LevelPlan { r, z, actions, .. } = &plan.levels[k];
+        let (r, g) = (*r, &self.at.g[k]);
+        let mut local = Local::new(r, m);
+        for group in 0..self.tree.levels[k].groups {
+            let mut n = std::mem::take(&mut local.n);
+            self.load(k, group, &mut n);
+            transfer(&n, g, z, m, &mut local.t);
+            local.n = n;
+            self.scratch.levels[k].t[group * r * r..(group + 1) * r * r].copy_from_slice(&local.t);
+            local.prepare(g);
+            self.pass_up(k, group, actions, &local);
+            for j in 0..self.dg.len() {
+                if !local.differentiate(self.block(k, j, group), g, z, self.dg_at(k, j)) {
+                    continue;
+                }
+                self.pass_up_tangent(k, group, j, actions, &local);
+            }
+        }
+    }
+
+    /// Range of a group's block in direction j of a coarser level.
+    #[inline(always)]
+    fn range(&self, k: usize, j: usize, group: usize) -> std::ops::Range<usize> {
+        let size = self.plan.levels[k].r * self.plan.m;
+        let start = (j * self.tree.levels[k].groups + group) * size;
+        start..start + size
+    }
+
+    /// dN of a group in direction j; `None` at the finest level, where it is zero.
+    #[inline(always)]
+    fn block(&self, k: usize, j: usize, group: usize) -> Option<&[f64]> {
+        (k > 0).then(|| &self.tangents[k].dn[self.range(k, j, group)])
+    }
+
+    /// dG of this level in direction j, where the direction is of this level.
+    #[inline(always)]
+    fn dg_at(&self, k: usize, j: usize) -> Option<&[f64]> {
+        (self.at.directions[j].level == k).then(|| &self.dg[j][..])
+    }
+
+    /// The ancestors' N.
+    #[inline(always)]
+    fn pass_up(&mut self, k: usize, group: usize, actions: &[Vec<Action>], local: &Local) {
+        let (m, r) = (self.plan.m, local.r);
+        for (actions, (a, ancestor)) in actions.iter().zip(ancestors(self.tree, k, group)) {
+            let rows = &mut self.scratch.levels[a].n[ancestor * actions.len() * m..][..actions.len() * m];
+            for (row, action) in rows.chunks_exact_mut(m).zip(actions) {
+                match *action {
+                    Action::None => {}
+                    Action::AddRow(t) => add_scaled(row, 1.0, &local.y[t * m..(t + 1) * m]),
+                    Action::Subtract(c) => {
+                        (0..r).for_each(|s| add_scaled(row, -local.n[s * m + c], &local.kn[s * m..(s + 1) * m]));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The ancestors' dN in direction j.
+    #[inline(always)]
+    fn pass_up_tangent(&mut self, k: usize, group: usize, j: usize, actions: &[Vec<Action>], local: &Local) {
+        let (m, r) = (self.plan.m, local.r);
+        for (actions, (a, ancestor)) in actions.iter().zip(ancestors(self.tree, k, group)) {
+            let range = self.range(a, j, ancestor);
+            let rows = &mut self.tangents[a].dn[range];
+            for (row, action) in rows.chunks_exact_mut(m).zip(actions) {
+                match *action {
+                    Action::None => {}
+                    Action::AddRow(t) => add_scaled(row, 1.0, &local.dy[t * m..(t + 1) * m]),
+                    // d(N[c]' K N) = dN[c]' (K N) + N[c]' d(K N)
+                    Action::Subtract(c) => {
+                        for s in 0..r {
+                            add_scaled(row, -local.dn[s * m + c], &local.kn[s * m..(s + 1) * m]);
+                            add_scaled(row, -local.n[s * m + c], &local.dkn[s * m..(s + 1) * m]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// D of the path above a group, and its derivative in direction j.
+    #[inline(always)]
+    fn d_above(&self, k: usize, group: usize, j: usize) -> (&[f64], &[f64]) {
+        let d = self.plan.d_above(self.tree, k, group, &self.scratch);
+        if d.is_empty() {
+            return (d, &[]);
+        }
+        let (parent, groups) = (self.tree.levels[k].parent[group] as usize, self.tree.levels[k + 1].groups);
+        let start = (j * groups + parent) * d.len();
+        (d, &self.tangents[k + 1].dd[start..start + d.len()])
+    }
+
+    /// Back-substitutes one level with its derivatives and adds its groups to the sums.
+    #[inline(always)]
+    fn down(&mut self, k: usize, out: &mut Curvature) {
+        let (plan, m, d) = (self.plan, self.plan.m, self.dg.len());
+        let LevelPlan { r, z, za, .. } = &plan.levels[k];
+        let (r, g) = (*r, &self.at.g[k]);
+        let mut local = Local::new(r, m);
+        let mut path = Path::new(r, za.clone());
+        let mut contraction = Contraction::new(self.at, k, r, m);
+        let mut dh = vec![0.0; r * r];
+        for group in 0..self.tree.levels[k].groups {
+            let mut n = std::mem::take(&mut local.n);
+            self.load(k, group, &mut n);
+            local.n = n;
+            local.t.copy_from_slice(&self.scratch.levels[k].t[group * r * r..(group + 1) * r * r]);
+            local.prepare(g);
+            local.f.copy_from_slice(&local.y);
+            for (a, ancestor) in ancestors(self.tree, k, group) {
+                let size = plan.levels[a].r * m;
+                let gf = &self.scratch.levels[a].gf[ancestor * size..(ancestor + 1) * size];
+                subtract_spread(&mut local.f, &local.y, &plan.levels[a].z, gf, m);
+            }
+            contraction.load(&local.f, out);
+            for j in 0..d {
+                if !local.differentiate(self.block(k, j, group), g, z, self.dg_at(k, j)) {
+                    local.no_change();
+                }
+                self.back_substitute_tangent(k, group, j, &mut local);
+                path.h_tangent((&local.y, &local.dy), z, m, self.d_above(k, group, j), &mut dh);
+                contraction.add(j, d, &local.df, &dh, out);
+                if k > 0 {
+                    self.keep_tangent(k, group, j, &mut local, &mut path);
+                }
+            }
+            if k > 0 {
+                self.keep(k, group, &local, &mut path);
+            }
+        }
+    }
+
+    /// dF of a group in direction j.
+    #[inline(always)]
+    fn back_substitute_tangent(&self, k: usize, group: usize, j: usize, local: &mut Local) {
+        let m = self.plan.m;
+        local.df.copy_from_slice(&local.dy);
+        for (a, ancestor) in ancestors(self.tree, k, group) {
+            let (size, za) = (self.plan.levels[a].r * m, &self.plan.levels[a].z);
+            let gf = &self.scratch.levels[a].gf[ancestor * size..(ancestor + 1) * size];
+            subtract_spread(&mut local.df, &local.dy, za, gf, m);
+            let dgf = &self.tangents[a].dgf[self.range(a, j, ancestor)];
+            subtract_spread(&mut local.df, &local.y, za, dgf, m);
+        }
+    }
+
+    /// Keeps d(GF) and dD of a group of a coarser level for the groups below it.
+    #[inline(always)]
+    fn keep_tangent(&mut self, k: usize, group: usize, j: usize, local: &mut Local, path: &mut Path) {
+        let (m, r, size) = (self.plan.m, local.r, self.plan.levels[k].path());
+        apply(&self.at.g[k], &local.df, r, m, &mut local.dn);
+        if let Some(dg) = self.dg_at(k, j) {
+            for a in 0..r {
+                for b in 0..r {
+                    add_scaled(&mut local.dn[a * m..(a + 1) * m], dg[a * r + b], &local.f[b * m..(b + 1) * m]);
+                }
+            }
+        }
+        let mut dd = vec![0.0; size * size];
+        path.extend_tangent(&local.d_kernel, &local.kn, &local.dkn, m, self.d_above(k, group, j), &mut dd);
+        let range = self.range(k, j, group);
+        let start = (j * self.tree.levels[k].groups + group) * size * size;
+        self.tangents[k].dgf[range].copy_from_slice(&local.dn);
+        self.tangents[k].dd[start..start + size * size].copy_from_slice(&dd);
+    }
+
+    /// Keeps GF and D of a group of a coarser level for the groups below it.
+    #[inline(always)]
+    fn keep(&mut self, k: usize, group: usize, local: &Local, path: &mut Path) {
+        let (m, r, size) = (self.plan.m, local.r, self.plan.levels[k].path());
+        let mut d = vec![0.0; size * size];
+        path.extend(&local.kernel, &local.kn, m, self.plan.d_above(self.tree, k, group, &self.scratch), &mut d);
+        self.scratch.levels[k].d[group * size * size..(group + 1) * size * size].copy_from_slice(&d);
+        apply(&self.at.g[k], &local.f, r, m, &mut self.scratch.levels[k].gf[group * r * m..(group + 1) * r * m]);
+    }
+}
+
+/// `T = (I + N[z] G)⁻¹`.
+#[inline(always)]
+fn transfer(n: &[f64], g: &[f64], z: &[usize], m: usize, t: &mut [f64]) {
+    let r = z.len();
+    for i in 0..r {
+        for j in 0..r {
+            let sum: f64 = z.iter().enumerate().map(|(s, &c)| n[i * m + c] * g[s * r + j]).sum();
+            t[i * r + j] = sum + f64::from(u8::from(i == j));
+        }
+    }
+    super::small::invert(t, r);
+}
+
+#[inline(always)]
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// The quantities of one group, r×m each unless said otherwise.
+struct Local {
+    r: usize,
+    m: usize,
+    n: Vec<f64>,
+    y: Vec<f64>,
+    kn: Vec<f64>,
+    f: Vec<f64>,
+    /// T, K and dK, r×r.
+    t: Vec<f64>,
+    kernel: Vec<f64>,
+    d_kernel: Vec<f64>,
+    dn: Vec<f64>,
+    dy: Vec<f64>,
+    dkn: Vec<f64>,
+    df: Vec<f64>,
+    /// B and a product with it, r×r.
+    b: Vec<f64>,
+    work: Vec<f64>,
+}
+
+impl Local {
+    fn new(r: usize, m: usize) -> Self {
+        let rows = || vec![0.0; r * m];
+        let square = || vec![0.0; r * r];
+        Local {
+            r,
+            m,
+            n: rows(),
+            y: rows(),
+            kn: rows(),
+            f: rows(),
+            t: square(),
+            kernel: square(),
+            d_kernel: square(),
+            dn: rows(),
+            dy: rows(),
+            dkn: rows(),
+            df: rows(),
+            b: square(),
+            work: square(),
+        }
+    }
+
+    /// Y, K and KN from N and T.
+    #[inline(always)]
+    fn prepare(&mut self, g: &[f64]) {
+        let (r, m) = (self.r, self.m);
+        apply(&self.t, &self.n, r, m, &mut self.y);
+        multiply(g, &self.t, r, &mut self.kernel);
+        apply(&self.kernel, &self.n, r, m, &mut self.kn);
+    }
+
+    /// dY and d(KN) from dN and dG; tells whether they can be other than zero.
+    #[inline(always)]
+    fn differentiate(&mut self, dn: Option<&[f64]>, g: &[f64], z: &[usize], dg: Option<&[f64]>) -> bool {
+        let (r, m) = (self.r, self.m);
+        match dn {
+            Some(dn) => self.dn.copy_from_slice(dn),
+            None if dg.is_none() => return false,
+            None => self.dn.fill(0.0),
+        }
+        // B = dN[z] G + N[z] dG
+        for i in 0..r {
+            for j in 0..r {
+                let mut sum = 0.0;
+                for (s, &c) in z.iter().enumerate() {
+                    sum += self.dn[i * m + c] * g[s * r + j];
+                    sum += dg.map_or(0.0, |dg| self.n[i * m + c] * dg[s * r + j]);
+                }
+                self.b[i * r + j] = sum;
+            }
+        }
+        // dY = T (dN - B Y)
+        self.df.copy_from_slice(&self.dn);
+        for i in 0..r {
+            for j in 0..r {
+                let y = &self.y[j * m..(j + 1) * m];
+                add_scaled(&mut self.df[i * m..(i + 1) * m], -self.b[i * r + j], y);
+            }
+        }
+        apply(&self.t, &self.df, r, m, &mut self.dy);
+        // d(KN) = dK N + K dN, dK = (dG - K B) T
+        multiply(&self.kernel, &self.b, r, &mut self.work);
+        for (i, w) in self.work.iter_mut().enumerate() {
+            *w = dg.map_or(0.0, |dg| dg[i]) - *w;
+        }
+        multiply(&self.work, &self.t, r, &mut self.d_kernel);
+        apply(&self.d_kernel, &self.n, r, m, &mut self.dkn);
+        for i in 0..r {
+            for j in 0..r {
+                let dn = &self.dn[j * m..(j + 1) * m];
+                add_scaled(&mut self.dkn[i * m..(i + 1) * m], self.kernel[i * r + j], dn);
+            }
+        }
+        true
+    }
+
+    /// What [`Local::differentiate`] sets where nothing changes.
+    #[inline(always)]
+    fn no_change(&mut self) {
+        self.dy.fill(0.0);
+        self.dkn.fill(0.0);
+        self.d_kernel.fill(0.0);
+    }
+}
+
+/// Adds the groups of one level to the sums of [`Curvature`].
+struct Contraction<'a> {
+    at: &'a CurvatureAt<'a>,
+    /// The directions of this level: (index, a, b).
+    own: Vec<(usize, usize, usize)>,
+    m: usize,
+    /// The X columns in use.
+    x: Vec<usize>,
+    f: Vec<f64>,
+    /// `F_x S_xx⁻¹`, r × |x|.
+    fs: Vec<f64>,
+}
+
+impl<'a> Contraction<'a> {
+    fn new(at: &'a CurvatureAt<'a>, k: usize, r: usize, m: usize) -> Self {
+        let own = at.directions.iter().enumerate().filter(|(_, dir)| dir.level == k);
+        let own = own.map(|(i, dir)| (i, dir.a, dir.b)).collect();
+        let x: Vec<usize> = (0..m).filter(|&c| at.s_xx_inverse[c * m + c] != 0.0).collect();
+        let fs = vec![0.0; r * x.len()];
+        Contraction { at, own, m, x, f: vec![0.0; r * m], fs }
+    }
+
+    /// Takes F of a group: adds `F' dG_i f` to the score vectors.
+    #[inline(always)]
+    fn load(&mut self, f: &[f64], out: &mut Curvature) {
+        let m = self.m;
+        self.f.copy_from_slice(f);
+        for (f, fs) in self.f.chunks_exact(m).zip(self.fs.chunks_exact_mut(self.x.len().max(1))) {
+            fs.fill(0.0);
+            for &c in &self.x {
+                let row = &self.at.s_xx_inverse[c * m..(c + 1) * m];
+                self.x.iter().zip(fs.iter_mut()).for_each(|(&d, fs)| *fs += f[c] * row[d]);
+            }
+        }
+        for &(i, a, b) in &self.own {
+            let score = &mut out.score[i * m..(i + 1) * m];
+            add_scaled(score, self.f[b * m + m - 1], &self.f[a * m..(a + 1) * m]);
+            if a != b {
+                add_scaled(score, self.f[a * m + m - 1], &self.f[b * m..(b + 1) * m]);
+            }
+        }
+    }
+
+    /// Adds a group's dF and dH in direction j.
+    #[inline(always)]
+    fn add(&self, j: usize, d: usize, df: &[f64], dh: &[f64], out: &mut Curvature) {
+        let (m, p, r) = (self.m, self.x.len(), self.f.len() / self.m);
+        let mut entry = |i: usize, a: usize, b: usize| {
+            out.trace[i * d + j] += dh[b * r + a];
+            out.residual[i * d + j] += self.f[a * m + m - 1] * df[b * m + m - 1];
+            let fs = &self.fs[a * p..(a + 1) * p];
+            let fixed: f64 = self.x.iter().zip(fs).map(|(&c, fs)| fs * df[b * m + c]).sum();
+            out.fixed[i * d + j] += fixed;
+        };
+        for &(i, a, b) in &self.own {
+            entry(i, a, b);
+            if a != b {
+                entry(i, b, a);
+            }
+        }
+    }
+}

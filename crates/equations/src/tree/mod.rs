@@ -1,0 +1,108 @@
+//! Elimination along the trees of the nest: block LDL' without an index in sight.
+//!
+//! Henderson's matrix `A = Λ'Z'WZΛ + I` of a nest is eliminated group by group, finest level first;
+//! a group's ancestors are already adjacent to each other, so nothing fills in. In terms of
+//! `C = [X, further z columns, y]` and `G_k = Λ_k Λ_k'`, a group g of level k is worked off by
+//!
+//! ```text
+//! N_g = Z_g' V_<k⁻¹ C            r×m, what the levels below k leave of its moments
+//! T_g = (I + N_g[z] G_k)⁻¹       r×r, N_g[z] the columns of N_g that are its own z
+//! K_g = G_k T_g
+//! Y_g = T_g N_g                  = Z_g' V_≤k⁻¹ C
+//! log|A| += log|I + N_g[z] G_k|
+//! S      -= N_g' K_g N_g         S ends as C'V⁻¹C
+//! ```
+//!
+//! and its ancestors' rows `N_a[c]` lose `N_g[c]' K_g N_g`, or, where c is also a z column of
+//! level k, are summed up from `Y_g` (which loses no digits). See `docs/theory.md`, "Elimination".
+
+mod curvature;
+mod evaluate;
+mod path;
+mod small;
+
+pub use curvature::{Curvature, CurvatureAt, Direction};
+pub use evaluate::{Derivatives, TreeScratch, TreeSums};
+
+use tiers_design::{Forest, Level, RowSource};
+
+/// What one group of a level does to one z row of one of its ancestors.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    /// Nothing: a level in between will pass it on.
+    None,
+    /// Adds row `t` of its `Y_g`.
+    AddRow(usize),
+    /// Takes away `N_g[c]' K_g N_g`, c a column of C.
+    Subtract(usize),
+}
+
+/// The shapes of all levels and what they do to each other: found once, used by all trees.
+#[derive(Clone, Debug)]
+pub struct TreePlan {
+    m: usize,
+    levels: Vec<LevelPlan>,
+}
+
+#[derive(Clone, Debug)]
+struct LevelPlan {
+    r: usize,
+    z: Vec<usize>,
+    source: Vec<RowSource>,
+    stored: usize,
+    /// Per coarser level, nearest first, per z row of it.
+    actions: Vec<Vec<Action>>,
+    /// z columns of the coarser levels, nearest first.
+    za: Vec<usize>,
+}
+
+impl TreePlan {
+    /// Plans the elimination of a forest.
+    pub fn new(forest: &Forest) -> Self {
+        let plan = |(k, level): (usize, &Level)| LevelPlan {
+            r: level.r(),
+            z: level.z.clone(),
+            source: level.source.clone(),
+            stored: level.source.iter().filter(|s| matches!(s, RowSource::Stored(_))).count(),
+            actions: forest.levels[k + 1..].iter().map(|above| actions(k, above)).collect(),
+            za: forest.levels[k + 1..].iter().flat_map(|above| above.z.iter().copied()).collect(),
+        };
+        TreePlan { m: forest.m, levels: forest.levels.iter().enumerate().map(plan).collect() }
+    }
+
+    /// Random coefficients per group of each level, finest first.
+    pub fn r(&self) -> impl Iterator<Item = usize> {
+        self.levels.iter().map(|level| level.r)
+    }
+}
+
+impl LevelPlan {
+    /// Effects of a group and all its ancestors: the size of its path.
+    fn path(&self) -> usize {
+        self.r + self.za.len()
+    }
+}
+
+/// What a group of level k does to the z rows of an ancestor of level `above`.
+fn actions(k: usize, above: &Level) -> Vec<Action> {
+    let action = |(&column, source): (&usize, &RowSource)| match *source {
+        RowSource::Sum(from, row) if from == k => Action::AddRow(row),
+        RowSource::Sum(from, _) if from > k => Action::None,
+        _ => Action::Subtract(column),
+    };
+    above.z.iter().zip(&above.source).map(action).collect()
+}
+
+/// Which group of each coarser level a group lies in: follows the parents upwards.
+#[inline(always)]
+fn ancestors<'a>(
+    tree: &'a tiers_design::Tree,
+    level: usize,
+    group: usize,
+) -> impl Iterator<Item = (usize, usize)> + 'a {
+    let mut at = group;
+    (level..tree.levels.len() - 1).map(move |k| {
+        at = tree.levels[k].parent[at] as usize;
+        (k + 1, at)
+    })
+}

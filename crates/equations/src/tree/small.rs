@@ -1,0 +1,154 @@
+//! Square matrices of the size of one group's random effects: r is 1 or 2 almost always.
+//!
+//! Row-major slices of length r². One and two have their own code, since these are worked off once
+//! per group and evaluation; anything larger goes to `nalgebra`.
+
+use nalgebra::DMatrix;
+
+/// Replaces a matrix by its inverse and gives its determinant.
+///
+/// Used for `I + N G`, whose eigenvalues are those of `I + Λ' N Λ`: real and at least 1.
+pub(crate) fn invert(a: &mut [f64], r: usize) -> f64 {
+    match r {
+        1 => {
+            let det = a[0];
+            a[0] = 1.0 / det;
+            det
+        }
+        2 => invert_2(a),
+        _ => {
+            let lu = DMatrix::from_row_slice(r, r, a).lu();
+            let det = lu.determinant();
+            match lu.try_inverse() {
+                Some(inverse) => a.copy_from_slice(inverse.transpose().as_slice()),
+                None => a.fill(f64::NAN),
+            }
+            det
+        }
+    }
+}
+
+/// Gaussian elimination with row pivoting on [a b; c d].
+fn invert_2(m: &mut [f64]) -> f64 {
+    let swap = m[2].abs() > m[0].abs();
+    let (a, b, c, d) = if swap { (m[2], m[3], m[0], m[1]) } else { (m[0], m[1], m[2], m[3]) };
+    let factor = c / a;
+    let pivot = d - factor * b;
+    // Rows of the inverse of the (swapped) matrix: solve for the two unit vectors.
+    let (x10, x11) = (-factor / pivot, 1.0 / pivot);
+    let (x00, x01) = ((1.0 - b * x10) / a, -b * x11 / a);
+    // Swapping the rows of a matrix swaps the columns of its inverse.
+    let (inverse, sign) = if swap { ([x01, x00, x11, x10], -1.0) } else { ([x00, x01, x10, x11], 1.0) };
+    m.copy_from_slice(&inverse);
+    sign * a * pivot
+}
+
+/// `out = a b` for r×r matrices.
+pub(crate) fn multiply(a: &[f64], b: &[f64], r: usize, out: &mut [f64]) {
+    for i in 0..r {
+        for j in 0..r {
+            out[i * r + j] = (0..r).map(|k| a[i * r + k] * b[k * r + j]).sum();
+        }
+    }
+}
+
+/// Makes a matrix symmetric that is so up to rounding.
+pub(crate) fn symmetrise(a: &mut [f64], r: usize) {
+    for i in 0..r {
+        for j in 0..i {
+            let mean = 0.5 * (a[i * r + j] + a[j * r + i]);
+            a[i * r + j] = mean;
+            a[j * r + i] = mean;
+        }
+    }
+}
+
+/// `out += factor · row` for rows of m numbers.
+#[inline(always)]
+pub(crate) fn add_scaled(out: &mut [f64], factor: f64, row: &[f64]) {
+    out.iter_mut().zip(row).for_each(|(o, v)| *o += factor * v);
+}
+
+/// `out = factor · row`.
+#[inline(always)]
+pub(crate) fn set_scaled(out: &mut [f64], factor: f64, row: &[f64]) {
+    out.iter_mut().zip(row).for_each(|(o, v)| *o = factor * v);
+}
+
+/// `out = a rows`, where a is r×r and rows and out are r×m.
+#[inline(always)]
+pub(crate) fn apply(a: &[f64], rows: &[f64], r: usize, m: usize, out: &mut [f64]) {
+    for i in 0..r {
+        let out = &mut out[i * m..(i + 1) * m];
+        set_scaled(out, a[i * r], &rows[..m]);
+        for j in 1..r {
+            add_scaled(out, a[i * r + j], &rows[j * m..(j + 1) * m]);
+        }
+    }
+}
+
+/// The sum of logarithms of numbers that are at least 1, a few of them at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogSum {
+    sum: f64,
+    product: f64,
+}
+
+impl LogSum {
+    pub(crate) fn new() -> Self {
+        LogSum { sum: 0.0, product: 1.0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn add(&mut self, value: f64) {
+        self.product *= value;
+        if !(self.product < 1e100 && value < 1e100) {
+            // The product of two numbers below 1e200 is finite: nothing is lost before this test.
+            self.sum += (self.product / value).ln() + value.ln();
+            self.product = 1.0;
+        }
+    }
+
+    pub(crate) fn total(self) -> f64 {
+        self.sum + self.product.ln()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inverse_of_two_by_two_pivots() {
+        for m in [[1e-20, 1.0, 1.0, 1.0], [3.0, 1.0, -2.0, 5.0], [1.0, 0.0, 0.0, 1.0], [2.0, 7.0, 9.0, 1.0]] {
+            let (mut inverse, mut product) = (m, [0.0; 4]);
+            let det = invert(&mut inverse, 2);
+            multiply(&m, &inverse, 2, &mut product);
+            assert!((det - (m[0] * m[3] - m[1] * m[2])).abs() < 1e-14 * det.abs());
+            for (got, want) in product.iter().zip([1.0, 0.0, 0.0, 1.0]) {
+                assert!((got - want).abs() < 1e-14, "{m:?}: {product:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn inverse_of_three_by_three_is_row_major() {
+        let m = [1.0, 2.0, 0.0, 0.0, 1.0, 3.0, 4.0, 0.0, 1.0];
+        let (mut inverse, mut product) = (m, [0.0; 9]);
+        let det = invert(&mut inverse, 3);
+        multiply(&m, &inverse, 3, &mut product);
+        assert!((det - 25.0).abs() < 1e-12);
+        for (k, got) in product.iter().enumerate() {
+            assert!((got - f64::from(u8::from(k % 4 == 0))).abs() < 1e-14);
+        }
+    }
+
+    #[test]
+    fn log_sum_survives_large_factors() {
+        let mut sum = LogSum::new();
+        let values = [1.5, 1e90, 1e99, 1e200, 2.0, 1e300, 1e300, 1.0];
+        values.iter().for_each(|&v| sum.add(v));
+        let want: f64 = values.iter().map(|v: &f64| v.ln()).sum();
+        assert!((sum.total() - want).abs() < 1e-10);
+    }
+}

@@ -1,0 +1,301 @@
+//! From a table to the forest of moments: one pass over the rows, on all cores, with the same bits
+//! for any number of them.
+//!
+//! Blocks are decoded, encoded and summed side by side; what depends on the order of the rows (the
+//! numbers of labels, the sums of cells) is done wave by wave in the order of the blocks, side by
+//! side over parts of the label tables and shards of the cells.
+
+use crate::model::{Model, ModelError};
+use rayon::prelude::*;
+use std::sync::mpsc::{Receiver, sync_channel};
+use tiers_design::{
+    BLOCK_ROWS, Block, BlockSums, Encoder, EncodeError, DesignError, Forest, Found, LevelSet, Moments, Nest, NestError, Plan,
+    Column, RawBlock, Recipe, Request, RowBlock, Scan, ShardGroups, Source, SourceError, Summands, Tree, forest_levels, guess_top,
+};
+
+/// Blocks that are worked on at a time.
+const WAVE: usize = 16;
+
+/// Why a table could not be turned into a model.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The table could not be read.
+    #[error("{0}")]
+    Source(SourceError),
+    /// Formula and table do not fit.
+    #[error(transparent)]
+    Design(#[from] DesignError),
+    /// A row cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The groupings are no nest.
+    #[error(transparent)]
+    Nest(#[from] NestError),
+    /// The model cannot be fitted.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The work was called off by the observer.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Rows that were left out, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Rows left out.
+    pub rows: u64,
+    /// Per column that has missing values their number, in the order of the requests; then per
+    /// expression that is not a number the further rows lost to it.
+    pub missing: Vec<(String, u64)>,
+}
+
+/// What an observer is told while rows are read.
+pub trait ReadObserver {
+    /// So many rows have been read. Returning false calls the work off.
+    fn rows_read(&mut self, rows: u64) -> bool;
+    /// The pass starts again, since a factor has a level that the first rows did not show.
+    fn restarted(&mut self, column: &str, level: &str);
+}
+
+/// Nobody watches.
+impl ReadObserver for () {
+    fn rows_read(&mut self, _: u64) -> bool {
+        true
+    }
+    fn restarted(&mut self, _: &str, _: &str) {}
+}
+
+/// Everything a pass over the rows yields.
+#[derive(Debug)]
+pub struct Ingested {
+    /// The formula frozen against the table.
+    pub recipe: Recipe,
+    /// The sums.
+    pub moments: Moments,
+    /// Rows left out.
+    pub dropped: Dropped,
+}
+
+/// Reads all rows of a source and sums their moments.
+pub fn accumulate(source: &dyn Source, plan: &Plan, observer: &mut dyn ReadObserver) -> Result<Ingested, IngestError> {
+    let done = match pass(source, plan, None, observer) {
+        Err(IngestError::Encode(EncodeError::NewLevel { column, label })) => {
+            observer.restarted(&column, &label);
+            pass(source, plan, Some(&collect_levels(source, plan)?), observer)
+        }
+        Err(IngestError::Design(error)) if error.needs_all_levels() => {
+            pass(source, plan, Some(&collect_levels(source, plan)?), observer)
+        }
+        done => done,
+    }?;
+    done.recipe.check_levels()?;
+    Ok(done)
+}
+
+/// One pass; fails with `NewLevel` where `levels` are not given and the first block lacks one.
+fn pass(
+    source: &dyn Source,
+    plan: &Plan,
+    levels: Option<&[Vec<String>]>,
+    observer: &mut dyn ReadObserver,
+) -> Result<Ingested, IngestError> {
+    let mut scan = source.scan(plan.requests()).map_err(IngestError::Source)?;
+    let first = match scan.next() {
+        Some(raw) => raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?,
+        None => Block::default(),
+    };
+    let recipe = plan.freeze(&first, levels)?;
+    let encoder = Encoder::new(&recipe);
+    let mut work = Work::start(&recipe, &encoder, &first)?;
+    std::thread::scope(|threads| {
+        let (sender, receiver) = sync_channel(WAVE);
+        threads.spawn(move || {
+            for raw in scan {
+                let failed = raw.is_err();
+                // A closed channel means that the other side has given up.
+                if sender.send(raw).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        let mut more = true;
+        while more {
+            let wave;
+            (wave, more) = next_wave(&receiver);
+            work.absorb(wave)?;
+            if !observer.rows_read(work.rows_read) {
+                return Err(IngestError::Interrupted);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(work.finish(recipe.clone()))
+}
+
+type Raw = Result<Box<dyn RawBlock>, SourceError>;
+
+/// Up to [`WAVE`] blocks: waits for the first, takes what else is there. False at the end.
+fn next_wave(receiver: &Receiver<Raw>) -> (Vec<Raw>, bool) {
+    let mut wave = Vec::with_capacity(WAVE);
+    while wave.len() < WAVE {
+        match receiver.recv() {
+            Ok(raw) => wave.push(raw),
+            Err(_) => return (wave, false),
+        }
+    }
+    (wave, true)
+}
+
+/// The state of a pass.
+struct Work<'a> {
+    encoder: &'a Encoder,
+    moments: Moments,
+    requests: &'a [Request],
+    dropped_rows: u64,
+    missing: Vec<u64>,
+    not_a_number: Vec<u64>,
+    rows_read: u64,
+}
+
+impl<'a> Work<'a> {
+    fn start(recipe: &'a Recipe, encoder: &'a Encoder, first: &Block) -> Result<Self, IngestError> {
+        let rows = encoder.encode(first)?;
+        let distinct: Vec<usize> = rows.keys.iter().map(|key| key.dictionary.len()).collect();
+        let summands = Summands::new(recipe, guess_top(recipe, &distinct));
+        let (dropped_rows, missing, not_a_number) = (rows.dropped_rows, rows.missing.clone(), rows.not_a_number.clone());
+        let mut sums = vec![BlockSums::of(&summands, rows)];
+        let mut moments = Moments::new(summands, &sums[0]);
+        moments.absorb(&mut sums);
+        let rows_read = first.rows as u64;
+        Ok(Work { encoder, moments, requests: &recipe.requests, dropped_rows, missing, not_a_number, rows_read })
+    }
+
+    fn absorb(&mut self, wave: Vec<Raw>) -> Result<(), IngestError> {
+        let (encoder, summands) = (self.encoder, &self.moments.summands);
+        let sum = |raw: Raw| -> Result<(BlockSums, Counts), IngestError> {
+            let block = raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?;
+            let read = block.rows as u64;
+            let rows: RowBlock = encoder.encode(&block)?;
+            drop(block);
+            let counts = Counts {
+                read,
+                dropped: rows.dropped_rows,
+                missing: rows.missing.clone(),
+                not_a_number: rows.not_a_number.clone(),
+            };
+            Ok((BlockSums::of(summands, rows), counts))
+        };
+        let results: Vec<_> = wave.into_par_iter().with_max_len(1).map(sum).collect();
+        let mut blocks = Vec::with_capacity(results.len());
+        // The first failure in the order of the rows is the one that is told.
+        for result in results {
+            let (block, counts) = result?;
+            self.rows_read += counts.read;
+            self.dropped_rows += counts.dropped;
+            self.missing.iter_mut().zip(&counts.missing).for_each(|(sum, n)| *sum += n);
+            self.not_a_number.iter_mut().zip(&counts.not_a_number).for_each(|(sum, n)| *sum += n);
+            blocks.push(block);
+        }
+        absorb(&mut self.moments, &mut blocks);
+        Ok(())
+    }
+
+    fn finish(self, recipe: Recipe) -> Ingested {
+        let missing = self.requests.iter().zip(&self.missing).filter(|(_, n)| **n > 0);
+        let mut by_column: Vec<(String, u64)> = Vec::new();
+        for (request, &n) in missing {
+            // A column that is asked for in two roles is missing once.
+            if !by_column.iter().any(|(column, _)| *column == request.column) {
+                by_column.push((request.column.clone(), n));
+            }
+        }
+        let undefined = self.encoder.expressions().zip(&self.not_a_number).filter(|(_, n)| **n > 0);
+        by_column.extend(undefined.map(|(expression, &n)| (expression.to_owned(), n)));
+        let dropped = Dropped { rows: self.dropped_rows, missing: by_column };
+        Ingested { recipe, moments: self.moments, dropped }
+    }
+}
+
+struct Counts {
+    read: u64,
+    dropped: u64,
+    missing: Vec<u64>,
+    not_a_number: Vec<u64>,
+}
+
+/// [`Moments::absorb`], side by side over label tables and shards.
+pub fn absorb(moments: &mut Moments, blocks: &mut [BlockSums]) {
+    moments.label_tasks().par_iter_mut().for_each(|task| task.number(blocks));
+    let Moments { summands, shards, .. } = moments;
+    blocks.par_iter_mut().with_max_len(1).for_each(|block| block.assign_shards(summands));
+    shards.par_iter_mut().with_max_len(1).enumerate().for_each(|(shard, cells)| {
+        blocks.iter().for_each(|block| cells.absorb(shard, summands, block));
+    });
+    blocks.iter().for_each(|block| moments.absorb_totals(block));
+}
+
+/// The light pass: only the categorical columns, to know all levels of the factors.
+fn collect_levels(source: &dyn Source, plan: &Plan) -> Result<Vec<Vec<String>>, IngestError> {
+    let requests = plan.factor_requests();
+    let mut sets: Vec<LevelSet> = requests.iter().map(|_| LevelSet::new()).collect();
+    let scan: Scan = source.scan(&requests).map_err(IngestError::Source)?;
+    for raw in scan {
+        let block = raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?;
+        debug_assert!(block.rows <= BLOCK_ROWS);
+        for (set, column) in sets.iter_mut().zip(&block.columns) {
+            if let Column::Labels(labels) = column {
+                set.absorb(labels);
+            }
+        }
+    }
+    Ok(sets.iter().map(LevelSet::levels).collect())
+}
+
+/// Reads the nest off the cells and builds the model.
+pub fn settle(ingested: Ingested) -> Result<(Model, Dropped), IngestError> {
+    let Ingested { recipe, mut moments, dropped } = ingested;
+    if moments.rows == 0 {
+        let mut worst = dropped.missing.clone();
+        worst.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        let worst = worst.iter().map(|(column, n)| format!("{column}: {n}")).collect();
+        return Err(ModelError::NoRows { dropped: dropped.rows, worst }.into());
+    }
+    if recipe.random.is_empty() {
+        return Err(ModelError::NoRandomEffects.into());
+    }
+    let (nest, groups) = find_nest(&recipe, &mut moments)?;
+    let levels = forest_levels(&recipe, &nest)?;
+    let Moments { summands, cross, rows, sum_log_weights, labels, shards } = moments;
+    let trees = shards
+        .into_par_iter()
+        .zip(&groups)
+        .map(|(cells, groups)| Tree::build(&levels, &summands.z, summands.m, cells, groups))
+        .collect();
+    let cross = cross.to_dense();
+    let forest = Forest { m: summands.m, levels, trees, labels, cross, rows, sum_log_weights };
+    Ok((Model::new(recipe, forest)?, dropped))
+}
+
+/// Orders the groupings and checks that they nest.
+fn find_nest(recipe: &Recipe, moments: &mut Moments) -> Result<(Nest, Vec<ShardGroups>), NestError> {
+    let number = |moments: &Moments| -> Vec<ShardGroups> {
+        let keys = moments.summands.keys;
+        moments.shards.par_iter().map(|cells| ShardGroups::of(recipe, keys, cells)).collect()
+    };
+    let mut groups = number(moments);
+    let nest = match Nest::of(recipe, moments, &groups) {
+        Found::Nest(nest) => nest,
+        Found::Reshard(top) => {
+            moments.reshard(recipe.groupings[top].keys.clone());
+            groups = number(moments);
+            Nest::ordered(recipe, &groups)
+        }
+    };
+    let moments = &*moments;
+    let check = |(shard, groups): (usize, &ShardGroups)| nest.check(recipe, moments, shard, groups);
+    // The first shard's finding, whichever thread was first to find one.
+    let findings: Vec<_> = groups.par_iter().enumerate().map(check).collect();
+    findings.into_iter().collect::<Result<(), _>>()?;
+    nest.check_whole(recipe, moments, &groups)?;
+    Ok((nest, groups))
+}

@@ -1,0 +1,16 @@
+//! REML and ML fits of nested linear mixed models, from moments.
+//!
+//! The way through: [`accumulate`] (rows to moments) → [`settle`] (moments to a [`Model`]) →
+//! [`Objective`] (criterion and derivatives at theta) → [`minimise`] → [`fit`] (plain data).
+
+mod ingest;
+mod model;
+mod newton;
+mod objective;
+mod parameters;
+
+pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, accumulate, settle};
+pub use model::{Model, ModelError};
+pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};
+pub use objective::{Evaluation, Method, Objective, Scratch, SecondDerivatives};
+pub use parameters::{Entry, Parameters};

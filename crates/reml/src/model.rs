@@ -1,0 +1,217 @@
+//! The model to be fitted: a forest of moments with its X, and the road back to the user's columns.
+
+use nalgebra::{DMatrix, DVector};
+use tiers_design::{Forest, Recipe};
+
+/// A pivot of `X'WX` below this share of its own diagonal marks a column that the ones before it
+/// determine. Cross-products square the condition number: a relative 1e-12 here is 1e-6 in norm.
+pub const RANK_TOLERANCE: f64 = 1e-12;
+
+/// What is wrong with a model before it is fitted.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ModelError {
+    /// No rows are left.
+    #[error("no row is left to fit: all {dropped} rows have a missing value in a column of the model ({})", worst.join(", "))]
+    NoRows {
+        /// Rows dropped.
+        dropped: u64,
+        /// Columns by number of missing values.
+        worst: Vec<String>,
+    },
+    /// More coefficients than rows allow.
+    #[error("{p} fixed-effect coefficients from {n} rows leave nothing to estimate variances from: drop terms or add rows")]
+    TooFewRows {
+        /// Coefficients.
+        p: usize,
+        /// Rows.
+        n: u64,
+    },
+    /// The response does not vary.
+    #[error("the response {name} has the same value on all {n} rows: there is nothing to explain")]
+    ConstantResponse {
+        /// Response as written.
+        name: String,
+        /// Rows.
+        n: u64,
+    },
+    /// The fixed effects fit the response exactly.
+    #[error(
+        "the fixed effects fit the response {name} exactly on all {n} rows: no residual is left. \
+         Look for a predictor that is the response in disguise"
+    )]
+    PerfectFit {
+        /// Response as written.
+        name: String,
+        /// Rows.
+        n: u64,
+    },
+    /// A grouping has a single group.
+    #[error("the grouping {level} has only one group: a variance between groups needs at least two. Drop the term")]
+    OneGroup {
+        /// Name of the grouping.
+        level: String,
+    },
+    /// A grouping has as many random effects as there are rows.
+    #[error(
+        "{level} has {groups} groups with {r} random effect(s) each, {effects} in all, for {n} rows: \
+         its variance cannot be told from the residual variance. Drop that level (a level with one row per group \
+         is the residual itself), or its slopes"
+    )]
+    NotIdentified {
+        /// Name of the grouping.
+        level: String,
+        /// Groups.
+        groups: usize,
+        /// Random coefficients per group.
+        r: usize,
+        /// groups · r.
+        effects: usize,
+        /// Rows.
+        n: u64,
+    },
+    /// No random effect at all.
+    #[error("the formula has no random effect: add a term such as (1 | school), or fit it by ordinary regression")]
+    NoRandomEffects,
+}
+
+/// A forest of moments with the columns of X that are linearly independent.
+#[derive(Debug)]
+pub struct Model {
+    /// How the columns came about.
+    pub recipe: Recipe,
+    /// The groups with their moments.
+    pub forest: Forest,
+    /// The coefficients in use: indices into [`Recipe::x`].
+    pub coefficients: Vec<usize>,
+    /// Coefficients that were dropped, since the columns before them determine theirs.
+    pub dropped: Vec<usize>,
+}
+
+impl Model {
+    /// Checks a model and finds the rank of its X.
+    pub fn new(recipe: Recipe, forest: Forest) -> Result<Self, ModelError> {
+        let (n, name) = (forest.rows, recipe.response_name.clone());
+        if forest.levels.is_empty() {
+            return Err(ModelError::NoRandomEffects);
+        }
+        let (m, y) = (forest.m, forest.m - 1);
+        if is_constant(&recipe, &forest) {
+            return Err(ModelError::ConstantResponse { name, n });
+        }
+        let columns: Vec<usize> = recipe.x.iter().map(|x| x.column).collect();
+        let (kept, residual) = independent(&forest.cross, m, &columns, y);
+        if kept.len() as u64 >= n {
+            return Err(ModelError::TooFewRows { p: kept.len(), n });
+        }
+        if residual <= 1e-14 * forest.cross[y * m + y] * (n as f64).sqrt() {
+            return Err(ModelError::PerfectFit { name, n });
+        }
+        for level in &forest.levels {
+            let (groups, r) = (level.groups, level.r());
+            if groups < 2 {
+                return Err(ModelError::OneGroup { level: level.name.clone() });
+            }
+            if (groups * r) as u64 >= n {
+                let effects = groups * r;
+                return Err(ModelError::NotIdentified { level: level.name.clone(), groups, r, effects, n });
+            }
+        }
+        let dropped = (0..columns.len()).filter(|i| !kept.contains(i)).collect();
+        Ok(Model { recipe, forest, coefficients: kept, dropped })
+    }
+
+    /// Number of fixed-effect coefficients in use.
+    pub fn p(&self) -> usize {
+        self.coefficients.len()
+    }
+
+    /// Columns of C that are X in use, in the order of the coefficients.
+    pub fn x(&self) -> Vec<usize> {
+        self.coefficients.iter().map(|&i| self.recipe.x[i].column).collect()
+    }
+
+    /// β and its covariance in terms of the user's columns.
+    ///
+    /// The model was fitted to columns less their shifts and a response less its shift. With the
+    /// constant `1 = Σ_i c_i x_i`: `β_i = β̃_i + c_i (shift_y - Σ_j shift_j β̃_j)`, a unimodular map,
+    /// so log|X'V⁻¹X| needs no correction.
+    pub fn unshift(&self, beta: &DVector<f64>, covariance: &DMatrix<f64>) -> (DVector<f64>, DMatrix<f64>) {
+        let map = self.unshift_map();
+        let constant = self.constant();
+        let shifted = &map * beta + constant * self.recipe.response_shift;
+        (shifted, &map * covariance * map.transpose())
+    }
+
+    /// The linear part of [`Model::unshift`], p×p.
+    pub fn unshift_map(&self) -> DMatrix<f64> {
+        let p = self.p();
+        let shift = DVector::from_iterator(p, self.x().into_iter().map(|c| self.recipe.columns[c].shift));
+        DMatrix::identity(p, p) - self.constant() * shift.transpose()
+    }
+
+    fn constant(&self) -> DVector<f64> {
+        let weight = |&i: &usize| self.recipe.constant.as_ref().map_or(0.0, |c| c[i]);
+        DVector::from_iterator(self.p(), self.coefficients.iter().map(weight))
+    }
+
+    /// Per level the map B with b = B b̃ from effects of the shifted z columns to the user's.
+    ///
+    /// Only a term with its own intercept has shifted columns: `b_0 = b̃_0 - Σ_j shift_j b̃_j`.
+    pub fn effect_maps(&self) -> Vec<DMatrix<f64>> {
+        let columns = &self.recipe.columns;
+        let of_level = |level: &tiers_design::Level| {
+            let mut map = DMatrix::identity(level.r(), level.r());
+            for (t, &(_, start)) in level.terms.iter().enumerate() {
+                let end = level.terms.get(t + 1).map_or(level.r(), |next| next.1);
+                let intercept = (start..end).find(|&i| columns[level.z[i]].atoms.is_empty());
+                if let Some(intercept) = intercept {
+                    for i in (start..end).filter(|&i| i != intercept) {
+                        map[(intercept, i)] = -columns[level.z[i]].shift;
+                    }
+                }
+            }
+            map
+        };
+        self.forest.levels.iter().map(of_level).collect()
+    }
+}
+
+/// Whether the response has one value throughout, judged on the rows' own scale.
+fn is_constant(recipe: &Recipe, forest: &Forest) -> bool {
+    let (m, y) = (forest.m, forest.m - 1);
+    let total = forest.cross[y * m + y];
+    if total == 0.0 {
+        return true;
+    }
+    let Some(constant) = recipe.columns.iter().position(|c| c.atoms.is_empty()) else { return false };
+    let (weight, sum) = (forest.cross[constant * m + constant], forest.cross[constant * m + y]);
+    let around_mean = total - sum * sum / weight;
+    let level = (sum / weight + recipe.response_shift).powi(2) * weight;
+    around_mean <= 1e-14 * total || around_mean <= 1e-28 * level
+}
+
+/// Eliminates the columns in order; gives those that are independent of the ones before them (as
+/// positions) and what is left of column y.
+fn independent(cross: &[f64], m: usize, columns: &[usize], y: usize) -> (Vec<usize>, f64) {
+    let mut s = DMatrix::from_fn(columns.len() + 1, columns.len() + 1, |i, j| {
+        let at = |i: usize| columns.get(i).copied().unwrap_or(y);
+        cross[at(i) * m + at(j)]
+    });
+    let mut kept = Vec::new();
+    let diagonal: Vec<f64> = s.diagonal().iter().copied().collect();
+    for j in 0..columns.len() {
+        let pivot = s[(j, j)];
+        if !(pivot > RANK_TOLERANCE * diagonal[j]) {
+            continue;
+        }
+        kept.push(j);
+        let column = s.column(j).clone_owned();
+        for i in j + 1..s.nrows() {
+            let factor = column[i] / pivot;
+            for l in j + 1..s.ncols() {
+                s[(i, l)] -= factor * column[l];
+            }
+        }
+    }
+    (kept, s[(columns.len(), columns.len())])
+}

@@ -1,0 +1,234 @@
+//! Minimisation of a smooth criterion: Newton's method in a trust region.
+//!
+//! Each step solves `min_s g's + s'Hs/2, |s| ≤ Δ` exactly by the eigenvectors of H (Moré & Sorensen
+//! 1983), so directions of negative curvature are followed, not feared: at a variance of zero the
+//! gradient vanishes by symmetry and only the curvature tells a saddle from an optimum.
+
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+
+/// A criterion with two derivatives; `At` is whatever an evaluation yields besides.
+pub trait Criterion {
+    /// What an evaluation yields.
+    type At;
+    /// Evaluates criterion and gradient.
+    fn evaluate(&mut self, theta: &[f64]) -> Self::At;
+    /// Value of the criterion; +∞ where it does not exist.
+    fn value(at: &Self::At) -> f64;
+    /// Gradient by theta.
+    fn gradient(at: &Self::At) -> &DVector<f64>;
+    /// Second derivatives at a point that was evaluated.
+    fn hessian(&mut self, at: &Self::At) -> DMatrix<f64>;
+}
+
+/// When to stop, and how far to step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Largest number of evaluations (default 100).
+    pub max_evaluations: usize,
+    /// Stop once a Newton step promises to lower the criterion by less than this (default 1e-9).
+    ///
+    /// The criterion is a deviance: 1e-9 is a tiny part of what is statistically visible, and since
+    /// Newton's method converges quadratically the point that is kept is far closer still.
+    pub tolerance: f64,
+    /// First radius of the trust region, in units of theta (default 2).
+    pub radius: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { max_evaluations: 100, tolerance: 1e-9, radius: 2.0 }
+    }
+}
+
+/// One accepted or rejected trial of the optimiser.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Step {
+    /// Criterion at the trial point; `None` where it does not exist there.
+    pub criterion: Option<f64>,
+    /// Length of the step in scaled theta; 0 for the start.
+    pub step: f64,
+    /// Whether the point was kept.
+    pub accepted: bool,
+}
+
+/// Where the optimiser ended.
+#[derive(Debug)]
+pub struct Minimum<At> {
+    /// The last point kept.
+    pub at: At,
+    /// Second derivatives at a point at most one tiny step away.
+    pub hessian: DMatrix<f64>,
+    /// Whether it converged.
+    pub converged: bool,
+    /// Evaluations of criterion and gradient.
+    pub evaluations: usize,
+    /// All trials.
+    pub trace: Vec<Step>,
+    /// Newton decrement `g'H⁻¹g` at the end: twice the fall that another step would promise.
+    pub decrement: f64,
+}
+
+/// Minimises a criterion from `start`. Calls `observe` after every evaluation.
+pub fn minimise<C: Criterion>(
+    criterion: &mut C,
+    start: &[f64],
+    settings: &Settings,
+    observe: &mut dyn FnMut(&[f64], &Step),
+) -> Minimum<C::At> {
+    let mut theta = DVector::from_column_slice(start);
+    let mut at = criterion.evaluate(start);
+    let mut trace = Vec::new();
+    let mut record = |trial: &DVector<f64>, step: Step| {
+        observe(trial.as_slice(), &step);
+        trace.push(step);
+    };
+    record(&theta, Step { criterion: finite(C::value(&at)), step: 0.0, accepted: true });
+    let mut evaluations = 1;
+    let mut radius = settings.radius;
+    let mut quadratic = Quadratic::new(C::gradient(&at), criterion.hessian(&at));
+    let mut converged = false;
+    while evaluations < settings.max_evaluations && C::value(&at).is_finite() {
+        let rounding = 16.0 * f64::EPSILON * C::value(&at).abs();
+        let (step, predicted) = quadratic.step(radius);
+        let last = predicted <= settings.tolerance.max(rounding);
+        if last && predicted <= 1e-3 * rounding {
+            converged = true;
+            break;
+        }
+        let trial = &theta + &step;
+        let next = criterion.evaluate(trial.as_slice());
+        evaluations += 1;
+        let actual = C::value(&at) - C::value(&next);
+        // Near the optimum differences drown in rounding; there the gradient is the judge.
+        let shrinks = C::value(&next).is_finite() && C::gradient(&next).norm() <= C::gradient(&at).norm();
+        let accepted = actual > 0.05 * predicted || (actual.abs() <= rounding && shrinks);
+        record(&trial, Step { criterion: finite(C::value(&next)), step: step.norm(), accepted });
+        if accepted {
+            theta = trial;
+            at = next;
+        }
+        if last {
+            converged = true;
+            break;
+        }
+        let length = step.norm();
+        radius = match actual / predicted {
+            ratio if !(ratio >= 0.25) => 0.25 * length,
+            ratio if ratio > 0.75 && length > 0.8 * radius => 3.0 * radius,
+            _ => radius,
+        };
+        if accepted {
+            quadratic = Quadratic::new(C::gradient(&at), criterion.hessian(&at));
+        } else if radius < 1e-12 * (1.0 + theta.norm()) {
+            break;
+        }
+    }
+    let decrement = Quadratic::new(C::gradient(&at), quadratic.hessian.clone()).decrement();
+    Minimum { at, hessian: quadratic.hessian, converged, evaluations, trace, decrement }
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+/// The quadratic model of the criterion around a point, in the eigenvectors of H.
+struct Quadratic {
+    hessian: DMatrix<f64>,
+    vectors: DMatrix<f64>,
+    values: DVector<f64>,
+    /// Gradient in the eigenvectors.
+    gradient: DVector<f64>,
+}
+
+impl Quadratic {
+    fn new(gradient: &DVector<f64>, hessian: DMatrix<f64>) -> Self {
+        let eigen = SymmetricEigen::new(hessian.clone());
+        let gradient = eigen.eigenvectors.transpose() * gradient;
+        Quadratic { hessian, vectors: eigen.eigenvectors, values: eigen.eigenvalues, gradient }
+    }
+
+    /// `g'H⁻¹g` over the directions that have curvature.
+    fn decrement(&self) -> f64 {
+        let floor = self.floor();
+        let term = |(g, v): (&f64, &f64)| if *v > floor { g * g / v } else { 0.0 };
+        self.gradient.iter().zip(self.values.iter()).map(term).sum()
+    }
+
+    /// Curvature below this is none: a rotation of a singular factor, not a direction.
+    fn floor(&self) -> f64 {
+        1e-10 * self.values.amax()
+    }
+
+    /// The step of length ≤ radius that lowers the model most, and by how much.
+    fn step(&self, radius: f64) -> (DVector<f64>, f64) {
+        let floor = self.floor();
+        let lowest = self.values.min();
+        let scaled = |shift: f64| {
+            DVector::from_fn(self.values.len(), |i, _| {
+                let curvature = self.values[i] + shift;
+                if curvature > floor { -self.gradient[i] / curvature } else { 0.0 }
+            })
+        };
+        let newton = scaled(0.0);
+        let mut step = if lowest >= -floor && newton.norm() <= radius {
+            newton
+        } else {
+            // The shift makes H + shift I positive and the step as long as the radius.
+            let (mut low, mut high) = ((-lowest).max(0.0), (-lowest).max(0.0) + self.gradient.norm() / radius + floor);
+            for _ in 0..200 {
+                let middle = 0.5 * (low + high);
+                if scaled(middle).norm() > radius { low = middle } else { high = middle }
+            }
+            scaled(high)
+        };
+        if lowest < -floor && step.norm() < 0.99 * radius {
+            // The hard case: no gradient along the direction of negative curvature.
+            let i = self.values.imin();
+            let rest = (radius * radius - step.norm_squared() + step[i] * step[i]).max(0.0).sqrt();
+            step[i] = if self.gradient[i] > 0.0 { -rest } else { rest };
+        }
+        let change: f64 =
+            (0..step.len()).map(|i| step[i] * (self.gradient[i] + 0.5 * self.values[i] * step[i])).sum();
+        (&self.vectors * step, -change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (x² - 1)² + (y - x)²: two minima, a saddle at the origin with zero gradient.
+    struct TwoWells;
+
+    impl Criterion for TwoWells {
+        type At = (Vec<f64>, f64, DVector<f64>);
+        fn evaluate(&mut self, t: &[f64]) -> Self::At {
+            let (x, y) = (t[0], t[1]);
+            let value = (x * x - 1.0).powi(2) + (y - x).powi(2);
+            let gradient = DVector::from_vec(vec![4.0 * x * (x * x - 1.0) - 2.0 * (y - x), 2.0 * (y - x)]);
+            (t.to_vec(), value, gradient)
+        }
+        fn value(at: &Self::At) -> f64 {
+            at.1
+        }
+        fn gradient(at: &Self::At) -> &DVector<f64> {
+            &at.2
+        }
+        fn hessian(&mut self, at: &Self::At) -> DMatrix<f64> {
+            DMatrix::from_row_slice(2, 2, &[12.0 * at.0[0].powi(2) - 2.0, -2.0, -2.0, 2.0])
+        }
+    }
+
+    #[test]
+    fn leaves_a_saddle_where_the_gradient_is_zero() {
+        let end = minimise(&mut TwoWells, &[0.0, 0.0], &Settings::default(), &mut |_, _| {});
+        assert!(end.converged && end.at.1 < 1e-18, "{end:?}");
+        assert!((end.at.0[0].abs() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn converges_from_afar() {
+        let end = minimise(&mut TwoWells, &[30.0, -20.0], &Settings::default(), &mut |_, _| {});
+        assert!(end.converged && end.at.1 < 1e-18 && end.evaluations < 30, "{end:?}");
+    }
+}

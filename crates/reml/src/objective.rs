@@ -1,0 +1,270 @@
+//! The criterion -2 log L (REML or ML) at theta with its exact first and second derivatives.
+
+use crate::model::Model;
+use crate::parameters::Parameters;
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
+use tiers_design::Cross;
+use tiers_equations::{Curvature, CurvatureAt, TreePlan, TreeScratch, TreeSums};
+
+/// Which likelihood is maximised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Method {
+    /// Restricted maximum likelihood (Patterson & Thompson 1971).
+    #[serde(rename = "REML")]
+    Reml,
+    /// Maximum likelihood.
+    #[serde(rename = "ML")]
+    Ml,
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Method::Reml => "REML",
+            Method::Ml => "ML",
+        })
+    }
+}
+
+/// The criterion of a model. Holds no state that an evaluation changes.
+#[derive(Debug)]
+pub struct Objective<'a> {
+    model: &'a Model,
+    plan: TreePlan,
+    /// Layout of theta.
+    pub parameters: Parameters,
+    /// REML or ML.
+    pub method: Method,
+    x: Vec<usize>,
+}
+
+/// Room for evaluations; one per objective and thread of control.
+#[derive(Debug)]
+pub struct Scratch {
+    trees: Vec<TreeScratch>,
+}
+
+/// The criterion and all that fell out of its evaluation.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Scaled entries of the factors at which the criterion was evaluated.
+    pub theta: Vec<f64>,
+    /// -2 log L; +∞ where `X'V⁻¹X` was not positive definite in floating point.
+    pub criterion: f64,
+    /// Derivative by theta; empty where not asked for.
+    pub gradient: DVector<f64>,
+    /// log|V|, weights apart.
+    pub log_det_v: f64,
+    /// log|X'V⁻¹X|.
+    pub log_det_xx: f64,
+    /// Penalised weighted residual sum of squares.
+    pub pwrss: f64,
+    /// GLS β of the shifted columns.
+    pub beta: DVector<f64>,
+    /// `(X'V⁻¹X)⁻¹`, p×p, of the shifted columns.
+    pub xx_inverse: DMatrix<f64>,
+    /// Derivatives of log|V| by the entries of G.
+    pub d_log_det: DVector<f64>,
+    /// Derivatives of `S` on the columns [X, y] by the entries of G, (p+1)×(p+1) each.
+    pub d_s: Vec<DMatrix<f64>>,
+    /// Derivatives of the criterion by the entries of G.
+    pub gradient_g: DVector<f64>,
+}
+
+/// Second derivatives at an [`Evaluation`].
+#[derive(Clone, Debug)]
+pub struct SecondDerivatives {
+    /// Of the criterion by theta.
+    pub hessian: DMatrix<f64>,
+    /// Of the criterion by the entries of G.
+    pub hessian_g: DMatrix<f64>,
+    /// Of log|V| by the entries of G: `-tr(V⁻¹V_iV⁻¹V_j)`.
+    pub log_det: DMatrix<f64>,
+    /// Of pwrss (β profiled out) by the entries of G.
+    pub pwrss: DMatrix<f64>,
+    /// Of log|X'V⁻¹X| by the entries of G.
+    pub log_det_xx: DMatrix<f64>,
+}
+
+impl<'a> Objective<'a> {
+    /// The criterion of a model.
+    pub fn new(model: &'a Model, method: Method) -> Self {
+        let plan = TreePlan::new(&model.forest);
+        Objective { model, plan, parameters: Parameters::new(&model.forest), method, x: model.x() }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'a Model {
+        self.model
+    }
+
+    /// Degrees of freedom of the criterion: n - p for REML, n for ML.
+    pub fn nu(&self) -> f64 {
+        let n = self.model.forest.rows as f64;
+        match self.method {
+            Method::Reml => n - self.x.len() as f64,
+            Method::Ml => n,
+        }
+    }
+
+    /// Room for evaluations.
+    pub fn scratch(&self) -> Scratch {
+        let trees = &self.model.forest.trees;
+        Scratch { trees: trees.par_iter().map(|tree| TreeScratch::new(&self.plan, tree)).collect() }
+    }
+
+    /// Evaluates the criterion, and its gradient where asked for.
+    pub fn evaluate(&self, theta: &[f64], with_gradient: bool, scratch: &mut Scratch) -> Evaluation {
+        let g = self.parameters.covariances(theta);
+        let forest = &self.model.forest;
+        // Shards in any order on any thread, but summed in the order of the shards.
+        let sums: Vec<TreeSums> = forest
+            .trees
+            .par_iter()
+            .zip(&mut scratch.trees)
+            .with_max_len(1)
+            .map(|(tree, scratch)| self.plan.evaluate(tree, &g, with_gradient, scratch))
+            .collect();
+        let mut sums = sums.into_iter();
+        let mut total = sums.next().expect("a forest has shards");
+        sums.for_each(|sum| total.merge(&sum));
+        self.finish(theta, &total)
+    }
+
+    /// From the sums over shards to the criterion.
+    fn finish(&self, theta: &[f64], sums: &TreeSums) -> Evaluation {
+        let (forest, p) = (&self.model.forest, self.x.len());
+        let s = self.pick(|i, j| forest.cross[i * forest.m + j] - sums.downdate.get(i, j));
+        let mut out = Evaluation {
+            theta: theta.to_vec(),
+            criterion: f64::INFINITY,
+            gradient: DVector::zeros(0),
+            log_det_v: sums.log_det,
+            log_det_xx: f64::NAN,
+            pwrss: f64::NAN,
+            beta: DVector::zeros(p),
+            xx_inverse: DMatrix::zeros(p, p),
+            d_log_det: DVector::zeros(0),
+            d_s: Vec::new(),
+            gradient_g: DVector::zeros(0),
+        };
+        let Some(factor) = Cholesky::<f64, Dyn>::new(s.clone()) else { return out };
+        let r = factor.l();
+        out.pwrss = r[(p, p)].powi(2);
+        out.log_det_xx = 2.0 * (0..p).map(|j| r[(j, j)].ln()).sum::<f64>();
+        if let Some(xx) = Cholesky::<f64, Dyn>::new(s.view((0, 0), (p, p)).clone_owned()) {
+            out.beta = xx.solve(&s.view((0, p), (p, 1)).column(0).clone_owned());
+            out.xx_inverse = xx.inverse();
+        }
+        let nu = self.nu();
+        out.criterion = sums.log_det - forest.sum_log_weights + nu * (1.0 + (2.0 * PI * out.pwrss / nu).ln());
+        if self.method == Method::Reml {
+            out.criterion += out.log_det_xx;
+        }
+        if !out.criterion.is_finite() {
+            out.criterion = f64::INFINITY;
+            return out;
+        }
+        if !sums.derivatives.is_empty() {
+            self.first_derivatives(sums, &mut out);
+        }
+        out
+    }
+
+    /// A matrix over the columns [X in use, y].
+    fn pick(&self, entry: impl Fn(usize, usize) -> f64) -> DMatrix<f64> {
+        let y = self.model.forest.m - 1;
+        let column = |i: usize| self.x.get(i).copied().unwrap_or(y);
+        DMatrix::from_fn(self.x.len() + 1, self.x.len() + 1, |i, j| entry(column(i), column(j)))
+    }
+
+    /// `[-β; 1]`.
+    fn residual_combination(beta: &DVector<f64>) -> DVector<f64> {
+        let p = beta.len();
+        DVector::from_fn(p + 1, |i, _| if i < p { -beta[i] } else { 1.0 })
+    }
+
+    fn first_derivatives(&self, sums: &TreeSums, out: &mut Evaluation) {
+        let p = self.x.len();
+        let gamma = Self::residual_combination(&out.beta);
+        let d = self.parameters.directions.len();
+        out.d_log_det = DVector::zeros(d);
+        out.gradient_g = DVector::zeros(d);
+        for (i, direction) in self.parameters.directions.iter().enumerate() {
+            let (level, r) = (&sums.derivatives[direction.level], self.parameters.r[direction.level]);
+            let (a, b) = (direction.a, direction.b);
+            out.d_log_det[i] = if a == b { level.h[a * r + a] } else { level.h[a * r + b] + level.h[b * r + a] };
+            let cross: &Cross = &level.cross[a * r - a * (a + 1) / 2 + b];
+            let d_s = -self.pick(|i, j| cross.get(i, j));
+            let d_pwrss = gamma.dot(&(&d_s * &gamma));
+            out.gradient_g[i] = out.d_log_det[i] + self.nu() * d_pwrss / out.pwrss;
+            if self.method == Method::Reml {
+                out.gradient_g[i] += out.xx_inverse.dot(&d_s.view((0, 0), (p, p)));
+            }
+            out.d_s.push(d_s);
+        }
+        out.gradient = self.parameters.chain(&out.theta, &out.gradient_g, None).0;
+    }
+
+    /// The exact second derivatives at an evaluation that has its gradient.
+    pub fn second_derivatives(&self, at: &Evaluation) -> SecondDerivatives {
+        let sums = self.curvature(at);
+        let (d, p, m) = (self.parameters.directions.len(), self.x.len(), self.model.forest.m);
+        let gamma = Self::residual_combination(&at.beta);
+        let symmetric = |sums: &[f64]| DMatrix::from_fn(d, d, |i, j| 0.5 * (sums[i * d + j] + sums[j * d + i]));
+        let score = |i: usize| DVector::from_iterator(p, self.x.iter().map(|&c| sums.score[i * m + c]));
+        let scores: Vec<DVector<f64>> = (0..d).map(score).collect();
+        let d_pwrss: Vec<f64> = at.d_s.iter().map(|d_s| gamma.dot(&(d_s * &gamma))).collect();
+        let mut pwrss = -2.0 * symmetric(&sums.residual);
+        let mut log_det_xx = -2.0 * symmetric(&sums.fixed);
+        let spread: Vec<DMatrix<f64>> = at.d_s.iter().map(|s| &at.xx_inverse * s.view((0, 0), (p, p))).collect();
+        for i in 0..d {
+            for j in 0..d {
+                pwrss[(i, j)] -= 2.0 * scores[i].dot(&(&at.xx_inverse * &scores[j]));
+                log_det_xx[(i, j)] -= spread[i].dot(&spread[j].transpose());
+            }
+        }
+        let log_det = symmetric(&sums.trace);
+        let mut hessian_g = log_det.clone();
+        for i in 0..d {
+            for j in 0..d {
+                let profile = pwrss[(i, j)] / at.pwrss - d_pwrss[i] * d_pwrss[j] / at.pwrss.powi(2);
+                hessian_g[(i, j)] += self.nu() * profile;
+            }
+        }
+        if self.method == Method::Reml {
+            hessian_g += &log_det_xx;
+        }
+        let hessian = self.parameters.chain(&at.theta, &at.gradient_g, Some(&hessian_g)).1.expect("asked for");
+        SecondDerivatives { hessian, hessian_g, log_det, pwrss, log_det_xx }
+    }
+
+    fn curvature(&self, at: &Evaluation) -> Curvature {
+        let (forest, m) = (&self.model.forest, self.model.forest.m);
+        let g = self.parameters.covariances(&at.theta);
+        let mut residual = vec![0.0; m];
+        residual[m - 1] = 1.0;
+        let mut s_xx_inverse = vec![0.0; m * m];
+        for (i, &c) in self.x.iter().enumerate() {
+            residual[c] = -at.beta[i];
+            for (j, &d) in self.x.iter().enumerate() {
+                s_xx_inverse[c * m + d] = at.xx_inverse[(i, j)];
+            }
+        }
+        let here = CurvatureAt {
+            g: &g,
+            directions: &self.parameters.directions,
+            residual: &residual,
+            s_xx_inverse: &s_xx_inverse,
+        };
+        let sums: Vec<Curvature> =
+            forest.trees.par_iter().with_max_len(1).map(|tree| self.plan.curvature(tree, &here)).collect();
+        let mut sums = sums.into_iter();
+        let mut total = sums.next().expect("a forest has shards");
+        sums.for_each(|sum| total.merge(&sum));
+        total
+    }
+}

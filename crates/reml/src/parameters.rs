@@ -1,0 +1,158 @@
+//! theta: the free entries of the relative Cholesky factors, and the chain rule from G to theta.
+//!
+//! Per level k the factor `Λ_k` is block-diagonal over the level's terms, each block lower
+//! triangular; `G_k = Λ_k Λ_k'`. The optimiser works on scaled entries, `Λ_k = D_k Λ̃_k` with D the
+//! inverse root mean squares of the z columns, so that every entry is of the order of one. Nothing
+//! bounds them: the criterion is even in the sign of each column of a factor and smooth everywhere.
+
+use nalgebra::{DMatrix, DVector};
+use tiers_design::Forest;
+use tiers_equations::Direction;
+
+/// One free entry of a factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Level, finest first.
+    pub level: usize,
+    /// Term: an index into [`tiers_design::Recipe::random`].
+    pub term: usize,
+    /// Row in the level's factor.
+    pub row: usize,
+    /// Column in the level's factor.
+    pub column: usize,
+}
+
+/// The layout of theta.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    /// Per entry of theta where it stands; term by term, each lower triangular by column. Terms in
+    /// lme4's order: by decreasing number of groups, else as in the formula.
+    pub entries: Vec<Entry>,
+    /// The entries of G (upper triangle within each term) in which derivatives are taken.
+    pub directions: Vec<Direction>,
+    /// Per level r.
+    pub r: Vec<usize>,
+    /// Per level the diagonal of D: one over the root mean square of each z column.
+    pub scale: Vec<Vec<f64>>,
+}
+
+impl Parameters {
+    /// The parameters of a forest's model.
+    pub fn new(forest: &Forest) -> Self {
+        let mut entries = Vec::new();
+        let mut directions = Vec::new();
+        for (k, level) in forest.levels.iter().enumerate() {
+            for (t, &(term, start)) in level.terms.iter().enumerate() {
+                let end = level.terms.get(t + 1).map_or(level.r(), |next| next.1);
+                for column in start..end {
+                    entries.extend((column..end).map(|row| Entry { level: k, term, row, column }));
+                    directions.extend((column..end).map(|b| Direction { level: k, a: column, b }));
+                }
+            }
+        }
+        let mean_square = |c: usize| forest.cross[c * forest.m + c] / forest.rows as f64;
+        let scale = |c: &usize| match mean_square(*c) {
+            s if s > 0.0 => 1.0 / s.sqrt(),
+            _ => 1.0,
+        };
+        Parameters {
+            entries,
+            directions,
+            r: forest.levels.iter().map(tiers_design::Level::r).collect(),
+            scale: forest.levels.iter().map(|level| level.z.iter().map(scale).collect()).collect(),
+        }
+    }
+
+    /// Number of parameters.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no parameter.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The factors `Λ_k = D_k Λ̃_k` at scaled entries `theta`.
+    pub fn factors(&self, theta: &[f64]) -> Vec<DMatrix<f64>> {
+        let mut factors: Vec<_> = self.r.iter().map(|&r| DMatrix::zeros(r, r)).collect();
+        for (entry, &value) in self.entries.iter().zip(theta) {
+            factors[entry.level][(entry.row, entry.column)] = self.scale[entry.level][entry.row] * value;
+        }
+        factors
+    }
+
+    /// The relative covariances `G_k = Λ_k Λ_k'`, row-major.
+    pub fn covariances(&self, theta: &[f64]) -> Vec<Vec<f64>> {
+        self.factors(theta).iter().map(|l| (l * l.transpose()).as_slice().to_vec()).collect()
+    }
+
+    /// Scaled entries whose factors have these covariances: the inverse of [`Self::covariances`], with
+    /// diagonals ≥ 0.
+    pub fn from_factors(&self, factors: &[DMatrix<f64>]) -> Vec<f64> {
+        let canonical: Vec<_> = factors.iter().map(lower_triangular).collect();
+        let value = |e: &Entry| canonical[e.level][(e.row, e.column)] / self.scale[e.level][e.row];
+        self.entries.iter().map(value).collect()
+    }
+
+    /// The Jacobian of the directions' entries of G by theta: directions × parameters.
+    pub fn jacobian(&self, theta: &[f64]) -> DMatrix<f64> {
+        let factors = self.factors(theta);
+        DMatrix::from_fn(self.directions.len(), self.len(), |d, t| {
+            let (direction, entry) = (self.directions[d], self.entries[t]);
+            if direction.level != entry.level {
+                return 0.0;
+            }
+            let (l, s) = (&factors[entry.level], self.scale[entry.level][entry.row]);
+            let (a, b) = (direction.a, direction.b);
+            let with_a = if a == entry.row { l[(b, entry.column)] } else { 0.0 };
+            let with_b = if b == entry.row { l[(a, entry.column)] } else { 0.0 };
+            s * (with_a + with_b)
+        })
+    }
+
+    /// Derivatives in theta from those in the entries of G (whose mirror moves along).
+    pub fn chain(&self, theta: &[f64], gradient: &DVector<f64>, hessian: Option<&DMatrix<f64>>) -> (DVector<f64>, Option<DMatrix<f64>>) {
+        let jacobian = self.jacobian(theta);
+        let hessian = hessian.map(|h| {
+            let mut out = jacobian.transpose() * h * &jacobian;
+            for (t, a) in self.entries.iter().enumerate() {
+                for (u, b) in self.entries.iter().enumerate() {
+                    if (a.level, a.column) == (b.level, b.column) {
+                        let (lo, hi) = (a.row.min(b.row), a.row.max(b.row));
+                        let at = Direction { level: a.level, a: lo, b: hi };
+                        let d = self.directions.iter().position(|d| *d == at).expect("rows of one term");
+                        let twice = if lo == hi { 2.0 } else { 1.0 };
+                        out[(t, u)] += twice * self.scale[a.level][a.row] * self.scale[a.level][b.row] * gradient[d];
+                    }
+                }
+            }
+            out
+        });
+        (jacobian.transpose() * gradient, hessian)
+    }
+}
+
+/// The lower-triangular factor with diagonals ≥ 0 that has the same `Λ Λ'`: of `Λ' = Q R`, `R'`.
+pub fn lower_triangular(factor: &DMatrix<f64>) -> DMatrix<f64> {
+    let mut lower = factor.transpose().qr().r().transpose();
+    for j in 0..lower.ncols() {
+        if lower[(j, j)] < 0.0 {
+            lower.column_mut(j).neg_mut();
+        }
+    }
+    lower
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lower_triangular_keeps_the_covariance() {
+        let factor = DMatrix::from_row_slice(3, 3, &[1.0, 2.0, 0.5, -1.0, 0.3, 0.0, 2.0, 2.0, -4.0]);
+        let lower = lower_triangular(&factor);
+        assert!(((&lower * lower.transpose()) - &factor * factor.transpose()).norm() < 1e-13);
+        assert!((0..3).all(|i| lower[(i, i)] >= 0.0 && (i + 1..3).all(|j| lower[(i, j)].abs() < 1e-15)));
+    }
+}
