@@ -10,8 +10,8 @@ use crate::error::DesignError;
 use crate::formula::{Expr, TermList};
 use crate::recipe::{Atom, Factor};
 
-/// More columns than X'X can reasonably hold: someone wrote an id column as a fixed effect.
-const MOST_COLUMNS: usize = 5_000;
+/// Blocks are dense: with more columns than this they would fill the memory, and most likely someone wrote an id column as a fixed effect.
+const MOST_COLUMNS: usize = 1_000;
 
 /// The name of the intercept, as in R.
 pub(crate) const INTERCEPT: &str = "(Intercept)";

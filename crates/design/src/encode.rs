@@ -7,9 +7,9 @@ use crate::columns::{Block, Column, Dictionary, Labels, PackedText, Request, Rol
 use crate::error::EncodeError;
 use crate::evaluate::{Compiled, numbers};
 use crate::formula::Expr;
-use crate::gather::{FactorCodes, Gathered, Origin, compact, labels};
+use crate::gather::{FactorCodes, Gathered, Origin, keep_in_place, kept_of, labels};
 use crate::recipe::{Atom, ColumnSpec, Recipe};
-use crate::select::{Selection, all_finite, select};
+use crate::select::{Selection, first_not_finite, select};
 use std::borrow::Cow;
 
 /// The used rows of a block, encoded.
@@ -116,19 +116,15 @@ impl Encoder {
         let selection = self.select(block)?;
         let kept = selection.kept.as_deref();
         let gathered = Gathered::new(block, &selection, &self.factors)?;
-        let (rows, columns) = (gathered.rows, self.columns.len() + 1);
-        let mut values = Vec::with_capacity(rows * columns);
-        for column in &self.columns {
-            column.push(&gathered, &mut values);
-            let numbers = column.parts.iter().filter(|p| matches!(p, Part::Number(_))).count();
-            if numbers > 1 {
-                self.check_finite(&values[values.len() - rows..], &column.name, block, kept)?;
-            }
-        }
+        let columns = self.columns.len() + 1;
+        let mut values = Vec::with_capacity(block.rows * columns);
+        self.columns.iter().for_each(|column| column.push(&gathered, &mut values));
         self.push_response(&gathered, &mut values);
-        if !self.offsets.is_empty() {
-            self.check_finite(&values[values.len() - rows..], &self.response_name, block, kept)?;
+        if let Some(kept) = kept {
+            keep_in_place(&mut values, block.rows, kept);
         }
+        let rows = kept.map_or(block.rows, <[u32]>::len);
+        self.check_products(&values, rows, block, kept)?;
         let weights = self.weights.map(|request| self.weights_of(block, request, kept)).transpose()?;
         let keys = self.keys.iter().map(|&request| kept_labels(labels(block, request), kept)).collect();
         let Selection { kept, missing, not_a_number, .. } = selection;
@@ -168,17 +164,30 @@ impl Encoder {
         y.iter_mut().for_each(|y| *y -= self.response_shift);
     }
 
-    /// A product of finite numbers may still overflow.
-    fn check_finite(&self, values: &[f64], name: &str, block: &Block, kept: Option<&[u32]>) -> Result<(), EncodeError> {
-        if all_finite(values) {
-            return Ok(());
+    /// Sums and products of finite numbers may still overflow.
+    fn check_products(
+        &self,
+        values: &[f64],
+        rows: usize,
+        block: &Block,
+        kept: Option<&[u32]>,
+    ) -> Result<(), EncodeError> {
+        let products = self.columns.iter().map(|column| (column.is_product(), &column.name));
+        let response = (!self.offsets.is_empty(), &self.response_name);
+        for (j, (_, name)) in products.chain([response]).enumerate().filter(|(_, (computed, _))| *computed) {
+            let column = &values[j * rows..(j + 1) * rows];
+            if let Some(i) = first_not_finite(column) {
+                return Err(EncodeError::InfiniteExpression {
+                    expression: name.clone(),
+                    row: row_number(block, kept, i),
+                });
+            }
         }
-        let i = values.iter().position(|v| !v.is_finite()).unwrap_or(0);
-        Err(EncodeError::InfiniteExpression { expression: name.to_owned(), row: row_number(block, kept, i) })
+        Ok(())
     }
 
     fn weights_of(&self, block: &Block, request: usize, kept: Option<&[u32]>) -> Result<Vec<f64>, EncodeError> {
-        let weights = compact(numbers(block, request), kept).into_owned();
+        let weights = kept_of(numbers(block, request), kept);
         match weights.iter().position(|&w| w <= 0.0) {
             None => Ok(weights),
             Some(i) => Err(EncodeError::WeightNotPositive {
@@ -196,7 +205,7 @@ fn row_number(block: &Block, kept: Option<&[u32]>, i: usize) -> u64 {
 }
 
 fn kept_labels(labels: &Labels, kept: Option<&[u32]>) -> Labels {
-    Labels { codes: compact(&labels.codes, kept).into_owned(), dictionary: labels.dictionary.clone() }
+    Labels { codes: kept_of(&labels.codes, kept), dictionary: labels.dictionary.clone() }
 }
 
 /// Gathers the distinct expressions of a recipe.
@@ -235,12 +244,17 @@ impl CompiledColumn {
         CompiledColumn { name: spec.name.clone(), parts, shift: spec.shift }
     }
 
+    /// Whether several numbers are multiplied.
+    fn is_product(&self) -> bool {
+        self.parts.iter().filter(|part| matches!(part, Part::Number(_))).count() > 1
+    }
+
     /// Appends the column's values: the product of its parts, less the shift.
     fn push(&self, gathered: &Gathered<'_>, values: &mut Vec<f64>) {
         let start = values.len();
         let mut parts = self.parts.iter();
         match parts.next() {
-            None => values.resize(start + gathered.rows, 1.0),
+            None => values.resize(start + gathered.rows(), 1.0),
             Some(Part::Number(origin)) => values.extend_from_slice(gathered.numbers(*origin)),
             Some(Part::Indicator { factor, level }) => {
                 let (codes, own) = gathered.factor(*factor, *level);

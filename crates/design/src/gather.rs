@@ -1,12 +1,12 @@
-//! The kept rows of a block: numbers without gaps, and factors whose levels are matched with the
-//! block's dictionary.
+//! What the columns of a block are made of: numbers, and factors whose levels are matched with the
+//! block's dictionary; and the leaving out of rows.
 
 use crate::columns::{Block, Column, Dictionary, Labels, MISSING};
 use crate::error::EncodeError;
+use crate::evaluate::numbers;
 use crate::levels::used_codes;
 use crate::recipe::Factor;
 use crate::select::Selection;
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Where the numbers of an atom come from.
@@ -16,49 +16,42 @@ pub(crate) enum Origin {
     Expression(usize),
 }
 
-/// The kept rows of a block, before they are multiplied into columns.
+/// All rows of a block as what columns are made of. Rows that will be dropped are still among them:
+/// their numbers mean nothing, and it costs less to multiply them than to leave them out here.
 pub(crate) struct Gathered<'a> {
-    pub(crate) rows: usize,
-    requests: Vec<Cow<'a, [f64]>>,
-    expressions: Vec<Cow<'a, [f64]>>,
+    block: &'a Block,
+    expressions: &'a [Vec<f64>],
     factors: Vec<FactorRows<'a>>,
 }
 
 struct FactorRows<'a> {
-    codes: Cow<'a, [u32]>,
+    codes: &'a [u32],
     /// Per level of the factor its code in this block, [`MISSING`] where it does not occur.
     levels: Vec<u32>,
 }
 
 impl<'a> Gathered<'a> {
-    /// The kept rows of everything that the columns are made of.
     pub(crate) fn new(
         block: &'a Block,
         selection: &'a Selection,
         known: &[FactorCodes],
     ) -> Result<Gathered<'a>, EncodeError> {
-        let kept = selection.kept.as_deref();
-        let requests = block.columns.iter().map(|column| match column {
-            Column::Numbers(values) => compact(values, kept),
-            Column::Labels(_) => Cow::Borrowed(&[][..]),
-        });
         let mut factors = Vec::with_capacity(known.len());
         for factor in known {
             let labels = labels(block, factor.request);
-            let codes = compact(&labels.codes, kept);
-            factors.push(FactorRows { levels: factor.match_levels(labels, kept)?, codes });
+            let levels = factor.match_levels(labels, selection.kept.as_deref())?;
+            factors.push(FactorRows { levels, codes: &labels.codes });
         }
-        Ok(Gathered {
-            rows: kept.map_or(block.rows, <[u32]>::len),
-            requests: requests.collect(),
-            expressions: selection.values.iter().map(|values| compact(values, kept)).collect(),
-            factors,
-        })
+        Ok(Gathered { block, expressions: &selection.values, factors })
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.block.rows
     }
 
     pub(crate) fn numbers(&self, origin: Origin) -> &[f64] {
         match origin {
-            Origin::Request(request) => &self.requests[request],
+            Origin::Request(request) => numbers(self.block, request),
             Origin::Expression(expression) => &self.expressions[expression],
         }
     }
@@ -66,7 +59,7 @@ impl<'a> Gathered<'a> {
     /// The codes of a factor's rows and the code of a level among them.
     pub(crate) fn factor(&self, factor: usize, level: usize) -> (&[u32], u32) {
         let rows = &self.factors[factor];
-        (&rows.codes, rows.levels[level])
+        (rows.codes, rows.levels[level])
     }
 }
 
@@ -129,9 +122,22 @@ pub(crate) fn labels(block: &Block, request: usize) -> &Labels {
 }
 
 /// The kept entries of a column.
-pub(crate) fn compact<'a, T: Copy>(values: &'a [T], kept: Option<&[u32]>) -> Cow<'a, [T]> {
+pub(crate) fn kept_of<T: Copy>(values: &[T], kept: Option<&[u32]>) -> Vec<T> {
     match kept {
-        None => Cow::Borrowed(values),
-        Some(kept) => Cow::Owned(kept.iter().map(|&row| values[row as usize]).collect()),
+        None => values.to_vec(),
+        Some(kept) => kept.iter().map(|&row| values[row as usize]).collect(),
     }
+}
+
+/// Keeps some of the `rows` rows of columns that stand end to end.
+pub(crate) fn keep_in_place(values: &mut Vec<f64>, rows: usize, kept: &[u32]) {
+    let mut place = 0;
+    for start in (0..values.len()).step_by(rows.max(1)) {
+        for &row in kept {
+            // Never behind what is still to be read, for a kept row moves forward or stays.
+            values[place] = values[start + row as usize];
+            place += 1;
+        }
+    }
+    values.truncate(place);
 }

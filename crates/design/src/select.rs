@@ -50,26 +50,25 @@ pub(crate) fn select(
 }
 
 /// Whether all are finite; counting keeps the loop free of branches.
-pub(crate) fn all_finite(values: &[f64]) -> bool {
+fn all_finite(values: &[f64]) -> bool {
     values.chunks(1024).all(|chunk| chunk.iter().filter(|v| !v.is_finite()).count() == 0)
 }
 
-/// Flags of dropped rows, allocated when the first is dropped.
+/// The first number that is infinite or none.
+pub(crate) fn first_not_finite(values: &[f64]) -> Option<usize> {
+    if all_finite(values) { None } else { values.iter().position(|v| !v.is_finite()) }
+}
+
+/// Flags of dropped rows; empty until the first is dropped.
 struct Dropped {
     rows: usize,
     flags: Vec<bool>,
 }
 
 impl Dropped {
-    fn drop_row(&mut self, row: usize) {
-        if self.flags.is_empty() {
-            self.flags = vec![false; self.rows];
-        }
-        self.flags[row] = true;
-    }
-
-    fn is_dropped(&self, row: usize) -> bool {
-        self.flags.get(row).copied().unwrap_or(false)
+    fn flags(&mut self) -> &mut [bool] {
+        self.flags.resize(self.rows, false);
+        &mut self.flags
     }
 
     /// Drops the rows that are NaN and counts them; the error is the first infinite row.
@@ -77,16 +76,11 @@ impl Dropped {
         if all_finite(values) {
             return Ok(0);
         }
-        let mut count = 0;
-        for (row, value) in values.iter().enumerate() {
-            if value.is_nan() {
-                count += 1;
-                self.drop_row(row);
-            } else if value.is_infinite() {
-                return Err(row);
-            }
+        if let Some(row) = values.iter().position(|v| v.is_infinite()) {
+            return Err(row);
         }
-        Ok(count)
+        self.flags().iter_mut().zip(values).for_each(|(dropped, v)| *dropped |= v.is_nan());
+        Ok(values.iter().filter(|v| v.is_nan()).count() as u64)
     }
 
     /// The same for a computed column, judged on rows not yet dropped: what is computed from a
@@ -95,30 +89,35 @@ impl Dropped {
         if all_finite(values) {
             return Ok(0);
         }
-        let mut count = 0;
-        for (row, value) in values.iter().enumerate() {
-            if value.is_finite() || self.is_dropped(row) {
-                continue;
-            }
-            if value.is_infinite() {
-                return Err(row);
-            }
-            count += 1;
-            self.drop_row(row);
+        let flags = self.flags();
+        if let Some(row) = flags.iter().zip(values).position(|(&dropped, v)| !dropped && v.is_infinite()) {
+            return Err(row);
         }
-        Ok(count)
+        let count = flags.iter().zip(values).filter(|(dropped, v)| !**dropped & v.is_nan()).count();
+        flags.iter_mut().zip(values).for_each(|(dropped, v)| *dropped |= v.is_nan());
+        Ok(count as u64)
     }
 
     fn unlabelled(&mut self, codes: &[u32]) -> u64 {
         let count = codes.iter().filter(|&&code| code == MISSING).count();
         if count > 0 {
-            (0..codes.len()).filter(|&row| codes[row] == MISSING).for_each(|row| self.drop_row(row));
+            self.flags().iter_mut().zip(codes).for_each(|(dropped, &code)| *dropped |= code == MISSING);
         }
         count as u64
     }
 
+    /// Every row is written and the place moves on for those kept: no branch to mispredict.
     fn kept(self) -> Option<Vec<u32>> {
-        let flags = &self.flags;
-        (!flags.is_empty()).then(|| (0..self.rows as u32).filter(|&row| !flags[row as usize]).collect())
+        if !self.flags.contains(&true) {
+            return None;
+        }
+        let mut kept = vec![0; self.rows];
+        let mut place = 0;
+        for (row, dropped) in self.flags.iter().enumerate() {
+            kept[place] = row as u32;
+            place += usize::from(!dropped);
+        }
+        kept.truncate(place);
+        Some(kept)
     }
 }

@@ -92,8 +92,10 @@ pub enum FormulaProblem {
     NumberAsTerm,
     #[error("the intercept cannot be part of this operation; write it as a term of its own, as in y ~ 1 + x")]
     InterceptOperand,
-    #[error("`x^2` means here x crossed with itself, which is x again; write I(x^2) for the square")]
-    PowerOfColumn,
+    #[error(
+        "outside I() the power `{0}` is a crossing of a term with itself, which gives the term again; write I({0}) for the number"
+    )]
+    PowerOfColumn(String),
     #[error(
         "an exponent in a formula is a whole number of at least 1, as in (a + b)^2; write powers of numbers inside I()"
     )]

@@ -266,7 +266,8 @@ impl<'a> Expander<'a> {
         place: Place,
     ) -> Result<Vec<Term>, FormulaError> {
         if !matches!(base.kind, NodeKind::Paren(_)) {
-            return self.fail(FormulaProblem::PowerOfColumn, base.span.start);
+            let power = self.source[base.span.start..exponent.span.end].to_owned();
+            return self.fail(FormulaProblem::PowerOfColumn(power), base.span.start);
         }
         let NodeKind::Number(times) = exponent.kind else {
             return self.fail(FormulaProblem::Exponent, position);

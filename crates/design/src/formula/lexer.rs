@@ -119,7 +119,7 @@ fn instead(c: char) -> Option<&'static str> {
         '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}' | '"' | '\'' | '\u{b4}' => {
             "names stand without quotes, or in backticks: `my column`"
         }
-        '=' => "write ~ between the response and the terms",
+        '=' => "write ~ between the response and the terms; comparisons are not supported",
         '<' | '>' | '&' | '!' | '%' => "comparisons and logic are not supported: compute such a column beforehand",
         '$' | '@' => "write the name of the column alone",
         '_' => "a name that begins with _ goes in backticks",

@@ -103,7 +103,7 @@ fn each_fault_of_meaning_has_its_own_message_and_place() {
         ("y ~ x + 2*z", P::NumberAsTerm, 8),
         ("y ~ x/2", P::NumberAsTerm, 6),
         ("y ~ x:1", P::InterceptOperand, 6),
-        ("y ~ x^2", P::PowerOfColumn, 4),
+        ("y ~ x^2", P::PowerOfColumn(name("x^2")), 4),
         ("y ~ (x + z)^0", P::Exponent, 11),
         ("y ~ (x + z)^w", P::Exponent, 11),
         ("y ~ f %in% g", P::In, 6),

@@ -1,0 +1,78 @@
+//! A formula meets a schema: what is requested, and what is refused in which words.
+
+use crate::table::children;
+use tiers_design::{DesignError, Field, Formula, Kind, Plan, Role, Settings};
+
+fn plan(formula: &str, settings: &Settings) -> Result<Plan, DesignError> {
+    let mut fields = children().fields();
+    fields.push(Field { name: "when".to_owned(), kind: Kind::Other("date".to_owned()) });
+    Plan::new(&formula.parse::<Formula>()?, &fields, settings)
+}
+
+#[test]
+fn only_what_is_needed_is_requested_and_once() {
+    let settings = Settings { weights: Some("w".to_owned()), ..Settings::default() };
+    let formula = "log(y) ~ x*sex + factor(grade) + grade + offset(n) + (x | school/class) + (1 | grade) + (w - w)";
+    let plan = plan(formula, &settings).unwrap();
+    let requests: Vec<(&str, bool)> =
+        plan.requests().iter().map(|r| (r.column.as_str(), r.role == Role::Label)).collect();
+    let expected = [
+        ("y", false),
+        ("x", false),
+        ("sex", true),
+        ("grade", true),
+        ("grade", false),
+        ("n", false),
+        ("school", true),
+        ("class", true),
+        ("w", false),
+    ];
+    assert_eq!(requests, expected);
+    let factors: Vec<String> = plan.factor_requests().into_iter().map(|r| r.column).collect();
+    assert_eq!(factors, ["sex", "grade"]);
+}
+
+#[test]
+fn what_does_not_fit_the_table_is_told_with_a_remedy() {
+    for (formula, words) in [
+        ("y ~ z", "no column `z`"),
+        ("y ~ schol", "did you mean `school`?"),
+        ("y ~ x + (1 | clas)", "did you mean `class`?; the columns are: y, x, n"),
+        ("y ~ x - typo", "no column `typo`"),
+        ("sex ~ x", "the response `sex` holds text values"),
+        ("flag ~ x", "write I(flag)"),
+        ("log(sex) ~ x", "`log(sex)` computes with column `sex`, which holds text"),
+        ("y ~ I(sex + 1)", "holds text"),
+        ("y ~ offset(sex)", "holds text"),
+        ("y ~ when", "holds date values"),
+        ("y ~ (1 | when)", "holds date values"),
+        ("y ~ (1 | x)", "cannot serve as ids of groups; cast it to an integer or to text"),
+        ("y ~ factor(x)", "cannot serve as levels of a factor"),
+    ] {
+        let error = plan(formula, &Settings::default()).unwrap_err().to_string();
+        assert!(error.contains(words), "{formula}: {error}");
+        assert!(error.ends_with('^'), "the place is shown: {error}");
+    }
+}
+
+#[test]
+fn the_caret_points_at_the_unknown_name() {
+    let error = plan("y ~ x + (1 | scool)", &Settings::default()).unwrap_err().to_string();
+    assert!(error.ends_with("\n    y ~ x + (1 | scool)\n                 ^"), "{error}");
+}
+
+#[test]
+fn settings_that_do_not_fit_are_told() {
+    let weights = |column: &str| Settings { weights: Some(column.to_owned()), ..Settings::default() };
+    let reference =
+        |column: &str| Settings { reference: vec![(column.to_owned(), "F".to_owned())], ..Settings::default() };
+    for (settings, words) in [
+        (weights("weight"), "no column `weight`"),
+        (weights("sex"), "the weights column `sex` holds text values"),
+        (weights("flag"), "the weights column `flag` holds boolean values"),
+        (reference("x"), "a reference level is set for `x`, which is no factor of the formula; its factors are: sex"),
+    ] {
+        let error = plan("y ~ x + sex", &settings).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
