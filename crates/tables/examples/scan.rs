@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use tiers_design::columns::{Column, Request, Role};
+use tiers_design::{Column, Request, Role};
 use tiers_tables::{RawBlock, Source, TableError};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,7 +1,7 @@
 //! Columns as the reader delivers them, turned into plain columns.
 
 use polars::prelude::{ChunkedArray, DataFrame, DataType, PolarsNumericType, PolarsResult, Series};
-use tiers_design::columns::{Column, Dictionary, Kind, Labels, MISSING, Role};
+use tiers_design::{Column, Dictionary, Kind, Labels, MISSING, Role};
 
 use crate::hive::Partition;
 use crate::intern::{IntegerInterner, TextInterner};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tiers_design::columns::Kind;
+use tiers_design::Kind;
 
 use crate::error::TableError;
 

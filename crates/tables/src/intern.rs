@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use tiers_design::columns::PackedText;
+use tiers_design::PackedText;
 
 /// Codes for strings in the order of their first appearance.
 ///

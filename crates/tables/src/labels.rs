@@ -4,7 +4,7 @@
 //! row, and only a change of value goes to the hash table.
 
 use polars::prelude::{BooleanChunked, ChunkedArray, DataType, PolarsNumericType, PolarsResult, Series, StringChunked};
-use tiers_design::columns::{Dictionary, Labels, MISSING, PackedText};
+use tiers_design::{Dictionary, Labels, MISSING, PackedText};
 
 use crate::error::TableError;
 use crate::intern::{IntegerInterner, TextInterner};

@@ -1,7 +1,7 @@
 //! Tables in and out: parquet, csv and arrow files as blocks of plain columns, results as parquet.
 //!
 //! This is the only crate that knows polars. What goes in and comes out are the plain types of
-//! `tiers_design::columns`; nothing of polars shows.
+//! `tiers_design`; nothing of polars shows.
 //!
 //! ```text
 //! Source::open   paths, folders, globs → files, their common columns, hive partitions   (paths, schema, hive, source)
@@ -27,6 +27,7 @@ mod paths;
 mod pattern;
 mod plan;
 mod query;
+mod ranges;
 mod reader;
 mod scan;
 mod schema;

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use polars::prelude::{DataType, LazyFrame, PolarsResult, Schema, by_name};
-use tiers_design::columns::{Field, Kind, Request, Role};
+use polars::prelude::{DataType, IdxSize, LazyFrame, PolarsResult, Schema, by_name};
+use tiers_design::{Field, Kind, Request, Role};
 
 use crate::error::TableError;
 use crate::hive::Partition;
 use crate::nearest::nearest;
 use crate::paths::Format;
 use crate::query::{self, PATH_COLUMN};
+use crate::ranges::RowRange;
 use crate::source::Inner;
 
 /// What a scan delivers.
@@ -69,8 +70,8 @@ impl Plan {
         Ok(Plan { columns })
     }
 
-    /// The query for the needed columns of some of the source's files.
-    pub(crate) fn query(&self, source: &Inner, paths: &[&Path]) -> PolarsResult<LazyFrame> {
+    /// The query for the needed columns of some of the source's files, or of a range of their rows.
+    pub(crate) fn query(&self, source: &Inner, paths: &[&Path], range: Option<&RowRange>) -> PolarsResult<LazyFrame> {
         let in_file = |c: &&Planned| matches!(c.origin, Origin::File);
         let mut names: Vec<&str> = Vec::new();
         for column in self.columns.iter().filter(in_file) {
@@ -83,8 +84,18 @@ impl Plan {
             names.push(PATH_COLUMN);
         }
         let schema = self.schema(source);
-        let rows = query::rows(paths, source.format, schema.as_ref(), with_path)?;
+        let mut rows = query::rows(paths, source.format, schema.as_ref(), with_path)?;
+        if let Some(range) = range {
+            rows = rows.slice(range.offset as i64, range.rows as IdxSize);
+        }
         Ok(rows.select([by_name(names, true, false).as_expr()]))
+    }
+
+    /// Memory that a row of the columns takes, roughly.
+    pub(crate) fn row_bytes(&self, source: &Inner) -> usize {
+        let is_text = |c: &Planned| matches!(source.schema.get(&c.name), Some(DataType::String));
+        let bytes = |c: &Planned| if is_text(c) { 16 } else { 8 };
+        self.columns.iter().map(bytes).sum::<usize>().max(1)
     }
 
     /// The types to read the files with, where they are not simply those of the first file.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsError};
+use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsError, PolarsResult};
 
 use crate::error::{TableError, one_line, panic_words, words};
 use crate::paths::Format;
@@ -53,7 +53,7 @@ impl Reader {
         let message = self.messages.as_ref().and_then(|m| m.recv().ok());
         message.unwrap_or_else(|| {
             let reason = "the reading thread ended without a word".to_owned();
-            Message::End(Err(ReadFailure::Panic(reason)))
+            Message::End(Err(ReadFailure::Words(reason)))
         })
     }
 }
@@ -69,18 +69,29 @@ impl Drop for Reader {
 }
 
 /// Runs a query to its end, or until `stop`, which gets every batch, says so.
-pub(crate) fn run(
-    query: LazyFrame,
-    stop: impl Fn(DataFrame) -> bool + Send + Sync + 'static,
-) -> Result<(), ReadFailure> {
-    let work = || {
+fn run(query: LazyFrame, stop: impl Fn(DataFrame) -> bool + Send + Sync + 'static) -> Result<(), ReadFailure> {
+    guarded(|| {
         let sink = PlanCallback::new(move |batch| Ok(stop(batch)));
         query.sink_batches(sink, true, None)?.collect_with_engine(Engine::Streaming)
-    };
+    })
+    .map(|_| ())
+}
+
+/// All rows of a query.
+pub(crate) fn collect(query: impl FnOnce() -> PolarsResult<LazyFrame>) -> Result<DataFrame, ReadFailure> {
+    guarded(|| Ok(query()?.collect_with_engine(Engine::Streaming)?.unwrap_single()))
+}
+
+/// Whether a query comes to its end; its rows are dropped as they come.
+pub(crate) fn try_out(query: impl FnOnce() -> PolarsResult<LazyFrame>) -> Result<(), ReadFailure> {
+    run(guarded(query)?, |_| false)
+}
+
+/// A panic inside of the engine, as damaged files may cause, is a failure like any other.
+fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ReadFailure> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(ReadFailure::Polars(error)),
-        Err(panic) => Err(ReadFailure::Panic(panic_words(panic.as_ref()))),
+        Ok(outcome) => outcome.map_err(ReadFailure::Polars),
+        Err(panic) => Err(ReadFailure::Words(panic_words(panic.as_ref()))),
     }
 }
 
@@ -88,7 +99,8 @@ pub(crate) fn run(
 #[derive(Debug)]
 pub(crate) enum ReadFailure {
     Polars(PolarsError),
-    Panic(String),
+    /// A panic, or what we found wrong ourselves.
+    Words(String),
 }
 
 impl ReadFailure {
@@ -96,7 +108,7 @@ impl ReadFailure {
     pub(crate) fn words(&self) -> String {
         match self {
             ReadFailure::Polars(error) => words(error),
-            ReadFailure::Panic(words) => words.clone(),
+            ReadFailure::Words(words) => words.clone(),
         }
     }
 

@@ -1,33 +1,70 @@
 //! Reading rows: polars' batches, re-cut to blocks by global row number.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use polars::prelude::DataFrame;
-use tiers_design::columns::{BLOCK_ROWS, Block, Request};
+use tiers_design::{BLOCK_ROWS, Block, Request};
 
 use crate::decode;
 use crate::error::{TableError, words};
 use crate::labels::Failure;
 use crate::plan::Plan;
-use crate::reader::{Message, ReadFailure, Reader, run};
+use crate::ranges::RangeReader;
+use crate::reader::{Message, ReadFailure, Reader, try_out};
 use crate::source::Inner;
 
 /// The rows of a source, block by block, in the order of the files.
 ///
-/// Reading runs ahead by a few batches on polars' threads and waits there until blocks are taken;
-/// memory does not grow with the number of rows. Dropping a scan stops the reading and waits for
-/// the reading thread. After an error or the last block there is nothing more.
+/// Reading runs ahead a little, on polars' threads, and then waits until blocks are taken; memory
+/// does not grow with the number of rows. Dropping a scan stops the reading and waits for it. After an error or the last block there is nothing more.
 #[derive(Debug)]
 pub struct Scan {
     source: Arc<Inner>,
     plan: Arc<Plan>,
     /// None once the scan has ended.
-    reader: Option<Reader>,
+    feed: Option<Feed>,
     /// Batches, of which the first may be partly used, not yet handed over.
     pending: VecDeque<DataFrame>,
     pending_rows: usize,
     next_row: u64,
+}
+
+/// Where the batches come from.
+#[derive(Debug)]
+enum Feed {
+    /// Files whose lengths are known, by ranges of rows.
+    Ranges(RangeReader),
+    /// Other files, from the first row to the last.
+    Stream(Reader),
+}
+
+impl Feed {
+    fn start(source: &Arc<Inner>, plan: &Arc<Plan>) -> Result<Feed, TableError> {
+        let no_thread = |e: std::io::Error| reader_error(source, e.to_string());
+        if source.files.iter().all(|f| f.rows.is_some()) {
+            let reader = RangeReader::start(Arc::clone(source), Arc::clone(plan));
+            return reader.map(Feed::Ranges).map_err(no_thread);
+        }
+        let query = plan.query(source, &source.paths(), None);
+        let query = query.map_err(|e| reader_error(source, words(&e)))?;
+        Reader::start(query).map(Feed::Stream).map_err(no_thread)
+    }
+
+    /// The next batch; nothing after the last. A failure comes with the files it may be due to.
+    fn next(&self) -> Option<Result<DataFrame, (Range<usize>, ReadFailure)>> {
+        match self {
+            Feed::Ranges(reader) => {
+                reader.next().map(|outcome| outcome.map_err(|(range, failure)| (range.files, failure)))
+            }
+            Feed::Stream(reader) => match reader.next() {
+                Message::Batch(batch) => Some(Ok(batch)),
+                Message::End(Ok(())) => None,
+                Message::End(Err(failure)) => Some(Err((0..usize::MAX, failure))),
+            },
+        }
+    }
 }
 
 /// One block as it was read: cheap to hand to another thread, which then decodes it.
@@ -74,23 +111,22 @@ impl RawBlock {
 impl Scan {
     pub(crate) fn start(source: Arc<Inner>, requests: &[Request]) -> Result<Scan, TableError> {
         let plan = Arc::new(Plan::new(&source, requests)?);
-        let query = plan.query(&source, &source.paths()).map_err(|e| reader_error(&source, words(&e)))?;
-        let reader = Reader::start(query).map_err(|e| reader_error(&source, e.to_string()))?;
-        Ok(Scan { source, plan, reader: Some(reader), pending: VecDeque::new(), pending_rows: 0, next_row: 0 })
+        let feed = Feed::start(&source, &plan)?;
+        Ok(Scan { source, plan, feed: Some(feed), pending: VecDeque::new(), pending_rows: 0, next_row: 0 })
     }
 
     /// Takes batches until a block is full or there are no more.
     fn fill(&mut self) -> Result<(), TableError> {
         while self.pending_rows < BLOCK_ROWS {
-            let Some(reader) = &self.reader else { break };
-            match reader.next() {
-                Message::Batch(batch) => {
+            let Some(feed) = &self.feed else { break };
+            match feed.next() {
+                Some(Ok(batch)) => {
                     self.pending_rows += batch.height();
                     self.pending.push_back(batch);
                 }
-                Message::End(outcome) => {
-                    self.reader = None;
-                    outcome.map_err(|failure| self.blame(failure))?;
+                Some(Err((files, failure))) => return Err(self.blame(files, &failure)),
+                None => {
+                    self.feed = None;
                     self.check_end()?;
                 }
             }
@@ -142,28 +178,20 @@ impl Scan {
     }
 
     /// Finds the file that is behind a failure of the reader.
-    fn blame(&self, failure: ReadFailure) -> TableError {
-        if let Some(changed) = self.source.files.iter().find_map(|f| f.check_unchanged().err()) {
+    fn blame(&self, files: Range<usize>, failure: &ReadFailure) -> TableError {
+        let all = &self.source.files;
+        if let Some(changed) = all.iter().find_map(|f| f.check_unchanged().err()) {
             return changed;
         }
-        if let [file] = &self.source.files[..] {
-            return failure.of_file(&file.path, self.source.format);
+        let suspects = &all[files.start..files.end.min(all.len())];
+        let format = self.source.format;
+        if let [file] = suspects {
+            return failure.of_file(&file.path, format);
         }
-        // Rows come in the order of the files, so files that were delivered whole are innocent.
-        let delivered = self.next_row + self.pending_rows as u64;
-        let mut before = 0;
-        for file in &self.source.files {
-            before += file.rows.unwrap_or(u64::MAX - before);
-            if before <= delivered {
-                continue;
-            }
-            let alone = self
-                .plan
-                .query(&self.source, &[&file.path])
-                .map_err(ReadFailure::Polars)
-                .and_then(|query| run(query, |_| false));
-            if let Err(failure) = alone {
-                return failure.of_file(&file.path, self.source.format);
+        for file in suspects {
+            let alone = || self.plan.query(&self.source, &[&file.path], None);
+            if let Err(failure) = try_out(alone) {
+                return failure.of_file(&file.path, format);
             }
         }
         reader_error(&self.source, failure.words())
@@ -188,7 +216,7 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.next_block();
         if next.is_err() {
-            self.reader = None;
+            self.feed = None;
             self.pending.clear();
             self.pending_rows = 0;
         }

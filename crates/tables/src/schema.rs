@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use polars::prelude::{DataType, ParquetReader, PolarsError, Schema, SchemaExt, SerReader};
-use tiers_design::columns::Kind;
+use tiers_design::Kind;
 
 use crate::error::{TableError, one_line, panic_words, words};
 use crate::paths::Format;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use polars::prelude::Schema;
-use tiers_design::columns::{Field, Request};
+use tiers_design::{Field, Request};
 
 use crate::error::TableError;
 use crate::hive::{self, Partition};
@@ -33,6 +33,12 @@ impl DataFile {
         }
         let about = fs::metadata(&path).map_err(|e| TableError::io(&path, "opening", e))?;
         Ok(DataFile { bytes: about.len(), modified: about.modified().ok(), rows: None, path })
+    }
+
+    /// A file that exists in tests only.
+    #[cfg(test)]
+    pub(crate) fn of_rows(rows: u64) -> Self {
+        DataFile { path: PathBuf::new(), bytes: 0, rows: Some(rows), modified: None }
     }
 
     /// An error unless the file still has the size and the time of its last change.

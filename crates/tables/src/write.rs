@@ -10,7 +10,7 @@ use polars::prelude::{
     BooleanChunked, Column, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoColumn, IntoSeries, NamedFrom,
     NewChunkedArray, ParquetWriter, PolarsError, Schema, Series, StringChunked, UInt32Chunked,
 };
-use tiers_design::columns::PackedText;
+use tiers_design::PackedText;
 
 use crate::aside::Aside;
 use crate::error::{TableError, words};

@@ -1,0 +1,213 @@
+//! Parquet by ranges of rows: several small queries at a time, delivered in order.
+//!
+//! One streaming query over everything would hold several whole row groups (at a million rows
+//! each, hundreds of megabytes) and keep every page of every file mapped until it ends. A query
+//! per range of rows holds its range only, so memory is bounded by the number of threads however
+//! large the row groups and the files are, and a failure belongs to known files.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use polars::prelude::DataFrame;
+
+use crate::plan::Plan;
+use crate::reader::{ReadFailure, collect};
+use crate::source::{DataFile, Inner};
+use crate::threads::threads;
+
+/// Memory that one range should take, roughly.
+const RANGE_BYTES: usize = 24 << 20;
+
+/// Files that one range may span: each is opened anew.
+const RANGE_FILES: usize = 64;
+
+/// Consecutive rows of consecutive files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RowRange {
+    /// Which files.
+    pub(crate) files: Range<usize>,
+    /// First row, counted from the start of the first of the files.
+    pub(crate) offset: usize,
+    /// Number of rows.
+    pub(crate) rows: usize,
+}
+
+/// Cuts the rows of files of known length into ranges of at most `most` rows.
+fn cut(files: &[DataFile], most: usize) -> Vec<RowRange> {
+    let mut ranges: Vec<RowRange> = Vec::new();
+    for (i, file) in files.iter().enumerate() {
+        let rows = file.rows.unwrap_or(0) as usize;
+        match ranges.last_mut() {
+            // Small files go together, as long as the range began with a small file.
+            Some(last) if last.offset == 0 && last.rows + rows <= most && last.files.len() < RANGE_FILES => {
+                last.files.end = i + 1;
+                last.rows += rows;
+            }
+            _ => {
+                let parts = rows.div_ceil(most).max(1);
+                let start = |part: usize| part * rows / parts;
+                ranges.extend((0..parts).map(|part| RowRange {
+                    files: i..i + 1,
+                    offset: start(part),
+                    rows: start(part + 1) - start(part),
+                }));
+            }
+        }
+    }
+    ranges.retain(|range| range.rows > 0);
+    ranges
+}
+
+/// What a range became.
+pub(crate) type Outcome = Result<DataFrame, (RowRange, ReadFailure)>;
+
+/// Queries for the ranges of a source, running ahead of who takes their results.
+#[derive(Debug)]
+pub(crate) struct RangeReader {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    ranges: Vec<RowRange>,
+    source: Arc<Inner>,
+    plan: Arc<Plan>,
+    /// Ranges that may be under way or waiting to be taken.
+    ahead: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The next range to be read.
+    next: usize,
+    /// The next range to be taken.
+    taken: usize,
+    /// Ranges read and not yet taken.
+    ready: BTreeMap<usize, Outcome>,
+    /// Nobody wants more.
+    stopped: bool,
+}
+
+impl RangeReader {
+    /// Starts to read.
+    pub(crate) fn start(source: Arc<Inner>, plan: Arc<Plan>) -> io::Result<RangeReader> {
+        let most = (RANGE_BYTES / plan.row_bytes(&source)).clamp(1 << 15, 1 << 20);
+        let ranges = cut(&source.files, most);
+        let workers = threads().min(ranges.len());
+        let shared = Arc::new(Shared {
+            ranges,
+            source,
+            plan,
+            ahead: workers + 1,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let mut reader = RangeReader { shared, threads: Vec::with_capacity(workers) };
+        for i in 0..workers {
+            let shared = Arc::clone(&reader.shared);
+            let thread = thread::Builder::new().name(format!("tiers-read-{i}"));
+            // If this fails, dropping the reader stops those that have started.
+            reader.threads.push(thread.spawn(move || shared.work())?);
+        }
+        Ok(reader)
+    }
+
+    /// Waits for the next range in order; nothing after the last.
+    pub(crate) fn next(&self) -> Option<Outcome> {
+        let mut state = self.shared.lock();
+        if state.taken == self.shared.ranges.len() {
+            return None;
+        }
+        loop {
+            let wanted = state.taken;
+            if let Some(outcome) = state.ready.remove(&wanted) {
+                state.taken += 1;
+                self.shared.changed.notify_all();
+                return Some(outcome);
+            }
+            state = self.shared.wait(state);
+        }
+    }
+}
+
+impl Drop for RangeReader {
+    fn drop(&mut self) {
+        self.shared.lock().stopped = true;
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            thread.join().ok();
+        }
+    }
+}
+
+impl Shared {
+    /// What each thread does: take the next range, read it, lay it down.
+    fn work(&self) {
+        while let Some(i) = self.claim() {
+            let range = &self.ranges[i];
+            let outcome = self.read(range).map_err(|failure| (range.clone(), failure));
+            self.lock().ready.insert(i, outcome);
+            self.changed.notify_all();
+        }
+    }
+
+    /// The next range to read, once there is room for it.
+    fn claim(&self) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped || state.next == self.ranges.len() {
+                return None;
+            }
+            if state.next < state.taken + self.ahead {
+                state.next += 1;
+                return Some(state.next - 1);
+            }
+            state = self.wait(state);
+        }
+    }
+
+    fn read(&self, range: &RowRange) -> Result<DataFrame, ReadFailure> {
+        let paths = &self.source.paths()[range.files.clone()];
+        let rows = collect(|| self.plan.query(&self.source, paths, Some(range)))?;
+        if rows.height() != range.rows {
+            let reason = format!("{} of {} rows were delivered", rows.height(), range.rows);
+            return Err(ReadFailure::Words(reason));
+        }
+        Ok(rows)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rows: &[u64], most: usize, expected: &[(Range<usize>, usize, usize)]) {
+        let files: Vec<DataFile> = rows.iter().map(|&r| DataFile::of_rows(r)).collect();
+        let ranges: Vec<_> = cut(&files, most).into_iter().map(|r| (r.files, r.offset, r.rows)).collect();
+        assert_eq!(ranges, expected);
+    }
+
+    #[test]
+    fn large_files_are_cut_and_small_ones_joined() {
+        check(&[10], 100, &[(0..1, 0, 10)]);
+        check(&[250], 100, &[(0..1, 0, 83), (0..1, 83, 83), (0..1, 166, 84)]);
+        check(&[10, 20, 90, 5], 100, &[(0..2, 0, 30), (2..4, 0, 95)]);
+        check(&[150, 10], 100, &[(0..1, 0, 75), (0..1, 75, 75), (1..2, 0, 10)]);
+        check(&[0, 5, 0], 100, &[(0..3, 0, 5)]);
+        check(&[0, 0], 100, &[]);
+    }
+}
