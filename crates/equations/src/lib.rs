@@ -1,14 +1,24 @@
 //! Henderson's mixed-model equations from moments.
 //!
-//! Two routes to the same numbers:
+//! Routes to the same numbers:
 //!
 //! - [`tree`]: elimination along the trees of the nest, group by group, with first and second
 //!   derivatives; what the theta loop runs on;
-//! - the sparse route: `A = Λ'Z'WZΛ + I` as a sparse matrix, factored by `sprs-ldl` on a pattern that
-//!   is analysed once, solved and inverted on its pattern; general, and the check of the other.
+//! - [`sparse`]: `A = Λ'Z'WZΛ + I` as a sparse matrix, factored by `sprs-ldl` on a pattern that is
+//!   analysed once, solved and inverted on its pattern; general, the check of the other, and where
+//!   random effects and their variances come from;
+//! - [`Henderson`]: the textbook form with `G⁻¹`, for small problems and as a further check.
 //!
 //! Criteria, optimisers and formulas are none of this crate's business.
 
+mod error;
+mod fixed;
+mod henderson;
+mod sparse;
 mod tree;
 
+pub use error::{EquationsError, Place};
+pub use fixed::FixedEffects;
+pub use henderson::{Henderson, HendersonSolution};
+pub use sparse::{SparseEquations, SparseScratch, SparseShard};
 pub use tree::{Curvature, CurvatureAt, Derivatives, Direction, TreePlan, TreeScratch, TreeSums};

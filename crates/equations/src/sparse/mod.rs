@@ -1,0 +1,233 @@
+//! The sparse route: Henderson's equations in spherical effects, `A = Λ'Z'WZΛ + I`, by `sprs-ldl`.
+//!
+//! Where [`crate::tree`] writes elimination along the nest out by hand, this route gives the matrix A
+//! to a general sparse factorisation. It knows nothing of trees beyond the order of the unknowns, so
+//! it is an independent check of the other, and every fit takes its random effects and their
+//! variances from here.
+//!
+//! ```text
+//! set-up        moments Z_g'WC of all groups; order and pattern of A; symbolic factorisation
+//! per theta     A = Λ'Z'WZΛ + I written in place;  A = LDL';  log|A|,  C'V⁻¹C       (factor, sums)
+//! once          b = ΛA⁻¹Λ'Z'W(y - Xβ)                                               (effects)
+//!               Cov(b | y, β)/σ² = Λ (A⁻¹)_gg Λ'                                    (conditional)
+//!               Cov(b̂ - b)/σ²    = Λ ((A⁻¹)_gg + E_x S_xx⁻¹ E_x') Λ'                (prediction)
+//! ```
+//!
+//! The last line is Henderson's (1975) prediction error variance: `E_x = A⁻¹Λ'Z'WX`, and with
+//! `V⁻¹ = W - WZΛA⁻¹Λ'Z'W`
+//!
+//! ```text
+//! Λ'Z'V⁻¹X = Λ'Z'WX - (A - I)A⁻¹Λ'Z'WX = E_x,
+//! ```
+//!
+//! so `Λ E_x` is `G F_x` in the terms of the tree route (`docs/theory.md`, sections 5 and 8).
+//!
+//! Sources: Henderson (1975) for the equations; Bates, Mächler, Bolker and Walker (2015, section 3.4)
+//! for their spherical form; Davis (2005) for LDL'; Takahashi, Fagan and Chen (1973) for the inverse.
+
+mod factor;
+mod moments;
+mod pattern;
+mod selected;
+mod solve;
+
+pub use solve::SparseScratch;
+
+use crate::TreeSums;
+use crate::error::{EquationsError, Place};
+use crate::fixed::FixedEffects;
+use factor::Factor;
+use moments::GroupMoments;
+use nalgebra::DMatrix;
+use pattern::Pattern;
+use pulp::Arch;
+use selected::SelectedInverse;
+use solve::System;
+use sprs::CsMatViewI;
+use tiers_design::{Forest, Level};
+
+/// The equations of one shard. Shards are independent of each other given theta.
+///
+/// A new shard stands at `Λ = 0`, where A is the identity; [`SparseShard::factor`] moves it. After an
+/// error it must be factored anew before anything else is asked of it.
+#[derive(Clone, Debug)]
+pub struct SparseShard<'a> {
+    levels: &'a [Level],
+    shard: usize,
+    moments: GroupMoments<'a>,
+    pattern: Pattern,
+    factor: Factor,
+}
+
+impl<'a> SparseShard<'a> {
+    /// Sets up the equations of one shard (an index into [`Forest::trees`]) and analyses A.
+    pub fn new(forest: &'a Forest, shard: usize) -> Result<Self, EquationsError> {
+        let (levels, tree) = (&forest.levels, &forest.trees[shard]);
+        let pattern = Pattern::new(levels, tree)?;
+        let moments = GroupMoments::new(levels, tree, forest.m);
+        let factor = Factor::new(&pattern);
+        Ok(SparseShard { levels, shard, moments, pattern, factor })
+    }
+
+    /// Factors A at the covariance factors Λ_k, r×r per level, in the basis of the forest's (shifted)
+    /// z columns.
+    pub fn factor(&mut self, factors: &[DMatrix<f64>]) -> Result<(), EquationsError> {
+        let SparseShard { factor, pattern, levels, moments, .. } = self;
+        let done = factor.set(pattern, levels, moments, factors);
+        done.map_err(|(unknown, value)| EquationsError::Pivot { place: self.place(unknown), value })
+    }
+
+    /// log|A| and `B'A⁻¹B` with `B = Λ'Z'WC`, so that `C'V⁻¹C = C'WC - B'A⁻¹B`; no derivatives.
+    pub fn sums(&self, scratch: &mut SparseScratch) -> TreeSums {
+        Arch::new().dispatch(|| self.system().sums(scratch))
+    }
+
+    /// b per level, groups×r: `b = ΛA⁻¹Λ'Z'WCγ`, γ (length m) the combination of the columns of C
+    /// that is the residual.
+    pub fn effects(&self, gamma: &[f64]) -> Vec<Vec<f64>> {
+        assert_eq!(gamma.len(), self.moments.columns(), "one weight per column of C");
+        let u = self.system().solve(gamma, 1);
+        self.by_group(|unknown, r, lambda, b| {
+            let u = &u[unknown..unknown + r];
+            b.extend(lambda.chunks_exact(r).map(|row| row.iter().zip(u).map(|(l, u)| l * u).sum::<f64>()));
+        })
+    }
+
+    /// `Cov(b_g | y, β)/σ² = Λ (A⁻¹)_gg Λ'` per level, groups × r × r.
+    pub fn conditional_covariances(&self) -> Vec<Vec<f64>> {
+        let inverse = SelectedInverse::new(&self.factor.l(), self.factor.d());
+        let mut block = Vec::new();
+        self.by_group(|unknown, r, lambda, out| {
+            block.resize(r * r, 0.0);
+            inverse.block(unknown, r, &mut block);
+            push_congruence(lambda, &block, r, out);
+        })
+    }
+
+    /// `Cov(b̂_g - b_g)/σ²` per level, groups × r × r: the conditional covariances, which the caller
+    /// has, and what the estimation of β adds to them.
+    pub fn prediction_covariances(&self, conditional: &[Vec<f64>], fixed: &FixedEffects) -> Vec<Vec<f64>> {
+        let (m, p) = (self.moments.columns(), fixed.x.len());
+        if p == 0 {
+            return conditional.to_vec();
+        }
+        let mut columns = vec![0.0; m * p];
+        fixed.x.iter().enumerate().for_each(|(i, &column)| columns[column * p + i] = 1.0);
+        let e_x = Arch::new().dispatch(|| self.system().solve(&columns, p));
+        let mut block = Vec::new();
+        let mut added = self.by_group(|unknown, r, lambda, out| {
+            block.resize(r * r, 0.0);
+            let e = DMatrix::from_row_slice(r, p, &e_x[unknown * p..(unknown + r) * p]);
+            block.copy_from_slice((&e * &fixed.xx_inverse * e.transpose()).as_slice());
+            push_congruence(lambda, &block, r, out);
+        });
+        for (added, conditional) in added.iter_mut().zip(conditional) {
+            added.iter_mut().zip(conditional).for_each(|(sum, c)| *sum += c);
+        }
+        added
+    }
+
+    /// `Z_g'WC` of the groups of a level, groups × r × m.
+    pub fn moments(&self, level: usize) -> &[f64] {
+        self.moments.level(level)
+    }
+
+    /// The upper triangle of A by columns; zeros that theta causes keep their places.
+    pub fn matrix(&self) -> CsMatViewI<'_, f64, u32> {
+        self.factor.a()
+    }
+
+    /// L by columns, without its unit diagonal.
+    pub fn l(&self) -> CsMatViewI<'_, f64, u32> {
+        self.factor.l()
+    }
+
+    /// D, all at least 1 in theory.
+    pub fn d(&self) -> &[f64] {
+        self.factor.d()
+    }
+
+    /// Number of unknowns, q of the shard.
+    pub fn unknowns(&self) -> usize {
+        self.pattern.unknowns()
+    }
+
+    /// Number of unknowns of each level, finest first.
+    pub fn level_sizes(&self) -> impl Iterator<Item = usize> {
+        (0..self.pattern.levels()).map(|k| self.pattern.groups(k) * self.pattern.r(k))
+    }
+
+    /// The first unknown of a group; the others follow it.
+    pub fn unknown(&self, level: usize, group: usize) -> usize {
+        self.pattern.unknown(level, group)
+    }
+
+    /// Where an unknown stands.
+    pub fn place(&self, unknown: usize) -> Place {
+        let (level, group, effect) = self.pattern.place(unknown);
+        Place { level, name: self.levels[level].name.clone(), shard: self.shard, group, effect }
+    }
+
+    fn system(&self) -> System<'_> {
+        System { pattern: &self.pattern, moments: &self.moments, factor: &self.factor }
+    }
+
+    /// Goes through the groups level by level with (first unknown, r, Λ_k, what to append to).
+    fn by_group(&self, mut visit: impl FnMut(usize, usize, &[f64], &mut Vec<f64>)) -> Vec<Vec<f64>> {
+        let of_level = |k: usize| {
+            let (r, lambda) = (self.pattern.r(k), self.factor.lambda(k));
+            let mut out = Vec::new();
+            (0..self.pattern.groups(k)).for_each(|g| visit(self.pattern.unknown(k, g), r, lambda, &mut out));
+            out
+        };
+        (0..self.pattern.levels()).map(of_level).collect()
+    }
+}
+
+/// Appends `Λ M Λ'`, M symmetric, all r×r row-major.
+fn push_congruence(lambda: &[f64], block: &[f64], r: usize, out: &mut Vec<f64>) {
+    let entry = |i: usize, j: usize| -> f64 {
+        let row = |s: usize| -> f64 { (0..r).map(|t| block[s * r + t] * lambda[j * r + t]).sum() };
+        (0..r).map(|s| lambda[i * r + s] * row(s)).sum()
+    };
+    out.extend((0..r * r).map(|at| entry(at / r, at % r)));
+}
+
+/// The equations of a whole forest, shard after shard on one thread.
+///
+/// A driver that has several threads keeps its own [`SparseShard`]s and adds up their sums in order.
+#[derive(Clone, Debug)]
+pub struct SparseEquations<'a> {
+    forest: &'a Forest,
+    /// The shards, in the order of [`Forest::trees`].
+    pub shards: Vec<SparseShard<'a>>,
+    scratch: SparseScratch,
+}
+
+impl<'a> SparseEquations<'a> {
+    /// Sets up and analyses all shards.
+    pub fn new(forest: &'a Forest) -> Result<Self, EquationsError> {
+        let shards = (0..forest.trees.len()).map(|shard| SparseShard::new(forest, shard));
+        Ok(SparseEquations { forest, shards: shards.collect::<Result<_, _>>()?, scratch: SparseScratch::default() })
+    }
+
+    /// Factors all shards at the covariance factors Λ_k.
+    pub fn factor(&mut self, factors: &[DMatrix<f64>]) -> Result<(), EquationsError> {
+        self.shards.iter_mut().try_for_each(|shard| shard.factor(factors))
+    }
+
+    /// The sums of all shards, added in their order.
+    pub fn sums(&mut self) -> TreeSums {
+        let SparseEquations { forest, shards, scratch } = self;
+        let mut total =
+            TreeSums { log_det: 0.0, downdate: tiers_design::Cross::new(forest.m), derivatives: Vec::new() };
+        shards.iter().for_each(|shard| total.merge(&shard.sums(scratch)));
+        total
+    }
+
+    /// The fixed effects for the given columns of X.
+    pub fn fixed_effects(&mut self, x: &[usize]) -> Result<FixedEffects, EquationsError> {
+        let sums = self.sums();
+        FixedEffects::new(self.forest, &sums, x)
+    }
+}

@@ -1,0 +1,172 @@
+//! The pattern of `A = Λ'Z'WZΛ + I` for one shard: found once, filled at every theta.
+//!
+//! The unknowns are the spherical effects u (length q), level by level, finest level first, by group
+//! within a level and by effect within a group. Every group thus comes before its ancestors. Two
+//! unknowns share an entry of A only if they belong to one group or to a group and its ancestor, and
+//! the ancestors of a group are ancestors of each other; so eliminating a group touches only entries
+//! that exist: L has the pattern of the lower triangle of A, without fill.
+//!
+//! Stored is the upper triangle, by columns (CSC). The column of an effect t of group a holds
+//!
+//! ```text
+//! below(a) rows    the effects of all descendants of a, in the order of the unknowns
+//! t + 1 rows       the effects 0..=t of a itself
+//! ```
+//!
+//! so the rows that a descendant g occupies start at the same *offset* in each of a's columns. One
+//! number per pair (g, a) therefore says where a whole block of A is written. An entry that is zero
+//! because a variance is zero keeps its place.
+
+use crate::error::EquationsError;
+use sprs::CsMatI;
+use tiers_design::{Level, Tree};
+
+/// An ancestor of a group and where the group's rows start in the ancestor's columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    /// Number of the ancestor within its level.
+    pub(super) group: u32,
+    /// Offset of the group's first row in each column of the ancestor.
+    pub(super) offset: u32,
+}
+
+/// Order of the unknowns and places of the entries of A, for one shard.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    /// Effects per group, per level.
+    r: Vec<usize>,
+    /// Groups per level.
+    groups: Vec<usize>,
+    /// First unknown of each level, and last q.
+    first: Vec<usize>,
+    /// Per level and group the number of unknowns of its descendants.
+    below: Vec<Vec<u32>>,
+    /// Per level, groups × coarser levels: the ancestors of each group, nearest first.
+    links: Vec<Vec<Link>>,
+    /// Start of each column, and last the number of entries.
+    starts: Vec<u32>,
+}
+
+impl Pattern {
+    /// The pattern of a shard.
+    pub(super) fn new(levels: &[Level], tree: &Tree) -> Result<Self, EquationsError> {
+        let r: Vec<usize> = levels.iter().map(Level::r).collect();
+        let groups: Vec<usize> = tree.levels.iter().map(|level| level.groups).collect();
+        let path = |k: usize| r[k + 1..].iter().sum::<usize>();
+        let entries: usize = (0..r.len()).map(|k| groups[k] * r[k] * path(k) + groups[k] * r[k] * (r[k] + 1) / 2).sum();
+        if u32::try_from(entries).is_err() {
+            return Err(EquationsError::TooLarge { entries });
+        }
+        let mut first = vec![0];
+        (0..r.len()).for_each(|k| first.push(first[k] + groups[k] * r[k]));
+        let (below, links) = descend(tree, &r);
+        let mut starts = vec![0];
+        let mut end = 0;
+        for (below, &r) in below.iter().zip(&r) {
+            for (&below, effect) in below.iter().flat_map(|b| (1..=r as u32).map(move |effect| (b, effect))) {
+                end += below + effect;
+                starts.push(end);
+            }
+        }
+        Ok(Pattern { r, groups, first, below, links, starts })
+    }
+
+    /// Unknowns, q.
+    pub(super) fn unknowns(&self) -> usize {
+        self.first[self.r.len()]
+    }
+
+    /// Number of levels.
+    pub(super) fn levels(&self) -> usize {
+        self.r.len()
+    }
+
+    /// Effects per group of a level.
+    pub(super) fn r(&self, level: usize) -> usize {
+        self.r[level]
+    }
+
+    /// Groups of a level.
+    pub(super) fn groups(&self, level: usize) -> usize {
+        self.groups[level]
+    }
+
+    /// The first unknown of a group.
+    pub(super) fn unknown(&self, level: usize, group: usize) -> usize {
+        self.first[level] + group * self.r[level]
+    }
+
+    /// Level, group and effect of an unknown.
+    pub(super) fn place(&self, unknown: usize) -> (usize, usize, usize) {
+        let level = self.first[1..].partition_point(|&end| end <= unknown);
+        let within = unknown - self.first[level];
+        (level, within / self.r[level], within % self.r[level])
+    }
+
+    /// The ancestors of a group, nearest first.
+    pub(super) fn links(&self, level: usize, group: usize) -> &[Link] {
+        let above = self.levels() - 1 - level;
+        &self.links[level][group * above..(group + 1) * above]
+    }
+
+    /// Where the column of an unknown starts.
+    pub(super) fn start(&self, unknown: usize) -> usize {
+        self.starts[unknown] as usize
+    }
+
+    /// Where the rows of a group start in its own columns.
+    pub(super) fn own_offset(&self, level: usize, group: usize) -> usize {
+        self.below[level][group] as usize
+    }
+
+    /// A at `Λ = 0`: the identity, with every other entry a zero in its place.
+    pub(super) fn identity(&self) -> CsMatI<f64, u32> {
+        let (q, entries) = (self.unknowns(), self.start(self.unknowns()));
+        let mut rows = vec![0u32; entries];
+        let mut values = vec![0.0; entries];
+        for level in 0..self.levels() {
+            for group in 0..self.groups[level] {
+                self.set_rows(level, group, &mut rows);
+            }
+        }
+        // The diagonal comes last in each column of an upper triangle.
+        (1..=q).for_each(|end| values[self.start(end) - 1] = 1.0);
+        CsMatI::new_csc((q, q), self.starts.clone(), rows, values)
+    }
+
+    /// Writes the numbers of a group's unknowns wherever they are rows.
+    fn set_rows(&self, level: usize, group: usize, rows: &mut [u32]) {
+        let (r, unknown) = (self.r[level], self.unknown(level, group));
+        for t in 0..r {
+            let start = self.start(unknown + t) + self.own_offset(level, group);
+            (0..=t).for_each(|s| rows[start + s] = (unknown + s) as u32);
+        }
+        for (link, above) in self.links(level, group).iter().zip(level + 1..) {
+            let ancestor = self.unknown(above, link.group as usize);
+            for t in 0..self.r[above] {
+                let start = self.start(ancestor + t) + link.offset as usize;
+                (0..r).for_each(|s| rows[start + s] = (unknown + s) as u32);
+            }
+        }
+    }
+}
+
+/// Counts the unknowns below every group while going through them in order: (below, links).
+fn descend(tree: &Tree, r: &[usize]) -> (Vec<Vec<u32>>, Vec<Vec<Link>>) {
+    let mut below: Vec<Vec<u32>> = tree.levels.iter().map(|level| vec![0; level.groups]).collect();
+    let mut links = Vec::with_capacity(r.len());
+    for (k, level) in tree.levels.iter().enumerate() {
+        let mut of_level = Vec::with_capacity(level.groups * (r.len() - 1 - k));
+        for group in 0..level.groups {
+            let mut at = group;
+            for above in k + 1..r.len() {
+                at = tree.levels[above - 1].parent[at] as usize;
+                let offset = &mut below[above][at];
+                of_level.push(Link { group: at as u32, offset: *offset });
+                *offset += r[k] as u32;
+            }
+        }
+        links.push(of_level);
+    }
+    (below, links)
+}
