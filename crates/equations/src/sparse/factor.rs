@@ -12,11 +12,19 @@ use sprs::{CsMatI, CsMatViewI, PermOwnedI, SymmetryCheck};
 use sprs_ldl::{LdlNumeric, LdlSymbolic};
 use tiers_design::Level;
 
+/// The factors L and D.
+#[derive(Clone, Debug)]
+enum Ldl {
+    Sparse(LdlNumeric<f64, u32>),
+    /// Of no or one unknown, which `sprs-ldl` does not take: L is empty, and D is A itself.
+    Trivial(CsMatI<f64, u32>),
+}
+
 /// A at some theta with its factors L and D.
 #[derive(Clone, Debug)]
 pub(super) struct Factor {
     a: CsMatI<f64, u32>,
-    ldl: LdlNumeric<f64, u32>,
+    ldl: Ldl,
     /// Λ_k per level, r×r row-major.
     lambda: Vec<Vec<f64>>,
 }
@@ -24,10 +32,14 @@ pub(super) struct Factor {
 impl Factor {
     /// Analyses a pattern; A starts as the identity, which is A at `Λ = 0`.
     pub(super) fn new(pattern: &Pattern) -> Self {
-        let a = pattern.identity();
-        let order = PermOwnedI::identity(pattern.unknowns());
-        let symbolic = LdlSymbolic::new_perm(a.view(), order, SymmetryCheck::DontCheckSymmetry);
-        let ldl = symbolic.factor(a.view()).expect("the identity has no zero pivot");
+        let (a, q) = (pattern.identity(), pattern.unknowns());
+        let ldl = if q > 1 {
+            let order = PermOwnedI::identity(q);
+            let symbolic = LdlSymbolic::new_perm(a.view(), order, SymmetryCheck::DontCheckSymmetry);
+            Ldl::Sparse(symbolic.factor(a.view()).expect("the identity has no zero pivot"))
+        } else {
+            Ldl::Trivial(CsMatI::new_csc((q, q), vec![0; q + 1], Vec::new(), Vec::new()))
+        };
         let lambda = (0..pattern.levels()).map(|k| vec![0.0; pattern.r(k) * pattern.r(k)]).collect();
         Factor { a, ldl, lambda }
     }
@@ -48,13 +60,17 @@ impl Factor {
         for k in 0..pattern.levels() {
             self.write_level(pattern, levels, moments, k);
         }
-        // A pivot that is exactly zero ends the work; what d() then holds behind it is not of this A.
-        let stopped = self.ldl.update(self.a.view()).is_err();
-        let bad = |d: f64| !(d.is_finite() && d > 0.0);
-        match self.ldl.d().iter().position(|&d| bad(d)) {
-            Some(unknown) => Err((unknown, self.ldl.d()[unknown])),
+        // `update` fails at a pivot that is exactly zero, which is found below with the others that are
+        // not positive; what d() holds behind it is left over from before.
+        let Factor { a, ldl, .. } = self;
+        let zero_pivot = match ldl {
+            Ldl::Sparse(ldl) => ldl.update(a.view()).is_err(),
+            Ldl::Trivial(_) => false,
+        };
+        match self.d().iter().position(|&d| !(d.is_finite() && d > 0.0)) {
+            Some(unknown) => Err((unknown, self.d()[unknown])),
             None => {
-                assert!(!stopped, "sprs-ldl stops at a zero pivot only");
+                assert!(!zero_pivot, "sprs-ldl fails at a zero pivot only");
                 Ok(())
             }
         }
@@ -92,12 +108,18 @@ impl Factor {
 
     /// L, without its unit diagonal, by columns.
     pub(super) fn l(&self) -> CsMatViewI<'_, f64, u32> {
-        self.ldl.l()
+        match &self.ldl {
+            Ldl::Sparse(ldl) => ldl.l(),
+            Ldl::Trivial(l) => l.view(),
+        }
     }
 
     /// D.
     pub(super) fn d(&self) -> &[f64] {
-        self.ldl.d()
+        match &self.ldl {
+            Ldl::Sparse(ldl) => ldl.d(),
+            Ldl::Trivial(_) => self.a.data(),
+        }
     }
 
     /// Λ_k, r×r row-major.
