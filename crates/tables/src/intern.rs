@@ -20,10 +20,10 @@ pub(crate) struct TextInterner {
 
 impl TextInterner {
     /// The code of a string that lies wholly within its view.
-    pub(crate) fn short(&mut self, view: u128, value: impl FnOnce() -> String) -> u32 {
+    pub(crate) fn short<'a>(&mut self, view: u128, value: impl FnOnce() -> &'a str) -> u32 {
         let next = self.text.len() as u32;
         let entry = self.short.entry(mix(view), |&(v, _)| v == view, |&(v, _)| mix(v)).or_insert_with(|| {
-            self.text.push(&value());
+            self.text.push(value());
             (view, next)
         });
         entry.get().1
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn short_and_long_strings_share_one_dictionary() {
         let mut text = TextInterner::default();
-        assert_eq!(text.short(1, || "a".to_owned()), 0);
+        assert_eq!(text.short(1, || "a"), 0);
         assert_eq!(text.long("a string that is long"), 1);
         assert_eq!(text.short(1, || unreachable!()), 0);
         assert_eq!(text.long("a string that is long"), 1);

@@ -95,7 +95,7 @@ pub(crate) fn strings(pieces: &[&Series], rows: usize) -> PolarsResult<Labels> {
                 |i| views[i].as_u128(),
                 |i, view| {
                     Ok::<u32, std::convert::Infallible>(if views[i].is_inline() {
-                        interner.short(view, || array.value(i).to_owned())
+                        interner.short(view, || array.value(i))
                     } else {
                         interner.long(array.value(i))
                     })

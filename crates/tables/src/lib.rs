@@ -29,6 +29,7 @@ mod plan;
 mod query;
 mod ranges;
 mod reader;
+mod rows;
 mod scan;
 mod schema;
 mod source;

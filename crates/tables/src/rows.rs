@@ -1,0 +1,26 @@
+//! A [`Source`] as what the design reads from: blocks behind trait objects, so that those who sum
+//! rows need not know of files.
+
+use crate::scan::RawBlock;
+use crate::source::Source;
+use tiers_design::{Block, Field, Request, Scan, SourceError};
+
+impl tiers_design::Source for Source {
+    fn fields(&self) -> &[Field] {
+        Source::fields(self)
+    }
+
+    fn scan(&self, requests: &[Request]) -> Result<Scan, SourceError> {
+        let scan = Source::scan(self, requests)?;
+        Ok(Box::new(scan.map(|raw| match raw {
+            Ok(raw) => Ok(Box::new(raw) as Box<dyn tiers_design::RawBlock>),
+            Err(error) => Err(error.into()),
+        })))
+    }
+}
+
+impl tiers_design::RawBlock for RawBlock {
+    fn decode(&self) -> Result<Block, SourceError> {
+        Ok(RawBlock::decode(self)?)
+    }
+}
