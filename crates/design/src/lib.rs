@@ -23,6 +23,7 @@ mod plan;
 mod recipe;
 mod select;
 mod source;
+mod z_matrix;
 
 pub use block_sums::BlockSums;
 pub use columns::{BLOCK_ROWS, Block, Column, Dictionary, Field, Kind, Labels, MISSING, PackedText, Request, Role};
@@ -41,3 +42,4 @@ pub use nest::{Found, Nest, NestError, ShardGroups, group_labels, guess_top};
 pub use plan::{Plan, Settings};
 pub use recipe::{Atom, Coefficient, ColumnSpec, Factor, Grouping, RandomSpec, Recipe};
 pub use source::{RawBlock, Scan, Source, SourceError};
+pub use z_matrix::{ZColumn, ZMatrix, z_matrix};
