@@ -66,7 +66,7 @@ pub enum TableError {
     },
 
     /// A file named as parquet or arrow is something else.
-    #[error("{}: not a {format} file: it {why}; check that it was written, downloaded and named correctly", path.display())]
+    #[error("{}: not {format}: the file {why}; check that it was written, downloaded and named correctly", path.display())]
     WrongFormat {
         /// The file.
         path: PathBuf,

@@ -60,10 +60,12 @@ pub(crate) struct Expansion {
 /// `data/year=2019 data/year=2020` and `data/` and `data/*/*.parquet` all give a column `year`,
 /// and `data/year=2019` alone does not.
 pub(crate) fn expand(arguments: &[PathBuf]) -> Result<Expansion, TableError> {
-    let mut found = BTreeMap::new();
+    let mut found = Found::new();
     let mut root: Option<PathBuf> = None;
     for argument in arguments {
-        let base = expand_one(argument, &mut found)?;
+        let mut here = Found::new();
+        let base = expand_one(argument, &mut here)?;
+        found.append(&mut here);
         let base = std::path::absolute(&base).map_err(|e| TableError::io(&base, "finding the absolute path", e))?;
         root = Some(match root {
             None => base,
@@ -96,9 +98,8 @@ fn expand_one(argument: &Path, found: &mut Found) -> Result<PathBuf, TableError>
 }
 
 fn expand_folder(folder: &Path, found: &mut Found) -> Result<(), TableError> {
-    let before = found.len();
     walk(folder, found, &mut BTreeSet::new())?;
-    if found.len() == before {
+    if found.is_empty() {
         return Err(TableError::NoDataFiles { path: folder.to_owned() });
     }
     Ok(())
@@ -112,7 +113,6 @@ fn expand_pattern(argument: &Path, found: &mut Found) -> Result<(), TableError> 
     }
     // `data/*` beside notes and folders: what can be read is meant. Only where nothing can be
     // read is a file of another kind an error.
-    let before = found.len();
     for file in &files {
         if let Some(format) = known_format(file) {
             found.insert(file.clone(), format);
@@ -121,7 +121,7 @@ fn expand_pattern(argument: &Path, found: &mut Found) -> Result<(), TableError> 
     for folder in &folders {
         walk(folder, found, &mut BTreeSet::new())?;
     }
-    if found.len() == before {
+    if found.is_empty() {
         match files.first() {
             Some(file) => file_format(file).map(|_| ())?,
             None => {

@@ -173,6 +173,11 @@ impl Shared {
     }
 
     fn read(&self, range: &RowRange) -> Result<DataFrame, ReadFailure> {
+        // The engine maps files into memory, and a mapped file that shrinks kills the process: the
+        // later a change is noticed, the worse.
+        if self.source.files[range.files.clone()].iter().any(|f| f.check_unchanged().is_err()) {
+            return Err(ReadFailure::Words("a file has changed".to_owned()));
+        }
         let paths = &self.source.paths()[range.files.clone()];
         let rows = collect(|| self.plan.query(&self.source, paths, Some(range)))?;
         if rows.height() != range.rows {
