@@ -224,7 +224,7 @@ struct Counts {
 }
 
 /// [`Moments::absorb`], side by side over label tables and shards.
-pub fn absorb(moments: &mut Moments, blocks: &mut [BlockSums]) {
+pub(crate) fn absorb(moments: &mut Moments, blocks: &mut [BlockSums]) {
     moments.label_tasks().par_iter_mut().for_each(|task| task.number(blocks));
     let Moments { summands, shards, .. } = moments;
     blocks.par_iter_mut().with_max_len(1).for_each(|block| block.assign_shards(summands));

@@ -3,12 +3,16 @@
 //! The way through: [`accumulate`] (rows to moments) → [`settle`] (moments to a [`Model`]) →
 //! [`Objective`] (criterion and derivatives at theta) → [`minimise`] → [`fit`] (plain data).
 
+mod estimate;
+mod fit;
 mod ingest;
 mod model;
 mod newton;
 mod objective;
 mod parameters;
 
+pub use estimate::{Optimum, Status, optimise, optimise_from};
+pub use fit::{Covariances, Fit, FixedEffect, Icc, LevelSize, OptimizerReport, VarianceComponent};
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, accumulate, settle};
 pub use model::{Model, ModelError};
 pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};

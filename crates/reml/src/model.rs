@@ -5,7 +5,7 @@ use tiers_design::{Forest, Recipe};
 
 /// A pivot of `X'WX` below this share of its own diagonal marks a column that the ones before it
 /// determine. Cross-products square the condition number: a relative 1e-12 here is 1e-6 in norm.
-pub const RANK_TOLERANCE: f64 = 1e-12;
+pub(crate) const RANK_TOLERANCE: f64 = 1e-12;
 
 /// What is wrong with a model before it is fitted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -16,8 +16,12 @@ pub trait Criterion {
     fn value(at: &Self::At) -> f64;
     /// Gradient by theta.
     fn gradient(at: &Self::At) -> &DVector<f64>;
+    /// What the second derivatives yield.
+    type Second;
     /// Second derivatives at a point that was evaluated.
-    fn hessian(&mut self, at: &Self::At) -> DMatrix<f64>;
+    fn second(&mut self, at: &Self::At) -> Self::Second;
+    /// Second derivatives by theta.
+    fn hessian(second: &Self::Second) -> &DMatrix<f64>;
 }
 
 /// When to stop, and how far to step.
@@ -53,11 +57,12 @@ pub struct Step {
 
 /// Where the optimiser ended.
 #[derive(Debug)]
-pub struct Minimum<At> {
+pub struct Minimum<At, Second> {
     /// The last point kept.
     pub at: At,
-    /// Second derivatives at a point at most one tiny step away.
-    pub hessian: DMatrix<f64>,
+    /// Second derivatives there, or where the last step began: where it converged, that step is a
+    /// tiny part of a standard error.
+    pub second: Second,
     /// Whether it converged.
     pub converged: bool,
     /// Evaluations of criterion and gradient.
@@ -74,7 +79,7 @@ pub fn minimise<C: Criterion>(
     start: &[f64],
     settings: &Settings,
     observe: &mut dyn FnMut(&[f64], &Step),
-) -> Minimum<C::At> {
+) -> Minimum<C::At, C::Second> {
     let mut theta = DVector::from_column_slice(start);
     let mut at = criterion.evaluate(start);
     let mut trace = Vec::new();
@@ -85,7 +90,8 @@ pub fn minimise<C: Criterion>(
     record(&theta, Step { criterion: finite(C::value(&at)), step: 0.0, accepted: true });
     let mut evaluations = 1;
     let mut radius = settings.radius;
-    let mut quadratic = Quadratic::new(C::gradient(&at), criterion.hessian(&at));
+    let mut second = criterion.second(&at);
+    let mut quadratic = Quadratic::new(C::gradient(&at), C::hessian(&second));
     let mut converged = false;
     while evaluations < settings.max_evaluations && C::value(&at).is_finite() {
         let rounding = 16.0 * f64::EPSILON * C::value(&at).abs();
@@ -118,13 +124,14 @@ pub fn minimise<C: Criterion>(
             _ => radius,
         };
         if accepted {
-            quadratic = Quadratic::new(C::gradient(&at), criterion.hessian(&at));
+            second = criterion.second(&at);
+            quadratic = Quadratic::new(C::gradient(&at), C::hessian(&second));
         } else if radius < 1e-12 * (1.0 + theta.norm()) {
             break;
         }
     }
-    let decrement = Quadratic::new(C::gradient(&at), quadratic.hessian.clone()).decrement();
-    Minimum { at, hessian: quadratic.hessian, converged, evaluations, trace, decrement }
+    let decrement = Quadratic::new(C::gradient(&at), C::hessian(&second)).decrement();
+    Minimum { at, second, converged, evaluations, trace, decrement }
 }
 
 fn finite(value: f64) -> Option<f64> {
@@ -133,7 +140,6 @@ fn finite(value: f64) -> Option<f64> {
 
 /// The quadratic model of the criterion around a point, in the eigenvectors of H.
 struct Quadratic {
-    hessian: DMatrix<f64>,
     vectors: DMatrix<f64>,
     values: DVector<f64>,
     /// Gradient in the eigenvectors.
@@ -141,10 +147,10 @@ struct Quadratic {
 }
 
 impl Quadratic {
-    fn new(gradient: &DVector<f64>, hessian: DMatrix<f64>) -> Self {
+    fn new(gradient: &DVector<f64>, hessian: &DMatrix<f64>) -> Self {
         let eigen = SymmetricEigen::new(hessian.clone());
         let gradient = eigen.eigenvectors.transpose() * gradient;
-        Quadratic { hessian, vectors: eigen.eigenvectors, values: eigen.eigenvalues, gradient }
+        Quadratic { vectors: eigen.eigenvectors, values: eigen.eigenvalues, gradient }
     }
 
     /// `g'H⁻¹g` over the directions that have curvature.
@@ -214,8 +220,12 @@ mod tests {
         fn gradient(at: &Self::At) -> &DVector<f64> {
             &at.2
         }
-        fn hessian(&mut self, at: &Self::At) -> DMatrix<f64> {
+        type Second = DMatrix<f64>;
+        fn second(&mut self, at: &Self::At) -> DMatrix<f64> {
             DMatrix::from_row_slice(2, 2, &[12.0 * at.0[0].powi(2) - 2.0, -2.0, -2.0, 2.0])
+        }
+        fn hessian(second: &DMatrix<f64>) -> &DMatrix<f64> {
+            second
         }
     }
 

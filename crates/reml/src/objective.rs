@@ -211,12 +211,21 @@ impl<'a> Objective<'a> {
 
     /// The exact second derivatives at an evaluation that has its gradient.
     pub fn second_derivatives(&self, at: &Evaluation) -> SecondDerivatives {
-        let sums = self.curvature(at);
-        let (d, p, m) = (self.parameters.directions.len(), self.x.len(), self.model.forest.m);
+        self.second_derivatives_by(at, true)
+    }
+
+    /// The second derivatives without those of log|X'V⁻¹X| unless `exact` (or ML, which has none).
+    ///
+    /// What is left out is of the order of p over the number of groups, while the work grows with p:
+    /// with very many groups the shorter form serves for steps as well.
+    pub fn second_derivatives_by(&self, at: &Evaluation, exact: bool) -> SecondDerivatives {
+        let with_fixed = exact && self.method == Method::Reml;
+        let sums = self.curvature(at, with_fixed);
+        let (d, p) = (self.parameters.directions.len(), self.x.len());
         let gamma = Self::residual_combination(&at.beta);
         let symmetric = |sums: &[f64]| DMatrix::from_fn(d, d, |i, j| 0.5 * (sums[i * d + j] + sums[j * d + i]));
-        let score = |i: usize| DVector::from_iterator(p, self.x.iter().map(|&c| sums.score[i * m + c]));
-        let scores: Vec<DVector<f64>> = (0..d).map(score).collect();
+        // X'V⁻¹V_i V⁻¹e
+        let scores: Vec<DVector<f64>> = at.d_s.iter().map(|d_s| -(d_s * &gamma).rows(0, p).clone_owned()).collect();
         let d_pwrss: Vec<f64> = at.d_s.iter().map(|d_s| gamma.dot(&(d_s * &gamma))).collect();
         let mut pwrss = -2.0 * symmetric(&sums.residual);
         let mut log_det_xx = -2.0 * symmetric(&sums.fixed);
@@ -224,7 +233,9 @@ impl<'a> Objective<'a> {
         for i in 0..d {
             for j in 0..d {
                 pwrss[(i, j)] -= 2.0 * scores[i].dot(&(&at.xx_inverse * &scores[j]));
-                log_det_xx[(i, j)] -= spread[i].dot(&spread[j].transpose());
+                if with_fixed {
+                    log_det_xx[(i, j)] -= spread[i].dot(&spread[j].transpose());
+                }
             }
         }
         let log_det = symmetric(&sums.trace);
@@ -235,14 +246,46 @@ impl<'a> Objective<'a> {
                 hessian_g[(i, j)] += self.nu() * profile;
             }
         }
-        if self.method == Method::Reml {
+        if with_fixed {
             hessian_g += &log_det_xx;
         }
         let hessian = self.parameters.chain(&at.theta, &at.gradient_g, Some(&hessian_g)).1.expect("asked for");
         SecondDerivatives { hessian, hessian_g, log_det, pwrss, log_det_xx }
     }
 
-    fn curvature(&self, at: &Evaluation) -> Curvature {
+    /// A better theta from one evaluation: MINQUE (Rao 1971) with the present theta as prior.
+    ///
+    /// Equates the quadratic forms `y'PV_iPy` to their expectations, which are linear in the
+    /// variances; the answer is consistent whatever the prior, so with much data it is near the
+    /// optimum. (P is replaced by V⁻¹ in the traces, which matters little for a start.) `None`
+    /// where the equations have no useful solution.
+    pub fn minque(&self, at: &Evaluation, second: &SecondDerivatives) -> Option<Vec<f64>> {
+        let d = self.parameters.directions.len();
+        let gamma = Self::residual_combination(&at.beta);
+        let factors = self.parameters.factors(&at.theta);
+        let covariances: Vec<DMatrix<f64>> = factors.iter().map(|l| l * l.transpose()).collect();
+        let g = DVector::from_iterator(d, self.parameters.directions.iter().map(|x| covariances[x.level][(x.a, x.b)]));
+        let traces = -&second.log_det;
+        let forms = DVector::from_iterator(d, at.d_s.iter().map(|d_s| -gamma.dot(&(d_s * &gamma))));
+        // The residual variance goes by V = V_0 + Σ g_i V_i.
+        let with_residual = &at.d_log_det - &traces * &g;
+        let n = self.nu();
+        let residual = n - 2.0 * g.dot(&at.d_log_det) + g.dot(&(&traces * &g));
+        let mut system = DMatrix::zeros(d + 1, d + 1);
+        system.view_mut((0, 0), (d, d)).copy_from(&traces);
+        system.view_mut((0, d), (d, 1)).copy_from(&with_residual);
+        system.view_mut((d, 0), (1, d)).copy_from(&with_residual.transpose());
+        system[(d, d)] = residual;
+        let right = DVector::from_fn(d + 1, |i, _| if i < d { forms[i] } else { at.pwrss - g.dot(&forms) });
+        let variances = system.lu().solve(&right)?;
+        let sigma2 = variances[d];
+        if !(sigma2 > 0.0 && variances.iter().all(|v| v.is_finite())) {
+            return None;
+        }
+        Some(self.parameters.from_covariances(|i| variances[i] / sigma2))
+    }
+
+    fn curvature(&self, at: &Evaluation, with_fixed: bool) -> Curvature {
         let (forest, m) = (&self.model.forest, self.model.forest.m);
         let g = self.parameters.covariances(&at.theta);
         let mut residual = vec![0.0; m];
@@ -258,7 +301,7 @@ impl<'a> Objective<'a> {
             g: &g,
             directions: &self.parameters.directions,
             residual: &residual,
-            s_xx_inverse: &s_xx_inverse,
+            s_xx_inverse: with_fixed.then_some(&s_xx_inverse[..]),
         };
         let sums: Vec<Curvature> =
             forest.trees.par_iter().with_max_len(1).map(|tree| self.plan.curvature(tree, &here)).collect();

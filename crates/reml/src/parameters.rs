@@ -5,7 +5,7 @@
 //! inverse root mean squares of the z columns, so that every entry is of the order of one. Nothing
 //! bounds them: the criterion is even in the sign of each column of a factor and smooth everywhere.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use tiers_design::Forest;
 use tiers_equations::Direction;
 
@@ -95,6 +95,35 @@ impl Parameters {
         self.entries.iter().map(value).collect()
     }
 
+    /// Scaled entries for these entries of G by direction, which need not form positive definite
+    /// matrices: small and negative eigenvalues are raised.
+    pub fn from_covariances(&self, g: impl Fn(usize) -> f64) -> Vec<f64> {
+        const LEAST: f64 = 1e-3;
+        let mut factors: Vec<_> = self.r.iter().map(|&r| DMatrix::zeros(r, r)).collect();
+        for (i, direction) in self.directions.iter().enumerate() {
+            let scale = &self.scale[direction.level];
+            let value = g(i) / (scale[direction.a] * scale[direction.b]);
+            factors[direction.level][(direction.a, direction.b)] = value;
+            factors[direction.level][(direction.b, direction.a)] = value;
+        }
+        for (factor, scale) in factors.iter_mut().zip(&self.scale) {
+            let eigen = SymmetricEigen::new(factor.clone());
+            let roots = eigen.eigenvalues.map(|v| v.max(LEAST).sqrt());
+            *factor = eigen.eigenvectors * DMatrix::from_diagonal(&roots);
+            factor.row_iter_mut().zip(scale).for_each(|(mut row, s)| row *= *s);
+        }
+        self.from_factors(&factors)
+    }
+
+    /// Per parameter -1 where its column of the factor has a negative diagonal, else 1.
+    pub fn signs(&self, theta: &[f64]) -> Vec<f64> {
+        let negative = |e: &Entry| {
+            let diagonal = |(d, _): &(&Entry, &f64)| (d.level, d.row, d.column) == (e.level, e.column, e.column);
+            self.entries.iter().zip(theta).find(diagonal).is_some_and(|(_, t)| *t < 0.0)
+        };
+        self.entries.iter().map(|e| if negative(e) { -1.0 } else { 1.0 }).collect()
+    }
+
     /// The Jacobian of the directions' entries of G by theta: directions × parameters.
     pub fn jacobian(&self, theta: &[f64]) -> DMatrix<f64> {
         let factors = self.factors(theta);
@@ -134,7 +163,7 @@ impl Parameters {
 }
 
 /// The lower-triangular factor with diagonals ≥ 0 that has the same `Λ Λ'`: of `Λ' = Q R`, `R'`.
-pub fn lower_triangular(factor: &DMatrix<f64>) -> DMatrix<f64> {
+pub(crate) fn lower_triangular(factor: &DMatrix<f64>) -> DMatrix<f64> {
     let mut lower = factor.transpose().qr().r().transpose();
     for j in 0..lower.ncols() {
         if lower[(j, j)] < 0.0 {

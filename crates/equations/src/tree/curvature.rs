@@ -49,10 +49,8 @@ pub struct Curvature {
     pub trace: Vec<f64>,
     /// `-e'V⁻¹V_i V⁻¹V_j V⁻¹e`.
     pub residual: Vec<f64>,
-    /// `-tr(S_xx⁻¹ X'V⁻¹V_i V⁻¹V_j V⁻¹X)`.
+    /// `-tr(S_xx⁻¹ X'V⁻¹V_i V⁻¹V_j V⁻¹X)`; zero where it was not asked for.
     pub fixed: Vec<f64>,
-    /// Per direction i the vector `C'V⁻¹V_i V⁻¹e` (m numbers, e in the place of y).
-    pub score: Vec<f64>,
 }
 
 impl Curvature {
@@ -62,7 +60,6 @@ impl Curvature {
         add(&mut self.trace, &other.trace);
         add(&mut self.residual, &other.residual);
         add(&mut self.fixed, &other.fixed);
-        add(&mut self.score, &other.score);
     }
 }
 
@@ -75,8 +72,9 @@ pub struct CurvatureAt<'a> {
     pub directions: &'a [Direction],
     /// `e = C γ`: minus β at the columns of X in use, 1 at y, 0 elsewhere.
     pub residual: &'a [f64],
-    /// `S_xx⁻¹` at the columns of X in use, zero elsewhere; m×m row-major.
-    pub s_xx_inverse: &'a [f64],
+    /// `S_xx⁻¹` at the columns of X in use, zero elsewhere, m×m row-major; without it
+    /// [`Curvature::fixed`] is left out, and the walk carries the z columns and e alone.
+    pub s_xx_inverse: Option<&'a [f64]>,
 }
 
 /// Derivatives of a level's quantities, one block per direction: only for the coarser levels.
@@ -95,12 +93,16 @@ impl TreePlan {
     pub fn curvature(&self, tree: &Tree, at: &CurvatureAt<'_>) -> Curvature {
         let d = at.directions.len();
         let square = || vec![0.0; d * d];
-        let mut out =
-            Curvature { trace: square(), residual: square(), fixed: square(), score: vec![0.0; d * self.m] };
+        let mut out = Curvature { trace: square(), residual: square(), fixed: square() };
         if tree.levels.iter().all(|level| level.groups == 0) {
             return out;
         }
-        let walk = Walk::new(self, tree, at);
+        let columns = match at.s_xx_inverse {
+            Some(_) => (0..self.m - 1).collect(),
+            None => self.z_columns(),
+        };
+        let plan = self.reduced(&columns);
+        let walk = Walk::new(&plan, self.m, &columns, tree, at);
         Arch::new().dispatch(|| walk.run(&mut out));
         out
     }
@@ -108,7 +110,12 @@ impl TreePlan {
 
 /// One walk up and down a tree.
 struct Walk<'a> {
+    /// The elimination over the columns that are carried and e.
     plan: &'a TreePlan,
+    /// Columns of C, the width of the moments.
+    m: usize,
+    /// The columns of C that are carried.
+    columns: &'a [usize],
     tree: &'a Tree,
     at: &'a CurvatureAt<'a>,
     /// dG per direction.
@@ -118,7 +125,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(plan: &'a TreePlan, tree: &'a Tree, at: &'a CurvatureAt<'a>) -> Self {
+    fn new(plan: &'a TreePlan, m: usize, columns: &'a [usize], tree: &'a Tree, at: &'a CurvatureAt<'a>) -> Self {
         let d = at.directions.len();
         let scratch = TreeScratch::new(plan, tree);
         let room = |len: usize| vec![0.0; d * len];
@@ -126,7 +133,7 @@ impl<'a> Walk<'a> {
         let tangents = levels.map(|l| Tangents { dn: room(l.n.len()), dgf: room(l.n.len()), dd: room(l.d.len()) });
         let tangents = tangents.collect();
         let dg = at.directions.iter().map(|dir| dir.matrix(plan.levels[dir.level].r)).collect();
-        Walk { plan, tree, at, dg, scratch, tangents }
+        Walk { plan, m, columns, tree, at, dg, scratch, tangents }
     }
 
     #[inline(always)]
@@ -141,34 +148,34 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// N of the coarser levels from the stored moments, with e in the place of y.
+    /// N of the coarser levels: the stored moments, zero where they are sums.
     #[inline(always)]
     fn start(&mut self) {
-        let m = self.plan.m;
-        self.plan.start(self.tree, &mut self.scratch);
         for (k, level) in self.plan.levels.iter().enumerate().skip(1) {
-            for n in self.scratch.levels[k].n.chunks_exact_mut(level.r * m) {
-                for (row, source) in n.chunks_exact_mut(m).zip(&level.source) {
-                    if matches!(source, RowSource::Stored(_)) {
-                        row[m - 1] = dot(row, self.at.residual);
+            let stored = &self.tree.levels[k].moments;
+            for (group, n) in self.scratch.levels[k].n.chunks_exact_mut(level.r * self.plan.m).enumerate() {
+                for (row, source) in n.chunks_exact_mut(self.plan.m).zip(&level.source) {
+                    if let RowSource::Stored(i) = *source {
+                        let from = &stored[(group * level.stored + i) * self.m..][..self.m];
+                        carry(from, self.columns, self.at.residual, row);
                     }
                 }
             }
         }
     }
 
-    /// Copies N_g of a group; at the finest level e takes the place of y here.
+    /// N_g of a group.
     #[inline(always)]
     fn load(&self, k: usize, group: usize, n: &mut [f64]) {
-        let m = self.plan.m;
         let size = n.len();
         if k > 0 {
             n.copy_from_slice(&self.scratch.levels[k].n[group * size..(group + 1) * size]);
             return;
         }
-        n.copy_from_slice(&self.tree.levels[0].moments[group * size..(group + 1) * size]);
-        for row in n.chunks_exact_mut(m) {
-            row[m - 1] = dot(row, self.at.residual);
+        let r = self.plan.levels[0].r;
+        let rows = &self.tree.levels[0].moments[group * r * self.m..(group + 1) * r * self.m];
+        for (from, to) in rows.chunks_exact(self.m).zip(n.chunks_exact_mut(self.plan.m)) {
+            carry(from, self.columns, self.at.residual, to);
         }
     }
 
@@ -291,7 +298,7 @@ impl<'a> Walk<'a> {
                 let gf = &self.scratch.levels[a].gf[ancestor * size..(ancestor + 1) * size];
                 subtract_spread(&mut local.f, &local.y, &plan.levels[a].z, gf, m);
             }
-            contraction.load(&local.f, out);
+            contraction.load(&local.f);
             for j in 0..d {
                 if !local.differentiate(self.block(k, j, group), g, z, self.dg_at(k, j)) {
                     local.no_change();
@@ -365,6 +372,13 @@ fn transfer(n: &[f64], g: &[f64], z: &[usize], m: usize, t: &mut [f64]) {
         }
     }
     super::small::invert(t, r);
+}
+
+/// The columns that are carried, and last that of the residuals.
+#[inline(always)]
+fn carry(from: &[f64], columns: &[usize], residual: &[f64], to: &mut [f64]) {
+    to.iter_mut().zip(columns).for_each(|(to, &c)| *to = from[c]);
+    to[columns.len()] = dot(from, residual);
 }
 
 #[inline(always)]
@@ -481,14 +495,13 @@ impl Local {
 
 /// Adds the groups of one level to the sums of [`Curvature`].
 struct Contraction<'a> {
-    at: &'a CurvatureAt<'a>,
     /// The directions of this level: (index, a, b).
     own: Vec<(usize, usize, usize)>,
+    /// Carried columns, e included.
     m: usize,
-    /// The X columns in use.
-    x: Vec<usize>,
+    s_xx_inverse: Option<&'a [f64]>,
     f: Vec<f64>,
-    /// `F_x S_xx⁻¹`, r × |x|.
+    /// `F_x S_xx⁻¹`, a row of carried columns for each random coefficient.
     fs: Vec<f64>,
 }
 
@@ -496,28 +509,19 @@ impl<'a> Contraction<'a> {
     fn new(at: &'a CurvatureAt<'a>, k: usize, r: usize, m: usize) -> Self {
         let own = at.directions.iter().enumerate().filter(|(_, dir)| dir.level == k);
         let own = own.map(|(i, dir)| (i, dir.a, dir.b)).collect();
-        let x: Vec<usize> = (0..m).filter(|&c| at.s_xx_inverse[c * m + c] != 0.0).collect();
-        let fs = vec![0.0; r * x.len()];
-        Contraction { at, own, m, x, f: vec![0.0; r * m], fs }
+        Contraction { own, m, s_xx_inverse: at.s_xx_inverse, f: vec![0.0; r * m], fs: vec![0.0; r * m] }
     }
 
-    /// Takes F of a group: adds `F' dG_i f` to the score vectors.
+    /// Takes F of a group.
     #[inline(always)]
-    fn load(&mut self, f: &[f64], out: &mut Curvature) {
+    fn load(&mut self, f: &[f64]) {
         let m = self.m;
         self.f.copy_from_slice(f);
-        for (f, fs) in self.f.chunks_exact(m).zip(self.fs.chunks_exact_mut(self.x.len().max(1))) {
+        let Some(inverse) = self.s_xx_inverse else { return };
+        for (f, fs) in self.f.chunks_exact(m).zip(self.fs.chunks_exact_mut(m)) {
             fs.fill(0.0);
-            for &c in &self.x {
-                let row = &self.at.s_xx_inverse[c * m..(c + 1) * m];
-                self.x.iter().zip(fs.iter_mut()).for_each(|(&d, fs)| *fs += f[c] * row[d]);
-            }
-        }
-        for &(i, a, b) in &self.own {
-            let score = &mut out.score[i * m..(i + 1) * m];
-            add_scaled(score, self.f[b * m + m - 1], &self.f[a * m..(a + 1) * m]);
-            if a != b {
-                add_scaled(score, self.f[a * m + m - 1], &self.f[b * m..(b + 1) * m]);
+            for (&f, row) in f[..m - 1].iter().zip(inverse.chunks_exact(m)) {
+                add_scaled(&mut fs[..m - 1], f, &row[..m - 1]);
             }
         }
     }
@@ -525,13 +529,13 @@ impl<'a> Contraction<'a> {
     /// Adds a group's dF and dH in direction j.
     #[inline(always)]
     fn add(&self, j: usize, d: usize, df: &[f64], dh: &[f64], out: &mut Curvature) {
-        let (m, p, r) = (self.m, self.x.len(), self.f.len() / self.m);
+        let (m, r) = (self.m, self.f.len() / self.m);
         let mut entry = |i: usize, a: usize, b: usize| {
             out.trace[i * d + j] += dh[b * r + a];
             out.residual[i * d + j] += self.f[a * m + m - 1] * df[b * m + m - 1];
-            let fs = &self.fs[a * p..(a + 1) * p];
-            let fixed: f64 = self.x.iter().zip(fs).map(|(&c, fs)| fs * df[b * m + c]).sum();
-            out.fixed[i * d + j] += fixed;
+            if self.s_xx_inverse.is_some() {
+                out.fixed[i * d + j] += dot(&self.fs[a * m..(a + 1) * m - 1], &df[b * m..(b + 1) * m - 1]);
+            }
         };
         for &(i, a, b) in &self.own {
             entry(i, a, b);

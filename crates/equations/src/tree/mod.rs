@@ -70,6 +70,33 @@ impl TreePlan {
         TreePlan { m: forest.m, levels: forest.levels.iter().enumerate().map(plan).collect() }
     }
 
+    /// The same elimination over some columns of C and one more, the last, for the residuals. The
+    /// columns must include all z.
+    fn reduced(&self, columns: &[usize]) -> TreePlan {
+        let at = |c: usize| columns.iter().position(|&column| column == c).expect("z columns are kept");
+        let action = |action: &Action| match *action {
+            Action::Subtract(c) => Action::Subtract(at(c)),
+            other => other,
+        };
+        let level = |level: &LevelPlan| LevelPlan {
+            r: level.r,
+            z: level.z.iter().map(|&c| at(c)).collect(),
+            source: level.source.clone(),
+            stored: level.stored,
+            actions: level.actions.iter().map(|rows| rows.iter().map(action).collect()).collect(),
+            za: level.za.iter().map(|&c| at(c)).collect(),
+        };
+        TreePlan { m: columns.len() + 1, levels: self.levels.iter().map(level).collect() }
+    }
+
+    /// The columns of C that are z of some level, in order.
+    fn z_columns(&self) -> Vec<usize> {
+        let mut columns: Vec<usize> = self.levels.iter().flat_map(|level| level.z.iter().copied()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
     /// Random coefficients per group of each level, finest first.
     pub fn r(&self) -> impl Iterator<Item = usize> {
         self.levels.iter().map(|level| level.r)

@@ -1,0 +1,267 @@
+//! A fit as plain data: everything that is printed or written, in the user's columns.
+
+use crate::estimate::{Optimum, Status};
+use crate::ingest::Dropped;
+use crate::model::Model;
+use crate::newton::Step;
+use crate::objective::{Method, Objective};
+use crate::parameters::lower_triangular;
+use nalgebra::{DMatrix, DVector};
+use serde::{Deserialize, Serialize};
+
+/// A fitted model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    /// Version of tiers that made it.
+    pub tiers: String,
+    /// The formula as written.
+    pub formula: String,
+    /// REML or ML.
+    pub method: Method,
+    /// How the optimisation ended.
+    pub status: Status,
+    /// Rows used, n.
+    pub n_obs: u64,
+    /// Rows left out.
+    pub n_dropped: u64,
+    /// Per column with missing values how many.
+    pub missing: Vec<(String, u64)>,
+    /// The levels of the nest, coarsest first.
+    pub levels: Vec<LevelSize>,
+    /// -2 log-likelihood (of the residuals' likelihood, for REML).
+    pub criterion: f64,
+    /// -criterion / 2.
+    pub log_likelihood: f64,
+    /// criterion + 2 k.
+    pub aic: f64,
+    /// criterion + k log n.
+    pub bic: f64,
+    /// k: coefficients, entries of theta and the residual variance.
+    pub n_parameters: usize,
+    /// n - p for REML, n for ML: the divisor of `sigma`².
+    pub residual_df: f64,
+    /// The fixed effects.
+    pub fixed_effects: Vec<FixedEffect>,
+    /// Columns of X that were dropped, since those before them determine theirs.
+    pub dropped_columns: Vec<String>,
+    /// Covariance of the fixed effects.
+    pub vcov: Vec<Vec<f64>>,
+    /// Residual standard deviation.
+    pub sigma: f64,
+    /// Entries of the relative Cholesky factors, in lme4's order.
+    pub theta: Vec<f64>,
+    /// The random effects' covariances, in lme4's order (by decreasing number of groups).
+    pub variance_components: Vec<VarianceComponent>,
+    /// Intraclass correlations, coarsest level first.
+    pub icc: Vec<Icc>,
+    /// What the optimiser did.
+    pub optimizer: OptimizerReport,
+}
+
+/// A level of the nest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LevelSize {
+    /// Name of the grouping.
+    pub name: String,
+    /// Number of groups.
+    pub groups: usize,
+}
+
+/// One fixed effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FixedEffect {
+    /// Name as in R.
+    pub term: String,
+    /// Estimate.
+    pub estimate: f64,
+    /// Standard error.
+    pub std_error: f64,
+    /// Degrees of freedom of the t statistic; none for the normal approximation.
+    pub df: Option<f64>,
+    /// estimate / std_error.
+    pub t_value: f64,
+    /// Two-sided p value.
+    pub p_value: f64,
+    /// Lower end of the confidence interval.
+    pub lower: f64,
+    /// Upper end of the confidence interval.
+    pub upper: f64,
+}
+
+/// The covariance of one random-effect term.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VarianceComponent {
+    /// Name of the grouping.
+    pub level: String,
+    /// Names of the coefficients.
+    pub terms: Vec<String>,
+    /// Standard deviations.
+    pub sd: Vec<f64>,
+    /// Variances.
+    pub variance: Vec<f64>,
+    /// Correlations; none where a variance is zero.
+    pub correlation: Vec<Vec<Option<f64>>>,
+}
+
+/// The correlation of two rows that share a group of this level (and, in a nest, all coarser ones).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Icc {
+    /// Name of the grouping.
+    pub level: String,
+    /// Share of the variance at this level and all coarser ones, by the random intercepts.
+    pub icc: f64,
+}
+
+/// What the optimiser did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OptimizerReport {
+    /// Evaluations of criterion and gradient.
+    pub evaluations: usize,
+    /// Largest entry of the gradient by scaled theta at the end.
+    pub gradient_norm: f64,
+    /// Newton decrement: twice the fall of the criterion that another step would promise.
+    pub decrement: f64,
+    /// All trials.
+    pub trace: Vec<Step>,
+}
+
+/// Variances of the random effects in the user's columns.
+#[derive(Clone, Debug)]
+pub struct Covariances {
+    /// Per level, finest first, the lower-triangular relative factor Λ.
+    pub factors: Vec<DMatrix<f64>>,
+    /// Residual variance σ².
+    pub sigma2: f64,
+}
+
+impl Covariances {
+    /// Undoes the shifts of the z columns at an optimum.
+    pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
+        let shifted = objective.parameters.factors(&optimum.at.theta);
+        let maps = objective.model().effect_maps();
+        let factors = shifted.iter().zip(maps).map(|(l, map)| lower_triangular(&(map * l))).collect();
+        Covariances { factors, sigma2: optimum.at.pwrss / objective.nu() }
+    }
+
+    /// theta in lme4's order.
+    pub fn theta(&self, objective: &Objective<'_>) -> Vec<f64> {
+        objective.parameters.entries.iter().map(|e| self.factors[e.level][(e.row, e.column)]).collect()
+    }
+}
+
+impl Fit {
+    /// Puts a fit together from its optimum. Intervals are Wald's, at `confidence` (0.95).
+    pub fn new(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, confidence: f64) -> Self {
+        let model = objective.model();
+        let covariances = Covariances::new(objective, optimum);
+        let sigma2 = covariances.sigma2;
+        let (beta, vcov) = model.unshift(&optimum.at.beta, &(&optimum.at.xx_inverse * sigma2));
+        let n = model.forest.rows;
+        let n_parameters = model.p() + objective.parameters.len() + 1;
+        let criterion = optimum.at.criterion;
+        let name = |&i: &usize| model.recipe.x[i].name.clone();
+        let names: Vec<String> = model.coefficients.iter().map(name).collect();
+        Fit {
+            tiers: env!("CARGO_PKG_VERSION").to_owned(),
+            formula: model.recipe.formula.clone(),
+            method: objective.method,
+            status: optimum.status,
+            n_obs: n,
+            n_dropped: dropped.rows,
+            missing: dropped.missing.clone(),
+            levels: model
+                .forest
+                .levels
+                .iter()
+                .rev()
+                .map(|level| LevelSize { name: level.name.clone(), groups: level.groups })
+                .collect(),
+            criterion,
+            log_likelihood: -0.5 * criterion,
+            aic: criterion + 2.0 * n_parameters as f64,
+            bic: criterion + n_parameters as f64 * (n as f64).ln(),
+            n_parameters,
+            residual_df: objective.nu(),
+            fixed_effects: fixed_effects(&names, &beta, &vcov, confidence),
+            dropped_columns: model.dropped.iter().map(name).collect(),
+            vcov: rows(&vcov),
+            sigma: sigma2.sqrt(),
+            theta: covariances.theta(objective),
+            variance_components: variance_components(model, &covariances),
+            icc: intraclass_correlations(model, &covariances),
+            optimizer: OptimizerReport {
+                evaluations: optimum.evaluations,
+                gradient_norm: optimum.at.gradient.amax(),
+                decrement: optimum.decrement,
+                trace: optimum.trace.clone(),
+            },
+        }
+    }
+}
+
+fn rows(matrix: &DMatrix<f64>) -> Vec<Vec<f64>> {
+    matrix.row_iter().map(|row| row.iter().copied().collect()).collect()
+}
+
+/// Wald statistics by the normal approximation.
+fn fixed_effects(names: &[String], beta: &DVector<f64>, vcov: &DMatrix<f64>, confidence: f64) -> Vec<FixedEffect> {
+    use statrs::distribution::{ContinuousCDF, Normal};
+    let normal = Normal::standard();
+    let quantile = normal.inverse_cdf(0.5 + 0.5 * confidence);
+    let effect = |(i, name): (usize, &String)| {
+        let (estimate, std_error) = (beta[i], vcov[(i, i)].sqrt());
+        let t_value = estimate / std_error;
+        FixedEffect {
+            term: name.clone(),
+            estimate,
+            std_error,
+            df: None,
+            t_value,
+            p_value: 2.0 * normal.sf(t_value.abs()),
+            lower: estimate - quantile * std_error,
+            upper: estimate + quantile * std_error,
+        }
+    };
+    names.iter().enumerate().map(effect).collect()
+}
+
+fn variance_components(model: &Model, covariances: &Covariances) -> Vec<VarianceComponent> {
+    let mut out = Vec::new();
+    for (level, factor) in model.forest.levels.iter().zip(&covariances.factors) {
+        for &(term, start) in &level.terms {
+            let spec = &model.recipe.random[term];
+            let block = factor.view((start, start), (spec.names.len(), spec.names.len()));
+            let covariance = block * block.transpose() * covariances.sigma2;
+            let variance: Vec<f64> = covariance.diagonal().iter().copied().collect();
+            let sd: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();
+            let correlation = |i: usize, j: usize| match sd[i] * sd[j] {
+                product if product > 0.0 => Some((covariance[(i, j)] / product).clamp(-1.0, 1.0)),
+                _ => None,
+            };
+            let r = sd.len();
+            out.push(VarianceComponent {
+                level: level.name.clone(),
+                terms: spec.names.clone(),
+                correlation: (0..r).map(|i| (0..r).map(|j| correlation(i, j)).collect()).collect(),
+                variance,
+                sd,
+            });
+        }
+    }
+    out
+}
+
+/// For each level the share of the variance at that level and all coarser ones.
+fn intraclass_correlations(model: &Model, covariances: &Covariances) -> Vec<Icc> {
+    let intercept = |k: usize| -> f64 {
+        let (level, factor) = (&model.forest.levels[k], &covariances.factors[k]);
+        let is_constant = |&i: &usize| model.recipe.columns[level.z[i]].atoms.is_empty();
+        let of = |i: usize| factor.row(i).norm_squared() * covariances.sigma2;
+        (0..level.r()).filter(is_constant).map(of).sum()
+    };
+    let by_level: Vec<f64> = (0..model.forest.levels.len()).map(intercept).collect();
+    let total = by_level.iter().sum::<f64>() + covariances.sigma2;
+    let share = |k: usize| by_level[k..].iter().sum::<f64>() / total;
+    let icc = |(k, level): (usize, &tiers_design::Level)| Icc { level: level.name.clone(), icc: share(k) };
+    model.forest.levels.iter().enumerate().rev().map(icc).collect()
+}
