@@ -107,7 +107,10 @@ fn whole(shard: &SparseShard<'_>) -> DMatrix<f64> {
 
 #[test]
 fn elimination_fills_nothing_in() {
-    for case in cases(0..60) {
+    let mut shapes = std::collections::BTreeSet::new();
+    for case in cases(0..400) {
+        let widest = case.model.forest.levels.iter().map(tiers_design::Level::r).max();
+        shapes.insert((case.model.forest.levels.len(), widest));
         let mut equations = SparseEquations::new(&case.model.forest).expect("small");
         equations.factor(&case.factors(&case.raw)).expect("positive definite");
         for shard in &equations.shards {
@@ -120,6 +123,9 @@ fn elimination_fills_nothing_in() {
             assert_eq!(of_l, of_a, "{}", case.name);
         }
     }
+    // One to four levels, of one to three effects.
+    let all = (1..=4).flat_map(|levels| (1..=3).map(move |r| (levels, Some(r))));
+    assert_eq!(shapes, all.collect());
 }
 
 #[test]
@@ -141,7 +147,7 @@ fn l_and_d_give_back_a() {
 
 #[test]
 fn sums_agree_with_the_tree_route() {
-    for case in cases(0..60) {
+    for case in cases(0..200) {
         let mut checks = Checks::new(&case.name);
         let mut equations = SparseEquations::new(&case.model.forest).expect("small");
         for scale in [0.0, 0.01, 1.0, 30.0] {
@@ -156,7 +162,7 @@ fn sums_agree_with_the_tree_route() {
 
 #[test]
 fn effects_agree_with_v_written_out() {
-    for case in cases(0..60) {
+    for case in cases(0..200) {
         let (model, want) = (&case.model, case.solution());
         let mut equations = SparseEquations::new(&model.forest).expect("small");
         equations.factor(&case.factors(&case.raw)).expect("positive definite");
@@ -201,7 +207,7 @@ fn compare_effects(
 
 #[test]
 fn the_textbook_form_agrees_wherever_it_exists() {
-    for case in cases(0..60) {
+    for case in cases(0..200) {
         let (model, want) = (&case.model, case.solution());
         let mut checks = Checks::new(&case.name);
         let henderson = Henderson::new(&model.forest, &case.factors(&case.raw), &model.x()).expect("G has an inverse");
@@ -353,4 +359,23 @@ fn shards_may_share_one_scratch() {
     for shard in &equations.shards {
         assert_eq!(shard.sums(&mut scratch), shard.sums(&mut SparseScratch::default()));
     }
+}
+
+#[test]
+fn a_model_may_have_no_fixed_effects() {
+    let sample = simulate_nested(5, &Shape::any(5));
+    let (table, formula) = table_of(&sample);
+    let formula = formula.replace("1 + c1 + c2 +", "0 +");
+    let (model, _) = model(&table, &formula, sample.weights.as_ref().map(|_| "w")).expect("a model");
+    let problem = oracle::Problem { x: DMatrix::zeros(sample.n(), 0), ..sample.problem() };
+    let case = Case { name: formula, raw: sample.theta_near_truth(5), sample, model };
+    let want = problem.solve(&case.raw, oracle::Method::Ml);
+    let mut equations = SparseEquations::new(&case.model.forest).expect("small");
+    equations.factor(&case.factors(&case.raw)).expect("positive definite");
+    let fixed = equations.fixed_effects(&case.model.x()).expect("nothing to solve");
+    let mut checks = Checks::new(&case.name);
+    checks.equal("p", fixed.beta.len(), 0);
+    checks.check("pwrss", fixed.pwrss, want.pwrss, Tolerance::relative(1e-9));
+    compare_effects(&case, &equations, &fixed, &want, &mut checks);
+    checks.finish();
 }

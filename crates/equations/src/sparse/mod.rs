@@ -114,11 +114,14 @@ impl<'a> SparseShard<'a> {
         let mut columns = vec![0.0; m * p];
         fixed.x.iter().enumerate().for_each(|(i, &column)| columns[column * p + i] = 1.0);
         let e_x = Arch::new().dispatch(|| self.system().solve(&columns, p));
-        let mut block = Vec::new();
+        let (inverse, mut block, mut row) = (fixed.xx_inverse.as_slice(), Vec::new(), vec![0.0; p]);
         let mut added = self.by_group(|unknown, r, lambda, out| {
             block.resize(r * r, 0.0);
-            let e = DMatrix::from_row_slice(r, p, &e_x[unknown * p..(unknown + r) * p]);
-            block.copy_from_slice((&e * &fixed.xx_inverse * e.transpose()).as_slice());
+            let e = &e_x[unknown * p..(unknown + r) * p];
+            for (s, e_s) in e.chunks_exact(p).enumerate() {
+                row.iter_mut().zip(inverse.chunks_exact(p)).for_each(|(row, column)| *row = dot(e_s, column));
+                e.chunks_exact(p).enumerate().for_each(|(t, e_t)| block[s * r + t] = dot(&row, e_t));
+            }
             push_congruence(lambda, &block, r, out);
         });
         for (added, conditional) in added.iter_mut().zip(conditional) {
@@ -182,6 +185,10 @@ impl<'a> SparseShard<'a> {
         };
         (0..self.pattern.levels()).map(of_level).collect()
     }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// Appends `Λ M Λ'`, M symmetric, all r×r row-major.

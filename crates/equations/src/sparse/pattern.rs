@@ -159,14 +159,43 @@ fn descend(tree: &Tree, r: &[usize]) -> (Vec<Vec<u32>>, Vec<Vec<Link>>) {
         let mut of_level = Vec::with_capacity(level.groups * (r.len() - 1 - k));
         for group in 0..level.groups {
             let mut at = group;
-            for above in k + 1..r.len() {
-                at = tree.levels[above - 1].parent[at] as usize;
-                let offset = &mut below[above][at];
-                of_level.push(Link { group: at as u32, offset: *offset });
-                *offset += r[k] as u32;
+            // The parent of a group of level j is a group of level j + 1, whose counts those are.
+            for (level, below) in tree.levels[k..].iter().zip(&mut below[k + 1..]) {
+                at = level.parent[at] as usize;
+                of_level.push(Link { group: at as u32, offset: below[at] });
+                below[at] += r[k] as u32;
             }
         }
         links.push(of_level);
     }
     (below, links)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tiers_design::{RowSource, TreeLevel};
+
+    fn level(name: &str, r: usize) -> Level {
+        let (z, source) = ((0..r).collect(), (0..r).map(RowSource::Stored).collect());
+        Level { name: name.to_owned(), grouping: 0, groups: 0, z, terms: vec![(0, 0)], source }
+    }
+
+    /// Classes 0 and 2 (two effects each) in school 0, class 1 in school 1; both in one district.
+    #[test]
+    fn columns_written_out() {
+        let of = |groups, parent: &[u32]| TreeLevel { groups, parent: parent.to_vec(), ..TreeLevel::default() };
+        let tree = Tree { levels: vec![of(3, &[0, 1, 0]), of(2, &[0, 0]), of(1, &[])], labels: Vec::new() };
+        let levels = [level("class", 2), level("school", 1), level("district", 1)];
+        let pattern = Pattern::new(&levels, &tree).expect("small");
+        let a = pattern.identity();
+        let columns: Vec<Vec<u32>> = a.outer_iterator().map(|column| column.indices().to_vec()).collect();
+        let classes = [vec![0], vec![0, 1], vec![2], vec![2, 3], vec![4], vec![4, 5]];
+        assert_eq!(columns[..6], classes);
+        assert_eq!(columns[6], [0, 1, 4, 5, 6], "school 0 with its classes");
+        assert_eq!(columns[7], [2, 3, 7], "school 1 with its class");
+        assert_eq!(columns[8], [0, 1, 2, 3, 4, 5, 6, 7, 8], "the district with all");
+        assert!(a.iter().all(|(&value, (i, j))| value == f64::from(u8::from(i == j))));
+        assert_eq!((pattern.place(5), pattern.place(7)), ((0, 2, 1), (1, 1, 0)));
+    }
 }
