@@ -10,6 +10,7 @@ mod model;
 mod newton;
 mod objective;
 mod parameters;
+mod threads;
 
 pub use estimate::{Optimum, Status, optimise, optimise_from};
 pub use fit::{Covariances, Fit, FixedEffect, Icc, LevelSize, OptimizerReport, VarianceComponent};
@@ -18,3 +19,4 @@ pub use model::{Model, ModelError};
 pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};
 pub use objective::{Evaluation, Method, Objective, Scratch, SecondDerivatives};
 pub use parameters::{Entry, Parameters};
+pub use threads::use_threads;

@@ -5,6 +5,7 @@ use crate::parameters::Parameters;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::f64::consts::PI;
 use tiers_design::Cross;
 use tiers_equations::{Curvature, CurvatureAt, TreePlan, TreeScratch, TreeSums};
@@ -223,7 +224,14 @@ impl<'a> Objective<'a> {
         let sums = self.curvature(at, with_fixed);
         let (d, p) = (self.parameters.directions.len(), self.x.len());
         let gamma = Self::residual_combination(&at.beta);
-        let symmetric = |sums: &[f64]| DMatrix::from_fn(d, d, |i, j| 0.5 * (sums[i * d + j] + sums[j * d + i]));
+        let level = |i: usize| self.parameters.directions[i].level;
+        let symmetric = |sums: &[f64]| {
+            DMatrix::from_fn(d, d, |i, j| match level(i).cmp(&level(j)) {
+                Ordering::Less => sums[j * d + i],
+                Ordering::Equal => 0.5 * (sums[i * d + j] + sums[j * d + i]),
+                Ordering::Greater => sums[i * d + j],
+            })
+        };
         // X'V⁻¹V_i V⁻¹e
         let scores: Vec<DVector<f64>> = at.d_s.iter().map(|d_s| -(d_s * &gamma).rows(0, p).clone_owned()).collect();
         let d_pwrss: Vec<f64> = at.d_s.iter().map(|d_s| gamma.dot(&(d_s * &gamma))).collect();

@@ -15,7 +15,7 @@
 
 use super::evaluate::{TreeScratch, subtract_spread};
 use super::path::Path;
-use super::small::{add_scaled, apply, multiply};
+use super::small::{add_scaled, apply, dot, multiply};
 use super::{Action, LevelPlan, TreePlan, ancestors};
 use pulp::Arch;
 use tiers_design::{RowSource, Tree};
@@ -42,7 +42,8 @@ impl Direction {
     }
 }
 
-/// Sums over a shard's groups, each d×d row-major for d directions (i, j), symmetric up to rounding.
+/// Sums over a shard's groups, each d×d row-major for d directions (i, j), and symmetric. Only the
+/// entries where the level of j is no coarser than that of i are filled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curvature {
     /// `-tr(V⁻¹V_i V⁻¹V_j)`, the second derivative of `log|V|` in the entries of G.
@@ -68,7 +69,7 @@ impl Curvature {
 pub struct CurvatureAt<'a> {
     /// Relative covariances per level, r×r row-major.
     pub g: &'a [Vec<f64>],
-    /// The directions.
+    /// The directions, finest level first.
     pub directions: &'a [Direction],
     /// `e = C γ`: minus β at the columns of X in use, 1 at y, 0 elsewhere.
     pub residual: &'a [f64],
@@ -79,11 +80,11 @@ pub struct CurvatureAt<'a> {
 
 /// Derivatives of a level's quantities, one block per direction: only for the coarser levels.
 #[derive(Clone, Debug, Default)]
-struct Tangents {
+pub(super) struct Tangents {
     /// dN, by direction and group, r×m each.
-    dn: Vec<f64>,
+    pub(super) dn: Vec<f64>,
     /// d(G F), likewise.
-    dgf: Vec<f64>,
+    pub(super) dgf: Vec<f64>,
     /// dD of the path, by direction and group.
     dd: Vec<f64>,
 }
@@ -109,19 +110,19 @@ impl TreePlan {
 }
 
 /// One walk up and down a tree.
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     /// The elimination over the columns that are carried and e.
-    plan: &'a TreePlan,
+    pub(super) plan: &'a TreePlan,
     /// Columns of C, the width of the moments.
     m: usize,
     /// The columns of C that are carried.
     columns: &'a [usize],
-    tree: &'a Tree,
-    at: &'a CurvatureAt<'a>,
+    pub(super) tree: &'a Tree,
+    pub(super) at: &'a CurvatureAt<'a>,
     /// dG per direction.
     dg: Vec<Vec<f64>>,
-    scratch: TreeScratch,
-    tangents: Vec<Tangents>,
+    pub(super) scratch: TreeScratch,
+    pub(super) tangents: Vec<Tangents>,
 }
 
 impl<'a> Walk<'a> {
@@ -140,11 +141,20 @@ impl<'a> Walk<'a> {
     fn run(mut self, out: &mut Curvature) {
         let levels = self.plan.levels.len();
         self.start();
+        let single = self.plan.levels[0].r == 1 && self.at.directions[0].level == 0;
         for k in 0..levels {
-            self.up(k);
+            if k == 0 && single {
+                self.up_single();
+            } else {
+                self.up(k);
+            }
         }
         for k in (0..levels).rev() {
-            self.down(k, out);
+            if k == 0 && single {
+                self.down_single(out);
+            } else {
+                self.down(k, out);
+            }
         }
     }
 
@@ -166,7 +176,7 @@ impl<'a> Walk<'a> {
 
     /// N_g of a group.
     #[inline(always)]
-    fn load(&self, k: usize, group: usize, n: &mut [f64]) {
+    pub(super) fn load(&self, k: usize, group: usize, n: &mut [f64]) {
         let size = n.len();
         if k > 0 {
             n.copy_from_slice(&self.scratch.levels[k].n[group * size..(group + 1) * size]);
@@ -194,13 +204,19 @@ impl<'a> Walk<'a> {
             self.scratch.levels[k].t[group * r * r..(group + 1) * r * r].copy_from_slice(&local.t);
             local.prepare(g);
             self.pass_up(k, group, actions, &local);
-            for j in 0..self.dg.len() {
-                if !local.differentiate(self.block(k, j, group), g, z, self.dg_at(k, j)) {
-                    continue;
+            for j in 0..self.directions_up_to(k) {
+                if local.differentiate(self.block(k, j, group), g, z, self.dg_at(k, j)) {
+                    self.pass_up_tangent(k, group, j, actions, &local);
                 }
-                self.pass_up_tangent(k, group, j, actions, &local);
             }
         }
+    }
+
+    /// Directions of level k and finer ones, the first so many. Those of coarser levels are of no
+    /// interest at level k: they leave N alone, and the sums are symmetric.
+    #[inline(always)]
+    fn directions_up_to(&self, k: usize) -> usize {
+        self.at.directions.partition_point(|direction| direction.level <= k)
     }
 
     /// Range of a group's block in direction j of a coarser level.
@@ -266,7 +282,7 @@ impl<'a> Walk<'a> {
 
     /// D of the path above a group, and its derivative in direction j.
     #[inline(always)]
-    fn d_above(&self, k: usize, group: usize, j: usize) -> (&[f64], &[f64]) {
+    pub(super) fn d_above(&self, k: usize, group: usize, j: usize) -> (&[f64], &[f64]) {
         let d = self.plan.d_above(self.tree, k, group, &self.scratch);
         if d.is_empty() {
             return (d, &[]);
@@ -299,7 +315,7 @@ impl<'a> Walk<'a> {
                 subtract_spread(&mut local.f, &local.y, &plan.levels[a].z, gf, m);
             }
             contraction.load(&local.f);
-            for j in 0..d {
+            for j in 0..self.directions_up_to(k) {
                 if !local.differentiate(self.block(k, j, group), g, z, self.dg_at(k, j)) {
                     local.no_change();
                 }
@@ -379,11 +395,6 @@ fn transfer(n: &[f64], g: &[f64], z: &[usize], m: usize, t: &mut [f64]) {
 fn carry(from: &[f64], columns: &[usize], residual: &[f64], to: &mut [f64]) {
     to.iter_mut().zip(columns).for_each(|(to, &c)| *to = from[c]);
     to[columns.len()] = dot(from, residual);
-}
-
-#[inline(always)]
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// The quantities of one group, r×m each unless said otherwise.

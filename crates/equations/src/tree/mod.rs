@@ -19,6 +19,7 @@
 mod curvature;
 mod evaluate;
 mod path;
+mod single;
 mod small;
 
 pub use curvature::{Curvature, CurvatureAt, Direction};

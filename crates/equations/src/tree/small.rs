@@ -63,6 +63,12 @@ pub(crate) fn symmetrise(a: &mut [f64], r: usize) {
     }
 }
 
+/// `a'b`.
+#[inline(always)]
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
 /// `out += factor · row` for rows of m numbers.
 #[inline(always)]
 pub(crate) fn add_scaled(out: &mut [f64], factor: f64, row: &[f64]) {
