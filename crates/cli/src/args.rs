@@ -1,0 +1,120 @@
+//! The command line, as clap reads it. What it says is checked in [`crate::job`].
+
+use clap::{Args, Parser, Subcommand};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Fit multilevel (linear mixed) models to parquet, exactly, by REML or ML.
+#[derive(Debug, Parser)]
+#[command(name = "tiers", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Fit a model and print a summary
+    #[command(after_help = EXAMPLES)]
+    Fit(FitArgs),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Classes within schools, results written to a folder:
+    tiers fit \"score ~ pretest + treat + (1 | school/class)\" students.parquet --out results
+
+  A growth curve with random slopes, by maximum likelihood, all files of a folder:
+    tiers fit \"math ~ year + (1 + year | child) + (1 | school)\" data/ --ml
+
+  Another reference level, prior weights, and the fit as JSON:
+    tiers fit \"y ~ arm + (1 | site)\" trial.csv --reference arm=placebo --weights w --json
+
+In a formula, (1 | school/class) means (1 | school) + (1 | school:class); (x || g) leaves out the
+correlations; I(x^2), log(x), exp(x), sqrt(x), factor(x) and offset(x) can be used; names with
+other characters than letters, digits, dots and underscores stand in `backticks`.
+
+Exit codes: 0 fitted (also where a variance is estimated as zero), 1 bad input or usage,
+2 the optimiser did not converge (results are written all the same), 3 internal error.";
+
+const EXIT_CODES: &str = "\
+Example:
+  tiers fit \"score ~ pretest + (1 | school/class)\" students.parquet --out results
+
+See `tiers fit --help` for the options, more examples and the exit codes.";
+
+/// `tiers fit`.
+#[derive(Debug, Args)]
+pub(crate) struct FitArgs {
+    /// The model in lme4's language, as in "y ~ x + (1 + x | school/class)"
+    pub formula: String,
+
+    /// Files, folders or globs: parquet, csv or arrow; all of one table
+    #[arg(required = true)]
+    pub data: Vec<PathBuf>,
+
+    /// Fit by restricted maximum likelihood (the default)
+    #[arg(long, conflicts_with = "ml")]
+    pub reml: bool,
+
+    /// Fit by maximum likelihood
+    #[arg(long)]
+    pub ml: bool,
+
+    /// Column of prior weights: a row of weight w has residual variance sigma^2 / w
+    #[arg(long, value_name = "COL")]
+    pub weights: Option<String>,
+
+    /// Reference level of a factor (default: the first in order); may be repeated
+    #[arg(long, value_name = "FACTOR=LEVEL")]
+    pub reference: Vec<String>,
+
+    /// Confidence level of the intervals
+    #[arg(long, value_name = "LEVEL", default_value_t = 0.95)]
+    pub conf_level: f64,
+
+    /// Degrees of freedom of the tests; so far `none` alone: the normal approximation
+    #[arg(long, value_name = "METHOD", default_value = "none")]
+    pub df: String,
+
+    /// Folder for summary.txt, fit.json and random_effects/*.parquet; replaced when all is done
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Write fitted.parquet too: fitted values and residuals by row, from a second pass
+    #[arg(long, requires = "out")]
+    pub fitted: bool,
+
+    /// Print the fit as JSON instead of the summary
+    #[arg(long)]
+    pub json: bool,
+
+    /// No progress and no timing; with --out no summary either, only errors
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Threads to use (default: all cores); the results do not depend on it
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Most evaluations of the likelihood before giving up
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_evaluations: usize,
+}
+
+/// Reads the command line; what clap has to say (errors, help, the version) is the error.
+pub(crate) fn parse() -> Result<Command, clap::Error> {
+    Cli::try_parse().map(|cli| cli.command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,69 @@
+//! `tiers fit`: open, read, fit, report, write.
+
+use crate::exit::{Outcome, print, tell};
+use crate::job::{Job, Show};
+use crate::outputs::Folder;
+use crate::progress::Progress;
+use crate::report::{Data, Report, Timing, peak_memory};
+use crate::summary;
+use std::time::Instant;
+use tiers_design::Plan;
+use tiers_reml::{Fit, Objective, Status, accumulate, optimise, settle};
+use tiers_tables::Source;
+
+/// Fits a model.
+pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
+    let clock = Instant::now();
+    let progress = Progress::new(job.quiet);
+    let source = Source::open(&job.data)?;
+    let folder = job.out.as_deref().map(|out| Folder::open(out, &source)).transpose()?;
+    let plan = Plan::new(&job.formula, source.fields(), &job.design)?;
+
+    let mut watch = progress.reading(source.rows());
+    let ingested = accumulate(&source, &plan, &mut watch);
+    drop(watch);
+    let (model, dropped) = settle(ingested?)?;
+    let read = clock.elapsed();
+
+    let objective = Objective::new(&model, job.method);
+    let watch = progress.optimising();
+    let optimum = optimise(&objective, &job.newton, &mut |_, step| watch.evaluated(step));
+    drop(watch);
+    let fit = Fit::new(&objective, &optimum, &dropped, job.confidence);
+    let fitted = clock.elapsed();
+
+    let seconds = |time: std::time::Duration| time.as_secs_f64();
+    let mut report = Report {
+        fit,
+        data: Data::new(&job.data, &source, &model.recipe),
+        confidence_level: job.confidence,
+        timing_seconds: Timing { read: seconds(read), fit: seconds(fitted - read), total: 0.0 },
+        peak_memory_bytes: None,
+    };
+    let text = summary::text(&report);
+    let staged = folder.as_ref().map(|folder| -> anyhow::Result<_> {
+        let staged = folder.stage()?;
+        staged.write("summary.txt", &text)?;
+        Ok(staged)
+    });
+    let staged = staged.transpose()?;
+    report.timing_seconds.total = seconds(clock.elapsed());
+    report.peak_memory_bytes = peak_memory();
+    let json = report.json();
+    if let Some(staged) = staged {
+        staged.write("fit.json", &json)?;
+        staged.put_in_place()?;
+    }
+    match job.show {
+        Show::Summary => print(&text)?,
+        Show::Json => print(&json)?,
+        Show::Nothing => {}
+    }
+    if progress.is_shown() {
+        tell(&report.timing_line());
+    }
+    Ok(match report.fit.status {
+        Status::NotConverged => Outcome::NotConverged,
+        Status::Converged | Status::Boundary => Outcome::Done,
+    })
+}

@@ -1,0 +1,104 @@
+//! What is to be done, checked as far as can be without touching the data.
+
+use crate::args::FitArgs;
+use anyhow::{bail, ensure};
+use std::path::PathBuf;
+use tiers_design::{Formula, Settings};
+use tiers_reml::{Method, NewtonSettings};
+
+/// A fit to be made.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// The model.
+    pub formula: Formula,
+    /// Weights and reference levels.
+    pub design: Settings,
+    /// Where the rows are.
+    pub data: Vec<PathBuf>,
+    /// REML or ML.
+    pub method: Method,
+    /// When the optimiser stops.
+    pub newton: NewtonSettings,
+    /// Level of the confidence intervals, between 0 and 1.
+    pub confidence: f64,
+    /// Folder for the results.
+    pub out: Option<PathBuf>,
+    /// Whether fitted values are written too.
+    pub fitted: bool,
+    /// What goes to standard output.
+    pub show: Show,
+    /// Whether to leave out progress and timing.
+    pub quiet: bool,
+}
+
+/// What goes to standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// The summary.
+    Summary,
+    /// The fit as JSON.
+    Json,
+    /// Nothing: the results are in the folder.
+    Nothing,
+}
+
+impl Job {
+    /// Checks what the command line says.
+    pub(crate) fn new(args: FitArgs) -> anyhow::Result<Job> {
+        let formula: Formula = args.formula.parse()?;
+        let confidence = args.conf_level;
+        ensure!(
+            confidence > 0.0 && confidence < 1.0,
+            "--conf-level {confidence}: a confidence level lies between 0 and 1, such as 0.95"
+        );
+        ensure!(args.max_evaluations > 0, "--max-evaluations 0: at least one evaluation is needed; the default is 100");
+        check_df(&args.df)?;
+        let show = match (args.json, args.quiet && args.out.is_some()) {
+            (true, _) => Show::Json,
+            (false, true) => Show::Nothing,
+            (false, false) => Show::Summary,
+        };
+        let reference = args.reference.iter().map(|text| reference(text)).collect::<anyhow::Result<_>>()?;
+        Ok(Job {
+            formula,
+            design: Settings { weights: args.weights, reference },
+            data: args.data,
+            method: if args.ml { Method::Ml } else { Method::Reml },
+            newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
+            confidence,
+            out: args.out,
+            fitted: args.fitted,
+            show,
+            quiet: args.quiet,
+        })
+    }
+}
+
+fn reference(text: &str) -> anyhow::Result<(String, String)> {
+    match text.split_once('=') {
+        Some((factor, level)) if !factor.is_empty() => Ok((factor.to_owned(), level.to_owned())),
+        _ => bail!("--reference {text}: write the factor, `=` and the level, as in --reference gender=F"),
+    }
+}
+
+fn check_df(method: &str) -> anyhow::Result<()> {
+    match method {
+        "none" => Ok(()),
+        "satterthwaite" | "kenward-roger" => bail!(
+            "--df {method}: degrees of freedom are not there yet; leave the option out (or write --df none) \
+             for tests by the normal approximation"
+        ),
+        other => bail!("--df {other}: there is no such method; write --df none for the normal approximation"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_may_hold_an_equals_sign() {
+        assert_eq!(reference("size=a=b").unwrap(), ("size".to_owned(), "a=b".to_owned()));
+        assert!(reference("size").is_err() && reference("=a").is_err());
+    }
+}

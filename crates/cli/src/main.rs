@@ -1,0 +1,48 @@
+//! The program `tiers`: multilevel (linear mixed) models fitted to parquet from the command line.
+//!
+//! ```text
+//! args      what the command line may say (clap)
+//! job       what is to be done, checked as far as can be without touching the data
+//! fit       the flow: open, read, fit, report, write
+//! report    a fit with what belongs to the run; becomes fit.json
+//! summary   a report as text, laid out by numbers and layout
+//! outputs   the folder of results, put in place as a whole
+//! progress  what a person sees while waiting
+//! threads   as many threads as were asked for
+//! exit      exit codes, and what becomes of errors and panics
+//! ```
+
+mod args;
+mod exit;
+mod fit;
+mod job;
+mod layout;
+mod numbers;
+mod outputs;
+mod progress;
+mod report;
+mod summary;
+mod threads;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exit::guarded(run)
+}
+
+fn run() -> anyhow::Result<exit::Outcome> {
+    let command = match args::parse() {
+        Ok(command) => command,
+        Err(told) => return exit::usage(&told),
+    };
+    match command {
+        args::Command::Fit(args) => {
+            if let Some(count) = args.threads
+                && let Some(outcome) = threads::start_with(count)?
+            {
+                return Ok(outcome);
+            }
+            fit::run(&job::Job::new(args)?)
+        }
+    }
+}

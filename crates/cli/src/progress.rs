@@ -1,0 +1,105 @@
+//! What a person sees while waiting: on standard error, and only where that is a terminal.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::cell::Cell;
+use std::io::IsTerminal;
+use std::time::Duration;
+use tiers_reml::{ReadObserver, Step};
+
+/// Whether progress is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    shown: bool,
+}
+
+impl Progress {
+    /// Shown unless `quiet`, or standard error is no terminal.
+    pub(crate) fn new(quiet: bool) -> Self {
+        Progress { shown: !quiet && std::io::stderr().is_terminal() }
+    }
+
+    /// Whether anybody is watching.
+    pub(crate) fn is_shown(self) -> bool {
+        self.shown
+    }
+
+    /// Reading of so many rows, where that is known.
+    pub(crate) fn reading(self, rows: Option<u64>) -> Reading {
+        self.rows("reading", rows)
+    }
+
+    /// Writing of the fitted values of so many rows.
+    pub(crate) fn fitting_values(self, rows: u64) -> Reading {
+        self.rows("fitted values", Some(rows))
+    }
+
+    fn rows(self, what: &'static str, rows: Option<u64>) -> Reading {
+        let template = match rows {
+            Some(_) => "{prefix} [{bar:24}] {human_pos} of {human_len} rows, {per_sec}, {eta} left {msg}",
+            None => "{prefix} {spinner} {human_pos} rows, {per_sec} {msg}",
+        };
+        let bar = rows.map_or_else(ProgressBar::no_length, ProgressBar::new);
+        Reading { bar: self.style(bar, template).with_prefix(what) }
+    }
+
+    /// The search for the optimum.
+    pub(crate) fn optimising(self) -> Optimising {
+        let bar = self.style(ProgressBar::no_length(), "fitting {spinner} {msg}");
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Optimising { bar, evaluations: Cell::new(0) }
+    }
+
+    fn style(self, bar: ProgressBar, template: &str) -> ProgressBar {
+        if !self.shown {
+            return ProgressBar::hidden();
+        }
+        let style = ProgressStyle::with_template(template).expect("the templates above are valid");
+        bar.with_style(style.progress_chars("=> ").tick_chars("-\\|/ "))
+    }
+}
+
+/// A pass over the rows.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    bar: ProgressBar,
+}
+
+impl ReadObserver for Reading {
+    fn rows_read(&mut self, rows: u64) -> bool {
+        self.bar.set_position(rows);
+        true
+    }
+
+    fn restarted(&mut self, column: &str, level: &str) {
+        self.bar.reset();
+        self.bar.set_message(format!("(again: {column} has further levels, such as {level})"));
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The search for the optimum.
+#[derive(Debug)]
+pub(crate) struct Optimising {
+    bar: ProgressBar,
+    evaluations: Cell<usize>,
+}
+
+impl Optimising {
+    /// One more evaluation.
+    pub(crate) fn evaluated(&self, step: &Step) {
+        self.evaluations.set(self.evaluations.get() + 1);
+        let criterion = step.criterion.map_or_else(|| "none here".to_owned(), |value| format!("{value:.6}"));
+        self.bar.set_message(format!("evaluation {}, criterion {criterion}", self.evaluations.get()));
+    }
+}
+
+impl Drop for Optimising {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,82 @@
+//! A fit with what belongs to the run: the data it was made from, the time and memory it took.
+
+use serde::Serialize;
+use std::path::PathBuf;
+use tiers_design::Recipe;
+use tiers_reml::Fit;
+use tiers_tables::Source;
+
+/// What is written as `fit.json` and laid out as the summary.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// The fit.
+    #[serde(flatten)]
+    pub fit: Fit,
+    /// Where the rows came from.
+    pub data: Data,
+    /// Level of the confidence intervals.
+    pub confidence_level: f64,
+    /// Where the time went.
+    pub timing_seconds: Timing,
+    /// Most memory that the process held, where the system tells it.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// Where the rows came from.
+#[derive(Debug, Serialize)]
+pub(crate) struct Data {
+    /// Files, folders and globs as they were named.
+    pub paths: Vec<PathBuf>,
+    /// Number of files that these are.
+    pub files: usize,
+    /// Column of the weights.
+    pub weights: Option<String>,
+}
+
+/// Seconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Timing {
+    /// From the start to the moments: opening, reading, encoding and summing all rows.
+    pub read: f64,
+    /// From the moments to the estimates.
+    pub fit: f64,
+    /// All, the writing of results included.
+    pub total: f64,
+}
+
+impl Data {
+    /// The data of a job.
+    pub(crate) fn new(paths: &[PathBuf], source: &Source, recipe: &Recipe) -> Self {
+        let weights = recipe.weights.map(|request| recipe.requests[request].column.clone());
+        Data { paths: paths.to_vec(), files: source.files().len(), weights }
+    }
+}
+
+impl Report {
+    /// Rows read: those used and those dropped.
+    pub(crate) fn rows(&self) -> u64 {
+        self.fit.n_obs + self.fit.n_dropped
+    }
+
+    /// As JSON, ending in a line feed.
+    pub(crate) fn json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("plain data without keys that are not strings");
+        text.push('\n');
+        text
+    }
+
+    /// One line for a person at a terminal.
+    pub(crate) fn timing_line(&self) -> String {
+        let Timing { read, fit, total } = self.timing_seconds;
+        let rate = self.rows() as f64 / read.max(1e-9);
+        format!("read {read:.2} s ({rate:.3e} rows/s), fit {fit:.2} s, total {total:.2} s")
+    }
+}
+
+/// The most memory that this process has held so far.
+pub(crate) fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(1024 * kilobytes)
+}
