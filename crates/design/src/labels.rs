@@ -71,6 +71,12 @@ impl LabelTable {
         self.parts.iter().map(|part| part.labels.len()).max().unwrap_or(0) * PARTS
     }
 
+    /// The numbers of all labels.
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        let of_part = |(p, part): (usize, &LabelPart)| (0..part.labels.len()).map(move |at| (at * PARTS + p) as u32);
+        self.parts.iter().enumerate().flat_map(of_part)
+    }
+
     /// Whether the labels are integers.
     pub fn is_integer(&self) -> bool {
         matches!(self.parts[0].labels, Dictionary::Integer(_))

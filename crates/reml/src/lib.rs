@@ -3,6 +3,7 @@
 //! The way through: [`accumulate`] (rows to moments) → [`settle`] (moments to a [`Model`]) →
 //! [`Objective`] (criterion and derivatives at theta) → [`minimise`] → [`fit`] (plain data).
 
+mod effects;
 mod estimate;
 mod fit;
 mod ingest;
@@ -12,6 +13,7 @@ mod objective;
 mod parameters;
 mod threads;
 
+pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
 pub use estimate::{Optimum, Status, optimise, optimise_from};
 pub use fit::{Covariances, Fit, FixedEffect, Icc, LevelSize, OptimizerReport, VarianceComponent};
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, accumulate, settle};
