@@ -1,8 +1,6 @@
 //! The sparse route and Henderson's textbook form, against the trees and against V written out.
 
-mod common;
-
-use common::{internal_theta, model, table_of};
+use crate::common::{internal_theta, model, table_of};
 use nalgebra::{DMatrix, DVector};
 use tiers_equations::{EquationsError, FixedEffects, Henderson, SparseEquations, SparseScratch, SparseShard};
 use tiers_equations::{TreePlan, TreeScratch, TreeSums};

@@ -1,8 +1,6 @@
 //! The fast route against the formulas of the books, written out with V.
 
-mod common;
-
-use common::{internal_theta, model, table_of};
+use crate::common::{internal_theta, model, table_of};
 use tiers_reml::{Method, Objective};
 use tiers_testkit::{Checks, Shape, Tolerance, oracle, simulate_nested};
 

@@ -1,8 +1,6 @@
 //! The streamed moments against Z written out: `Z'WZ`, `Z'WX`, `Z'Wy`, `[X y]'W[X y]`.
 
-mod common;
-
-use common::{Memory, model, table_of};
+use crate::common::{Memory, model, table_of};
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use std::collections::HashMap;

@@ -10,7 +10,7 @@ use tiers_testkit::NestedSample;
 
 /// A column of a table in memory.
 #[derive(Clone, Debug)]
-pub enum Values {
+pub(crate) enum Values {
     Numbers(Vec<f64>),
     Ids(Vec<i64>),
     Texts(Vec<String>),
@@ -18,15 +18,15 @@ pub enum Values {
 
 /// A table in memory, cut into blocks of any size.
 #[derive(Clone, Debug)]
-pub struct Memory {
+pub(crate) struct Memory {
     fields: Vec<Field>,
     values: Vec<Values>,
     rows: usize,
-    pub block_rows: usize,
+    pub(crate) block_rows: usize,
 }
 
 impl Memory {
-    pub fn new(columns: Vec<(&str, Values)>) -> Self {
+    pub(crate) fn new(columns: Vec<(&str, Values)>) -> Self {
         let rows = columns.first().map_or(0, |(_, v)| v.len());
         let field = |(name, values): &(&str, Values)| Field {
             name: (*name).to_owned(),
@@ -41,7 +41,7 @@ impl Memory {
     }
 
     /// The same rows in another order.
-    pub fn permuted(&self, order: &[usize]) -> Self {
+    pub(crate) fn permuted(&self, order: &[usize]) -> Self {
         let pick = |values: &Values| match values {
             Values::Numbers(v) => Values::Numbers(order.iter().map(|&i| v[i]).collect()),
             Values::Ids(v) => Values::Ids(order.iter().map(|&i| v[i]).collect()),
@@ -105,7 +105,7 @@ impl Source for Memory {
 }
 
 /// Reads a table in memory into a model.
-pub fn model(table: &Memory, formula: &str, weights: Option<&str>) -> Result<(Model, Dropped), IngestError> {
+pub(crate) fn model(table: &Memory, formula: &str, weights: Option<&str>) -> Result<(Model, Dropped), IngestError> {
     let settings = Settings { weights: weights.map(str::to_owned), ..Settings::default() };
     let formula: Formula = formula.parse().map_err(tiers_design::DesignError::from)?;
     let plan = Plan::new(&formula, table.fields(), &settings)?;
@@ -113,7 +113,7 @@ pub fn model(table: &Memory, formula: &str, weights: Option<&str>) -> Result<(Mo
 }
 
 /// A sample as a table (columns c1…, y, w, g0 the finest grouping …) and its formula.
-pub fn table_of(sample: &NestedSample) -> (Memory, String) {
+pub(crate) fn table_of(sample: &NestedSample) -> (Memory, String) {
     let names: Vec<String> = (0..sample.columns.len()).map(|i| format!("c{i}")).collect();
     let groups: Vec<String> = (0..sample.levels.len()).map(|k| format!("g{k}")).collect();
     let mut columns: Vec<(&str, Values)> = vec![("y", Values::Numbers(sample.y.clone()))];
@@ -140,7 +140,7 @@ pub fn table_of(sample: &NestedSample) -> (Memory, String) {
 }
 
 /// Scaled theta of a model at raw factors given term by term, lower triangular by column.
-pub fn internal_theta(model: &Model, objective: &Objective<'_>, raw: &[f64]) -> Vec<f64> {
+pub(crate) fn internal_theta(model: &Model, objective: &Objective<'_>, raw: &[f64]) -> Vec<f64> {
     let mut factors: Vec<DMatrix<f64>> = objective.parameters.r.iter().map(|&r| DMatrix::zeros(r, r)).collect();
     for (entry, &value) in objective.parameters.entries.iter().zip(raw) {
         factors[entry.level][(entry.row, entry.column)] = value;
