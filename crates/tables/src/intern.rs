@@ -5,6 +5,62 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use tiers_design::PackedText;
 
+/// Codes 0, 1, 2, … for 16-byte keys in the order of their first appearance.
+///
+/// The slots hold codes only and the keys lie side by side, so that a block's tens of thousands of
+/// ids stay in the cache of one core.
+#[derive(Default)]
+struct CodeTable {
+    /// Codes by hash, a power of two of them, at most half of them used; [`FREE`] where unused.
+    slots: Vec<u32>,
+    /// Keys by code.
+    keys: Vec<u128>,
+}
+
+const FREE: u32 = u32::MAX;
+
+impl CodeTable {
+    /// The code of a key and whether it is new.
+    #[inline]
+    fn code(&mut self, key: u128) -> (u32, bool) {
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut slot = mix(key) as usize & mask;
+        while let Some(&code) = self.slots.get(slot)
+            && code != FREE
+        {
+            if self.keys[code as usize] == key {
+                return (code, false);
+            }
+            slot = (slot + 1) & mask;
+        }
+        (self.add(key), true)
+    }
+
+    #[cold]
+    fn add(&mut self, key: u128) -> u32 {
+        let code = self.keys.len() as u32;
+        self.keys.push(key);
+        if 2 * self.keys.len() > self.slots.len() {
+            let size = (4 * self.slots.len()).max(256);
+            self.slots.clear();
+            self.slots.resize(size, FREE);
+            (0..=code).for_each(|c| self.place(c));
+        } else {
+            self.place(code);
+        }
+        code
+    }
+
+    fn place(&mut self, code: u32) {
+        let mask = self.slots.len() - 1;
+        let mut slot = mix(self.keys[code as usize]) as usize & mask;
+        while self.slots[slot] != FREE {
+            slot = (slot + 1) & mask;
+        }
+        self.slots[slot] = code;
+    }
+}
+
 /// Codes for strings in the order of their first appearance.
 ///
 /// A string of up to 12 bytes lies wholly within its 16-byte view (length, bytes, zero padding),
@@ -13,20 +69,23 @@ use tiers_design::PackedText;
 #[derive(Default)]
 pub(crate) struct TextInterner {
     text: PackedText,
-    short: HashTable<(u128, u32)>,
+    short: CodeTable,
+    /// Codes of all strings by the codes of the short ones.
+    code_of_short: Vec<u32>,
     long: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
 
 impl TextInterner {
     /// The code of a string that lies wholly within its view.
+    #[inline]
     pub(crate) fn short<'a>(&mut self, view: u128, value: impl FnOnce() -> &'a str) -> u32 {
-        let next = self.text.len() as u32;
-        let entry = self.short.entry(mix(view), |&(v, _)| v == view, |&(v, _)| mix(v)).or_insert_with(|| {
+        let (code, new) = self.short.code(view);
+        if new {
+            self.code_of_short.push(self.text.len() as u32);
             self.text.push(value());
-            (view, next)
-        });
-        entry.get().1
+        }
+        self.code_of_short[code as usize]
     }
 
     /// The code of any other string.
@@ -51,34 +110,29 @@ impl TextInterner {
 /// Codes for integers in the order of their first appearance.
 #[derive(Default)]
 pub(crate) struct IntegerInterner {
-    values: Vec<i64>,
-    codes: HashTable<(i64, u32)>,
+    codes: CodeTable,
 }
 
 impl IntegerInterner {
     /// The code of a value.
+    #[inline]
     pub(crate) fn code(&mut self, value: i64) -> u32 {
-        let hash = |v: i64| mix(u128::from(v as u64));
-        let next = self.values.len() as u32;
-        let entry = self.codes.entry(hash(value), |&(v, _)| v == value, |&(v, _)| hash(v)).or_insert_with(|| {
-            self.values.push(value);
-            (value, next)
-        });
-        entry.get().1
+        self.codes.code(u128::from(value as u64)).0
     }
 
     /// The integers by code.
     pub(crate) fn finish(self) -> Vec<i64> {
-        self.values
+        self.codes.keys.into_iter().map(|key| key as u64 as i64).collect()
     }
 }
 
 /// A hash of 16 bytes: one wide multiplication, folded. Codes do not depend on it.
+#[inline]
 fn mix(key: u128) -> u64 {
     let low = key as u64 ^ 0x9E37_79B9_7F4A_7C15;
     let high = (key >> 64) as u64 ^ 0xD1B5_4A32_D192_ED03;
-    let product = u128::from(low).wrapping_mul(u128::from(high.rotate_left(29) ^ low | 1));
-    (product as u64) ^ ((product >> 64) as u64) ^ high.wrapping_mul(0xA076_1D64_78BD_642F)
+    let product = u128::from(low) * u128::from(high);
+    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]
@@ -103,12 +157,33 @@ mod tests {
         assert_eq!(text.finish().iter().collect::<Vec<_>>(), ["a", "a string that is long"]);
     }
 
+    /// Ids that count up must spread over the slots, whose numbers are the lowest bits.
     #[test]
-    fn ids_in_a_row_do_not_collide() {
-        let views = (0..100_000u128).map(|i| 7 | ((i / 10 % 10) << 80) | (i << 96));
-        let mut hashes: Vec<u64> = views.map(mix).collect();
-        hashes.sort_unstable();
-        hashes.dedup();
-        assert_eq!(hashes.len(), 100_000);
+    fn ids_in_a_row_spread() {
+        let view = |i: u64| {
+            let text = format!("S{i:06}");
+            let mut bytes = [0; 16];
+            bytes[0] = text.len() as u8;
+            bytes[4..4 + text.len()].copy_from_slice(text.as_bytes());
+            u128::from_le_bytes(bytes)
+        };
+        for key in [view, |i| u128::from(i), |i| u128::from(i) << 32, |i| u128::from(i) << 64] {
+            let mut slots: Vec<u64> = (0..30_000).map(|i| mix(key(i)) & 0xFFFF).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            // Random numbers would fill 24 000 of the 65 536.
+            assert!(slots.len() > 20_000, "{}", slots.len());
+        }
+    }
+
+    #[test]
+    fn many_codes() {
+        let mut integers = IntegerInterner::default();
+        for round in 0..2 {
+            for i in 0..50_000 {
+                assert_eq!(integers.code(i * 1000 - 7), i as u32, "{round}");
+            }
+        }
+        assert_eq!(integers.finish().len(), 50_000);
     }
 }

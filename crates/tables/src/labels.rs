@@ -213,7 +213,8 @@ fn validity(series: &Series) -> impl Iterator<Item = Option<Vec<bool>>> + '_ {
         .map(|chunk| chunk.validity().filter(|_| chunk.null_count() > 0).map(|bits| bits.iter().collect()))
 }
 
-/// Appends the codes of `len` values, asking `code_of` once per run of equal keys.
+/// Appends the codes of `len` values, asking `code_of` once per run of equal keys, or for every
+/// row where the keys change so often that looking for runs costs more than looking up.
 #[inline]
 fn push_runs<K: Copy + PartialEq, E>(
     codes: &mut Vec<u32>,
@@ -222,26 +223,26 @@ fn push_runs<K: Copy + PartialEq, E>(
     key: impl Fn(usize) -> K,
     mut code_of: impl FnMut(usize, K) -> Result<u32, E>,
 ) -> Result<(), E> {
+    if let Some(valid) = valid {
+        for (i, &valid) in valid.iter().enumerate() {
+            codes.push(if valid { code_of(i, key(i))? } else { MISSING });
+        }
+        return Ok(());
+    }
+    let sample = len.min(512);
+    let changes = (1..sample).filter(|&i| key(i) != key(i - 1)).count();
+    if 8 * changes > sample {
+        for i in 0..len {
+            codes.push(code_of(i, key(i))?);
+        }
+        return Ok(());
+    }
     let mut start = 0;
     while start < len {
-        if valid.is_some_and(|v| !v[start]) {
-            codes.push(MISSING);
-            start += 1;
-            continue;
-        }
         let this = key(start);
         let mut end = start + 1;
-        match valid {
-            None => {
-                while end < len && key(end) == this {
-                    end += 1;
-                }
-            }
-            Some(v) => {
-                while end < len && v[end] && key(end) == this {
-                    end += 1;
-                }
-            }
+        while end < len && key(end) == this {
+            end += 1;
         }
         let code = code_of(start, this)?;
         codes.resize(codes.len() + (end - start), code);
