@@ -137,7 +137,7 @@ impl Encoder {
     pub(crate) fn select(&self, block: &Block) -> Result<Selection, EncodeError> {
         let block = &*self.with_columns(block);
         assert_eq!(block.columns.len(), self.requests.len(), "a block has the columns that were requested");
-        select(block, &self.requests, &self.expressions)
+        select(block, &self.requests, self.weights, &self.expressions)
     }
 
     fn with_columns<'a>(&self, block: &'a Block) -> Cow<'a, Block> {
@@ -188,14 +188,12 @@ impl Encoder {
 
     fn weights_of(&self, block: &Block, request: usize, kept: Option<&[u32]>) -> Result<Vec<f64>, EncodeError> {
         let weights = kept_of(numbers(block, request), kept);
-        match weights.iter().position(|&w| w <= 0.0) {
-            None => Ok(weights),
-            Some(i) => Err(EncodeError::WeightNotPositive {
-                column: self.requests[request].column.clone(),
-                value: weights[i],
-                row: row_number(block, kept, i),
-            }),
-        }
+        let Some(i) = weights.iter().position(|&w| !(w > 0.0)) else { return Ok(weights) };
+        let (column, row) = (self.requests[request].column.clone(), row_number(block, kept, i));
+        Err(match weights[i].is_nan() {
+            true => EncodeError::WeightMissing { column, row },
+            false => EncodeError::WeightNotPositive { column, value: weights[i], row },
+        })
     }
 }
 

@@ -148,13 +148,23 @@ pub enum EncodeError {
     },
     /// A weight is zero or negative.
     #[error(
-        "the weight in column `{column}` is {value} in row {row} (rows counted from 1); weights must be positive: leave out such rows, or make the weight missing"
+        "the weight in column `{column}` is {value} in row {row} (rows counted from 1); weights must be positive: leave out such rows, or give them a weight"
     )]
     WeightNotPositive {
         /// The column.
         column: String,
         /// The weight.
         value: f64,
+        /// The row over all files, counted from 1.
+        row: u64,
+    },
+    /// A row that is otherwise complete has no weight.
+    #[error(
+        "the weight in column `{column}` is missing in row {row} (rows counted from 1), where nothing else is; give the row a weight, or leave it out"
+    )]
+    WeightMissing {
+        /// The column.
+        column: String,
         /// The row over all files, counted from 1.
         row: u64,
     },

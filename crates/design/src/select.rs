@@ -18,20 +18,27 @@ pub(crate) struct Selection {
     pub(crate) values: Vec<Vec<f64>>,
 }
 
-/// Selects the rows of a block.
+/// Selects the rows of a block. A missing weight (the request `weights`) drops no row: it is for
+/// the caller to refuse where the row is complete.
 pub(crate) fn select(
     block: &Block,
     requests: &[Request],
+    weights: Option<usize>,
     expressions: &[Expression],
 ) -> Result<Selection, EncodeError> {
     let mut dropped = Dropped { rows: block.rows, flags: Vec::new() };
     let mut missing = Vec::with_capacity(requests.len());
-    for (request, column) in requests.iter().zip(&block.columns) {
+    for (i, (request, column)) in requests.iter().zip(&block.columns).enumerate() {
+        let infinite = |row| EncodeError::InfiniteColumn {
+            column: request.column.clone(),
+            row: block.first_row + row as u64 + 1,
+        };
         missing.push(match column {
-            Column::Numbers(values) => dropped.nan(values).map_err(|row| EncodeError::InfiniteColumn {
-                column: request.column.clone(),
-                row: block.first_row + row as u64 + 1,
-            })?,
+            Column::Numbers(values) if weights == Some(i) => match first_infinite(values) {
+                Some(row) => return Err(infinite(row)),
+                None => 0,
+            },
+            Column::Numbers(values) => dropped.nan(values).map_err(infinite)?,
             Column::Labels(labels) => dropped.unlabelled(&labels.codes),
         });
     }
@@ -52,6 +59,10 @@ pub(crate) fn select(
 /// Whether all are finite; counting keeps the loop free of branches.
 fn all_finite(values: &[f64]) -> bool {
     values.chunks(1024).all(|chunk| chunk.iter().filter(|v| !v.is_finite()).count() == 0)
+}
+
+fn first_infinite(values: &[f64]) -> Option<usize> {
+    if all_finite(values) { None } else { values.iter().position(|v| v.is_infinite()) }
 }
 
 /// The first number that is infinite or none.

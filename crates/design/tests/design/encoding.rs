@@ -100,6 +100,7 @@ fn rows_that_cannot_be_used_are_errors_with_their_number() {
         .with("inf", Values::Float(vec![1.0, 1.0, inf, 1.0, 1.0, 1.0]))
         .with("big", Values::Float(vec![1.0, 1.0, 1.0, 1.0, 1e200, 1.0]))
         .with("zero", Values::Float(vec![1.0, 0.0, 1.0, 1.0, 1.0, 1.0]))
+        .with("absent", Values::Float(vec![1.0, 1.0, f64::NAN, f64::NAN, 1.0, 1.0]))
         .with("negative", Values::Float(vec![1.0, 1.0, 1.0, 1.0, 1.0, -2.0]));
     let name = str::to_owned;
     for (formula, weights, expected) in [
@@ -108,6 +109,7 @@ fn rows_that_cannot_be_used_are_errors_with_their_number() {
         ("y ~ I(1/zero)", None, EncodeError::InfiniteExpression { expression: name("I(1/zero)"), row: 2 }),
         ("y ~ big:I(big^1.1)", None, EncodeError::InfiniteExpression { expression: name("big:I(big^1.1)"), row: 5 }),
         ("y ~ x", Some("zero"), EncodeError::WeightNotPositive { column: name("zero"), value: 0.0, row: 2 }),
+        ("y ~ x", Some("absent"), EncodeError::WeightMissing { column: name("absent"), row: 3 }),
         ("y ~ x", Some("negative"), EncodeError::WeightNotPositive { column: name("negative"), value: -2.0, row: 6 }),
     ] {
         let settings = Settings { weights: weights.map(name), ..Settings::default() };
