@@ -1,6 +1,7 @@
 //! A fit as plain data: everything that is printed or written, in the user's columns.
 
 use crate::estimate::{Optimum, Status};
+use crate::inference::{DfMethod, FixedInference, Inference};
 use crate::ingest::Dropped;
 use crate::model::Model;
 use crate::newton::Step;
@@ -40,11 +41,13 @@ pub struct Fit {
     pub n_parameters: usize,
     /// n - p for REML, n for ML: the divisor of `sigma`².
     pub residual_df: f64,
+    /// How degrees of freedom were found.
+    pub df_method: DfMethod,
     /// The fixed effects.
     pub fixed_effects: Vec<FixedEffect>,
     /// Columns of X that were dropped, since those before them determine theirs.
     pub dropped_columns: Vec<String>,
-    /// Covariance of the fixed effects.
+    /// Covariance of the fixed effects (adjusted, where degrees of freedom are Kenward–Roger's).
     pub vcov: Vec<Vec<f64>>,
     /// Residual standard deviation.
     pub sigma: f64,
@@ -150,12 +153,12 @@ impl Covariances {
 }
 
 impl Fit {
-    /// Puts a fit together from its optimum. Intervals are Wald's, at `confidence` (0.95).
-    pub fn new(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, confidence: f64) -> Self {
+    /// Puts a fit together from its optimum.
+    pub fn new(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, inference: Inference) -> Self {
         let model = objective.model();
         let covariances = Covariances::new(objective, optimum);
         let sigma2 = covariances.sigma2;
-        let (beta, vcov) = model.unshift(&optimum.at.beta, &(&optimum.at.xx_inverse * sigma2));
+        let inference = FixedInference::new(objective, optimum, inference);
         let n = model.forest.rows;
         let n_parameters = model.p() + objective.parameters.len() + 1;
         let criterion = optimum.at.criterion;
@@ -182,9 +185,10 @@ impl Fit {
             bic: criterion + n_parameters as f64 * (n as f64).ln(),
             n_parameters,
             residual_df: objective.nu(),
-            fixed_effects: fixed_effects(&names, &beta, &vcov, confidence),
+            df_method: inference.df_method(),
+            fixed_effects: fixed_effects(&names, &inference),
             dropped_columns: model.dropped.iter().map(name).collect(),
-            vcov: rows(&vcov),
+            vcov: rows(&inference.covariance),
             sigma: sigma2.sqrt(),
             theta: covariances.theta(objective),
             variance_components: variance_components(model, &covariances),
@@ -203,23 +207,20 @@ fn rows(matrix: &DMatrix<f64>) -> Vec<Vec<f64>> {
     matrix.row_iter().map(|row| row.iter().copied().collect()).collect()
 }
 
-/// Wald statistics by the normal approximation.
-fn fixed_effects(names: &[String], beta: &DVector<f64>, vcov: &DMatrix<f64>, confidence: f64) -> Vec<FixedEffect> {
-    use statrs::distribution::{ContinuousCDF, Normal};
-    let normal = Normal::standard();
-    let quantile = normal.inverse_cdf(0.5 + 0.5 * confidence);
+/// t tests of the single coefficients.
+fn fixed_effects(names: &[String], inference: &FixedInference) -> Vec<FixedEffect> {
     let effect = |(i, name): (usize, &String)| {
-        let (estimate, std_error) = (beta[i], vcov[(i, i)].sqrt());
-        let t_value = estimate / std_error;
+        let unit = DVector::from_fn(names.len(), |j, _| f64::from(u8::from(i == j)));
+        let test = inference.t_test(&unit);
         FixedEffect {
             term: name.clone(),
-            estimate,
-            std_error,
-            df: None,
-            t_value,
-            p_value: 2.0 * normal.sf(t_value.abs()),
-            lower: estimate - quantile * std_error,
-            upper: estimate + quantile * std_error,
+            estimate: test.estimate,
+            std_error: test.std_error,
+            df: test.df,
+            t_value: test.statistic,
+            p_value: test.p_value,
+            lower: test.lower,
+            upper: test.upper,
         }
     };
     names.iter().enumerate().map(effect).collect()

@@ -105,6 +105,9 @@ fn pass(
         None => Block::default(),
     };
     let recipe = plan.freeze(&first, levels)?;
+    if recipe.random.is_empty() {
+        return Err(ModelError::NoRandomEffects.into());
+    }
     let encoder = Encoder::new(&recipe);
     let mut work = Work::start(&recipe, &encoder, &first)?;
     std::thread::scope(|threads| {
@@ -259,9 +262,6 @@ pub fn settle(ingested: Ingested) -> Result<(Model, Dropped), IngestError> {
         worst.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
         let worst = worst.iter().map(|(column, n)| format!("{column}: {n}")).collect();
         return Err(ModelError::NoRows { dropped: dropped.rows, worst }.into());
-    }
-    if recipe.random.is_empty() {
-        return Err(ModelError::NoRandomEffects.into());
     }
     let (nest, groups) = find_nest(&recipe, &mut moments)?;
     let levels = forest_levels(&recipe, &nest)?;

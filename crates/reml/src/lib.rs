@@ -6,6 +6,7 @@
 mod effects;
 mod estimate;
 mod fit;
+mod inference;
 mod ingest;
 mod model;
 mod newton;
@@ -16,6 +17,7 @@ mod threads;
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
 pub use estimate::{Optimum, Status, optimise, optimise_from};
 pub use fit::{Covariances, Fit, FixedEffect, Icc, LevelSize, OptimizerReport, VarianceComponent};
+pub use inference::{DfMethod, FTest, FixedInference, Inference, KenwardRoger, Satterthwaite, TTest};
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, accumulate, settle};
 pub use model::{Model, ModelError};
 pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};

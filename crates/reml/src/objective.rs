@@ -221,10 +221,10 @@ impl<'a> Objective<'a> {
     /// with very many groups the shorter form serves for steps as well.
     pub fn second_derivatives_by(&self, at: &Evaluation, exact: bool) -> SecondDerivatives {
         let with_fixed = exact && self.method == Method::Reml;
-        let sums = self.curvature(at, with_fixed);
+        let sums = self.curvature(at, with_fixed, false);
         let (d, p) = (self.parameters.directions.len(), self.x.len());
         let gamma = Self::residual_combination(&at.beta);
-        let level = |i: usize| self.parameters.directions[i].level;
+        let level = |i: usize| self.level_of(i);
         let symmetric = |sums: &[f64]| {
             DMatrix::from_fn(d, d, |i, j| match level(i).cmp(&level(j)) {
                 Ordering::Less => sums[j * d + i],
@@ -234,7 +234,7 @@ impl<'a> Objective<'a> {
         };
         // X'V⁻¹V_i V⁻¹e
         let scores: Vec<DVector<f64>> = at.d_s.iter().map(|d_s| -(d_s * &gamma).rows(0, p).clone_owned()).collect();
-        let d_pwrss: Vec<f64> = at.d_s.iter().map(|d_s| gamma.dot(&(d_s * &gamma))).collect();
+        let d_pwrss = self.d_pwrss(at);
         let mut pwrss = -2.0 * symmetric(&sums.residual);
         let mut log_det_xx = -2.0 * symmetric(&sums.fixed);
         let spread: Vec<DMatrix<f64>> = at.d_s.iter().map(|s| &at.xx_inverse * s.view((0, 0), (p, p))).collect();
@@ -259,6 +259,31 @@ impl<'a> Objective<'a> {
         }
         let hessian = self.parameters.chain(&at.theta, &at.gradient_g, Some(&hessian_g)).1.expect("asked for");
         SecondDerivatives { hessian, hessian_g, log_det, pwrss, log_det_xx }
+    }
+
+    /// Derivatives of pwrss (β profiled out) by the entries of G.
+    pub fn d_pwrss(&self, at: &Evaluation) -> DVector<f64> {
+        let gamma = Self::residual_combination(&at.beta);
+        DVector::from_iterator(at.d_s.len(), at.d_s.iter().map(|d_s| gamma.dot(&(d_s * &gamma))))
+    }
+
+    /// `X'V⁻¹V_iV⁻¹V_jV⁻¹X` for every pair of directions, p×p, of the shifted columns.
+    pub fn products(&self, at: &Evaluation) -> Vec<Vec<DMatrix<f64>>> {
+        let sums = self.curvature(at, true, true);
+        let (d, p, m) = (self.parameters.directions.len(), self.x.len(), self.model.forest.m);
+        let of = |i: usize, j: usize| {
+            DMatrix::from_fn(p, p, |a, b| -sums.products[i * d + j][self.x[a] * m + self.x[b]])
+        };
+        // Only pairs whose first level is no finer were summed; the others are their transposes.
+        let pair = |i: usize, j: usize| match self.level_of(i) >= self.level_of(j) {
+            true => of(i, j),
+            false => of(j, i).transpose(),
+        };
+        (0..d).map(|i| (0..d).map(|j| pair(i, j)).collect()).collect()
+    }
+
+    fn level_of(&self, direction: usize) -> usize {
+        self.parameters.directions[direction].level
     }
 
     /// A better theta from one evaluation: MINQUE (Rao 1971) with the present theta as prior.
@@ -293,7 +318,7 @@ impl<'a> Objective<'a> {
         Some(self.parameters.from_covariances(|i| variances[i] / sigma2))
     }
 
-    fn curvature(&self, at: &Evaluation, with_fixed: bool) -> Curvature {
+    fn curvature(&self, at: &Evaluation, with_fixed: bool, with_products: bool) -> Curvature {
         let (forest, m) = (&self.model.forest, self.model.forest.m);
         let g = self.parameters.covariances(&at.theta);
         let mut residual = vec![0.0; m];
@@ -310,6 +335,7 @@ impl<'a> Objective<'a> {
             directions: &self.parameters.directions,
             residual: &residual,
             s_xx_inverse: with_fixed.then_some(&s_xx_inverse[..]),
+            with_products,
         };
         let sums: Vec<Curvature> =
             forest.trees.par_iter().with_max_len(1).map(|tree| self.plan.curvature(tree, &here)).collect();

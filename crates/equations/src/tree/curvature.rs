@@ -52,6 +52,9 @@ pub struct Curvature {
     pub residual: Vec<f64>,
     /// `-tr(S_xx⁻¹ X'V⁻¹V_i V⁻¹V_j V⁻¹X)`; zero where it was not asked for.
     pub fixed: Vec<f64>,
+    /// `-C'V⁻¹V_i V⁻¹V_j V⁻¹C`, m×m row-major for each pair, e in the place of y; empty where it was
+    /// not asked for.
+    pub products: Vec<Vec<f64>>,
 }
 
 impl Curvature {
@@ -61,6 +64,7 @@ impl Curvature {
         add(&mut self.trace, &other.trace);
         add(&mut self.residual, &other.residual);
         add(&mut self.fixed, &other.fixed);
+        self.products.iter_mut().zip(&other.products).for_each(|(a, b)| add(a, b));
     }
 }
 
@@ -76,6 +80,8 @@ pub struct CurvatureAt<'a> {
     /// `S_xx⁻¹` at the columns of X in use, zero elsewhere, m×m row-major; without it
     /// [`Curvature::fixed`] is left out, and the walk carries the z columns and e alone.
     pub s_xx_inverse: Option<&'a [f64]>,
+    /// Whether [`Curvature::products`] are wanted too; only with `s_xx_inverse`.
+    pub with_products: bool,
 }
 
 /// Derivatives of a level's quantities, one block per direction: only for the coarser levels.
@@ -94,7 +100,9 @@ impl TreePlan {
     pub fn curvature(&self, tree: &Tree, at: &CurvatureAt<'_>) -> Curvature {
         let d = at.directions.len();
         let square = || vec![0.0; d * d];
-        let mut out = Curvature { trace: square(), residual: square(), fixed: square() };
+        let pairs = if at.with_products { d * d } else { 0 };
+        let products = vec![vec![0.0; self.m * self.m]; pairs];
+        let mut out = Curvature { trace: square(), residual: square(), fixed: square(), products };
         if tree.levels.iter().all(|level| level.groups == 0) {
             return out;
         }
@@ -141,7 +149,8 @@ impl<'a> Walk<'a> {
     fn run(mut self, out: &mut Curvature) {
         let levels = self.plan.levels.len();
         self.start();
-        let single = self.plan.levels[0].r == 1 && self.at.directions[0].level == 0;
+        // The short walk keeps no products.
+        let single = !self.at.with_products && self.plan.levels[0].r == 1 && self.at.directions[0].level == 0;
         for k in 0..levels {
             if k == 0 && single {
                 self.up_single();
@@ -511,6 +520,7 @@ struct Contraction<'a> {
     /// Carried columns, e included.
     m: usize,
     s_xx_inverse: Option<&'a [f64]>,
+    with_products: bool,
     f: Vec<f64>,
     /// `F_x S_xx⁻¹`, a row of carried columns for each random coefficient.
     fs: Vec<f64>,
@@ -520,7 +530,8 @@ impl<'a> Contraction<'a> {
     fn new(at: &'a CurvatureAt<'a>, k: usize, r: usize, m: usize) -> Self {
         let own = at.directions.iter().enumerate().filter(|(_, dir)| dir.level == k);
         let own = own.map(|(i, dir)| (i, dir.a, dir.b)).collect();
-        Contraction { own, m, s_xx_inverse: at.s_xx_inverse, f: vec![0.0; r * m], fs: vec![0.0; r * m] }
+        let (s_xx_inverse, with_products) = (at.s_xx_inverse, at.with_products);
+        Contraction { own, m, s_xx_inverse, with_products, f: vec![0.0; r * m], fs: vec![0.0; r * m] }
     }
 
     /// Takes F of a group.
@@ -546,6 +557,12 @@ impl<'a> Contraction<'a> {
             out.residual[i * d + j] += self.f[a * m + m - 1] * df[b * m + m - 1];
             if self.s_xx_inverse.is_some() {
                 out.fixed[i * d + j] += dot(&self.fs[a * m..(a + 1) * m - 1], &df[b * m..(b + 1) * m - 1]);
+            }
+            if self.with_products {
+                let product = &mut out.products[i * d + j];
+                for (row, &f) in product.chunks_exact_mut(m).zip(&self.f[a * m..(a + 1) * m]) {
+                    add_scaled(row, f, &df[b * m..(b + 1) * m]);
+                }
             }
         };
         for &(i, a, b) in &self.own {

@@ -1,0 +1,190 @@
+//! Tests of fixed effects: covariance of β, degrees of freedom, t and F statistics.
+//!
+//! Everything follows from the sums over groups that the fit has made: nothing is n×n and nothing
+//! depends on the number of rows. See `docs/theory.md`, "Inference on β".
+
+mod kenward_roger;
+mod satterthwaite;
+
+pub use kenward_roger::KenwardRoger;
+pub use satterthwaite::Satterthwaite;
+
+use crate::estimate::Optimum;
+use crate::objective::{Method, Objective};
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, FisherSnedecor, Normal, StudentsT};
+
+/// How degrees of freedom are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DfMethod {
+    /// Satterthwaite (1946), as in lmerTest.
+    #[default]
+    Satterthwaite,
+    /// Kenward and Roger (1997), with their adjusted covariance, as in pbkrtest; REML only.
+    KenwardRoger,
+    /// None: the normal (and χ²) approximation.
+    None,
+}
+
+/// What inference on β is wanted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Inference {
+    /// Degrees of freedom (default Satterthwaite).
+    pub df: DfMethod,
+    /// Level of confidence intervals (default 0.95).
+    pub confidence: f64,
+}
+
+impl Default for Inference {
+    fn default() -> Self {
+        Inference { df: DfMethod::default(), confidence: 0.95 }
+    }
+}
+
+/// The fixed effects of a fit, ready to be tested.
+#[derive(Debug)]
+pub struct FixedInference {
+    /// β in the user's columns.
+    pub beta: DVector<f64>,
+    /// Covariance of β by which tests are made: model-based, or adjusted (Kenward–Roger).
+    pub covariance: DMatrix<f64>,
+    settings: Inference,
+    approximation: Approximation,
+}
+
+#[derive(Debug)]
+enum Approximation {
+    Satterthwaite(Satterthwaite),
+    KenwardRoger(KenwardRoger),
+    None,
+}
+
+/// A t (or z) test of one linear combination.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TTest {
+    /// l'β.
+    pub estimate: f64,
+    /// Its standard error.
+    pub std_error: f64,
+    /// Degrees of freedom; none for the normal approximation.
+    pub df: Option<f64>,
+    /// estimate / std_error.
+    pub statistic: f64,
+    /// Two-sided p value.
+    pub p_value: f64,
+    /// Lower end of the confidence interval.
+    pub lower: f64,
+    /// Upper end of the confidence interval.
+    pub upper: f64,
+}
+
+/// An F test of several linear combinations at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FTest {
+    /// Numerator degrees of freedom.
+    pub num_df: f64,
+    /// Denominator degrees of freedom; none for the χ² approximation.
+    pub den_df: Option<f64>,
+    /// F.
+    pub f: f64,
+    /// P(F' > F).
+    pub p_value: f64,
+}
+
+impl FixedInference {
+    /// Prepares inference on β at an optimum.
+    pub fn new(objective: &Objective<'_>, optimum: &Optimum, settings: Inference) -> Self {
+        let model = objective.model();
+        let sigma2 = optimum.at.pwrss / objective.nu();
+        let (beta, covariance) = model.unshift(&optimum.at.beta, &(&optimum.at.xx_inverse * sigma2));
+        let df = match (settings.df, objective.method) {
+            // Kenward and Roger's adjustment is derived for REML.
+            (DfMethod::KenwardRoger, Method::Ml) => DfMethod::Satterthwaite,
+            (df, _) => df,
+        };
+        let settings = Inference { df, ..settings };
+        let (covariance, approximation) = match df {
+            DfMethod::None => (covariance, Approximation::None),
+            DfMethod::Satterthwaite => {
+                let parts = Satterthwaite::new(objective, optimum);
+                (covariance, Approximation::Satterthwaite(parts))
+            }
+            DfMethod::KenwardRoger => {
+                let parts = KenwardRoger::new(objective, optimum);
+                (parts.adjusted.clone(), Approximation::KenwardRoger(parts))
+            }
+        };
+        FixedInference { beta, covariance, settings, approximation }
+    }
+
+    /// How degrees of freedom were found in fact.
+    pub fn df_method(&self) -> DfMethod {
+        self.settings.df
+    }
+
+    /// Tests l'β = 0, and its confidence interval.
+    pub fn t_test(&self, l: &DVector<f64>) -> TTest {
+        let estimate = l.dot(&self.beta);
+        let std_error = l.dot(&(&self.covariance * l)).sqrt();
+        let statistic = estimate / std_error;
+        let df = match &self.approximation {
+            Approximation::None => None,
+            Approximation::Satterthwaite(parts) => Some(parts.df(l)),
+            Approximation::KenwardRoger(parts) => Some(parts.test(&DMatrix::from_rows(&[l.transpose()])).df),
+        };
+        // Degrees of freedom beyond counting, or none at all, are the normal distribution's.
+        let t = df.filter(|df| df.is_finite() && *df > 0.0).and_then(|df| StudentsT::new(0.0, 1.0, df).ok());
+        let upper = 0.5 + 0.5 * self.settings.confidence;
+        let (tail, quantile) = match t {
+            Some(t) => (t.sf(statistic.abs()), t.inverse_cdf(upper)),
+            None => (Normal::standard().sf(statistic.abs()), Normal::standard().inverse_cdf(upper)),
+        };
+        let half = quantile * std_error;
+        TTest { estimate, std_error, df, statistic, p_value: 2.0 * tail, lower: estimate - half, upper: estimate + half }
+    }
+
+    /// Tests L β = 0 for L of full row rank.
+    pub fn f_test(&self, l: &DMatrix<f64>) -> FTest {
+        let q = l.nrows() as f64;
+        let estimate = l * &self.beta;
+        let covariance = l * &self.covariance * l.transpose();
+        let solved = covariance.clone().lu().solve(&estimate).unwrap_or_else(|| DVector::zeros(l.nrows()));
+        let wald = estimate.dot(&solved) / q;
+        let (f, den_df) = match &self.approximation {
+            Approximation::None => (wald, None),
+            Approximation::KenwardRoger(parts) => {
+                let scaled = parts.test(l);
+                (wald * scaled.scale, Some(scaled.df))
+            }
+            Approximation::Satterthwaite(parts) => (wald, Some(satterthwaite_f(parts, l, &covariance))),
+        };
+        let distribution = den_df.filter(|df| df.is_finite()).and_then(|df| FisherSnedecor::new(q, df).ok());
+        let p_value = match distribution {
+            Some(distribution) => distribution.sf(f),
+            None => statrs::distribution::ChiSquared::new(q).map_or(f64::NAN, |chi| chi.sf(q * f)),
+        };
+        FTest { num_df: q, den_df, f, p_value }
+    }
+}
+
+/// Denominator degrees of freedom of an F test from those of its independent t tests (Fai and
+/// Cornelius 1996, as in lmerTest): `2E/(E - q)`, `E = Σ ν_m/(ν_m - 2)` over `ν_m > 2`.
+fn satterthwaite_f(parts: &Satterthwaite, l: &DMatrix<f64>, covariance: &DMatrix<f64>) -> f64 {
+    let eigen = SymmetricEigen::new(covariance.clone());
+    let rotated = eigen.eigenvectors.transpose() * l;
+    let dfs: Vec<f64> = rotated.row_iter().map(|row| parts.df(&row.transpose())).collect();
+    if let [df] = dfs[..] {
+        return df;
+    }
+    let same = dfs.iter().all(|df| (df - dfs[0]).abs() < 1e-8 * dfs[0].abs());
+    if same {
+        return dfs[0];
+    }
+    if dfs.iter().any(|df| *df <= 2.0) {
+        return 2.0;
+    }
+    let e: f64 = dfs.iter().map(|df| df / (df - 2.0)).sum();
+    2.0 * e / (e - dfs.len() as f64)
+}

@@ -1,0 +1,77 @@
+//! Satterthwaite's degrees of freedom from the exact observed information.
+
+use crate::estimate::Optimum;
+use crate::objective::{Method, Objective};
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+
+/// What Satterthwaite's formula needs of a fit.
+///
+/// For a combination l, `df = 2 (l'Cl)² / g'𝒱g` with `C = Cov(β)`, `g = ∂(l'Cl)/∂ψ`, `ψ = (theta,
+/// σ²)` and `𝒱 = 2 H⁻¹` the covariance of ψ, H the Hessian of the unprofiled criterion. Where a
+/// variance is zero its factor has `g = 0` by symmetry: it counts as known, as in lmerTest.
+#[derive(Clone, Debug)]
+pub struct Satterthwaite {
+    covariance: DMatrix<f64>,
+    /// ∂C/∂ψ_i.
+    derivatives: Vec<DMatrix<f64>>,
+    /// 𝒱.
+    of_parameters: DMatrix<f64>,
+}
+
+impl Satterthwaite {
+    /// Prepares the formula at an optimum.
+    pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
+        let (at, second, nu) = (&optimum.at, &optimum.second, objective.nu());
+        let (d, p) = (objective.parameters.directions.len(), at.beta.len());
+        let sigma2 = at.pwrss / nu;
+        let d_pwrss = objective.d_pwrss(at);
+        // Unprofiled, in the entries of G and σ².
+        let mut gradient = &at.d_log_det + &d_pwrss / sigma2;
+        let mut hessian = DMatrix::zeros(d + 1, d + 1);
+        let mut inner = &second.log_det + &second.pwrss / sigma2;
+        if objective.method == Method::Reml {
+            inner += &second.log_det_xx;
+            for (g, d_s) in gradient.iter_mut().zip(&at.d_s) {
+                *g += at.xx_inverse.dot(&d_s.view((0, 0), (p, p)));
+            }
+        }
+        // To theta, which knows the boundary.
+        let (_, inner) = objective.parameters.chain(&at.theta, &gradient, Some(&inner));
+        let jacobian = objective.parameters.jacobian(&at.theta);
+        let cross = -(jacobian.transpose() * &d_pwrss) / (sigma2 * sigma2);
+        hessian.view_mut((0, 0), (d, d)).copy_from(&inner.expect("asked for"));
+        hessian.view_mut((0, d), (d, 1)).copy_from(&cross);
+        hessian.view_mut((d, 0), (1, d)).copy_from(&cross.transpose());
+        hessian[(d, d)] = nu / (sigma2 * sigma2);
+
+        let model = objective.model();
+        let unshift = |c: DMatrix<f64>| model.unshift(&at.beta, &c).1;
+        let spread = |d_s: &DMatrix<f64>| -(&at.xx_inverse * d_s.view((0, 0), (p, p)) * &at.xx_inverse) * sigma2;
+        let by_g: Vec<DMatrix<f64>> = at.d_s.iter().map(spread).collect();
+        let mut derivatives: Vec<DMatrix<f64>> = (0..d)
+            .map(|t| by_g.iter().enumerate().fold(DMatrix::zeros(p, p), |sum, (i, c)| sum + c * jacobian[(i, t)]))
+            .map(unshift)
+            .collect();
+        derivatives.push(unshift(at.xx_inverse.clone()));
+        let covariance = unshift(&at.xx_inverse * sigma2);
+        Satterthwaite { covariance, derivatives, of_parameters: 2.0 * pseudo_inverse(&hessian) }
+    }
+
+    /// Degrees of freedom of l'β.
+    pub fn df(&self, l: &DVector<f64>) -> f64 {
+        let form = |c: &DMatrix<f64>| l.dot(&(c * l));
+        let variance = form(&self.covariance);
+        let g = DVector::from_iterator(self.derivatives.len(), self.derivatives.iter().map(form));
+        2.0 * variance * variance / g.dot(&(&self.of_parameters * &g))
+    }
+}
+
+/// Inverse over the directions that have curvature, the rows and columns scaled alike first.
+pub(super) fn pseudo_inverse(matrix: &DMatrix<f64>) -> DMatrix<f64> {
+    let scale = matrix.diagonal().map(|v| if v > 0.0 { 1.0 / v.sqrt() } else { 1.0 });
+    let scaled = DMatrix::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[(i, j)] * scale[i] * scale[j]);
+    let eigen = SymmetricEigen::new(scaled);
+    let inverse = eigen.eigenvalues.map(|v| if v > 1e-9 { 1.0 / v } else { 0.0 });
+    let inverse = &eigen.eigenvectors * DMatrix::from_diagonal(&inverse) * eigen.eigenvectors.transpose();
+    DMatrix::from_fn(matrix.nrows(), matrix.ncols(), |i, j| inverse[(i, j)] * scale[i] * scale[j])
+}
