@@ -146,11 +146,15 @@ fn settle(
             observe(&snapped, &step);
             trace.push(step);
             if accepted {
-                second = problem.second(&next);
                 at = next;
                 singular = which;
             }
         }
+    }
+    // The optimiser's last second derivatives are those of the step before; where they are cheap,
+    // inference gets them at the very point.
+    if problem.exact || singular.iter().any(|s| *s) {
+        second = problem.second(&at);
     }
     flip(parameters, &mut at, &mut second);
     let status = match (converged, singular.iter().any(|s| *s)) {

@@ -295,9 +295,7 @@ impl<'a> Objective<'a> {
     pub fn minque(&self, at: &Evaluation, second: &SecondDerivatives) -> Option<Vec<f64>> {
         let d = self.parameters.directions.len();
         let gamma = Self::residual_combination(&at.beta);
-        let factors = self.parameters.factors(&at.theta);
-        let covariances: Vec<DMatrix<f64>> = factors.iter().map(|l| l * l.transpose()).collect();
-        let g = DVector::from_iterator(d, self.parameters.directions.iter().map(|x| covariances[x.level][(x.a, x.b)]));
+        let g = self.parameters.entries_of_covariances(&at.theta);
         let traces = -&second.log_det;
         let forms = DVector::from_iterator(d, at.d_s.iter().map(|d_s| -gamma.dot(&(d_s * &gamma))));
         // The residual variance goes by V = V_0 + Σ g_i V_i.

@@ -87,19 +87,11 @@ impl Parameters {
         self.factors(theta).iter().map(|l| (l * l.transpose()).as_slice().to_vec()).collect()
     }
 
-    /// The entry of G that a direction changes.
-    pub fn covariance_entry(&self, theta: &[f64], direction: usize) -> f64 {
-        let Direction { level, a, b } = self.directions[direction];
-        let factor = &self.factors(theta)[level];
-        factor.row(a).dot(&factor.row(b))
-    }
-
-    /// The directions whose variances are not zero: an entry of a zero row of a factor is known.
-    pub fn active_directions(&self, theta: &[f64]) -> Vec<usize> {
+    /// The entries of G that the directions change.
+    pub fn entries_of_covariances(&self, theta: &[f64]) -> DVector<f64> {
         let factors = self.factors(theta);
-        let active = |level: usize, row: usize| factors[level].row(row).amax() > 0.0;
-        let both = |d: &Direction| active(d.level, d.a) && active(d.level, d.b);
-        (0..self.directions.len()).filter(|&i| both(&self.directions[i])).collect()
+        let entry = |d: &Direction| factors[d.level].row(d.a).dot(&factors[d.level].row(d.b));
+        DVector::from_iterator(self.directions.len(), self.directions.iter().map(entry))
     }
 
     /// Scaled entries whose factors have these covariances: the inverse of [`Self::covariances`], with

@@ -41,22 +41,15 @@ impl KenwardRoger {
     pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
         let (at, p) = (&optimum.at, optimum.at.beta.len());
         let sigma2 = at.pwrss / objective.nu();
-        // A variance that is zero counts as known.
-        let active = objective.parameters.active_directions(&at.theta);
-        let products = objective.products(at);
-        let d = active.len();
-        let g = DVector::from_iterator(d, active.iter().map(|&i| objective.parameters.covariance_entry(&at.theta, i)));
-        let pick = |m: &DMatrix<f64>| DMatrix::from_fn(d, d, |i, j| m[(active[i], active[j])]);
-        let traces = pick(&-&optimum.second.log_det);
-        let linear = DVector::from_iterator(d, active.iter().map(|&i| at.d_log_det[i]));
-        let traces = with_residual_traces(&traces, &linear, &g, objective.model().forest.rows as f64);
+        let mut second = objective.products(at);
+        let d = second.len();
+        let g = objective.parameters.entries_of_covariances(&at.theta);
+        let traces = -&optimum.second.log_det;
+        let traces = with_residual_traces(&traces, &at.d_log_det, &g, objective.model().forest.rows as f64);
 
         // First and second products X'V⁻¹V_iV⁻¹X and X'V⁻¹V_iV⁻¹V_jV⁻¹X, residual variance last.
         let s_xx = at.xx_inverse.clone().try_inverse().unwrap_or_else(|| DMatrix::zeros(p, p));
-        let mut first: Vec<DMatrix<f64>> =
-            active.iter().map(|&i| -at.d_s[i].view((0, 0), (p, p)).clone_owned()).collect();
-        let mut second: Vec<Vec<DMatrix<f64>>> =
-            active.iter().map(|&i| active.iter().map(|&j| products[i][j].clone()).collect()).collect();
+        let mut first: Vec<DMatrix<f64>> = at.d_s.iter().map(|d_s| -d_s.view((0, 0), (p, p)).clone_owned()).collect();
         let weighted = |terms: &[DMatrix<f64>]| {
             terms.iter().zip(g.iter()).fold(DMatrix::zeros(p, p), |sum, (term, g)| sum + term * *g)
         };
