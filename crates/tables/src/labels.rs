@@ -20,7 +20,7 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn bad_label(&self, at: usize, value: impl ToString, why: &'static str) -> TableError {
+    fn bad_label(&self, at: usize, value: &impl ToString, why: &'static str) -> TableError {
         TableError::BadLabel {
             column: self.column.to_owned(),
             row: self.first_row + at as u64 + 1,
@@ -131,7 +131,7 @@ where
                 |i, value| match i64::try_from(value) {
                     Ok(value) => Ok(interner.code(value)),
                     Err(_) => {
-                        Err(at.bad_label(before + i, value, "integers beyond 9223372036854775807 are not supported"))
+                        Err(at.bad_label(before + i, &value, "integers beyond 9223372036854775807 are not supported"))
                     }
                 },
             )?;
@@ -156,9 +156,9 @@ fn whole_numbers(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<Label
         |i| values[i],
         |i, value| {
             if value.fract() != 0.0 {
-                Err(at.bad_label(i, value, "it is not a whole number"))
+                Err(at.bad_label(i, &value, "it is not a whole number"))
             } else if value.abs() > EXACT {
-                Err(at.bad_label(i, value, "it is too large to be exact"))
+                Err(at.bad_label(i, &value, "it is too large to be exact"))
             } else {
                 Ok(interner.code(value as i64))
             }

@@ -225,22 +225,22 @@ mod tests {
     use super::*;
     use DataType::{Boolean, Float32, Float64, Int8, Int32, Int64, String, UInt8, UInt32, UInt64};
 
-    fn check(a: DataType, b: DataType, expected: Option<DataType>) {
-        assert_eq!(wider(&a, &b), expected, "{a} with {b}");
-        assert_eq!(wider(&b, &a), expected, "{b} with {a}");
+    fn check(a: &DataType, b: &DataType, expected: Option<&DataType>) {
+        assert_eq!(wider(a, b).as_ref(), expected, "{a} with {b}");
+        assert_eq!(wider(b, a).as_ref(), expected, "{b} with {a}");
     }
 
     #[test]
     fn widths_are_united_without_loss() {
-        check(Int8, Int64, Some(Int64));
-        check(UInt8, Int8, Some(DataType::Int16));
-        check(UInt32, Int32, Some(Int64));
-        check(UInt64, Int8, None);
-        check(UInt8, UInt32, Some(UInt32));
-        check(Float32, Int32, Some(Float64));
-        check(Float32, Float64, Some(Float64));
-        check(DataType::Null, String, Some(String));
-        check(String, Float64, None);
-        check(Boolean, Int32, None);
+        check(&Int8, &Int64, Some(&Int64));
+        check(&UInt8, &Int8, Some(&DataType::Int16));
+        check(&UInt32, &Int32, Some(&Int64));
+        check(&UInt64, &Int8, None);
+        check(&UInt8, &UInt32, Some(&UInt32));
+        check(&Float32, &Int32, Some(&Float64));
+        check(&Float32, &Float64, Some(&Float64));
+        check(&DataType::Null, &String, Some(&String));
+        check(&String, &Float64, None);
+        check(&Boolean, &Int32, None);
     }
 }

@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
-
 use common::*;
 use polars::prelude::{NamedFrom, Series};
 use tiers_design::{BLOCK_ROWS, Column};
@@ -98,39 +96,6 @@ fn csv_and_arrow_are_cut_alike() {
         }
         check(&open(&[&path]).unwrap(), 100_003);
     }
-}
-
-#[test]
-fn a_scan_dropped_half_way_stops() {
-    let dir = folder();
-    for name in ["a.parquet", "a.arrow"] {
-        let path = dir.path().join(name);
-        if name.ends_with("parquet") {
-            parquet_in_groups(&path, counted(0, 3_000_000), 50_000);
-        } else {
-            ipc(&path, counted(0, 3_000_000));
-        }
-        let source = open(&[&path]).unwrap();
-        let before = threads_named("tiers-read");
-        let mut scan = source.scan(&[number("x"), label("g")]).unwrap();
-        assert_eq!(scan.next().unwrap().unwrap().rows(), BLOCK_ROWS);
-        let start = Instant::now();
-        drop(scan);
-        assert!(start.elapsed() < Duration::from_secs(20));
-        assert!(threads_named("tiers-read") <= before);
-        // And one that is never asked for anything.
-        drop(source.scan(&[number("x")]).unwrap());
-    }
-}
-
-/// Threads of this process with such a name, where the system tells. Other tests of this process
-/// may run at the same time; they only end.
-fn threads_named(prefix: &str) -> usize {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return 0 };
-    tasks
-        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|name| name.starts_with(prefix))
-        .count()
 }
 
 #[test]

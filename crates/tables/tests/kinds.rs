@@ -122,9 +122,9 @@ fn categoricals_are_labels() {
         let path = dir.path().join(name);
         let df = frame([categorical("c", &values)]);
         if name.ends_with("arrow") {
-            ipc(&path, df)
+            ipc(&path, df);
         } else {
-            parquet(&path, df)
+            parquet(&path, df);
         }
         let source = open(&[&path]).unwrap();
         assert_eq!(source.fields()[0].kind, Kind::Text);
