@@ -19,6 +19,7 @@ mod levels;
 mod moments;
 mod nearest;
 mod nest;
+mod part;
 mod plan;
 mod recipe;
 mod select;
@@ -39,6 +40,9 @@ pub use labels::LabelTable;
 pub use levels::LevelSet;
 pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};
 pub use nest::{Found, Nest, NestError, ShardGroups, group_labels, guess_top};
+pub use part::{
+    Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, PartError, Totals, column_names, merged_definition, sort_levels,
+};
 pub use plan::{Plan, Settings};
 pub use recipe::{Atom, Coefficient, ColumnSpec, Factor, Grouping, RandomSpec, Recipe};
 pub use source::{RawBlock, Scan, Source, SourceError};
