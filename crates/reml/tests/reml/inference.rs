@@ -1,0 +1,65 @@
+//! Degrees of freedom and adjusted covariances against their literal formulas with V.
+
+use crate::common::{model, table_of};
+use nalgebra::{DMatrix, DVector};
+use tiers_reml::{
+    Covariances, DfMethod, FixedInference, Inference, Method, NewtonSettings, Objective, Status, optimise,
+};
+use tiers_testkit::{Checks, Shape, Tolerance, oracle, simulate_nested};
+
+/// Compares a fit's inference by `df` with the oracle's at the same theta, for interior optima.
+fn compare(seed: u64, df: DfMethod, checks: &mut Checks) -> bool {
+    let sample = simulate_nested(seed, &Shape::any(seed));
+    let (table, formula) = table_of(&sample);
+    let Ok((model, _)) = model(&table, &formula, sample.weights.as_ref().map(|_| "w")) else { return false };
+    let objective = Objective::new(&model, Method::Reml);
+    let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+    if optimum.status != Status::Converged {
+        return false;
+    }
+    let inference = FixedInference::new(&objective, &optimum, Inference { df, confidence: 0.95 });
+    let theta = Covariances::new(&objective, &optimum).theta(&objective);
+    let problem = sample.problem();
+    let p = model.p();
+    let unit = |i: usize| DVector::from_fn(p, |j, _| f64::from(u8::from(i == j)));
+    let name = |what: &str, i: usize| format!("seed {seed} {what} {i}: {formula}");
+    match df {
+        DfMethod::Satterthwaite => {
+            for i in 0..p {
+                let want = problem.satterthwaite(&unit(i), &theta, oracle::Method::Reml);
+                let got = inference.t_test(&unit(i)).df.expect("degrees of freedom");
+                checks.check(&name("df", i), got, want, Tolerance::relative(1e-4));
+            }
+        }
+        DfMethod::KenwardRoger => {
+            let want = problem.kenward_roger(&theta);
+            checks.matrix(&name("Φ_A", 0), &inference.covariance, &want.adjusted, Tolerance::of_largest(1e-7));
+            let slopes = DMatrix::from_fn(p - 1, p, |i, j| f64::from(u8::from(i + 1 == j)));
+            let (got, want_f) = (inference.f_test(&slopes), want.test(&slopes));
+            checks.check(&name("F df", 0), got.den_df.expect("degrees of freedom"), want_f.df, Tolerance::relative(1e-5));
+            for i in 0..p {
+                let want = want.test(&DMatrix::from_rows(&[unit(i).transpose()])).df;
+                let got = inference.t_test(&unit(i)).df.expect("degrees of freedom");
+                checks.check(&name("df", i), got, want, Tolerance::relative(1e-5));
+            }
+        }
+        DfMethod::None => {}
+    }
+    true
+}
+
+#[test]
+fn satterthwaite_agrees_with_the_formulas() {
+    let mut checks = Checks::new("Satterthwaite");
+    let compared = (0..80).filter(|&seed| compare(seed, DfMethod::Satterthwaite, &mut checks)).count();
+    checks.that("interior optima among the samples", compared >= 10);
+    checks.finish();
+}
+
+#[test]
+fn kenward_roger_agrees_with_the_formulas() {
+    let mut checks = Checks::new("Kenward and Roger");
+    let compared = (0..80).filter(|&seed| compare(seed, DfMethod::KenwardRoger, &mut checks)).count();
+    checks.that("interior optima among the samples", compared >= 10);
+    checks.finish();
+}
