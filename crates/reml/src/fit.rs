@@ -1,7 +1,7 @@
 //! A fit as plain data: everything that is printed or written, in the user's columns.
 
 use crate::estimate::{Optimum, Status};
-use crate::inference::{DfMethod, FixedInference, Inference};
+use crate::inference::{DfMethod, FixedInference, Inference, TermTest, type_three};
 use crate::ingest::Dropped;
 use crate::model::Model;
 use crate::newton::Step;
@@ -45,6 +45,8 @@ pub struct Fit {
     pub df_method: DfMethod,
     /// The fixed effects.
     pub fixed_effects: Vec<FixedEffect>,
+    /// Type III F tests of the terms.
+    pub anova: Vec<TermTest>,
     /// Columns of X that were dropped, since those before them determine theirs.
     pub dropped_columns: Vec<String>,
     /// Covariance of the fixed effects (adjusted, where degrees of freedom are Kenward–Roger's).
@@ -187,6 +189,7 @@ impl Fit {
             residual_df: objective.nu(),
             df_method: inference.df_method(),
             fixed_effects: fixed_effects(&names, &inference),
+            anova: type_three(model, &inference),
             dropped_columns: model.dropped.iter().map(name).collect(),
             vcov: rows(&inference.covariance),
             sigma: sigma2.sqrt(),

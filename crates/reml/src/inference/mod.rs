@@ -3,9 +3,12 @@
 //! Everything follows from the sums over groups that the fit has made: nothing is n×n and nothing
 //! depends on the number of rows. See `docs/theory.md`, "Inference on β".
 
+mod anova;
 mod kenward_roger;
 mod satterthwaite;
 
+pub use anova::TermTest;
+pub(crate) use anova::type_three;
 pub use kenward_roger::KenwardRoger;
 pub use satterthwaite::Satterthwaite;
 
