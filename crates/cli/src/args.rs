@@ -1,6 +1,6 @@
 //! The command line, as clap reads it. What it says is checked in [`crate::job`].
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -74,9 +74,9 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "LEVEL", default_value_t = 0.95)]
     pub conf_level: f64,
 
-    /// Degrees of freedom of the tests; so far `none` alone: the normal approximation
-    #[arg(long, value_name = "METHOD", default_value = "none")]
-    pub df: String,
+    /// Degrees of freedom of the tests of fixed effects
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = Df::Satterthwaite)]
+    pub df: Df,
 
     /// Folder for summary.txt, fit.json and random_effects/*.parquet; replaced when all is done
     #[arg(long, value_name = "DIR")]
@@ -101,6 +101,17 @@ pub(crate) struct FitArgs {
     /// Most evaluations of the likelihood before giving up
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub max_evaluations: usize,
+}
+
+/// How degrees of freedom are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Df {
+    /// Satterthwaite's approximation, as lmerTest's
+    Satterthwaite,
+    /// Kenward and Roger's, with their adjusted covariance, as pbkrtest's; for REML
+    KenwardRoger,
+    /// None: the normal approximation
+    None,
 }
 
 /// Reads the command line; what clap has to say (errors, help, the version) is the error.

@@ -5,10 +5,10 @@ use crate::job::{Job, Show};
 use crate::outputs::Folder;
 use crate::progress::Progress;
 use crate::report::{Data, Report, Timing, peak_memory};
-use crate::summary;
+use crate::{summary, tables};
 use std::time::Instant;
 use tiers_design::Plan;
-use tiers_reml::{Fit, Objective, Status, accumulate, optimise, settle};
+use tiers_reml::{Fit, FittedValues, Objective, Status, accumulate, optimise, random_effects, settle};
 use tiers_tables::Source;
 
 /// Fits a model.
@@ -29,24 +29,28 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     let watch = progress.optimising();
     let optimum = optimise(&objective, &job.newton, &mut |_, step| watch.evaluated(step));
     drop(watch);
-    let fit = Fit::new(&objective, &optimum, &dropped, job.confidence);
+    let fit = Fit::new(&objective, &optimum, &dropped, job.inference);
     let fitted = clock.elapsed();
 
     let seconds = |time: std::time::Duration| time.as_secs_f64();
     let mut report = Report {
         fit,
         data: Data::new(&job.data, &source, &model.recipe),
-        confidence_level: job.confidence,
+        confidence_level: job.inference.confidence,
         timing_seconds: Timing { read: seconds(read), fit: seconds(fitted - read), total: 0.0 },
         peak_memory_bytes: None,
     };
     let text = summary::text(&report);
-    let staged = folder.as_ref().map(|folder| -> anyhow::Result<_> {
-        let staged = folder.stage()?;
+    let staged = folder.as_ref().map(Folder::stage).transpose()?;
+    if let Some(staged) = &staged {
         staged.write("summary.txt", &text)?;
-        Ok(staged)
-    });
-    let staged = staged.transpose()?;
+        let effects = random_effects(&objective, &optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
+        tables::write_effects(staged, &effects)?;
+        if job.fitted {
+            let fitted = FittedValues::new(&objective, &optimum, &effects);
+            tables::write_fitted(staged, &fitted, &source, &mut progress.fitting_values(report.rows()))?;
+        }
+    }
     report.timing_seconds.total = seconds(clock.elapsed());
     report.peak_memory_bytes = peak_memory();
     let json = report.json();

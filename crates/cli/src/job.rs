@@ -1,10 +1,10 @@
 //! What is to be done, checked as far as can be without touching the data.
 
-use crate::args::FitArgs;
+use crate::args::{Df, FitArgs};
 use anyhow::{bail, ensure};
 use std::path::PathBuf;
 use tiers_design::{Formula, Settings};
-use tiers_reml::{Method, NewtonSettings};
+use tiers_reml::{DfMethod, Inference, Method, NewtonSettings};
 
 /// A fit to be made.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(crate) struct Job {
     pub method: Method,
     /// When the optimiser stops.
     pub newton: NewtonSettings,
-    /// Level of the confidence intervals, between 0 and 1.
-    pub confidence: f64,
+    /// Degrees of freedom, and the level of confidence intervals.
+    pub inference: Inference,
     /// Folder for the results.
     pub out: Option<PathBuf>,
     /// Whether fitted values are written too.
@@ -52,7 +52,7 @@ impl Job {
             "--conf-level {confidence}: a confidence level lies between 0 and 1, such as 0.95"
         );
         ensure!(args.max_evaluations > 0, "--max-evaluations 0: at least one evaluation is needed; the default is 100");
-        check_df(&args.df)?;
+        let method = if args.ml { Method::Ml } else { Method::Reml };
         let show = match (args.json, args.quiet && args.out.is_some()) {
             (true, _) => Show::Json,
             (false, true) => Show::Nothing,
@@ -63,9 +63,9 @@ impl Job {
             formula,
             design: Settings { weights: args.weights, reference },
             data: args.data,
-            method: if args.ml { Method::Ml } else { Method::Reml },
+            method,
             newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
-            confidence,
+            inference: Inference { df: df_method(args.df, method)?, confidence },
             out: args.out,
             fitted: args.fitted,
             show,
@@ -81,15 +81,15 @@ fn reference(text: &str) -> anyhow::Result<(String, String)> {
     }
 }
 
-fn check_df(method: &str) -> anyhow::Result<()> {
-    match method {
-        "none" => Ok(()),
-        "satterthwaite" | "kenward-roger" => bail!(
-            "--df {method}: degrees of freedom are not there yet; leave the option out (or write --df none) \
-             for tests by the normal approximation"
-        ),
-        other => bail!("--df {other}: there is no such method; write --df none for the normal approximation"),
-    }
+fn df_method(df: Df, method: Method) -> anyhow::Result<DfMethod> {
+    Ok(match (df, method) {
+        (Df::KenwardRoger, Method::Ml) => {
+            bail!("--df kenward-roger is an adjustment of REML fits; leave out --ml, or write --df satterthwaite")
+        }
+        (Df::KenwardRoger, Method::Reml) => DfMethod::KenwardRoger,
+        (Df::Satterthwaite, _) => DfMethod::Satterthwaite,
+        (Df::None, _) => DfMethod::None,
+    })
 }
 
 #[cfg(test)]

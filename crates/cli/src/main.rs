@@ -7,6 +7,7 @@
 //! report    a fit with what belongs to the run; becomes fit.json
 //! summary   a report as text, laid out by numbers and layout
 //! outputs   the folder of results, put in place as a whole
+//! tables    random effects and fitted values as parquet
 //! progress  what a person sees while waiting
 //! threads   as many threads as were asked for
 //! exit      exit codes, and what becomes of errors and panics
@@ -22,6 +23,7 @@ mod outputs;
 mod progress;
 mod report;
 mod summary;
+mod tables;
 mod threads;
 
 use std::process::ExitCode;

@@ -24,7 +24,8 @@ use tiers_tables::Source;
 
 /// Names that a fit writes at the top of its folder; `random_effects` is a folder.
 const FILES: [&str; 3] = ["summary.txt", "fitted.parquet", "fit.json"];
-const EFFECTS: &str = "random_effects";
+/// Name of the folder of random effects.
+pub(crate) const EFFECTS: &str = "random_effects";
 
 /// A folder that is to receive results.
 #[derive(Debug)]
@@ -152,9 +153,20 @@ impl Staged<'_> {
         write().map_err(|error: io::Error| self.failed(name, &error))
     }
 
+    /// Makes a folder below.
+    pub(crate) fn folder(&self, name: &str) -> anyhow::Result<()> {
+        fs::create_dir(self.path(name)).map_err(|error| self.failed(name, &error))
+    }
+
+    /// Where to write a file or folder of this name.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     /// Puts everything in place.
     pub(crate) fn put_in_place(mut self) -> anyhow::Result<()> {
         let target = &self.folder.target;
+        sync(&self.path.join(EFFECTS));
         sync(&self.path);
         let moved = match self.folder.end {
             End::Rename => fs::rename(&self.path, target),

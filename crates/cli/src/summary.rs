@@ -3,7 +3,7 @@
 use crate::layout::{Column, paragraph, table};
 use crate::numbers::{column, decimals_of_smallest, fixed_point, p_values, round};
 use crate::report::Report;
-use tiers_reml::{Fit, Method, Status, VarianceComponent};
+use tiers_reml::{DfMethod, Fit, FixedEffect, Method, Status, VarianceComponent};
 
 /// Significant digits, as in lme4's summary.
 const DIGITS: usize = 4;
@@ -172,7 +172,7 @@ fn fixed_effects(report: &Report) -> String {
     if effects.is_empty() {
         return format!("No fixed effects\n{dropped}");
     }
-    let of = |value: fn(&tiers_reml::FixedEffect) -> f64| -> Vec<f64> { effects.iter().map(value).collect() };
+    let of = |value: fn(&FixedEffect) -> f64| -> Vec<f64> { effects.iter().map(value).collect() };
     let (estimates, errors) = (of(|e| e.estimate), of(|e| e.std_error));
     let both = [&estimates[..], &errors[..]].concat();
     let decimals = decimals_of_smallest(&both, DIGITS as i32);
@@ -191,21 +191,43 @@ fn fixed_effects(report: &Report) -> String {
     let statistics: Vec<f64> = of(|e| e.t_value).iter().map(|&t| round(t, DIGITS - 1)).collect();
     let percent = |share: f64| format!("{} %", trim_number(100.0 * share));
     let tail = 0.5 * (1.0 - report.confidence_level);
-    let text = table(
-        0,
-        &[
-            Column::names("", effects.iter().map(|e| e.term.clone()).collect()),
-            Column::numbers("Estimate", estimate_cells.to_vec()),
-            Column::numbers("Std. Error", error_cells.to_vec()),
-            Column::numbers("z value", column(&statistics, DIGITS)),
-            Column::numbers("Pr(>|z|)", p_values(&of(|e| e.p_value))),
-            Column::numbers(&percent(tail), lower.to_vec()),
-            Column::numbers(&percent(1.0 - tail), upper.to_vec()),
-        ],
-    );
+    let (letter, by) = tests_by(report.fit.df_method);
+    let mut columns = vec![
+        Column::names("", effects.iter().map(|e| e.term.clone()).collect()),
+        Column::numbers("Estimate", estimate_cells.to_vec()),
+        Column::numbers("Std. Error", error_cells.to_vec()),
+        Column::numbers(&format!("{letter} value"), column(&statistics, DIGITS)),
+        Column::numbers(&format!("Pr(>|{letter}|)"), p_values(&of(|e| e.p_value))),
+        Column::numbers(&percent(tail), lower.to_vec()),
+        Column::numbers(&percent(1.0 - tail), upper.to_vec()),
+    ];
+    if report.fit.df_method != DfMethod::None {
+        columns.insert(3, Column::numbers("df", degrees(effects)));
+    }
+    let text = table(0, &columns);
     let level = trim_number(100.0 * report.confidence_level);
-    let note = paragraph(&format!("z, Pr and the {level} % confidence intervals are by the normal approximation"), 0);
+    let note = paragraph(&format!("{letter}, Pr and the {level} % confidence intervals {by}"), 0);
     format!("Fixed effects:\n{text}{note}{dropped}")
+}
+
+/// The letter of the test statistic, and what its distribution rests on.
+fn tests_by(method: DfMethod) -> (char, &'static str) {
+    match method {
+        DfMethod::Satterthwaite => ('t', "with Satterthwaite's degrees of freedom"),
+        DfMethod::KenwardRoger => ('t', "with Kenward and Roger's covariance and degrees of freedom"),
+        DfMethod::None => ('z', "by the normal approximation"),
+    }
+}
+
+/// Degrees of freedom, with a decimal where there are few; where there are none, or too many to
+/// count, the normal distribution serves.
+fn degrees(effects: &[FixedEffect]) -> Vec<String> {
+    const UNCOUNTED: f64 = 1e9;
+    let counted = |effect: &FixedEffect| effect.df.filter(|df| df.abs() < UNCOUNTED);
+    let fewest = effects.iter().filter_map(counted).fold(f64::INFINITY, f64::min);
+    let decimals = usize::from(fewest < 100.0);
+    let one = |effect| counted(effect).map_or_else(|| "Inf".to_owned(), |df| fixed_point(df, decimals));
+    effects.iter().map(one).collect()
 }
 
 fn dropped_columns(fit: &Fit) -> String {

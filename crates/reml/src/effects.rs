@@ -163,13 +163,13 @@ fn standard_deviations(block: &[f64], map: &DMatrix<f64>, sigma2: f64) -> impl I
 
 /// Where a group stands.
 #[derive(Clone, Copy)]
-struct Place {
-    shard: usize,
-    group: usize,
+pub(crate) struct Place {
+    pub(crate) shard: usize,
+    pub(crate) group: usize,
 }
 
 /// The groups of a level in the order of their labels: integers by value, strings by bytes.
-fn sorted_groups(model: &Model, k: usize) -> Vec<Place> {
+pub(crate) fn sorted_groups(model: &Model, k: usize) -> Vec<Place> {
     let forest = &model.forest;
     let (keys, grouping) = (model.recipe.keys.len(), &model.recipe.groupings[forest.levels[k].grouping]);
     let ranks: Vec<Vec<u32>> = grouping.keys.iter().map(|&key| ranks(&forest.labels[key])).collect();

@@ -6,6 +6,7 @@
 mod effects;
 mod estimate;
 mod fit;
+mod fitted;
 mod inference;
 mod ingest;
 mod model;
@@ -17,6 +18,7 @@ mod threads;
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
 pub use estimate::{Optimum, Status, optimise, optimise_from};
 pub use fit::{Covariances, Fit, FixedEffect, Icc, LevelSize, OptimizerReport, VarianceComponent};
+pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{DfMethod, FTest, FixedInference, Inference, KenwardRoger, Satterthwaite, TTest};
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, accumulate, settle};
 pub use model::{Model, ModelError};

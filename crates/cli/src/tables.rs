@@ -1,0 +1,125 @@
+//! Random effects and fitted values as parquet.
+
+use crate::outputs::Staged;
+use anyhow::anyhow;
+use tiers_design::PackedText;
+use tiers_reml::{FittedRows, FittedValues, KeyLabels, LevelEffects, ReadObserver};
+use tiers_tables::{OutColumn, OutField, OutKind, OutValues, ParquetSink, Source};
+
+/// Groups that are put into columns at a time.
+const GROUPS: usize = 1 << 16;
+
+/// Columns beside those of the ids.
+const OF_EFFECTS: [&str; 4] = ["term", "estimate", "conditional_sd", "prediction_sd"];
+
+/// Writes a file per level: the id columns in their own type, then a row per group and coefficient.
+pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects]) -> anyhow::Result<()> {
+    staged.folder(crate::outputs::EFFECTS)?;
+    let mut taken: Vec<String> = Vec::new();
+    for effects in levels {
+        let name = file_name(&effects.level, &mut taken);
+        let mut sink = ParquetSink::create(&staged.path(crate::outputs::EFFECTS).join(name), &fields(effects))?;
+        let groups = effects.rows.len();
+        for start in (0..groups).step_by(GROUPS) {
+            sink.push(columns(effects, start..groups.min(start + GROUPS)))?;
+        }
+        sink.finish()?;
+    }
+    Ok(())
+}
+
+/// `school.class.parquet` for the level `school:class`; every file has a name of its own.
+fn file_name(level: &str, taken: &mut Vec<String>) -> String {
+    let safe = |c: char| match c {
+        ':' => '.',
+        '/' | '\\' | '\0' => '_',
+        c => c,
+    };
+    let stem: String = level.chars().map(safe).collect();
+    let stem = own_name(&stem, taken);
+    taken.push(stem.clone());
+    format!("{stem}.parquet")
+}
+
+/// The name, or the first of `name_2`, `name_3`, … that is not taken.
+fn own_name<S: AsRef<str>>(name: &str, taken: &[S]) -> String {
+    let is_free = |name: &String| taken.iter().all(|other| other.as_ref() != name);
+    let further = (2..).map(|n| format!("{name}_{n}"));
+    std::iter::once(name.to_owned()).chain(further).find(is_free).expect("a name that is free")
+}
+
+fn fields(effects: &LevelEffects) -> Vec<OutField> {
+    let key = |key: &tiers_reml::KeyColumn| OutField {
+        // An id column that is called `term` is `term_2` here.
+        name: own_name(&key.name, &OF_EFFECTS),
+        kind: match key.labels {
+            KeyLabels::Integer(_) => OutKind::I64,
+            KeyLabels::Text(_) => OutKind::Text,
+        },
+    };
+    let [term, numbers @ ..] = OF_EFFECTS;
+    let mut fields: Vec<OutField> = effects.keys.iter().map(key).collect();
+    fields.push(OutField { name: term.to_owned(), kind: OutKind::Text });
+    fields.extend(numbers.map(|name| OutField { name: name.to_owned(), kind: OutKind::F64 }));
+    fields
+}
+
+/// The rows of some of the groups: each label stands once per coefficient.
+fn columns(effects: &LevelEffects, groups: std::ops::Range<usize>) -> Vec<OutColumn> {
+    let r = effects.terms.len();
+    let rows = groups.start * r..groups.end * r;
+    let each = |group: usize| std::iter::repeat_n(group, r);
+    let mut values: Vec<OutValues> = Vec::new();
+    for key in &effects.keys {
+        let groups = groups.clone().flat_map(each);
+        values.push(match &key.labels {
+            KeyLabels::Integer(labels) => OutValues::I64(groups.map(|group| labels[group]).collect()),
+            KeyLabels::Text(labels) => OutValues::Text(groups.map(|group| &labels[group]).collect::<PackedText>()),
+        });
+    }
+    values.push(OutValues::Text(groups.flat_map(|_| &effects.terms).collect::<PackedText>()));
+    for numbers in [&effects.estimate, &effects.conditional_sd, &effects.prediction_sd] {
+        values.push(OutValues::F64(numbers[rows.clone()].to_vec()));
+    }
+    fields(effects).into_iter().zip(values).map(|(field, values)| OutColumn::new(field.name, values)).collect()
+}
+
+/// Writes `fitted.parquet` in a second pass over the data.
+pub(crate) fn write_fitted(
+    staged: &Staged<'_>,
+    fitted: &FittedValues<'_>,
+    source: &Source,
+    observer: &mut dyn ReadObserver,
+) -> anyhow::Result<()> {
+    let field = |column: &OutColumn| column.field();
+    let fields: Vec<OutField> = fitted_columns(FittedRows::default()).iter().map(field).collect();
+    let mut sink = ParquetSink::create(&staged.path("fitted.parquet"), &fields)?;
+    fitted
+        .pass(source, observer, &mut |rows| Ok(sink.push(fitted_columns(rows))?))
+        .map_err(|error| anyhow!("fitted values: {error}"))?;
+    Ok(sink.finish()?)
+}
+
+fn fitted_columns(rows: FittedRows) -> Vec<OutColumn> {
+    let row = rows.row.iter().map(|&row| row as i64).collect();
+    vec![
+        OutColumn::new("row", OutValues::I64(row)),
+        OutColumn::new("response", OutValues::F64(rows.response)),
+        OutColumn::new("fixed", OutValues::F64(rows.fixed)),
+        OutColumn::new("fitted", OutValues::F64(rows.fitted)),
+        OutColumn::new("residual", OutValues::F64(rows.residual)),
+        OutColumn::new("standardised_residual", OutValues::F64(rows.standardised)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_has_a_file_of_its_own() {
+        let mut taken = Vec::new();
+        let names = ["school", "school:class", "school.class", "a/b"].map(|level| file_name(level, &mut taken));
+        assert_eq!(names, ["school.parquet", "school.class.parquet", "school.class_2.parquet", "a_b.parquet"]);
+    }
+}

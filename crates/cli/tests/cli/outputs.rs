@@ -1,0 +1,133 @@
+//! The folder of results: whole or not at all, and nobody's files harmed.
+
+use crate::support::{Folder, fit, fit_well, program, refused, run, students};
+use std::fs;
+
+const MODEL: &str = "y ~ x + (1 | school)";
+
+/// Fits into `out` and gives what is in the folder of the test afterwards.
+fn fit_into(folder: &Folder, out: &str, further: &[&str]) -> String {
+    let path = folder.parquet("data/a.parquet", students());
+    let out = folder.join(out);
+    fit_well(&[&[MODEL, &path, "--out", &out], further].concat())
+}
+
+#[test]
+fn a_new_folder_and_those_above_it() {
+    let folder = Folder::new();
+    let printed = fit_into(&folder, "deep/below/results", &[]);
+    assert_eq!(folder.names("deep/below"), ["results"]);
+    assert_eq!(folder.names("deep/below/results"), ["fit.json", "random_effects", "summary.txt"]);
+    assert_eq!(printed, fs::read_to_string(folder.join("deep/below/results/summary.txt")).expect("summary"));
+}
+
+#[test]
+fn a_former_result_is_replaced_as_a_whole() {
+    let folder = Folder::new();
+    fit_into(&folder, "results", &["--fitted"]);
+    folder.text("results/random_effects/gone.parquet", "");
+    fit_into(&folder, "results/", &["--ml"]);
+    assert_eq!(folder.names("."), ["data", "results"]);
+    assert_eq!(folder.names("results"), ["fit.json", "random_effects", "summary.txt"]);
+    assert_eq!(folder.names("results/random_effects"), ["school.parquet"]);
+    assert!(fs::read_to_string(folder.join("results/fit.json")).expect("fit.json").contains("\"ML\""));
+}
+
+#[test]
+fn an_empty_folder_is_used() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path().join("results")).expect("a folder");
+    fit_into(&folder, "results", &[]);
+    assert_eq!(folder.names("."), ["data", "results"]);
+    assert_eq!(folder.names("results"), ["fit.json", "random_effects", "summary.txt"]);
+}
+
+#[test]
+fn other_files_stay() {
+    let folder = Folder::new();
+    folder.text("results/notes.txt", "mine");
+    folder.text("results/random_effects_plot/a.png", "mine");
+    fit_into(&folder, "results", &["--fitted"]);
+    fit_into(&folder, "results", &[]);
+    let names = ["fit.json", "notes.txt", "random_effects", "random_effects_plot", "summary.txt"];
+    assert_eq!(folder.names("results"), names);
+    assert_eq!(fs::read_to_string(folder.join("results/notes.txt")).expect("notes"), "mine");
+}
+
+#[test]
+fn files_that_only_have_our_names_stay() {
+    let folder = Folder::new();
+    let path = folder.parquet("a.parquet", students());
+    folder.text("results/summary.txt", "mine");
+    refused(&[MODEL, &path, "--out", &folder.join("results")], &["summary.txt", "not replaced"]);
+    assert_eq!(fs::read_to_string(folder.join("results/summary.txt")).expect("summary"), "mine");
+}
+
+#[test]
+fn the_current_folder_stays() {
+    let folder = Folder::new();
+    let path = folder.parquet("a.parquet", students());
+    fs::create_dir(folder.path().join("results")).expect("a folder");
+    for _ in 0..2 {
+        let mut command = program();
+        command.current_dir(folder.join("results")).args(["fit", MODEL, &path, "--out", "."]);
+        assert_eq!(run(&mut command).code, 0);
+        assert_eq!(folder.names("results"), ["fit.json", "random_effects", "summary.txt"]);
+    }
+}
+
+#[test]
+fn the_data_themselves_are_not_replaced() {
+    let folder = Folder::new();
+    let path = folder.parquet("results/fitted.parquet", students());
+    refused(&[MODEL, &path, "--out", &folder.join("results")], &["fitted.parquet", "read as data"]);
+    // Data beside the results are other files, which stay.
+    let path = folder.parquet("study/a.parquet", students());
+    fit_well(&[MODEL, &path, "--out", &folder.join("study")]);
+    assert_eq!(folder.names("study"), ["a.parquet", "fit.json", "random_effects", "summary.txt"]);
+}
+
+#[test]
+fn impossible_folders_are_found_out_before_the_reading() {
+    let folder = Folder::new();
+    let path = folder.parquet("a.parquet", students());
+    folder.text("file", "mine");
+    // The response would be refused too, but only once the columns are looked at.
+    let model = "nothing ~ x + (1 | school)";
+    refused(&[model, &path, "--out", &folder.join("file")], &["--out", "file"]);
+    refused(&[model, &path, "--out", &folder.join("file/results")], &["--out", "file/results", "cannot be written"]);
+    #[cfg(target_os = "linux")]
+    refused(&[model, &path, "--out", "/proc/results"], &["--out /proc/results", "cannot be written"]);
+    assert_eq!(folder.names("."), ["a.parquet", "file"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn read_only_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let path = folder.parquet("a.parquet", students());
+    let closed = folder.path().join("closed");
+    fs::create_dir(&closed).expect("a folder");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).expect("rights");
+    if fs::create_dir(closed.join("trial")).is_ok() {
+        eprintln!("skipped: this user may write everywhere");
+        return;
+    }
+    for out in ["closed", "closed/results"] {
+        refused(&[MODEL, &path, "--out", &folder.join(out)], &["--out", "cannot be written", "rights"]);
+    }
+    assert!(folder.names("closed").is_empty());
+}
+
+#[test]
+fn a_failed_fit_leaves_nothing_and_what_was_there() {
+    let folder = Folder::new();
+    let path = folder.parquet("a.parquet", students());
+    fit_well(&[MODEL, &path, "--out", &folder.join("results")]);
+    let before = fs::read_to_string(folder.join("results/fit.json")).expect("fit.json");
+    assert_eq!(fit(&["y ~ x + (1 | student)", &path, "--out", &folder.join("results")]).code, 1);
+    assert_eq!(before, fs::read_to_string(folder.join("results/fit.json")).expect("fit.json"));
+    assert_eq!(fit(&["y ~ x + (1 | student)", &path, "--out", &folder.join("new/results")]).code, 1);
+    assert_eq!(folder.names("."), ["a.parquet", "results"]);
+}

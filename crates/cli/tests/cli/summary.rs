@@ -1,0 +1,78 @@
+//! The summary as a whole, character by character: a change of it is to be seen and judged.
+
+use crate::support::ROWS;
+use crate::support::{Folder, dataset, fit_well, numbers, students_with, without};
+
+#[test]
+fn chem97() {
+    let path = dataset("chem97");
+    let text = fit_well(&["score ~ gcsescore + gender + age + (1 | lea/school)", &path]);
+    let expected = "\
+REML criterion at convergence: 141023.4
+
+      AIC      BIC   logLik -2logLik df.resid
+ 141037.4 141095.8 -70511.7 141023.4    31015
+
+Scaled residuals: not computed from the sums that the fit uses;
+--fitted writes them row by row
+
+Random effects:
+ Groups     Name        Variance Std.Dev.
+ lea:school (Intercept)  1.13180   1.0639
+ lea        (Intercept)  0.02027   0.1424
+ Residual                5.04244   2.2455
+Number of obs: 31022, groups: lea:school, 2410; lea, 131
+
+Intraclass correlation of two observations of
+ the same lea:school                0.1860
+ the same lea, different lea:school 0.0033
+
+Fixed effects:
+              Estimate Std. Error    df t value Pr(>|t|)      2.5 %     97.5 %
+(Intercept) -10.924140   0.115007  8717  -94.99   <2e-16 -11.149581 -10.698700
+gcsescore     2.569782   0.017126 30193  150.06   <2e-16   2.536215   2.603349
+genderM       0.744291   0.030296 30447   24.57   <2e-16   0.684910   0.803672
+age          -0.037603   0.003821 29933   -9.84   <2e-16  -0.045093  -0.030113
+t, Pr and the 95 % confidence intervals with Satterthwaite's degrees of freedom
+";
+    let (heading, rest) = text.split_once("\n\n").expect("a heading");
+    assert!(heading.starts_with("Linear mixed model fit by REML\nFormula: score ~ gcsescore"), "{heading}");
+    assert_eq!(rest, expected);
+}
+
+#[test]
+fn correlations_of_slopes() {
+    let text = fit_well(&["Reaction ~ Days + (Days | Subject)", &dataset("sleepstudy"), "--df", "none"]);
+    let expected = "\
+Random effects:
+ Groups   Name        Variance Std.Dev. Corr
+ Subject  (Intercept)   612.09   24.740
+          Days           35.07    5.922 0.07
+ Residual               654.94   25.592
+Number of obs: 180, groups: Subject, 18
+
+Intraclass correlation of two observations of
+ the same Subject 0.4831
+ (where the variables with random slopes are 0)
+
+Fixed effects:
+            Estimate Std. Error z value Pr(>|z|)   2.5 %  97.5 %
+(Intercept)  251.405      6.825  36.838   <2e-16 238.029 264.781
+Days          10.467      1.546   6.771 1.27e-11   7.438  13.497
+z, Pr and the 95 % confidence intervals by the normal approximation
+";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn dropped_rows_are_counted_by_column_and_lines_are_short() {
+    let folder = Folder::new();
+    let gaps = without(numbers("x", (0..ROWS).map(|i| (i % 11) as f64)), |i| i % 10 == 0);
+    let mut columns = students_with(gaps);
+    columns.push(without(numbers("u", (0..ROWS).map(|i| (i % 5) as f64)), |i| i % 20 == 0));
+    let path = folder.parquet("a.parquet", columns);
+    let text = fit_well(&["y ~ x + u + (1 + x + u | school) + (1 | school:class)", &path]);
+    assert!(text.contains("   Rows: 86 used of 96, 10 dropped for missing values: x 10, u 5\n"), "{text}");
+    let long = text.lines().filter(|line| !line.contains("a.parquet")).find(|line| line.chars().count() > 90);
+    assert_eq!(long, None);
+}

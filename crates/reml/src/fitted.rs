@@ -1,0 +1,218 @@
+//! Fitted values and residuals: a second pass over the rows, in bounded memory.
+//!
+//! With the shifted columns of the recipe, `x̃ = x - s` and `ỹ = y - offset - s_y`, the fixed part of
+//! a row is `x̃'β̃ + s_y + offset` and the random part `Σ_k z_k'b_k` over the groups that the row is in.
+
+use crate::effects::{LevelEffects, sorted_groups};
+use crate::estimate::Optimum;
+use crate::ingest::ReadObserver;
+use crate::model::Model;
+use crate::objective::Objective;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use tiers_design::{
+    Atom, Block, ColumnSpec, EncodeError, Encoder, Labels, MISSING, RawBlock, RowBlock, Source, SourceError,
+};
+
+/// Blocks that are worked on at a time.
+const WAVE: usize = 16;
+
+/// Why fitted values could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FittedError {
+    /// The table could not be read again.
+    #[error("{0}")]
+    Source(SourceError),
+    /// A row cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A group was not there in the first pass.
+    #[error("row {row} (counted from 1) is in a group of {level} that was not there before: the data changed meanwhile; run again when nothing writes to them")]
+    Changed {
+        /// The row over all files.
+        row: u64,
+        /// Name of the grouping.
+        level: String,
+    },
+    /// The values could not be passed on.
+    #[error("{0}")]
+    Sink(SourceError),
+    /// The work was called off by the observer.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Fitted values of consecutive rows; those that were dropped are not among them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FittedRows {
+    /// Number of the row over all files, counted from 1.
+    pub row: Vec<u64>,
+    /// y, offset included.
+    pub response: Vec<f64>,
+    /// Xβ, offset included.
+    pub fixed: Vec<f64>,
+    /// Xβ + Zb.
+    pub fitted: Vec<f64>,
+    /// y - fitted.
+    pub residual: Vec<f64>,
+    /// residual √w / σ.
+    pub standardised: Vec<f64>,
+}
+
+/// A fit, ready to give fitted values of the rows it was made from.
+#[derive(Debug)]
+pub struct FittedValues<'a> {
+    model: &'a Model,
+    encoder: Encoder,
+    /// Columns of the offsets, behind those of the recipe.
+    offsets: std::ops::Range<usize>,
+    /// Per coefficient of X its column and β̃.
+    beta: Vec<(usize, f64)>,
+    levels: Vec<Lookup<'a>>,
+    sigma: f64,
+}
+
+/// The effects of one level by the labels of its groups.
+#[derive(Debug)]
+struct Lookup<'a> {
+    level: &'a str,
+    /// The key columns.
+    keys: &'a [usize],
+    /// Per coefficient its column and the shift that is to be undone.
+    z: Vec<(usize, f64)>,
+    /// Numbers of the labels to the place of the group in `effects`.
+    groups: HashMap<Vec<u32>, u32>,
+    effects: &'a [f64],
+}
+
+impl<'a> FittedValues<'a> {
+    /// From an optimum and its random effects.
+    pub fn new(objective: &Objective<'a>, optimum: &Optimum, effects: &'a [LevelEffects]) -> Self {
+        let model = objective.model();
+        let mut recipe = model.recipe.clone();
+        let start = recipe.columns.len();
+        let column = |offset| ColumnSpec { name: "offset".to_owned(), atoms: vec![Atom::Number(offset)], shift: 0.0 };
+        recipe.columns.extend(model.recipe.offsets.iter().cloned().map(column));
+        FittedValues {
+            model,
+            offsets: start..recipe.columns.len(),
+            encoder: Encoder::new(&recipe),
+            beta: model.x().into_iter().zip(optimum.at.beta.iter().copied()).collect(),
+            levels: (0..model.forest.levels.len()).map(|k| Lookup::new(model, k, effects)).collect(),
+            sigma: (optimum.at.pwrss / objective.nu()).sqrt(),
+        }
+    }
+
+    /// The fitted values of all rows of the source, handed to `sink` in the order of the rows.
+    pub fn pass(
+        &self,
+        source: &dyn Source,
+        observer: &mut dyn ReadObserver,
+        sink: &mut dyn FnMut(FittedRows) -> Result<(), SourceError>,
+    ) -> Result<(), FittedError> {
+        let mut scan = source.scan(&self.model.recipe.requests).map_err(FittedError::Source)?;
+        let mut rows_read = 0;
+        loop {
+            let wave: Vec<_> = scan.by_ref().take(WAVE).collect();
+            if wave.is_empty() {
+                return Ok(());
+            }
+            let work = |raw: Result<Box<dyn RawBlock>, SourceError>| {
+                let block = raw.and_then(|raw| raw.decode()).map_err(FittedError::Source)?;
+                Ok((block.rows as u64, self.of_block(&block)?))
+            };
+            let done: Vec<Result<_, FittedError>> = wave.into_par_iter().with_max_len(1).map(work).collect();
+            for block in done {
+                let (rows, fitted) = block?;
+                rows_read += rows;
+                sink(fitted).map_err(FittedError::Sink)?;
+            }
+            if !observer.rows_read(rows_read) {
+                return Err(FittedError::Interrupted);
+            }
+        }
+    }
+
+    /// The fitted values of one block.
+    pub fn of_block(&self, block: &Block) -> Result<FittedRows, FittedError> {
+        let rows = self.encoder.encode(block)?;
+        let offset = self.offset(&rows);
+        let shift = self.model.recipe.response_shift;
+        let mut fixed: Vec<f64> = offset.iter().map(|offset| offset + shift).collect();
+        let response = rows.column(rows.columns - 1).iter().zip(&fixed).map(|(y, shift)| y + shift).collect();
+        for &(column, beta) in &self.beta {
+            fixed.iter_mut().zip(rows.column(column)).for_each(|(sum, x)| *sum += beta * x);
+        }
+        let mut out = FittedRows { fitted: fixed.clone(), response, fixed, ..FittedRows::default() };
+        out.row = match &rows.kept {
+            Some(kept) => kept.iter().map(|&row| rows.first_row + u64::from(row) + 1).collect(),
+            None => (0..rows.rows as u64).map(|row| rows.first_row + row + 1).collect(),
+        };
+        for level in &self.levels {
+            self.add_random(level, &rows, &mut out)?;
+        }
+        out.residual = out.response.iter().zip(&out.fitted).map(|(y, fitted)| y - fitted).collect();
+        let scale = |i: usize| rows.weights.as_ref().map_or(1.0, |weights| weights[i].sqrt()) / self.sigma;
+        out.standardised = out.residual.iter().enumerate().map(|(i, residual)| residual * scale(i)).collect();
+        Ok(out)
+    }
+
+    fn offset(&self, rows: &RowBlock) -> Vec<f64> {
+        let mut sum = vec![0.0; rows.rows];
+        for column in self.offsets.clone() {
+            sum.iter_mut().zip(rows.column(column)).for_each(|(sum, offset)| *sum += offset);
+        }
+        sum
+    }
+
+    /// Adds `z'b` of one level. A group is looked up once per run of rows that share it.
+    fn add_random(&self, level: &Lookup<'_>, rows: &RowBlock, out: &mut FittedRows) -> Result<(), FittedError> {
+        let keys: Vec<&Labels> = level.keys.iter().map(|&key| &rows.keys[key]).collect();
+        // The block's labels by their numbers in the first pass.
+        let number = |(&key, labels): (&usize, &&Labels)| -> Vec<u32> {
+            let table = &self.model.forest.labels[key];
+            let known = |entry| table.find(&labels.dictionary, entry).unwrap_or(MISSING);
+            (0..labels.dictionary.len()).map(known).collect()
+        };
+        let numbers: Vec<Vec<u32>> = level.keys.iter().zip(&keys).map(number).collect();
+        let r = level.z.len();
+        let columns: Vec<(&[f64], f64)> = level.z.iter().map(|&(column, shift)| (rows.column(column), shift)).collect();
+        let mut group = vec![MISSING; keys.len()];
+        let mut effects: &[f64] = &[];
+        for row in 0..rows.rows {
+            let is_new = row == 0 || keys.iter().any(|labels| labels.codes[row] != labels.codes[row - 1]);
+            if is_new {
+                for (into, (labels, numbers)) in group.iter_mut().zip(keys.iter().zip(&numbers)) {
+                    *into = numbers[labels.codes[row] as usize];
+                }
+                let changed = || FittedError::Changed { row: out.row[row], level: level.level.to_owned() };
+                let place = *level.groups.get(&group[..]).ok_or_else(changed)? as usize;
+                effects = &level.effects[place * r..(place + 1) * r];
+            }
+            let random = columns.iter().zip(effects).map(|((z, shift), b)| (z[row] + shift) * b);
+            out.fitted[row] += random.sum::<f64>();
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Lookup<'a> {
+    fn new(model: &'a Model, k: usize, effects: &'a [LevelEffects]) -> Self {
+        let forest = &model.forest;
+        let level = &forest.levels[k];
+        let keys = &model.recipe.groupings[level.grouping].keys[..];
+        let labels = |place: &crate::effects::Place| {
+            let labels = forest.trees[place.shard].labels_of(k, place.group, model.recipe.keys.len());
+            keys.iter().map(|&key| labels[key]).collect::<Vec<u32>>()
+        };
+        let groups = sorted_groups(model, k);
+        let effects = effects.iter().find(|effects| effects.level == level.name).expect("effects of every level");
+        Lookup {
+            level: &level.name,
+            keys,
+            z: level.z.iter().map(|&column| (column, model.recipe.columns[column].shift)).collect(),
+            groups: groups.iter().enumerate().map(|(at, place)| (labels(place), at as u32)).collect(),
+            effects: &effects.estimate,
+        }
+    }
+}
