@@ -1,0 +1,102 @@
+//! Columns of rows, plain.
+
+use crate::id::IdStyle;
+use crate::model::{Kind, Simulation};
+
+/// Name and kind of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub kind: FieldKind,
+    /// Whether values may be missing.
+    pub has_missing: bool,
+}
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FieldKind {
+    /// Ids of groups, made from numbers that count from 1: [`Values::Whole`].
+    Id(IdStyle),
+    /// Real numbers: [`Values::Real`].
+    Real,
+    /// 0 or 1: [`Values::Whole`].
+    Binary,
+    /// Whole numbers that are not negative: [`Values::Whole`].
+    Count,
+    /// Strings, of which there are few: [`Values::Code`].
+    Categorical(Vec<String>),
+}
+
+/// One column of some rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Its values, also where they are missing.
+    pub values: Values,
+    /// Which of them are missing; none if this is `None`.
+    pub missing: Option<Vec<bool>>,
+}
+
+/// Values of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Real numbers.
+    Real(Vec<f64>),
+    /// Whole numbers.
+    Whole(Vec<u64>),
+    /// Numbers of labels, counted from 0.
+    Code(Vec<u32>),
+}
+
+impl Column {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match &self.values {
+            Values::Real(v) => v.len(),
+            Values::Whole(v) => v.len(),
+            Values::Code(v) => v.len(),
+        }
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        match &mut self.values {
+            Values::Real(v) => v.truncate(rows),
+            Values::Whole(v) => v.truncate(rows),
+            Values::Code(v) => v.truncate(rows),
+        }
+        if let Some(missing) = &mut self.missing {
+            missing.truncate(rows);
+        }
+    }
+}
+
+impl Simulation {
+    /// The columns: levels, covariates, the response.
+    pub fn fields(&self) -> Vec<Field> {
+        let ids = self.levels.iter();
+        let ids = ids.map(|level| Field {
+            name: level.name.clone(),
+            kind: FieldKind::Id(level.id.clone()),
+            has_missing: false,
+        });
+        let covariates = self.covariates.iter().map(|covariate| {
+            let kind = match &covariate.kind {
+                Kind::Normal { .. } => FieldKind::Real,
+                Kind::Binary { .. } => FieldKind::Binary,
+                Kind::Categorical { labels, .. } => FieldKind::Categorical(labels.clone()),
+                Kind::GroupSize => FieldKind::Count,
+            };
+            Field { name: covariate.name.clone(), kind, has_missing: covariate.missing > 0.0 }
+        });
+        let response = &self.response;
+        let response =
+            Field { name: response.name.clone(), kind: FieldKind::Real, has_missing: response.missing > 0.0 };
+        ids.chain(covariates).chain([response]).collect()
+    }
+}

@@ -1,0 +1,70 @@
+//! How much is to be expected, before anything is drawn.
+
+use crate::columns::FieldKind;
+use crate::model::{Limit, Simulation};
+
+/// What a simulation comes to, about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expected {
+    /// Rows; exact where the specification says how many.
+    pub rows: f64,
+    /// Groups of every level, coarsest first.
+    pub groups: Vec<f64>,
+    /// Bytes of a row in a compressed file by column.
+    pub row_bytes: f64,
+}
+
+/// Rows that a column is compressed over, at the least.
+const PAGE_ROWS: f64 = (1 << 18) as f64;
+
+impl Simulation {
+    /// What this comes to.
+    pub fn expected(&self) -> Expected {
+        let rows_per_top: f64 = self.levels.iter().map(|level| level.sizes.mean).product();
+        let rows = match self.limit {
+            Limit::Rows(rows) => rows as f64,
+            Limit::Groups(groups) => groups as f64 * rows_per_top,
+        };
+        // Groups of a level: those of the level above times its sizes.
+        let mut groups = Vec::new();
+        let mut count = (rows / rows_per_top).max(1.0);
+        for level in &self.levels {
+            groups.push(count);
+            count *= level.sizes.mean;
+        }
+        let row_bytes =
+            self.fields().iter().enumerate().map(|(i, field)| self.bytes(&field.kind, i, rows, &groups)).sum();
+        Expected { rows, groups, row_bytes }
+    }
+
+    /// Bytes of a value of column `number`: its information, for what compression makes of it.
+    fn bytes(&self, kind: &FieldKind, number: usize, rows: f64, groups: &[f64]) -> f64 {
+        let constant = number.checked_sub(self.levels.len()).and_then(|c| self.covariates.get(c)?.level);
+        let level = constant.or((number < self.levels.len()).then_some(number));
+        let bits = match kind {
+            FieldKind::Real => 62.0,
+            FieldKind::Binary => 1.0,
+            FieldKind::Categorical(labels) => (labels.len() as f64).log2(),
+            FieldKind::Id(_) | FieldKind::Count => 12.0,
+        };
+        match level {
+            None => bits / 8.0,
+            // Sorted, a group is a run of one value.
+            Some(level) if !self.shuffle => (bits / 8.0 + 2.0) * (groups[level] / rows).min(1.0),
+            // Shuffled, it is a number of as many bits as there are groups, and the list of them.
+            Some(level) => match kind {
+                FieldKind::Id(_) => {
+                    let distinct = if self.levels[level].reuse_ids {
+                        self.levels[level - 1].sizes.max as f64
+                    } else {
+                        groups[level]
+                    };
+                    distinct.min(PAGE_ROWS).log2() / 8.0 + 6.0 * distinct.min(PAGE_ROWS) / rows.min(PAGE_ROWS)
+                }
+                FieldKind::Real => (groups[level].log2() / 8.0).min(8.0),
+                FieldKind::Count => 5.0 / 8.0,
+                _ => bits / 8.0,
+            },
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Ids of groups: integers, or strings made from a number by a pattern.
+
+use crate::error::SpecError;
+use std::fmt::Write;
+
+/// How the ids of a level look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdStyle {
+    /// The number itself.
+    Integer,
+    /// The number within text.
+    Text(IdPattern),
+}
+
+/// Text around a number, such as `S{:06}`: `S000001`, `S000002`, …
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdPattern {
+    before: String,
+    /// Least number of digits, filled up with zeros.
+    digits: usize,
+    after: String,
+}
+
+impl IdPattern {
+    /// Appends the id of that number.
+    pub fn write(&self, number: u64, text: &mut String) {
+        let IdPattern { before, digits, after } = self;
+        write!(text, "{before}{number:0digits$}{after}").expect("a string takes any text");
+    }
+}
+
+impl IdStyle {
+    /// Reads `integer` or a pattern; `key` is for errors.
+    pub(crate) fn parse(text: &str, key: &str) -> Result<IdStyle, SpecError> {
+        if text == "integer" {
+            return Ok(IdStyle::Integer);
+        }
+        pattern(text).map(IdStyle::Text).ok_or_else(|| {
+            SpecError::new(
+                key,
+                format!("{text:?} is not a style of ids"),
+                "write \"integer\", or text with the number's place once in braces, as in \"S{}\" or \"S{:06}\"",
+            )
+        })
+    }
+}
+
+/// Most digits that a pattern may ask for: those of the largest number.
+const MOST_DIGITS: usize = 20;
+
+fn pattern(text: &str) -> Option<IdPattern> {
+    let (before, rest) = text.split_once('{')?;
+    let (inside, after) = rest.split_once('}')?;
+    if [before, after].iter().any(|part| part.contains(['{', '}'])) {
+        return None;
+    }
+    let digits = match inside {
+        "" | ":" => 0,
+        _ => inside.strip_prefix(":0")?.parse().ok().filter(|&digits| digits <= MOST_DIGITS)?,
+    };
+    Some(IdPattern { before: before.to_owned(), digits, after: after.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(style: &str) -> String {
+        let IdStyle::Text(pattern) = IdStyle::parse(style, "id").unwrap() else { panic!("{style} is no pattern") };
+        let mut text = String::new();
+        pattern.write(7, &mut text);
+        text
+    }
+
+    #[test]
+    fn patterns() {
+        assert_eq!(first("S{:06}"), "S000007");
+        assert_eq!(first("class {} (a)"), "class 7 (a)");
+        assert_eq!(IdStyle::parse("integer", "id"), Ok(IdStyle::Integer));
+        for wrong in ["", "S", "S{", "S{:6}", "S{:0x}", "S{:099}", "{}{}", "}{}"] {
+            assert!(IdStyle::parse(wrong, "id").is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What is simulated: a specification that was checked, with names resolved to numbers.
+
+use crate::id::IdStyle;
+use crate::sizes::Sizes;
+
+/// Name of the constant term, as a fit gives it.
+pub(crate) const INTERCEPT: &str = "(Intercept)";
+
+/// A simulation, ready to be drawn.
+#[derive(Clone, Debug)]
+pub struct Simulation {
+    pub(crate) seed: u64,
+    pub(crate) limit: Limit,
+    pub(crate) shuffle: bool,
+    /// Coarsest first; at least one.
+    pub(crate) levels: Vec<Level>,
+    pub(crate) covariates: Vec<Covariate>,
+    pub(crate) response: Response,
+    /// The fixed intercept.
+    pub(crate) intercept: f64,
+    pub(crate) interactions: Vec<Interaction>,
+    /// Groups of the coarsest level in a block.
+    pub(crate) groups_per_block: u64,
+}
+
+/// How much is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// So many rows; the last groups may be cut.
+    Rows(u64),
+    /// So many whole groups of the coarsest level.
+    Groups(u64),
+}
+
+/// The response.
+#[derive(Clone, Debug)]
+pub(crate) struct Response {
+    pub name: String,
+    pub residual_sd: f64,
+    pub missing: f64,
+}
+
+/// A level of the nest.
+#[derive(Clone, Debug)]
+pub(crate) struct Level {
+    pub name: String,
+    pub id: IdStyle,
+    pub reuse_ids: bool,
+    pub sizes: Sizes,
+    pub random: Random,
+}
+
+/// The random effects of a level.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Random {
+    pub terms: Vec<Term>,
+    pub sds: Vec<f64>,
+    pub correlation: Vec<Vec<f64>>,
+    /// Lower triangle by rows, such that factor · factor' is the covariance matrix.
+    pub factor: Vec<Vec<f64>>,
+}
+
+/// What a random effect multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Term {
+    Intercept,
+    /// Slope of the covariate of this number.
+    Slope(usize),
+}
+
+/// A covariate.
+#[derive(Clone, Debug)]
+pub(crate) struct Covariate {
+    pub name: String,
+    pub kind: Kind,
+    /// Level within whose groups it is constant; none if it differs by row.
+    pub level: Option<usize>,
+    pub missing: f64,
+    /// Whether the specification gives it a fixed effect, be it zero.
+    pub in_formula: bool,
+    /// Fixed effect of a numeric covariate.
+    pub coefficient: f64,
+}
+
+/// What a covariate is.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Normal {
+        mean: f64,
+        sd: f64,
+        /// Levels with the standard deviation between their groups.
+        between: Vec<(usize, f64)>,
+        /// Covariates before this one with their coefficients.
+        depends_on: Vec<(usize, f64)>,
+    },
+    Binary {
+        probability: f64,
+    },
+    Categorical {
+        labels: Vec<String>,
+        probabilities: Vec<f64>,
+        /// Level whose groups differ in the probabilities, and the concentration.
+        varies_by: Option<(usize, f64)>,
+        /// Fixed effects by label.
+        effects: Vec<f64>,
+    },
+    /// Rows in the group of the covariate's level.
+    GroupSize,
+}
+
+/// A fixed effect of the product of two numeric covariates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Interaction {
+    pub covariates: [usize; 2],
+    pub coefficient: f64,
+}
+
+impl Term {
+    /// Its name as a fit gives it.
+    pub(crate) fn name(self, covariates: &[Covariate]) -> &str {
+        match self {
+            Term::Intercept => INTERCEPT,
+            Term::Slope(covariate) => &covariates[covariate].name,
+        }
+    }
+}
+
+impl Covariate {
+    pub(crate) fn is_numeric(&self) -> bool {
+        !matches!(self.kind, Kind::Categorical { .. })
+    }
+}
+
+impl Simulation {
+    /// How much is simulated.
+    pub fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether the rows are to be in random order. Blocks come sorted all the same.
+    pub fn shuffle(&self) -> bool {
+        self.shuffle
+    }
+
+    pub(crate) fn finest(&self) -> usize {
+        self.levels.len() - 1
+    }
+}
