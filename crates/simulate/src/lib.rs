@@ -9,6 +9,7 @@
 //! block    some top-level groups with all that is drawn per group         (structure, group_draws)
 //! place    where a block begins in the file, and where the file ends
 //! rows     a chunk of rows of a block as plain columns                    (columns)
+//! shuffle  random order of more rows than fit in memory
 //! expect   how many rows, groups and bytes to expect
 //! truth    the parameters that the data were drawn with
 //! ```
@@ -31,6 +32,7 @@ mod id;
 mod model;
 mod place;
 mod rows;
+mod shuffle;
 mod sizes;
 mod spec;
 mod streams;
@@ -46,7 +48,7 @@ pub use model::{Limit, Simulation};
 pub use place::Place;
 pub use rows::CHUNK_ROWS;
 pub use spec::{CovariateSpec, KindSpec, LevelSpec, ResponseSpec, SizeSpec, Spec};
-pub use streams::shuffle_stream;
+pub use shuffle::Shuffle;
 pub use truth::{Component, FixedEffect, LevelCount, Truth};
 
 /// A specification with comments: students in classes in schools.

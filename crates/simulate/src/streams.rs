@@ -29,7 +29,7 @@ pub(crate) fn chunk_stream(seed: u64, block: u64, chunk: u64) -> Stream {
 }
 
 /// A stream for shuffling, which is none of those that data are drawn from.
-pub fn shuffle_stream(seed: u64, number: u64) -> impl rand::Rng {
+pub(crate) fn shuffle_stream(seed: u64, number: u64) -> Stream {
     stream(seed, u64::MAX - number)
 }
 
