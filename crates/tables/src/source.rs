@@ -118,6 +118,11 @@ impl Source {
 
     /// Starts to read the requested columns.
     ///
+    /// A file that changes or disappears meanwhile is an error, told at the latest at the end of
+    /// the scan. There is one gap: the engine maps files into memory, so a file that is cut short
+    /// in place (and not replaced by another of its name) at the very moment when its pages are
+    /// decoded makes the system end the process with a bus error.
+    ///
     /// # Errors
     /// If a column does not exist or cannot be had in the role asked for. Trouble with the files
     /// comes from the scan itself.
