@@ -1,5 +1,6 @@
 //! A fit with what belongs to the run: the data it was made from, the time and memory it took.
 
+use indicatif::HumanCount;
 use serde::Serialize;
 use std::path::PathBuf;
 use tiers_design::Recipe;
@@ -68,8 +69,8 @@ impl Report {
     /// One line for a person at a terminal.
     pub(crate) fn timing_line(&self) -> String {
         let Timing { read, fit, total } = self.timing_seconds;
-        let rate = self.rows() as f64 / read.max(1e-9);
-        format!("read {read:.2} s ({rate:.3e} rows/s), fit {fit:.2} s, total {total:.2} s")
+        let rate = HumanCount((self.rows() as f64 / read.max(1e-9)) as u64);
+        format!("read {read:.2} s ({rate} rows/s), fit {fit:.2} s, total {total:.2} s")
     }
 }
 

@@ -239,6 +239,7 @@ fn variance_components(model: &Model, covariances: &Covariances) -> Vec<Variance
             let variance: Vec<f64> = covariance.diagonal().iter().copied().collect();
             let sd: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();
             let correlation = |i: usize, j: usize| match sd[i] * sd[j] {
+                product if product > 0.0 && i == j => Some(1.0),
                 product if product > 0.0 => Some((covariance[(i, j)] / product).clamp(-1.0, 1.0)),
                 _ => None,
             };
