@@ -95,7 +95,9 @@ pub fn levels(recipe: &Recipe, nest: &Nest) -> Result<Vec<Level>, NestError> {
         let mut level = Level { name, grouping, groups, z: Vec::new(), terms: Vec::new(), source: Vec::new() };
         for (index, term) in recipe.random.iter().enumerate().filter(|(_, t)| t.grouping == grouping) {
             level.terms.push((index, level.z.len()));
-            if let Some(at) = term.columns.iter().position(|column| level.z.contains(column)) {
+            // Beside an intercept a column is shifted and elsewhere not: two columns, one effect.
+            let same = |a: usize, b: usize| a == b || recipe.columns[a].same_product(&recipe.columns[b]);
+            if let Some(at) = term.columns.iter().position(|&column| level.z.iter().any(|&z| same(z, column))) {
                 return Err(NestError::RepeatedEffect { effect: term.names[at].clone(), level: level.name });
             }
             level.z.extend(&term.columns);

@@ -35,6 +35,12 @@ impl Plan {
         Ok(recipe)
     }
 
+    /// Whether a block has a complete row: one without tells [`Plan::freeze`] no level and no mean.
+    pub fn can_freeze(&self, block: &Block) -> Result<bool, DesignError> {
+        let kept = Encoder::new(&self.provisional()).select(block)?.kept;
+        Ok(kept.map_or(block.rows, |kept| kept.len()) > 0)
+    }
+
     /// A recipe without levels and with the number variables for columns: enough to tell which rows
     /// are complete.
     fn provisional(&self) -> Recipe {

@@ -77,38 +77,100 @@ struct Problem<'a, 'm> {
     objective: &'a Objective<'m>,
     scratch: Scratch,
     exact: bool,
+    /// The coordinates of the steps: those of the objective, but for the order of rows.
+    coordinates: Parameters,
+}
+
+/// An evaluation as the optimiser sees it.
+struct Point {
+    at: Evaluation,
+    coordinates: Vec<f64>,
+    /// By the coordinates; zero where the criterion does not exist.
+    gradient: DVector<f64>,
+}
+
+/// Second derivatives as the optimiser sees them.
+struct Curvature {
+    second: SecondDerivatives,
+    hessian: DMatrix<f64>,
 }
 
 impl<'a, 'm> Problem<'a, 'm> {
     fn new(objective: &'a Objective<'m>) -> Self {
         let groups: usize = objective.model().forest.levels.iter().map(|level| level.groups).sum();
-        Problem { objective, scratch: objective.scratch(), exact: groups <= EXACT_UP_TO }
+        let coordinates = objective.parameters.clone();
+        Problem { objective, scratch: objective.scratch(), exact: groups <= EXACT_UP_TO, coordinates }
+    }
+
+    /// Second derivatives at an evaluation; all zero where the criterion does not exist.
+    fn curvature(&self, at: &Evaluation) -> SecondDerivatives {
+        if at.criterion.is_finite() {
+            return self.objective.second_derivatives_by(at, self.exact);
+        }
+        let zero = |size: usize| DMatrix::zeros(size, size);
+        let (theta, g) = (zero(self.coordinates.len()), zero(self.coordinates.directions.len()));
+        let [log_det, pwrss, log_det_xx] = [g.clone(), g.clone(), g.clone()];
+        SecondDerivatives { hessian: theta, hessian_g: g, log_det, pwrss, log_det_xx }
+    }
+
+    /// The criterion with its gradient at theta.
+    fn at(&mut self, theta: &[f64]) -> Evaluation {
+        self.objective.evaluate(theta, true, &mut self.scratch)
     }
 }
 
 impl Criterion for Problem<'_, '_> {
-    type At = Evaluation;
+    type At = Point;
 
-    fn evaluate(&mut self, theta: &[f64]) -> Evaluation {
-        self.objective.evaluate(theta, true, &mut self.scratch)
+    fn evaluate(&mut self, coordinates: &[f64]) -> Point {
+        let theta = self.objective.parameters.from_factors(&self.coordinates.factors(coordinates));
+        let at = self.at(&theta);
+        let gradient = match at.criterion.is_finite() {
+            true => self.coordinates.chain(coordinates, &at.gradient_g, None).0,
+            false => DVector::zeros(coordinates.len()),
+        };
+        Point { at, coordinates: coordinates.to_vec(), gradient }
     }
 
-    fn value(at: &Evaluation) -> f64 {
-        at.criterion
+    fn value(point: &Point) -> f64 {
+        point.at.criterion
     }
 
-    fn gradient(at: &Evaluation) -> &DVector<f64> {
-        &at.gradient
+    fn gradient(point: &Point) -> &DVector<f64> {
+        &point.gradient
     }
 
-    type Second = SecondDerivatives;
+    type Second = Curvature;
 
-    fn second(&mut self, at: &Evaluation) -> SecondDerivatives {
-        self.objective.second_derivatives_by(at, self.exact)
+    fn second(&mut self, point: &Point) -> Curvature {
+        let second = self.curvature(&point.at);
+        let hessian = match point.at.criterion.is_finite() {
+            true => {
+                let (g, h) = (&point.at.gradient_g, Some(&second.hessian_g));
+                self.coordinates.chain(&point.coordinates, g, h).1.expect("asked for")
+            }
+            false => second.hessian.clone(),
+        };
+        Curvature { second, hessian }
     }
 
-    fn hessian(second: &SecondDerivatives) -> &DMatrix<f64> {
-        &second.hessian
+    fn hessian(curvature: &Curvature) -> &DMatrix<f64> {
+        &curvature.hessian
+    }
+
+    fn shown(point: &Point) -> &[f64] {
+        &point.at.theta
+    }
+
+    fn better_coordinates(&mut self, point: &mut Point) -> Option<Vec<f64>> {
+        if !point.at.criterion.is_finite() {
+            return None;
+        }
+        let factors = self.coordinates.factors(&point.coordinates);
+        self.coordinates = self.coordinates.pivoted(&factors)?;
+        point.coordinates = self.coordinates.from_factors(&factors);
+        point.gradient = self.coordinates.chain(&point.coordinates, &point.at.gradient_g, None).0;
+        Some(point.coordinates.clone())
     }
 }
 
@@ -130,16 +192,24 @@ fn settle(
     settings: &Settings,
     observe: &mut dyn FnMut(&[f64], &Step),
 ) -> Optimum {
-    let (start, mut evaluations, mut trace) = improve(problem, start, observe);
-    let found = minimise(problem, &start, settings, observe);
-    evaluations += found.evaluations;
-    trace.extend(found.trace);
-    let Minimum { mut at, mut second, converged, decrement, .. } = found;
+    let (starts, mut evaluations, mut trace) = improve(problem, start, observe);
+    let mut from = |start: &[f64]| {
+        problem.coordinates = problem.objective.parameters.clone();
+        let found = minimise(problem, start, settings, observe);
+        evaluations += found.evaluations;
+        trace.extend(found.trace.iter().cloned());
+        found
+    };
+    let mut found = from(&starts[0]);
+    if !found.at.at.criterion.is_finite() && starts.len() > 1 {
+        found = from(&starts[1]);
+    }
+    let Minimum { at: Point { mut at, .. }, second: Curvature { mut second, .. }, converged, decrement, .. } = found;
     let parameters = &problem.objective.parameters;
     let mut singular = vec![false; terms(parameters)];
     if converged {
         if let Some((snapped, which)) = nearly_singular(parameters, &at.theta) {
-            let next = problem.evaluate(&snapped);
+            let next = problem.at(&snapped);
             evaluations += 1;
             let accepted = next.criterion <= at.criterion + SNAP * (1.0 + at.criterion.abs());
             let step = newton::Step { criterion: Some(next.criterion), step: 0.0, accepted };
@@ -154,7 +224,7 @@ fn settle(
     // The optimiser's last second derivatives are those of the step before; where they are cheap,
     // inference gets them at the very point.
     if problem.exact || singular.iter().any(|s| *s) {
-        second = problem.second(&at);
+        second = problem.curvature(&at);
     }
     flip(parameters, &mut at, &mut second);
     let status = match (converged, singular.iter().any(|s| *s)) {
@@ -165,20 +235,39 @@ fn settle(
     Optimum { at, second, status, evaluations, trace, decrement, singular }
 }
 
-/// One step of MINQUE from a start: with much data it lands near the optimum.
+/// Better starts, best first: one step of MINQUE lands near the optimum where there is much data;
+/// then the start itself.
+///
+/// Where the criterion does not exist in floating point (factors so large that nothing is left of
+/// S), it starts nearer to zero.
 fn improve(
     problem: &mut Problem<'_, '_>,
     start: &[f64],
     observe: &mut dyn FnMut(&[f64], &Step),
-) -> (Vec<f64>, usize, Vec<Step>) {
-    let at = problem.evaluate(start);
-    let step = Step { criterion: at.criterion.is_finite().then_some(at.criterion), step: 0.0, accepted: true };
-    observe(start, &step);
-    let improved = step.criterion.and_then(|_| {
+) -> (Vec<Vec<f64>>, usize, Vec<Step>) {
+    let mut trace = Vec::new();
+    let mut try_at = |problem: &mut Problem<'_, '_>, theta: &[f64]| {
+        let at = problem.at(theta);
+        let criterion = at.criterion.is_finite().then_some(at.criterion);
+        let step = Step { criterion, step: 0.0, accepted: criterion.is_some() };
+        observe(theta, &step);
+        trace.push(step);
+        criterion.map(|_| at)
+    };
+    let mut start = start.to_vec();
+    let found = (0..30).find_map(|_| {
+        let at = try_at(problem, &start);
+        if at.is_none() {
+            start.iter_mut().for_each(|t| *t *= 0.1);
+        }
+        at
+    });
+    let improved = found.and_then(|at| {
         let second = problem.objective.second_derivatives_by(&at, false);
         problem.objective.minque(&at, &second)
     });
-    (improved.unwrap_or_else(|| start.to_vec()), 1, vec![step])
+    let evaluations = trace.len();
+    (improved.into_iter().chain([start]).collect(), evaluations, trace)
 }
 
 /// Signs of a factor's columns are arbitrary: makes the diagonals not negative.

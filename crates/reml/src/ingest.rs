@@ -104,7 +104,10 @@ fn pass(
         Some(raw) => raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?,
         None => Block::default(),
     };
-    let recipe = plan.freeze(&first, levels)?;
+    let recipe = match first_complete(source, plan, &first)? {
+        Some(complete) => plan.freeze(&complete, levels)?,
+        None => plan.freeze(&first, levels)?,
+    };
     if recipe.random.is_empty() {
         return Err(ModelError::NoRandomEffects.into());
     }
@@ -133,6 +136,21 @@ fn pass(
         Ok(())
     })?;
     Ok(work.finish(recipe.clone()))
+}
+
+/// The first block with a complete row, where that is not the first of all: without one there would
+/// be no means to shift by, and columns far from zero would lose their digits.
+fn first_complete(source: &dyn Source, plan: &Plan, first: &Block) -> Result<Option<Block>, IngestError> {
+    if plan.can_freeze(first)? {
+        return Ok(None);
+    }
+    for raw in source.scan(plan.requests()).map_err(IngestError::Source)?.skip(1) {
+        let block = raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?;
+        if plan.can_freeze(&block)? {
+            return Ok(Some(block));
+        }
+    }
+    Ok(None)
 }
 
 type Raw = Result<Box<dyn RawBlock>, SourceError>;

@@ -22,6 +22,13 @@ pub trait Criterion {
     fn second(&mut self, at: &Self::At) -> Self::Second;
     /// Second derivatives by theta.
     fn hessian(second: &Self::Second) -> &DMatrix<f64>;
+    /// The point as an observer knows it.
+    fn shown(at: &Self::At) -> &[f64];
+    /// The same point in coordinates in which the criterion is nearer to a quadratic one, where there
+    /// are any: from then on theta and all derivatives are in those.
+    fn better_coordinates(&mut self, _at: &mut Self::At) -> Option<Vec<f64>> {
+        None
+    }
 }
 
 /// When to stop, and how far to step.
@@ -83,11 +90,14 @@ pub fn minimise<C: Criterion>(
     let mut theta = DVector::from_column_slice(start);
     let mut at = criterion.evaluate(start);
     let mut trace = Vec::new();
-    let mut record = |trial: &DVector<f64>, step: Step| {
-        observe(trial.as_slice(), &step);
+    let mut record = |trial: &C::At, step: Step| {
+        observe(C::shown(trial), &step);
         trace.push(step);
     };
-    record(&theta, Step { criterion: finite(C::value(&at)), step: 0.0, accepted: true });
+    record(&at, Step { criterion: finite(C::value(&at)), step: 0.0, accepted: true });
+    if let Some(better) = criterion.better_coordinates(&mut at) {
+        theta = DVector::from_vec(better);
+    }
     let mut evaluations = 1;
     let mut radius = settings.radius;
     let mut second = criterion.second(&at);
@@ -108,10 +118,13 @@ pub fn minimise<C: Criterion>(
         // Near the optimum differences drown in rounding; there the gradient is the judge.
         let shrinks = C::value(&next).is_finite() && C::gradient(&next).norm() <= C::gradient(&at).norm();
         let accepted = actual > 0.05 * predicted || (actual.abs() <= rounding && shrinks);
-        record(&trial, Step { criterion: finite(C::value(&next)), step: step.norm(), accepted });
+        record(&next, Step { criterion: finite(C::value(&next)), step: step.norm(), accepted });
         if accepted {
             theta = trial;
             at = next;
+            if let Some(better) = criterion.better_coordinates(&mut at) {
+                theta = DVector::from_vec(better);
+            }
         }
         if last {
             converged = true;
@@ -226,6 +239,9 @@ mod tests {
         }
         fn hessian(second: &DMatrix<f64>) -> &DMatrix<f64> {
             second
+        }
+        fn shown(at: &Self::At) -> &[f64] {
+            &at.0
         }
     }
 

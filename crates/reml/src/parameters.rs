@@ -97,9 +97,64 @@ impl Parameters {
     /// Scaled entries whose factors have these covariances: the inverse of [`Self::covariances`], with
     /// diagonals ≥ 0.
     pub fn from_factors(&self, factors: &[DMatrix<f64>]) -> Vec<f64> {
-        let canonical: Vec<_> = factors.iter().map(lower_triangular).collect();
-        let value = |e: &Entry| canonical[e.level][(e.row, e.column)] / self.scale[e.level][e.row];
+        let order = self.row_order();
+        let triangular = |(f, order): (&DMatrix<f64>, &Vec<usize>)| lower_triangular(&f.select_rows(order));
+        let canonical: Vec<_> = factors.iter().zip(&order).map(triangular).collect();
+        let place = |e: &Entry| order[e.level].iter().position(|&row| row == e.row).expect("a row");
+        let value = |e: &Entry| canonical[e.level][(place(e), e.column)] / self.scale[e.level][e.row];
         self.entries.iter().map(value).collect()
+    }
+
+    /// Per level the rows of its factor in the order in which it is triangular: each column begins
+    /// with its pivot.
+    fn row_order(&self) -> Vec<Vec<usize>> {
+        let mut order: Vec<Vec<usize>> = self.r.iter().map(|&r| vec![usize::MAX; r]).collect();
+        for entry in self.entries.iter().rev() {
+            order[entry.level][entry.column] = entry.row;
+        }
+        order
+    }
+
+    /// Coordinates with the rows of each term in a better order for these factors, triangular as in
+    /// a Cholesky factorisation with pivoting; `None` where the order serves.
+    ///
+    /// Where a pivot is small beside a row below it, the latter can be turned into its other columns
+    /// with hardly any change of G: the criterion has a long curved valley, which straight steps
+    /// follow slowly. With the largest row first what is small is small in all its entries.
+    pub(crate) fn pivoted(&self, factors: &[DMatrix<f64>]) -> Option<Parameters> {
+        /// A pivot may be this much shorter than another row before it gives way to it.
+        const SHORTER: f64 = 0.3;
+        let old = self.row_order();
+        let mut new = old.clone();
+        for (level, order) in new.iter_mut().enumerate() {
+            let mut rows = factors[level].clone();
+            rows.row_iter_mut().zip(&self.scale[level]).for_each(|(mut row, s)| row /= *s);
+            for at in 0..order.len() {
+                let ends = self.entries.iter().filter(|e| (e.level, e.column) == (level, at)).count() + at;
+                let length = |i: usize| rows.row(order[i]).norm();
+                let longest = (at..ends).max_by(|&a, &b| length(a).total_cmp(&length(b))).expect("a row");
+                if length(at) < SHORTER * length(longest) {
+                    order.swap(at, longest);
+                }
+                // What the rows below have beyond their part along the pivot.
+                let pivot = rows.row(order[at]).clone_owned();
+                let square = pivot.norm_squared();
+                for &row in order[at + 1..ends].iter().filter(|_| square > 0.0) {
+                    let along = rows.row(row).dot(&pivot) / square;
+                    let rest = rows.row(row) - &pivot * along;
+                    rows.set_row(row, &rest);
+                }
+            }
+        }
+        if new == old {
+            return None;
+        }
+        let mut out = self.clone();
+        for entry in &mut out.entries {
+            let place = old[entry.level].iter().position(|&row| row == entry.row).expect("a row");
+            entry.row = new[entry.level][place];
+        }
+        Some(out)
     }
 
     /// Scaled entries for these entries of G by direction, which need not form positive definite
