@@ -1,108 +1,16 @@
-//! A table in memory, and models of simulated samples.
+//! Models, fits and simulated samples: what several topics use.
 
+use crate::memory::{Memory, Values};
 use nalgebra::DMatrix;
-use tiers_design::{
-    BLOCK_ROWS, Block, Column, Dictionary, Field, Formula, Kind, Labels, Plan, RawBlock, Request, Role, Scan, Settings,
-    Source, SourceError,
+use tiers_design::{Formula, Plan, Settings, Source};
+use tiers_reml::{
+    DfMethod, Dropped, Fit, Inference, IngestError, LevelEffects, Method, Model, NewtonSettings, Objective, Optimum,
+    accumulate, optimise, random_effects, settle,
 };
-use tiers_reml::{Dropped, IngestError, Model, Objective, accumulate, settle};
-use tiers_testkit::NestedSample;
+use tiers_testkit::{Checks, NestedSample, Tolerance, oracle};
 
-/// A column of a table in memory.
-#[derive(Clone, Debug)]
-pub(crate) enum Values {
-    Numbers(Vec<f64>),
-    Ids(Vec<i64>),
-    Texts(Vec<String>),
-}
-
-/// A table in memory, cut into blocks of any size.
-#[derive(Clone, Debug)]
-pub(crate) struct Memory {
-    fields: Vec<Field>,
-    values: Vec<Values>,
-    rows: usize,
-    pub(crate) block_rows: usize,
-}
-
-impl Memory {
-    pub(crate) fn new(columns: Vec<(&str, Values)>) -> Self {
-        let rows = columns.first().map_or(0, |(_, v)| v.len());
-        let field = |(name, values): &(&str, Values)| Field {
-            name: (*name).to_owned(),
-            kind: match values {
-                Values::Numbers(_) => Kind::Float,
-                Values::Ids(_) => Kind::Integer,
-                Values::Texts(_) => Kind::Text,
-            },
-        };
-        let fields = columns.iter().map(field).collect();
-        Memory { fields, values: columns.into_iter().map(|c| c.1).collect(), rows, block_rows: BLOCK_ROWS }
-    }
-
-    /// The same rows in another order.
-    pub(crate) fn permuted(&self, order: &[usize]) -> Self {
-        let pick = |values: &Values| match values {
-            Values::Numbers(v) => Values::Numbers(order.iter().map(|&i| v[i]).collect()),
-            Values::Ids(v) => Values::Ids(order.iter().map(|&i| v[i]).collect()),
-            Values::Texts(v) => Values::Texts(order.iter().map(|&i| v[i].clone()).collect()),
-        };
-        Memory { values: self.values.iter().map(pick).collect(), ..self.clone() }
-    }
-}
-
-impl Values {
-    fn len(&self) -> usize {
-        match self {
-            Values::Numbers(v) => v.len(),
-            Values::Ids(v) => v.len(),
-            Values::Texts(v) => v.len(),
-        }
-    }
-
-    fn column(&self, role: Role, rows: std::ops::Range<usize>) -> Column {
-        match (self, role) {
-            (Values::Numbers(v), _) => Column::Numbers(v[rows].to_vec()),
-            (Values::Ids(v), Role::Number) => Column::Numbers(v[rows].iter().map(|&i| i as f64).collect()),
-            (Values::Ids(v), Role::Label) => Column::Labels(label(&v[rows], Dictionary::Integer)),
-            (Values::Texts(v), _) => Column::Labels(label(&v[rows], |d| Dictionary::Text(d.iter().collect()))),
-        }
-    }
-}
-
-fn label<T: Clone + PartialEq>(values: &[T], dictionary: impl Fn(Vec<T>) -> Dictionary) -> Labels {
-    let mut known: Vec<T> = Vec::new();
-    let mut codes = Vec::new();
-    for value in values {
-        let at = known.iter().position(|k| k == value).unwrap_or_else(|| {
-            known.push(value.clone());
-            known.len() - 1
-        });
-        codes.push(at as u32);
-    }
-    Labels { codes, dictionary: dictionary(known) }
-}
-
-impl Source for Memory {
-    fn fields(&self) -> &[Field] {
-        &self.fields
-    }
-
-    fn scan(&self, requests: &[Request]) -> Result<Scan, SourceError> {
-        let (this, requests) = (self.clone(), requests.to_vec());
-        let starts = (0..self.rows).step_by(self.block_rows);
-        Ok(Box::new(starts.map(move |start| {
-            let rows = start..this.rows.min(start + this.block_rows);
-            let column = |request: &Request| {
-                let at = this.fields.iter().position(|f| f.name == request.column).expect("a known column");
-                this.values[at].column(request.role, rows.clone())
-            };
-            let columns = requests.iter().map(column).collect();
-            let block = Block { first_row: start as u64, rows: rows.len(), columns };
-            Ok(Box::new(block) as Box<dyn RawBlock>)
-        })))
-    }
-}
+/// Both likelihoods.
+pub(crate) const METHODS: [Method; 2] = [Method::Reml, Method::Ml];
 
 /// Reads a table in memory into a model.
 pub(crate) fn model(table: &Memory, formula: &str, weights: Option<&str>) -> Result<(Model, Dropped), IngestError> {
@@ -132,9 +40,10 @@ pub(crate) fn table_of(sample: &NestedSample) -> (Memory, String) {
         format!("{own}{}", slopes.collect::<String>())
     };
     let fixed: Vec<String> = sample.x.iter().map(|&c| if c == 0 { "1".into() } else { names[c].clone() }).collect();
-    let random = sample.levels.iter().zip(&groups).flat_map(|(level, group)| {
-        level.terms.iter().map(move |columns| format!(" + ({} | {group})", term(columns)))
-    });
+    let random =
+        sample.levels.iter().zip(&groups).flat_map(|(level, group)| {
+            level.terms.iter().map(move |columns| format!(" + ({} | {group})", term(columns)))
+        });
     let formula = format!("y ~ {}{}", fixed.join(" + "), random.collect::<String>());
     (Memory::new(columns), formula)
 }
@@ -146,7 +55,131 @@ pub(crate) fn internal_theta(model: &Model, objective: &Objective<'_>, raw: &[f6
         factors[entry.level][(entry.row, entry.column)] = value;
     }
     let maps = model.effect_maps();
-    let shifted: Vec<_> =
-        factors.iter().zip(maps).map(|(l, map)| map.try_inverse().expect("unimodular") * l).collect();
+    let shifted: Vec<_> = factors.iter().zip(maps).map(|(l, map)| map.try_inverse().expect("unimodular") * l).collect();
     objective.parameters.from_factors(&shifted)
+}
+
+/// A fitted model with all that is known of it.
+#[derive(Debug)]
+pub(crate) struct Fitted {
+    pub(crate) optimum: Optimum,
+    pub(crate) fit: Fit,
+    pub(crate) effects: Vec<LevelEffects>,
+}
+
+/// A fit with intervals by the normal approximation.
+pub(crate) fn report(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped) -> Fit {
+    Fit::new(objective, optimum, dropped, Inference { df: DfMethod::None, ..Inference::default() })
+}
+
+/// Reads and fits a table in memory.
+pub(crate) fn fit(table: &Memory, formula: &str, weights: Option<&str>, method: Method) -> Result<Fitted, IngestError> {
+    let (model, dropped) = model(table, formula, weights)?;
+    let objective = Objective::new(&model, method);
+    let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+    let fit = report(&objective, &optimum, &dropped);
+    let effects = random_effects(&objective, &optimum).expect("effects at an optimum");
+    Ok(Fitted { optimum, fit, effects })
+}
+
+/// A simulated sample with its table, where the program does not refuse it: two levels may be the
+/// same groups, or have as many effects as rows.
+pub(crate) struct Sampled {
+    pub(crate) name: String,
+    pub(crate) sample: NestedSample,
+    pub(crate) table: Memory,
+    pub(crate) formula: String,
+    pub(crate) model: Model,
+}
+
+impl Sampled {
+    pub(crate) fn new(name: &str, sample: NestedSample) -> Option<Self> {
+        let (table, formula) = table_of(&sample);
+        match model(&table, &formula, sample.weights.as_ref().map(|_| "w")) {
+            Ok((model, _)) => Some(Sampled { name: format!("{name}: {formula}"), sample, table, formula, model }),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.contains("same") || text.contains("residual"), "{name}: {formula}: {error}");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn weights(&self) -> Option<&'static str> {
+        self.sample.weights.as_ref().map(|_| "w")
+    }
+
+    pub(crate) fn fit(&self, method: Method) -> Fitted {
+        fit(&self.table, &self.formula, self.weights(), method).expect("a model that was made before")
+    }
+}
+
+/// The criterion of a fit, to rounding.
+pub(crate) fn same_criterion(checks: &mut Checks, got: &Fit, want: f64) {
+    checks.check("criterion", got.criterion, want, Tolerance::both(1e-10, 1e-9));
+}
+
+/// The same fit up to rounding, which moves the optimum by about its square root at most.
+pub(crate) fn same_fit(checks: &mut Checks, got: &Fit, want: &Fit) {
+    let close = Tolerance::of_largest(1e-6);
+    same_criterion(checks, got, want.criterion);
+    let numbers = |fit: &Fit| -> [Vec<f64>; 5] {
+        [
+            fit.fixed_effects.iter().map(|e| e.estimate).collect(),
+            fit.fixed_effects.iter().map(|e| e.std_error).collect(),
+            fit.vcov.concat(),
+            fit.variance_components.iter().flat_map(|v| v.variance.clone()).collect(),
+            fit.icc.iter().map(|i| i.icc).collect(),
+        ]
+    };
+    for ((got, want), name) in numbers(got).iter().zip(&numbers(want)).zip(["beta", "se", "Cov(beta)", "Var(b)", "icc"])
+    {
+        checks.slice(name, got, want, close);
+    }
+    checks
+        .equal("status", got.status, want.status)
+        .check("sigma", got.sigma, want.sigma, close)
+        .slice("theta", &got.theta, &want.theta, close)
+        .equal("rows", got.n_obs, want.n_obs)
+        .equal("levels", got.levels.clone(), want.levels.clone());
+}
+
+/// The oracle's name of a method.
+pub(crate) fn reference(method: Method) -> oracle::Method {
+    match method {
+        Method::Reml => oracle::Method::Reml,
+        Method::Ml => oracle::Method::Ml,
+    }
+}
+
+/// Random numbers that need no library: splitmix64, and sums of twelve for normal ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// Uniform on [0, 1).
+    pub(crate) fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Mean 0, variance 1, very nearly normal.
+    pub(crate) fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
+    }
+
+    /// One of 0..bound.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.uniform() * bound as f64) as usize
+    }
+
+    /// A random order of 0..n.
+    pub(crate) fn order(&mut self, n: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..n).collect();
+        (1..n).rev().for_each(|i| order.swap(i, self.below(i + 1)));
+        order
+    }
 }

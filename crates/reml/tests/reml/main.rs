@@ -1,6 +1,15 @@
 //! Tests of the whole way from rows to fits, one topic per module.
 
+mod boundary;
 mod common;
+mod inference;
+mod invariance;
+mod memory;
+mod nests;
+mod refused;
+mod scales;
 mod sparse;
+mod starts;
 mod textbook;
+mod textbook_fit;
 mod z_matrix;

@@ -1,6 +1,7 @@
 //! The streamed moments against Z written out: `Z'WZ`, `Z'WX`, `Z'Wy`, `[X y]'W[X y]`.
 
-use crate::common::{Memory, model, table_of};
+use crate::common::{model, table_of};
+use crate::memory::Memory;
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use std::collections::HashMap;

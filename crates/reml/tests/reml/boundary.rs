@@ -1,0 +1,145 @@
+//! Optima where a variance is zero or a correlation ±1, against an independent minimiser that works
+//! on the criterion of the books.
+
+use crate::common::{METHODS, Random, Sampled, reference};
+use nalgebra::{DMatrix, DVector};
+use tiers_reml::{Method, Status};
+use tiers_testkit::{Checks, NestedSample, Problem, Shape, Tolerance, oracle, simulate_nested};
+
+/// The lowest criterion that BFGS with the exact gradient finds from five starts.
+fn lowest(problem: &Problem, method: oracle::Method, seed: u64) -> f64 {
+    let mut random = Random(seed);
+    let m = problem.theta_len();
+    let start = |k: usize, random: &mut Random| match k {
+        0 => identity(problem, 0.7),
+        1 => identity(problem, 0.1),
+        2 => identity(problem, 2.0),
+        _ => (0..m).map(|_| random.normal()).collect(),
+    };
+    (0..5).map(|k| bfgs(problem, method, start(k, &mut random))).fold(f64::INFINITY, f64::min)
+}
+
+fn identity(problem: &Problem, size: f64) -> Vec<f64> {
+    let relative: Vec<_> =
+        problem.terms.iter().map(|t| DMatrix::identity(t.z.ncols(), t.z.ncols()) * size * size).collect();
+    problem.theta_of(&relative)
+}
+
+fn bfgs(problem: &Problem, method: oracle::Method, start: Vec<f64>) -> f64 {
+    let f = |t: &DVector<f64>| problem.criterion(t.as_slice(), method);
+    let g = |t: &DVector<f64>| problem.gradient(t.as_slice(), method);
+    let mut theta = DVector::from_vec(start);
+    let m = theta.len();
+    let (mut value, mut gradient, mut inverse) = (f(&theta), g(&theta), DMatrix::identity(m, m));
+    for _ in 0..300 {
+        let mut direction = -(&inverse * &gradient);
+        if direction.dot(&gradient) >= 0.0 {
+            inverse.fill_with_identity();
+            direction = -gradient.clone();
+        }
+        let mut length = (2.0 / direction.norm()).min(1.0);
+        let (next, lower) = loop {
+            let next = &theta + &direction * length;
+            let lower = f(&next);
+            if lower <= value + 1e-4 * length * direction.dot(&gradient) || length < 1e-12 {
+                break (next, lower);
+            }
+            length *= 0.4;
+        };
+        if lower > value - 1e-13 * value.abs() {
+            break;
+        }
+        let (step, next_gradient) = (&next - &theta, g(&next));
+        let change = &next_gradient - &gradient;
+        let along = step.dot(&change);
+        if along > 1e-14 {
+            let moved = &inverse * &change;
+            inverse += &step * step.transpose() * ((along + change.dot(&moved)) / (along * along))
+                - (&moved * step.transpose() + &step * moved.transpose()) / along;
+        }
+        (theta, value, gradient) = (next, lower, next_gradient);
+    }
+    value
+}
+
+/// A sample drawn anew with other truths: some variances zero, or correlations of one.
+fn singular_sample(seed: u64) -> NestedSample {
+    let shape = Shape { slopes: (seed % 3) as usize, uncorrelated: seed % 7 == 3, ..Shape::any(seed) };
+    let mut sample = simulate_nested(seed, &shape);
+    let mut random = Random(seed);
+    let mut at = 0;
+    for r in sample.levels.iter().flat_map(|l| &l.terms).map(Vec::len) {
+        let kind = random.below(3);
+        for column in 0..r {
+            for _ in column..r {
+                // 0: no variance at all; 1: rank one; 2: as it was.
+                if kind == 0 || (kind == 1 && column > 0) {
+                    sample.theta[at] = 0.0;
+                }
+                at += 1;
+            }
+        }
+    }
+    redraw(&mut sample, &mut random);
+    sample
+}
+
+/// Draws the response anew.
+fn redraw(sample: &mut NestedSample, random: &mut Random) {
+    let problem = sample.problem();
+    let mut y = &problem.x * DVector::from_column_slice(&sample.beta);
+    for (term, lambda) in problem.terms.iter().zip(problem.lambdas(&sample.theta)) {
+        let effects: Vec<DVector<f64>> =
+            (0..term.groups()).map(|_| &lambda * DVector::from_fn(lambda.ncols(), |_, _| random.normal())).collect();
+        for i in 0..y.len() {
+            y[i] += sample.sigma * (term.z.row(i) * &effects[term.group[i]])[0];
+        }
+    }
+    let spread = |i: usize| sample.weights.as_ref().map_or(1.0, |w| 1.0 / w[i].sqrt());
+    sample.y = (0..y.len()).map(|i| y[i] + sample.sigma * spread(i) * random.normal()).collect();
+}
+
+#[test]
+fn no_lower_criterion_is_found_where_truths_are_singular() {
+    let mut boundary = 0;
+    let cases =
+        (0..60).filter_map(|seed| Some((seed, Sampled::new(&format!("singular {seed}"), singular_sample(seed))?)));
+    let mut checks = Checks::new("singular truths");
+    for (seed, case) in cases {
+        let method = if seed % 2 == 0 { Method::Reml } else { Method::Ml };
+        let got = case.fit(method);
+        let want = lowest(&case.sample.problem(), reference(method), seed);
+        let name = format!("{method} {}, {} evaluations", case.name, got.fit.optimizer.evaluations);
+        checks.not_above(&name, got.fit.criterion, want, Tolerance::absolute(1e-7));
+        checks.that(&name, got.fit.status != Status::NotConverged);
+        boundary += usize::from(got.fit.status == Status::Boundary);
+    }
+    checks.that(&format!("{boundary} fits on the boundary"), boundary > 20);
+}
+
+#[test]
+fn no_problem_stops_short() {
+    let mut checks = Checks::new("300 problems");
+    let mut most = 0;
+    for seed in 1000..1300 {
+        let Some(case) = Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))) else {
+            continue;
+        };
+        for method in METHODS {
+            let got = case.fit(method);
+            let fit = &got.fit;
+            let name = format!("{method} {}, {} evaluations", case.name, fit.optimizer.evaluations);
+            checks.that(&format!("{name}: {:?}", fit.status), fit.status != Status::NotConverged);
+            let figures = [fit.criterion, fit.sigma].into_iter().chain(fit.theta.iter().copied());
+            let figures = figures.chain(fit.vcov.iter().flatten().copied());
+            let effects = got.effects.iter().flat_map(|l| [&l.estimate, &l.conditional_sd, &l.prediction_sd]);
+            checks.that(
+                &format!("{name}: all figures are numbers"),
+                figures.chain(effects.flatten().copied()).all(f64::is_finite),
+            );
+            most = most.max(fit.optimizer.evaluations);
+        }
+    }
+    // Two starts where the first ends on the boundary.
+    checks.that(&format!("at most {most} evaluations"), most <= 60);
+}
