@@ -6,6 +6,7 @@
 mod anova;
 mod kenward_roger;
 mod satterthwaite;
+mod student;
 
 pub use anova::TermTest;
 pub(crate) use anova::type_three;
@@ -16,7 +17,7 @@ use crate::estimate::Optimum;
 use crate::objective::{Method, Objective};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, FisherSnedecor, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF, FisherSnedecor, Normal};
 
 /// How degrees of freedom are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,15 +138,14 @@ impl FixedInference {
             Approximation::Satterthwaite(parts) => Some(parts.df(l)),
             Approximation::KenwardRoger(parts) => Some(parts.test(&DMatrix::from_rows(&[l.transpose()])).df),
         };
-        // Degrees of freedom beyond counting, or none at all, are the normal distribution's.
-        let t = df.filter(|df| df.is_finite() && *df > 0.0).and_then(|df| StudentsT::new(0.0, 1.0, df).ok());
-        let upper = 0.5 + 0.5 * self.settings.confidence;
-        let (tail, quantile) = match t {
-            Some(t) => (t.sf(statistic.abs()), t.inverse_cdf(upper)),
-            None => (Normal::standard().sf(statistic.abs()), Normal::standard().inverse_cdf(upper)),
+        // Degrees of freedom that are infinite, or none at all, are the normal distribution's.
+        let tail = 0.5 - 0.5 * self.settings.confidence;
+        let (p_value, quantile) = match df.filter(|df| df.is_finite() && *df > 0.0) {
+            Some(df) => (2.0 * student::upper_tail(statistic.abs(), df), student::upper_quantile(tail, df)),
+            None => (2.0 * Normal::standard().sf(statistic.abs()), -Normal::standard().inverse_cdf(tail)),
         };
         let half = quantile * std_error;
-        TTest { estimate, std_error, df, statistic, p_value: 2.0 * tail, lower: estimate - half, upper: estimate + half }
+        TTest { estimate, std_error, df, statistic, p_value, lower: estimate - half, upper: estimate + half }
     }
 
     /// Tests L β = 0 for L of full row rank.
