@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. What it says is checked in [`crate::job`].
 
+use crate::simulate::SimulateArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ pub(crate) enum Command {
     /// Fit a model and print a summary
     #[command(after_help = EXAMPLES)]
     Fit(FitArgs),
+    /// Write nested data of any size, drawn from a specification, to try out models on
+    Simulate(SimulateArgs),
 }
 
 const EXAMPLES: &str = "\

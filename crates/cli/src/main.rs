@@ -8,6 +8,7 @@
 //! summary   a report as text, laid out by numbers and layout
 //! outputs   the folder of results, put in place as a whole
 //! tables    random effects and fitted values as parquet
+//! simulate  data to try out models on, by a flow of its own
 //! progress  what a person sees while waiting
 //! threads   as many threads as were asked for
 //! exit      exit codes, and what becomes of errors and panics
@@ -22,6 +23,7 @@ mod numbers;
 mod outputs;
 mod progress;
 mod report;
+mod simulate;
 mod summary;
 mod tables;
 mod threads;
@@ -46,5 +48,6 @@ fn run() -> anyhow::Result<exit::Outcome> {
             }
             fit::run(&job::Job::new(args)?)
         }
+        args::Command::Simulate(args) => simulate::run(&args),
     }
 }

@@ -33,6 +33,11 @@ impl Progress {
         self.rows("fitted values", Some(rows))
     }
 
+    /// Writing of about so many simulated rows.
+    pub(crate) fn simulating(self, rows: u64) -> Simulating {
+        Simulating(self.rows("simulating", Some(rows)))
+    }
+
     fn rows(self, what: &'static str, rows: Option<u64>) -> Reading {
         let template = match rows {
             Some(_) => "{prefix} [{bar:24}] {human_pos} of {human_len} rows, {per_sec}, {eta} left {msg}",
@@ -79,6 +84,17 @@ impl ReadObserver for Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Rows being simulated.
+#[derive(Debug)]
+pub(crate) struct Simulating(Reading);
+
+impl Simulating {
+    /// So many more are on their way to the disk.
+    pub(crate) fn more_rows(&self, rows: u64) {
+        self.0.bar.inc(rows);
     }
 }
 

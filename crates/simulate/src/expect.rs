@@ -18,6 +18,12 @@ pub struct Expected {
 const PAGE_ROWS: f64 = (1 << 18) as f64;
 
 impl Simulation {
+    /// Groups of the finest level that a block has, about.
+    pub fn expected_groups_per_block(&self) -> f64 {
+        let above_finest = &self.levels[..self.levels.len() - 1];
+        self.groups_per_block as f64 * above_finest.iter().map(|level| level.sizes.mean).product::<f64>()
+    }
+
     /// What this comes to.
     pub fn expected(&self) -> Expected {
         let rows_per_top: f64 = self.levels.iter().map(|level| level.sizes.mean).product();

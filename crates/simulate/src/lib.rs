@@ -47,8 +47,8 @@ pub use id::{IdPattern, IdStyle};
 pub use model::{Limit, Simulation};
 pub use place::Place;
 pub use rows::CHUNK_ROWS;
-pub use spec::{CovariateSpec, KindSpec, LevelSpec, ResponseSpec, SizeSpec, Spec};
 pub use shuffle::Shuffle;
+pub use spec::{CovariateSpec, KindSpec, LevelSpec, ResponseSpec, SizeSpec, Spec};
 pub use truth::{Component, FixedEffect, LevelCount, Truth};
 
 /// A specification with comments: students in classes in schools.

@@ -61,7 +61,7 @@ pub struct Component {
 impl Simulation {
     /// The truth of data that end at `end`.
     pub fn truth(&self, end: &Place) -> Truth {
-        let names = self.groupings(|name| name.to_owned());
+        let names = self.groupings();
         let levels = names.iter().zip(&end.groups).map(|(name, &groups)| LevelCount { name: name.clone(), groups });
         let components = self.levels.iter().zip(&names).filter(|(level, _)| !level.random.terms.is_empty());
         Truth {
@@ -85,7 +85,8 @@ impl Simulation {
         if terms.is_empty() {
             terms.push("1".to_owned());
         }
-        let levels = self.levels.iter().zip(self.groupings(quoted)).filter(|(level, _)| !level.random.terms.is_empty());
+        let levels =
+            self.levels.iter().zip(self.nested_names(quoted)).filter(|(level, _)| !level.random.terms.is_empty());
         terms.extend(levels.map(|(level, grouping)| {
             let mut inside: Vec<String> = level.random.terms.iter().map(|&term| self.inside(term)).collect();
             if !level.random.terms.contains(&Term::Intercept) {
@@ -103,8 +104,12 @@ impl Simulation {
         }
     }
 
-    /// `school`, `school:class`, …
-    fn groupings(&self, name: impl Fn(&str) -> String) -> Vec<String> {
+    /// Names of the groupings, coarsest first: `school`, `school:class`, …
+    pub fn groupings(&self) -> Vec<String> {
+        self.nested_names(|name| name.to_owned())
+    }
+
+    fn nested_names(&self, name: impl Fn(&str) -> String) -> Vec<String> {
         let names: Vec<String> = self.levels.iter().map(|level| name(&level.name)).collect();
         (1..=names.len()).map(|k| names[..k].join(":")).collect()
     }

@@ -1,0 +1,106 @@
+//! Rows as parquet columns, written by a thread of its own while the next are drawn.
+
+use crate::progress::Simulating;
+use anyhow::anyhow;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use tiers_design::PackedText;
+use tiers_simulate::{Column, Field, FieldKind, IdPattern, IdStyle, Values};
+use tiers_tables::{OutColumn, OutField, OutKind, OutValues, ParquetSink, TableError};
+
+/// Chunks that wait to be written.
+const WAITING: usize = 16;
+
+/// Where rows go.
+pub(super) struct Sink<'a> {
+    fields: &'a [Field],
+    sender: SyncSender<Vec<OutColumn>>,
+}
+
+/// Runs `produce`, which sends rows to the sink. Gives the file, to be finished: it has no name yet.
+pub(super) fn write(
+    path: &Path,
+    fields: &[Field],
+    produce: impl FnOnce(&Sink<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<ParquetSink> {
+    let out: Vec<OutField> =
+        fields.iter().map(|field| OutField { name: field.name.clone(), kind: kind(field) }).collect();
+    let file = ParquetSink::create(path, &out)?;
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(WAITING);
+        let writer = scope.spawn(move || push_all(file, &receiver));
+        let sink = Sink { fields, sender };
+        let produced = produce(&sink);
+        drop(sink);
+        // Where the writer failed, the producer only knows that nobody takes its rows.
+        let file = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        produced?;
+        Ok(file)
+    })
+}
+
+fn push_all(mut file: ParquetSink, rows: &Receiver<Vec<OutColumn>>) -> Result<ParquetSink, TableError> {
+    for columns in rows {
+        file.push(columns)?;
+    }
+    Ok(file)
+}
+
+impl Sink<'_> {
+    /// Columns as they are written. Takes longer than drawing them: call it on any thread.
+    pub(super) fn prepare(&self, columns: Vec<Column>) -> Vec<OutColumn> {
+        let both = self.fields.iter().zip(columns);
+        both.map(|(field, column)| OutColumn {
+            name: field.name.clone(),
+            values: out_values(&field.kind, column.values),
+            missing: column.missing,
+        })
+        .collect()
+    }
+
+    /// Sends rows to be written; in the order of the calls.
+    pub(super) fn send(&self, columns: Vec<OutColumn>, watch: &Simulating) -> anyhow::Result<()> {
+        let rows = columns.first().map_or(0, |column| column.values.len());
+        self.sender.send(columns).map_err(|_| anyhow!("the file cannot be written"))?;
+        watch.more_rows(rows as u64);
+        Ok(())
+    }
+}
+
+fn kind(field: &Field) -> OutKind {
+    match &field.kind {
+        FieldKind::Real => OutKind::F64,
+        FieldKind::Binary | FieldKind::Count | FieldKind::Id(IdStyle::Integer) => OutKind::I64,
+        FieldKind::Categorical(_) | FieldKind::Id(IdStyle::Text(_)) => OutKind::Text,
+    }
+}
+
+fn out_values(kind: &FieldKind, values: Values) -> OutValues {
+    match (kind, values) {
+        (_, Values::Real(values)) => OutValues::F64(values),
+        (FieldKind::Id(IdStyle::Text(pattern)), Values::Whole(numbers)) => OutValues::Text(ids(pattern, &numbers)),
+        (_, Values::Whole(values)) => OutValues::I64(values.into_iter().map(|value| value as i64).collect()),
+        (FieldKind::Categorical(labels), Values::Code(codes)) => {
+            let mut text = PackedText::new();
+            codes.iter().for_each(|&code| text.push(&labels[code as usize]));
+            OutValues::Text(text)
+        }
+        (_, Values::Code(_)) => unreachable!("only categorical covariates have codes"),
+    }
+}
+
+fn ids(pattern: &IdPattern, numbers: &[u64]) -> PackedText {
+    let mut text = PackedText::new();
+    let mut id = String::new();
+    let mut of = None;
+    for &number in numbers {
+        if of != Some(number) {
+            id.clear();
+            pattern.write(number, &mut id);
+            of = Some(number);
+        }
+        text.push(&id);
+    }
+    text
+}
