@@ -105,6 +105,18 @@ impl Sampled {
         }
     }
 
+    /// Whether some rows are left over when all effects, fixed and random, fit as closely as they can.
+    ///
+    /// Otherwise the residual variance is not identified: the criterion may fall without end as the
+    /// others grow, and where an optimiser then stops is no figure to compare.
+    pub(crate) fn leaves_a_residual(&self) -> bool {
+        let problem = self.sample.problem();
+        let (n, p) = (problem.n(), problem.p());
+        let z = problem.z_full();
+        let all = DMatrix::from_fn(n, p + z.ncols(), |i, j| if j < p { problem.x[(i, j)] } else { z[(i, j - p)] });
+        all.rank(1e-9) + 3 <= n
+    }
+
     pub(crate) fn weights(&self) -> Option<&'static str> {
         self.sample.weights.as_ref().map(|_| "w")
     }
