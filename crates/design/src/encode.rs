@@ -188,7 +188,7 @@ impl Encoder {
 
     fn weights_of(&self, block: &Block, request: usize, kept: Option<&[u32]>) -> Result<Vec<f64>, EncodeError> {
         let weights = kept_of(numbers(block, request), kept);
-        let Some(i) = weights.iter().position(|&w| !(w > 0.0)) else { return Ok(weights) };
+        let Some(i) = weights.iter().position(|&w| w.is_nan() || w <= 0.0) else { return Ok(weights) };
         let (column, row) = (self.requests[request].column.clone(), row_number(block, kept, i));
         Err(match weights[i].is_nan() {
             true => EncodeError::WeightMissing { column, row },

@@ -29,10 +29,8 @@ pub(crate) fn select(
     let mut dropped = Dropped { rows: block.rows, flags: Vec::new() };
     let mut missing = Vec::with_capacity(requests.len());
     for (i, (request, column)) in requests.iter().zip(&block.columns).enumerate() {
-        let infinite = |row| EncodeError::InfiniteColumn {
-            column: request.column.clone(),
-            row: block.first_row + row as u64 + 1,
-        };
+        let infinite =
+            |row| EncodeError::InfiniteColumn { column: request.column.clone(), row: block.first_row + row as u64 + 1 };
         missing.push(match column {
             Column::Numbers(values) if weights == Some(i) => match first_infinite(values) {
                 Some(row) => return Err(infinite(row)),

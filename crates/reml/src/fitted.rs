@@ -27,7 +27,9 @@ pub enum FittedError {
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// A group was not there in the first pass.
-    #[error("row {row} (counted from 1) is in a group of {level} that was not there before: the data changed meanwhile; run again when nothing writes to them")]
+    #[error(
+        "row {row} (counted from 1) is in a group of {level} that was not there before: the data changed meanwhile; run again when nothing writes to them"
+    )]
     Changed {
         /// The row over all files.
         row: u64,
