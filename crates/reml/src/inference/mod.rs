@@ -17,7 +17,7 @@ use crate::estimate::Optimum;
 use crate::objective::{Method, Objective};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, FisherSnedecor, Normal};
+use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 
 /// How degrees of freedom are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,7 +142,7 @@ impl FixedInference {
         let tail = 0.5 - 0.5 * self.settings.confidence;
         let (p_value, quantile) = match df.filter(|df| df.is_finite() && *df > 0.0) {
             Some(df) => (2.0 * student::upper_tail(statistic.abs(), df), student::upper_quantile(tail, df)),
-            None => (2.0 * Normal::standard().sf(statistic.abs()), -Normal::standard().inverse_cdf(tail)),
+            None => (2.0 * student::normal_tail(statistic.abs()), student::normal_quantile(tail)),
         };
         let half = quantile * std_error;
         TTest { estimate, std_error, df, statistic, p_value, lower: estimate - half, upper: estimate + half }

@@ -1,25 +1,38 @@
-//! Student's t distribution at any degrees of freedom.
+//! The normal distribution, and Student's t at any degrees of freedom.
 //!
 //! `statrs` serves up to [`MANY`] degrees of freedom; beyond, its continued fraction loses digits
 //! and its quantile function may not return, and the distribution is so near the normal one that
 //! short expansions are exact to rounding.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use std::f64::consts::FRAC_1_SQRT_2;
 
 /// Degrees of freedom from which the expansions are used.
 const MANY: f64 = 1e5;
 
+/// P(Z > z) of the standard normal distribution, to the last digit (`statrs` gives eleven).
+pub(super) fn normal_tail(z: f64) -> f64 {
+    0.5 * libm::erfc(z * FRAC_1_SQRT_2)
+}
+
+/// z that is exceeded with probability `tail`: the library's, improved by one step of Newton.
+pub(super) fn normal_quantile(tail: f64) -> f64 {
+    let z = -Normal::standard().inverse_cdf(tail);
+    let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    z + (normal_tail(z) - tail) / density
+}
+
 /// P(T > t) for t ≥ 0.
 pub(super) fn upper_tail(t: f64, df: f64) -> f64 {
     if df >= MANY {
-        return Normal::standard().sf(normal_deviate(t, df));
+        return normal_tail(normal_deviate(t, df));
     }
     StudentsT::new(0.0, 1.0, df).map_or(f64::NAN, |distribution| distribution.sf(t))
 }
 
 /// The t that is exceeded with probability `tail` (at most one half).
 pub(super) fn upper_quantile(tail: f64, df: f64) -> f64 {
-    let z = -Normal::standard().inverse_cdf(tail);
+    let z = normal_quantile(tail);
     if df >= MANY {
         // Fisher and Cornish (1960).
         let first = (z.powi(3) + z) / 4.0;
