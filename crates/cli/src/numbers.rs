@@ -50,13 +50,14 @@ pub(crate) fn fixed_point(value: f64, decimals: usize) -> String {
 /// p values as R's `format.pval`: three digits, `<2e-16` where there is nothing more to say.
 pub(crate) fn p_values(values: &[f64]) -> Vec<String> {
     const TINY: f64 = 2.2e-16;
+    let is_tiny = |v: f64| v < TINY;
     let is_small = |v: f64| v > 0.0 && v.log10() < -3.0;
     let pick = |keep: &dyn Fn(f64) -> bool| -> Vec<f64> { values.iter().copied().filter(|&v| keep(v)).collect() };
-    let mut fixed = column(&pick(&|v| !(v < TINY) && !is_small(v)), 3).into_iter();
-    let small = pick(&|v| !(v < TINY) && is_small(v));
+    let mut fixed = column(&pick(&|v| !is_tiny(v) && !is_small(v)), 3).into_iter();
+    let small = pick(&|v| !is_tiny(v) && is_small(v));
     let mut small = small.iter().map(|&v| scientific_notation(v, Digits::of(v, 3).significant as usize - 1));
     let one = |&v: &f64| match v {
-        v if v < TINY => "<2e-16".to_owned(),
+        v if is_tiny(v) => "<2e-16".to_owned(),
         v if is_small(v) => small.next().expect("one for each that is small"),
         _ => fixed.next().expect("one for each that is not"),
     };

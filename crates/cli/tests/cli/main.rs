@@ -1,11 +1,14 @@
 //! The real program, run as a person runs it.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test that is skipped says so")]
+
 mod bad_data;
 mod bad_formula;
 mod bad_model;
 mod outputs;
 mod reference;
 mod results;
+mod simulate;
 mod streams;
 mod summary;
 mod support;
