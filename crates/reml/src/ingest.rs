@@ -5,12 +5,14 @@
 //! numbers of labels, the sums of cells) is done wave by wave in the order of the blocks, side by
 //! side over parts of the label tables and shards of the cells.
 
+use crate::memory::{MemoryError, MemoryLimit};
 use crate::model::{Model, ModelError};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, sync_channel};
 use tiers_design::{
-    BLOCK_ROWS, Block, BlockSums, Encoder, EncodeError, DesignError, Forest, Found, LevelSet, Moments, Nest, NestError, Plan,
-    Column, RawBlock, Recipe, Request, RowBlock, Scan, ShardGroups, Source, SourceError, Summands, Tree, forest_levels, guess_top,
+    BLOCK_ROWS, Block, BlockSums, Encoder, EncodeError, DesignError, Forest, Found, LevelSet, MergeError, Moments, Nest, NestError, Plan,
+    Column, RawBlock, Recipe, Request, RowBlock, Scan, ShardGroups, Source, SourceError, Summands, Tree, forest_levels, guess_top, sort_levels,
 };
 
 /// Blocks that are worked on at a time.
@@ -34,6 +36,12 @@ pub enum IngestError {
     /// The model cannot be fitted.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Moments cannot be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// More memory would be needed than may be used.
+    #[error(transparent)]
+    Memory(#[from] Box<MemoryError>),
     /// The work was called off by the observer.
     #[error("interrupted")]
     Interrupted,
@@ -47,6 +55,32 @@ pub struct Dropped {
     /// Per column that has missing values their number, in the order of the requests; then per
     /// expression that is not a number the further rows lost to it.
     pub missing: Vec<(String, u64)>,
+}
+
+impl Dropped {
+    /// Adds what was left out of other rows.
+    pub(crate) fn add(&mut self, other: &Dropped) {
+        self.rows += other.rows;
+        for (column, n) in &other.missing {
+            match self.missing.iter_mut().find(|(own, _)| own == column) {
+                Some((_, own)) => *own += n,
+                None => self.missing.push((column.clone(), *n)),
+            }
+        }
+    }
+}
+
+/// How rows are read. The default: all that there is to know is found in the rows.
+#[derive(Clone, Debug, Default)]
+pub struct Reading<'a> {
+    /// Encode by this recipe instead of one frozen against the first rows.
+    pub recipe: Option<&'a Recipe>,
+    /// Levels of factors; those of factors not named here are collected from the rows.
+    pub levels: BTreeMap<String, Vec<String>>,
+    /// Whether the rows are a part of a data set: then a factor may have one level only.
+    pub part: bool,
+    /// Stop when more memory would be needed.
+    pub limit: Option<MemoryLimit>,
 }
 
 /// What an observer is told while rows are read.
@@ -78,17 +112,34 @@ pub struct Ingested {
 
 /// Reads all rows of a source and sums their moments.
 pub fn accumulate(source: &dyn Source, plan: &Plan, observer: &mut dyn ReadObserver) -> Result<Ingested, IngestError> {
-    let done = match pass(source, plan, None, observer) {
-        Err(IngestError::Encode(EncodeError::NewLevel { column, label })) => {
-            observer.restarted(&column, &label);
-            pass(source, plan, Some(&collect_levels(source, plan)?), observer)
-        }
-        Err(IngestError::Design(error)) if error.needs_all_levels() => {
-            pass(source, plan, Some(&collect_levels(source, plan)?), observer)
-        }
-        done => done,
+    accumulate_with(source, plan, &Reading::default(), observer)
+}
+
+/// [`accumulate`], in a way to be chosen.
+pub fn accumulate_with(
+    source: &dyn Source,
+    plan: &Plan,
+    reading: &Reading<'_>,
+    observer: &mut dyn ReadObserver,
+) -> Result<Ingested, IngestError> {
+    let all_levels = || collect_levels(source, plan, &reading.levels);
+    let done = match &reading.recipe {
+        Some(_) => pass(source, plan, reading, None, observer),
+        None if !reading.levels.is_empty() => pass(source, plan, reading, Some(&all_levels()?), observer),
+        None => match pass(source, plan, reading, None, observer) {
+            Err(IngestError::Encode(EncodeError::NewLevel { column, label })) => {
+                observer.restarted(&column, &label);
+                pass(source, plan, reading, Some(&all_levels()?), observer)
+            }
+            Err(IngestError::Design(error)) if error.needs_all_levels() => {
+                pass(source, plan, reading, Some(&all_levels()?), observer)
+            }
+            done => done,
+        },
     }?;
-    done.recipe.check_levels()?;
+    if !reading.part {
+        done.recipe.check_levels()?;
+    }
     Ok(done)
 }
 
@@ -96,6 +147,7 @@ pub fn accumulate(source: &dyn Source, plan: &Plan, observer: &mut dyn ReadObser
 fn pass(
     source: &dyn Source,
     plan: &Plan,
+    reading: &Reading<'_>,
     levels: Option<&[Vec<String>]>,
     observer: &mut dyn ReadObserver,
 ) -> Result<Ingested, IngestError> {
@@ -104,8 +156,8 @@ fn pass(
         Some(raw) => raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?,
         None => Block::default(),
     };
-    let recipe = match first_complete(source, plan, &first)? {
-        Some(complete) => plan.freeze(&complete, levels)?,
+    let recipe = match reading.recipe {
+        Some(recipe) => recipe.clone(),
         None => plan.freeze(&first, levels)?,
     };
     if recipe.random.is_empty() {
@@ -113,6 +165,26 @@ fn pass(
     }
     let encoder = Encoder::new(&recipe);
     let mut work = Work::start(&recipe, &encoder, &first)?;
+    in_waves(scan, |wave| {
+        work.absorb(wave)?;
+        if let Some(limit) = &reading.limit {
+            limit.check(&recipe, &work.moments, work.rows_read)?;
+        }
+        match observer.rows_read(work.rows_read) {
+            true => Ok(()),
+            false => Err(IngestError::Interrupted),
+        }
+    })?;
+    Ok(work.finish(recipe.clone()))
+}
+
+type Raw = Result<Box<dyn RawBlock>, SourceError>;
+
+/// Hands the blocks of a scan over in waves, while a thread of its own reads ahead.
+pub(crate) fn in_waves(
+    scan: Scan,
+    mut work: impl FnMut(Vec<Raw>) -> Result<(), IngestError>,
+) -> Result<(), IngestError> {
     std::thread::scope(|threads| {
         let (sender, receiver) = sync_channel(WAVE);
         threads.spawn(move || {
@@ -128,32 +200,11 @@ fn pass(
         while more {
             let wave;
             (wave, more) = next_wave(&receiver);
-            work.absorb(wave)?;
-            if !observer.rows_read(work.rows_read) {
-                return Err(IngestError::Interrupted);
-            }
+            work(wave)?;
         }
         Ok(())
-    })?;
-    Ok(work.finish(recipe.clone()))
+    })
 }
-
-/// The first block with a complete row, where that is not the first of all: without one there would
-/// be no means to shift by, and columns far from zero would lose their digits.
-fn first_complete(source: &dyn Source, plan: &Plan, first: &Block) -> Result<Option<Block>, IngestError> {
-    if plan.can_freeze(first)? {
-        return Ok(None);
-    }
-    for raw in source.scan(plan.requests()).map_err(IngestError::Source)?.skip(1) {
-        let block = raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?;
-        if plan.can_freeze(&block)? {
-            return Ok(Some(block));
-        }
-    }
-    Ok(None)
-}
-
-type Raw = Result<Box<dyn RawBlock>, SourceError>;
 
 /// Up to [`WAVE`] blocks: waits for the first, takes what else is there. False at the end.
 fn next_wave(receiver: &Receiver<Raw>) -> (Vec<Raw>, bool) {
@@ -255,12 +306,20 @@ pub(crate) fn absorb(moments: &mut Moments, blocks: &mut [BlockSums]) {
     blocks.iter().for_each(|block| moments.absorb_totals(block));
 }
 
-/// The light pass: only the categorical columns, to know all levels of the factors.
-fn collect_levels(source: &dyn Source, plan: &Plan) -> Result<Vec<Vec<String>>, IngestError> {
-    let requests = plan.factor_requests();
+/// The light pass: only the categorical columns, to know all levels of the factors, except those
+/// that are given.
+fn collect_levels(
+    source: &dyn Source,
+    plan: &Plan,
+    given: &BTreeMap<String, Vec<String>>,
+) -> Result<Vec<Vec<String>>, IngestError> {
+    let all = plan.factor_requests();
+    let is_given = |request: &Request| given.contains_key(&request.column);
+    let requests: Vec<Request> = all.iter().filter(|request| !is_given(request)).cloned().collect();
     let mut sets: Vec<LevelSet> = requests.iter().map(|_| LevelSet::new()).collect();
-    let scan: Scan = source.scan(&requests).map_err(IngestError::Source)?;
-    for raw in scan {
+    let scan: Option<Scan> =
+        if requests.is_empty() { None } else { Some(source.scan(&requests).map_err(IngestError::Source)?) };
+    for raw in scan.into_iter().flatten() {
         let block = raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?;
         debug_assert!(block.rows <= BLOCK_ROWS);
         for (set, column) in sets.iter_mut().zip(&block.columns) {
@@ -269,7 +328,17 @@ fn collect_levels(source: &dyn Source, plan: &Plan) -> Result<Vec<Vec<String>>, 
             }
         }
     }
-    Ok(sets.iter().map(LevelSet::levels).collect())
+    let mut collected = sets.iter().map(LevelSet::levels);
+    let levels_of = |request: &Request| match given.get(&request.column) {
+        Some(levels) => {
+            let field = source.fields().iter().find(|field| field.name == request.column);
+            let mut levels = levels.clone();
+            sort_levels(&mut levels, field.map(|field| &field.kind));
+            levels
+        }
+        None => collected.next().expect("a set per request"),
+    };
+    Ok(all.iter().map(levels_of).collect())
 }
 
 /// Reads the nest off the cells and builds the model.

@@ -7,6 +7,7 @@ mod invariance;
 mod memory;
 mod nests;
 mod refused;
+mod parts;
 mod scales;
 mod sparse;
 mod starts;

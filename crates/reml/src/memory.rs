@@ -1,0 +1,212 @@
+//! How much memory a fit needs: the one estimate, for stopping before memory runs out and for
+//! telling beforehand.
+//!
+//! Everything that grows with the data is per cell or per group; with r z columns at any level, m
+//! columns of C, r_k effects per group of level k and c key columns:
+//!
+//! | held | bytes |
+//! |---|---|
+//! | a cell: `z'WC`, rows, first row, labels, its place in a hash table | 8rm + 16 + 4c + 8 |
+//! | a group of the finest level in the forest | 16 (its moments are the cell's) |
+//! | a group of a coarser level in the forest, with its moments | 16 + 8 r_k m |
+//! | a group in the search for the optimum | 8 r_k² and above the finest level 16 r_k m + 8 path² |
+//! | an effect in the sparse equations | 12 per entry of A and of L, 64 beside |
+//! | a group's effects with their variances and labels | 16 r_k² + 32 r_k + 24 + 48c |
+//!
+//! path is the number of effects of a group and all its ancestors. Vectors that grow are twice as
+//! long as needed at times, but memory that was never written to is not taken from the machine; the
+//! copy of what is being moved, a shard per thread, is within [`SLACK`].
+
+use tiers_design::{LabelTable, Moments, Recipe};
+
+/// On top of what is counted: allocation, copies of shards while they grow.
+const SLACK: f64 = 1.15;
+/// What reading takes whatever the data hold: blocks in the hands of the reader and of the threads.
+const READING: u64 = 64 << 20;
+
+/// What decides how much memory a fit needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Size {
+    /// Cells: distinct combinations of the key columns.
+    pub cells: u64,
+    /// Columns of C.
+    pub m: u64,
+    /// z columns of all levels together.
+    pub r: u64,
+    /// Key columns.
+    pub keys: u64,
+    /// Per level, finest first, its groups and its effects per group.
+    pub levels: Vec<(u64, u64)>,
+    /// Bytes of the labels' texts and tables.
+    pub labels: u64,
+}
+
+/// Bytes at the peaks of a fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// When the rows have been read.
+    pub reading: u64,
+    /// In the search for the optimum.
+    pub fitting: u64,
+    /// With all random effects and their variances.
+    pub effects: u64,
+}
+
+/// How far one means to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Until {
+    /// To the moments.
+    Moments,
+    /// To the estimates.
+    Estimates,
+    /// To the random effects of all groups.
+    #[default]
+    Effects,
+}
+
+impl Needed {
+    /// The highest peak on the way.
+    pub fn peak(self, until: Until) -> u64 {
+        match until {
+            Until::Moments => self.reading,
+            Until::Estimates => self.reading.max(self.fitting),
+            Until::Effects => self.reading.max(self.fitting).max(self.effects),
+        }
+    }
+}
+
+impl Size {
+    /// The size of moments as they are; the groups of coarser levels are known by their labels alone
+    /// and may be more.
+    pub fn of(recipe: &Recipe, moments: &Moments) -> Size {
+        let cells = moments.cells() as u64;
+        let mut levels: Vec<(u64, u64)> = Vec::new();
+        for (index, grouping) in recipe.groupings.iter().enumerate() {
+            let labels = grouping.keys.iter().map(|&key| moments.labels[key].len() as u64).max().unwrap_or(0);
+            let groups = if grouping.keys.len() == recipe.keys.len() { cells } else { labels.min(cells) };
+            let effects = recipe.random.iter().filter(|term| term.grouping == index);
+            levels.push((groups, effects.map(|term| term.columns.len() as u64).sum()));
+        }
+        levels.sort_by_key(|level| std::cmp::Reverse(level.0));
+        Size {
+            cells,
+            m: moments.summands.m as u64,
+            r: moments.summands.z.len() as u64,
+            keys: recipe.keys.len() as u64,
+            levels,
+            labels: moments.labels.iter().map(LabelTable::bytes).sum::<usize>() as u64,
+        }
+    }
+
+    /// Bytes of a cell.
+    pub fn per_cell(&self) -> u64 {
+        8 * self.r * self.m + 16 + 4 * self.keys + 8
+    }
+
+    /// The size when all numbers are `factor` times as large.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Size {
+        let scaled = |count: u64| (count as f64 * factor) as u64;
+        let levels = self.levels.iter().map(|&(groups, r)| (scaled(groups), r)).collect();
+        Size { cells: scaled(self.cells), labels: scaled(self.labels), levels, ..self.clone() }
+    }
+
+    /// The estimate.
+    pub fn needed(&self) -> Needed {
+        let of_levels = |bytes: &dyn Fn(usize, u64, u64) -> u64| -> u64 {
+            self.levels.iter().enumerate().map(|(k, &(groups, r))| bytes(k, groups, r)).sum()
+        };
+        let m = self.m;
+        // Effects of a group of level k and of all its ancestors.
+        let path = |k: usize| self.levels[k..].iter().map(|&(_, r)| r).sum::<u64>();
+        let cells = self.cells * self.per_cell() + self.labels;
+        let numbering = of_levels(&|_, groups, _| 4 * self.cells + 8 * groups);
+        let forest = self.cells * (8 * self.r * m + 4 * self.keys)
+            + self.labels
+            + of_levels(&|k, groups, r| groups * (16 + if k > 0 { 8 * r * m } else { 0 }));
+        let search = of_levels(&|k, groups, r| {
+            groups * (8 * r * r + if k > 0 { 16 * r * m + 8 * path(k) * path(k) } else { 0 })
+        });
+        let sparse = of_levels(&|k, groups, r| {
+            let entries = groups * (r * (path(k) - r) + r * (r + 1) / 2);
+            let coarser = if k > 0 { 8 * groups * r * m } else { 0 };
+            24 * entries + 64 * groups * r + coarser + groups * (12 + 8 * (self.levels.len() - k) as u64)
+        });
+        let effects = of_levels(&|_, groups, r| groups * (16 * r * r + 32 * r + 24 + 48 * self.keys));
+        let whole = |bytes: u64| (SLACK * bytes as f64) as u64 + READING;
+        Needed {
+            reading: whole(cells + numbering),
+            fitting: whole(forest + search),
+            effects: whole(forest + sparse + effects),
+        }
+    }
+}
+
+/// The most memory that a fit may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryLimit {
+    /// Bytes.
+    pub bytes: u64,
+    /// How many rows (of data, or of cells) there are to be read, where that is known.
+    pub rows: Option<u64>,
+    /// What the memory has to suffice for.
+    pub until: Until,
+}
+
+/// More memory would be needed than may be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "not enough memory: the first {read} rows{} hold {} distinct groups of {grouping}, which need about {}{}; the limit is \
+     {}. Use a machine with more memory or raise the limit; or make the model smaller: a group takes {} bytes with {} \
+     columns and {} random-effect column(s), so fewer predictors, fewer random slopes or a coarser grouping need less",
+    of.map_or(String::new(), |n| format!(" of {n}")),
+    size.cells,
+    in_words(*needed),
+    whole.map_or(String::new(), |bytes| format!(", or about {} if it goes on like that", in_words(bytes))),
+    in_words(*limit),
+    size.per_cell(),
+    size.m,
+    size.r
+)]
+pub struct MemoryError {
+    /// Rows read so far.
+    pub read: u64,
+    /// Of how many, where that is known.
+    pub of: Option<u64>,
+    /// The columns that make up a cell.
+    pub grouping: String,
+    /// What they came to.
+    pub size: Size,
+    /// Bytes needed for that.
+    pub needed: u64,
+    /// Bytes needed if groups go on to come as they did.
+    pub whole: Option<u64>,
+    /// Bytes that may be used.
+    pub limit: u64,
+}
+
+impl MemoryLimit {
+    /// An error if what has been read needs more.
+    pub fn check(&self, recipe: &Recipe, moments: &Moments, rows_read: u64) -> Result<(), Box<MemoryError>> {
+        let size = Size::of(recipe, moments);
+        let needed = size.needed().peak(self.until);
+        if needed <= self.bytes {
+            return Ok(());
+        }
+        let of = self.rows.filter(|&rows| rows > rows_read);
+        let growth = |rows: u64| rows as f64 / rows_read.max(1) as f64;
+        let whole = of.map(|rows| size.times(growth(rows)).needed().peak(self.until));
+        let names: Vec<&str> = recipe.keys.iter().map(|&key| recipe.requests[key].column.as_str()).collect();
+        let grouping = names.join(" and ");
+        Err(Box::new(MemoryError { read: rows_read, of, grouping, size, needed, whole, limit: self.bytes }))
+    }
+}
+
+/// `1.5 GB`.
+pub fn in_words(bytes: u64) -> String {
+    match bytes as f64 {
+        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
+        b if b >= 1e6 => format!("{:.0} MB", b / 1e6),
+        b => format!("{:.0} kB", (b / 1e3).ceil()),
+    }
+}
