@@ -66,6 +66,8 @@ pub(crate) fn expand(arguments: &[PathBuf]) -> Result<Expansion, TableError> {
         let mut here = Found::new();
         let base = expand_one(argument, &mut here)?;
         found.append(&mut here);
+        // A file or glob of the current folder has no folder in its name.
+        let base = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
         let base = std::path::absolute(&base).map_err(|e| TableError::io(&base, "finding the absolute path", e))?;
         root = Some(match root {
             None => base,

@@ -92,7 +92,7 @@ mod tests {
         let out = folder.path().join("out.parquet");
         let mut spill = Spill::create(&out, 2).unwrap();
         spill.piece = 100;
-        let mut expected = [Vec::new(), Vec::new()];
+        let mut expected: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
         for step in 0..50u8 {
             let first = usize::from(step) % 40;
             let bytes = vec![step; 40];
