@@ -235,11 +235,14 @@ fn settle(
     Optimum { at, second, status, evaluations, trace, decrement, singular }
 }
 
+/// Scaled entries beyond this leave too few digits of S to tell one point from another.
+const FARTHEST_START: f64 = 1e6;
+
 /// Better starts, best first: one step of MINQUE lands near the optimum where there is much data;
 /// then the start itself.
 ///
 /// Where the criterion does not exist in floating point (factors so large that nothing is left of
-/// S), it starts nearer to zero.
+/// S), or would be all rounding, it starts nearer to zero.
 fn improve(
     problem: &mut Problem<'_, '_>,
     start: &[f64],
@@ -254,7 +257,9 @@ fn improve(
         trace.push(step);
         criterion.map(|_| at)
     };
-    let mut start = start.to_vec();
+    let largest = start.iter().fold(0.0_f64, |m, t| m.max(t.abs()));
+    let nearer = if largest > FARTHEST_START { FARTHEST_START / largest } else { 1.0 };
+    let mut start: Vec<f64> = start.iter().map(|t| t * nearer).collect();
     let found = (0..30).find_map(|_| {
         let at = try_at(problem, &start);
         if at.is_none() {
