@@ -158,7 +158,10 @@ fn pass(
     };
     let recipe = match reading.recipe {
         Some(recipe) => recipe.clone(),
-        None => plan.freeze(&first, levels)?,
+        None => match first_complete(source, plan, &first)? {
+            Some(complete) => plan.freeze(&complete, levels)?,
+            None => plan.freeze(&first, levels)?,
+        },
     };
     if recipe.random.is_empty() {
         return Err(ModelError::NoRandomEffects.into());
@@ -176,6 +179,21 @@ fn pass(
         }
     })?;
     Ok(work.finish(recipe.clone()))
+}
+
+/// The first block with a complete row, where that is not the first of all: without one there would
+/// be no means to shift by, and columns far from zero would lose their digits.
+fn first_complete(source: &dyn Source, plan: &Plan, first: &Block) -> Result<Option<Block>, IngestError> {
+    if plan.can_freeze(first)? {
+        return Ok(None);
+    }
+    for raw in source.scan(plan.requests()).map_err(IngestError::Source)?.skip(1) {
+        let block = raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?;
+        if plan.can_freeze(&block)? {
+            return Ok(Some(block));
+        }
+    }
+    Ok(None)
 }
 
 type Raw = Result<Box<dyn RawBlock>, SourceError>;
