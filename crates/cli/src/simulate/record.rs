@@ -85,7 +85,7 @@ impl Place {
         match &column.values {
             Values::Real(values) => (0..).zip(values).for_each(|(row, value)| put(row, &value.to_le_bytes())),
             Values::Whole(values) => {
-                (0..).zip(values).for_each(|(row, value)| put(row, &value.to_le_bytes()[..self.width]))
+                (0..).zip(values).for_each(|(row, value)| put(row, &value.to_le_bytes()[..self.width]));
             }
             Values::Code(values) => (0..).zip(values).for_each(|(row, value)| put(row, &value.to_le_bytes())),
         }
