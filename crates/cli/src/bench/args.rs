@@ -1,0 +1,95 @@
+//! What the command line of `tiers bench` may say.
+
+use clap::{Args, ValueEnum};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  How time and memory grow with the rows, on simulated data:
+    tiers bench --sizes 1e5,1e6,1e7 --threads 1,2 --out scaling
+
+  A model of your own on tables of several sizes:
+    tiers bench \"score ~ pretest + (1 | school/class)\" small.parquet large.parquet
+
+  What a fit would take, without making it:
+    tiers bench --plan \"score ~ pretest + (1 | school/class)\" students.parquet
+
+Every run is a process of its own that reads the table, fits the model and writes all results; runs
+of what is compared take turns. The folder gets bench.json and bench.csv (all runs), bench.txt (the
+tables that are printed), scaling.svg and scaling.png.";
+
+/// `tiers bench`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct BenchArgs {
+    /// A model in place of the built-in ones, which are fitted to simulated data
+    #[arg(requires = "data")]
+    pub formula: Option<String>,
+
+    /// Tables to fit it to: every file, folder or glob is a table; with --plan all are one table
+    pub data: Vec<PathBuf>,
+
+    /// Estimate the time and memory of a fit from a sample, and do no more
+    #[arg(long, requires = "formula")]
+    pub plan: bool,
+
+    /// Rows of the simulated tables
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = rows, default_value = "1e5,1e6", conflicts_with = "formula")]
+    pub sizes: Vec<u64>,
+
+    /// Built-in models: a has two levels, b a random slope too, c three levels
+    #[arg(long, value_name = "M,…", value_enum, value_delimiter = ',', default_value = "a,b,c", conflicts_with = "formula")]
+    pub models: Vec<BuiltIn>,
+
+    /// Simulate tables in random order instead of sorted ones
+    #[arg(long, conflicts_with = "formula")]
+    pub shuffle: bool,
+
+    /// Numbers of threads (default: all cores)
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    pub threads: Vec<NonZeroUsize>,
+
+    /// Runs of each, after one that does not count
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub repeats: NonZeroUsize,
+
+    /// Folder for the results; what an earlier benchmark wrote there is replaced
+    #[arg(long, value_name = "DIR", default_value = "tiers-bench")]
+    pub out: PathBuf,
+
+    /// No progress, only the results
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// The built-in models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BuiltIn {
+    /// Random intercepts of schools and classes.
+    A,
+    /// A slope that varies between schools, too.
+    B,
+    /// Districts above the schools.
+    C,
+}
+
+/// Reads `100000`, `1e5`, `2.5e6`.
+fn rows(text: &str) -> Result<u64, String> {
+    let number = text.trim().replace('_', "").parse::<f64>().ok();
+    let whole = number.filter(|rows| (100.0..=1e12).contains(rows) && rows.fract() == 0.0);
+    whole.map(|rows| rows as u64).ok_or_else(|| "a number of rows is needed, at least 100, such as 1e6".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_rows() {
+        assert_eq!(rows("1e5"), Ok(100_000));
+        assert_eq!(rows("2.5e6"), Ok(2_500_000));
+        assert_eq!(rows("1_000"), Ok(1000));
+        assert!(["", "ten", "10", "1.5e2.5", "-1e5", "1e15"].iter().all(|text| rows(text).is_err()));
+    }
+}

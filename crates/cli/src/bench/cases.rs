@@ -1,0 +1,127 @@
+//! What is run: models × tables × threads, in turns.
+
+use super::args::{BenchArgs, BuiltIn};
+use anyhow::{Context, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// Specification of the simulated tables.
+const NESTED: &str = include_str!("nested.toml");
+
+const FIXED: &str = "score ~ pretest + ses + female + minority + treat + class_size";
+
+/// A model and its name.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    /// Name in tables and plots.
+    pub name: String,
+    /// Formula.
+    pub formula: String,
+}
+
+/// A table to fit models to.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    /// Name in results.
+    pub name: String,
+    /// File, folder or glob.
+    pub path: PathBuf,
+}
+
+/// One combination.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case<'a> {
+    /// What is fitted.
+    pub model: &'a Model,
+    /// To what.
+    pub table: &'a Table,
+    /// On how many threads.
+    pub threads: usize,
+}
+
+/// All that is to be run.
+#[derive(Debug)]
+pub(super) struct Cases {
+    /// Models.
+    pub models: Vec<Model>,
+    /// Tables.
+    pub tables: Vec<Table>,
+    /// Numbers of threads.
+    pub threads: Vec<usize>,
+    /// Where the simulated tables are, until this is dropped.
+    _simulated: Option<TempDir>,
+}
+
+impl Cases {
+    /// The user's own model and tables, or the built-in ones; simulates their tables.
+    pub(super) fn new(args: &BenchArgs, told: &dyn Fn(&str)) -> anyhow::Result<Cases> {
+        let all = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let mut threads: Vec<usize> = args.threads.iter().map(|n| n.get()).collect();
+        if threads.is_empty() {
+            threads.push(all);
+        }
+        if let Some(formula) = &args.formula {
+            let name = |path: &PathBuf| path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
+            let tables = args.data.iter().map(|path| Table { name: name(path), path: path.clone() }).collect();
+            let models = vec![Model { name: "model".to_owned(), formula: formula.clone() }];
+            return Ok(Cases { models, tables, threads, _simulated: None });
+        }
+        let folder = TempDir::with_prefix_in("data-", &args.out)
+            .with_context(|| format!("{}: no folder for the simulated tables", args.out.display()))?;
+        let simulate = |&rows: &u64| {
+            told(&format!("simulating {rows} rows"));
+            simulate(folder.path(), rows, args.shuffle)
+        };
+        let tables = args.sizes.iter().map(simulate).collect::<anyhow::Result<_>>()?;
+        Ok(Cases { models: args.models.iter().map(|m| m.model()).collect(), tables, threads, _simulated: Some(folder) })
+    }
+
+    /// All combinations, those of a table one after the other.
+    pub(super) fn all(&self) -> impl Iterator<Item = Case<'_>> {
+        let of_table = move |table| {
+            let of_model = move |model| self.threads.iter().map(move |&threads| Case { model, table, threads });
+            self.models.iter().flat_map(of_model)
+        };
+        self.tables.iter().flat_map(of_table)
+    }
+}
+
+impl BuiltIn {
+    fn model(self) -> Model {
+        let (name, random) = match self {
+            BuiltIn::A => ("a", "(1 | school/class)"),
+            BuiltIn::B => ("b", "(1 + pretest | school) + (1 | school:class)"),
+            BuiltIn::C => ("c", "(1 | district/school/class)"),
+        };
+        Model { name: name.to_owned(), formula: format!("{FIXED} + {random}") }
+    }
+}
+
+/// A simulated table, made by `tiers simulate`.
+fn simulate(folder: &Path, rows: u64, shuffle: bool) -> anyhow::Result<Table> {
+    let (spec, path) = (folder.join("nested.toml"), folder.join(format!("nested_{rows}.parquet")));
+    fs::write(&spec, NESTED).with_context(|| format!("{}: cannot be written", spec.display()))?;
+    let mut command = Command::new(std::env::current_exe().context("the program does not know where it is")?);
+    command.arg("simulate").arg(&spec).args(["--rows", &rows.to_string(), "--quiet", "--out"]).arg(&path);
+    if shuffle {
+        command.arg("--shuffle");
+    }
+    let done = command.output().context("tiers simulate could not be started")?;
+    if !done.status.success() {
+        bail!("simulating {rows} rows failed: {}", String::from_utf8_lossy(&done.stderr).trim());
+    }
+    Ok(Table { name: format!("simulated, {rows} rows"), path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_specification_is_sound() {
+        let spec: tiers_simulate::Spec = toml::from_str(NESTED).unwrap();
+        tiers_simulate::Simulation::new(&spec).unwrap();
+    }
+}
