@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. What it says is checked in [`crate::job`].
 
+use crate::bench::BenchArgs;
 use crate::simulate::SimulateArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Fit(FitArgs),
     /// Write nested data of any size, drawn from a specification, to try out models on
     Simulate(SimulateArgs),
+    /// Measure how time and memory of a fit grow with the rows, or estimate them for a file
+    Bench(BenchArgs),
 }
 
 const EXAMPLES: &str = "\

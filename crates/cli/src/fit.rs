@@ -4,7 +4,7 @@ use crate::exit::{Outcome, print, tell};
 use crate::job::{Job, Show};
 use crate::outputs::Folder;
 use crate::progress::Progress;
-use crate::report::{Data, Report, Timing, peak_memory};
+use crate::report::{Data, Phases, Report, Timing, peak_memory};
 use crate::{summary, tables};
 use std::time::Instant;
 use tiers_design::Plan;
@@ -21,7 +21,10 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
 
     let mut watch = progress.reading(source.rows());
     let ingested = accumulate(&source, &plan, &mut watch);
+    let mut phases = Phases::default();
+    phases.have_read(&watch.times);
     drop(watch);
+    let summed = clock.elapsed();
     let (model, dropped) = settle(ingested?)?;
     let read = clock.elapsed();
 
@@ -29,15 +32,19 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     let watch = progress.optimising();
     let optimum = optimise(&objective, &job.newton, &mut |_, step| watch.evaluated(step));
     drop(watch);
+    let found = clock.elapsed();
     let fit = Fit::new(&objective, &optimum, &dropped, job.inference);
     let fitted = clock.elapsed();
 
     let seconds = |time: std::time::Duration| time.as_secs_f64();
+    phases.settle = seconds(read - summed);
+    phases.search = seconds(found - read);
+    phases.inference = seconds(fitted - found);
     let mut report = Report {
         fit,
         data: Data::new(&job.data, &source, &model.recipe),
         confidence_level: job.inference.confidence,
-        timing_seconds: Timing { read: seconds(read), fit: seconds(fitted - read), total: 0.0 },
+        timing_seconds: Timing { read: seconds(read), fit: seconds(fitted - read), total: 0.0, phases },
         peak_memory_bytes: None,
     };
     let text = summary::text(&report);
@@ -45,13 +52,17 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     if let Some(staged) = &staged {
         staged.write("summary.txt", &text)?;
         let effects = random_effects(&objective, &optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
+        report.timing_seconds.phases.effects = seconds(clock.elapsed() - fitted);
         tables::write_effects(staged, &effects)?;
         if job.fitted {
             let fitted = FittedValues::new(&objective, &optimum, &effects);
             tables::write_fitted(staged, &fitted, &source, &mut progress.fitting_values(report.rows()))?;
         }
     }
+    let Timing { read, fit, .. } = report.timing_seconds;
     report.timing_seconds.total = seconds(clock.elapsed());
+    report.timing_seconds.phases.write =
+        report.timing_seconds.total - read - fit - report.timing_seconds.phases.effects;
     report.peak_memory_bytes = peak_memory();
     let json = report.json();
     if let Some(staged) = staged {

@@ -8,6 +8,7 @@
 //! summary   a report as text, laid out by numbers and layout
 //! outputs   the folder of results, put in place as a whole
 //! tables    random effects and fitted values as parquet
+//! bench     how time and memory grow with the rows, by a flow of its own
 //! simulate  data to try out models on, by a flow of its own
 //! progress  what a person sees while waiting
 //! threads   as many threads as were asked for
@@ -15,6 +16,7 @@
 //! ```
 
 mod args;
+mod bench;
 mod exit;
 mod fit;
 mod job;
@@ -49,5 +51,6 @@ fn run() -> anyhow::Result<exit::Outcome> {
             fit::run(&job::Job::new(args)?)
         }
         args::Command::Simulate(args) => simulate::run(&args),
+        args::Command::Bench(args) => bench::run(&args),
     }
 }

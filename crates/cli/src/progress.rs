@@ -4,7 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::Duration;
-use tiers_reml::{ReadObserver, Step};
+use tiers_reml::{ReadObserver, ReadTimes, Step};
 
 /// Whether progress is shown.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ impl Progress {
             None => "{prefix} {spinner} {human_pos} rows, {per_sec} {msg}",
         };
         let bar = rows.map_or_else(ProgressBar::no_length, ProgressBar::new);
-        Reading { bar: self.style(bar, template).with_prefix(what) }
+        Reading { bar: self.style(bar, template).with_prefix(what), times: ReadTimes::default() }
     }
 
     /// The search for the optimum.
@@ -67,6 +67,8 @@ impl Progress {
 #[derive(Debug)]
 pub(crate) struct Reading {
     bar: ProgressBar,
+    /// Where the time went, once all rows have been read.
+    pub times: ReadTimes,
 }
 
 impl ReadObserver for Reading {
@@ -78,6 +80,10 @@ impl ReadObserver for Reading {
     fn restarted(&mut self, column: &str, level: &str) {
         self.bar.reset();
         self.bar.set_message(format!("(again: {column} has further levels, such as {level})"));
+    }
+
+    fn finished(&mut self, times: &ReadTimes) {
+        self.times = *times;
     }
 }
 

@@ -4,7 +4,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use std::path::PathBuf;
 use tiers_design::Recipe;
-use tiers_reml::Fit;
+use tiers_reml::{Fit, ReadTimes};
 use tiers_tables::Source;
 
 /// What is written as `fit.json` and laid out as the summary.
@@ -43,6 +43,45 @@ pub(crate) struct Timing {
     pub fit: f64,
     /// All, the writing of results included.
     pub total: f64,
+    /// The same in more detail.
+    #[serde(flatten)]
+    pub phases: Phases,
+}
+
+/// Seconds by phase. The first four are those of threads added up, and go on side by side.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Phases {
+    /// Reading: from the files to raw blocks.
+    pub scan: f64,
+    /// Reading: from raw blocks to columns.
+    pub decode: f64,
+    /// Reading: from columns to rows of the design.
+    pub encode: f64,
+    /// Reading: from rows to sums.
+    pub sum: f64,
+    /// Reading: merging of sums, by the clock.
+    pub merge: f64,
+    /// Reading: waiting for the files, by the clock.
+    pub wait: f64,
+    /// From sums to the nest and its trees.
+    pub settle: f64,
+    /// The search for the optimum.
+    pub search: f64,
+    /// Standard errors, degrees of freedom, and all that is reported of the optimum.
+    pub inference: f64,
+    /// Random effects and their variances.
+    pub effects: f64,
+    /// Writing of results, fitted values included.
+    pub write: f64,
+}
+
+impl Phases {
+    /// Notes the phases of reading.
+    pub(crate) fn have_read(&mut self, times: &ReadTimes) {
+        let ReadTimes { scan, decode, encode, sum, merge, wait } = *times;
+        (self.scan, self.decode, self.encode) = (scan, decode, encode);
+        (self.sum, self.merge, self.wait) = (sum, merge, wait);
+    }
 }
 
 impl Data {
@@ -68,7 +107,7 @@ impl Report {
 
     /// One line for a person at a terminal.
     pub(crate) fn timing_line(&self) -> String {
-        let Timing { read, fit, total } = self.timing_seconds;
+        let Timing { read, fit, total, .. } = self.timing_seconds;
         let rate = HumanCount((self.rows() as f64 / read.max(1e-9)) as u64);
         format!("read {read:.2} s ({rate} rows/s), fit {fit:.2} s, total {total:.2} s")
     }

@@ -7,6 +7,8 @@
 
 use crate::memory::{MemoryError, MemoryLimit};
 use crate::model::{Model, ModelError};
+use crate::saturation;
+use crate::read_times::{BlockTimes, Laps, ReadTimes, timed};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -89,6 +91,8 @@ pub trait ReadObserver {
     fn rows_read(&mut self, rows: u64) -> bool;
     /// The pass starts again, since a factor has a level that the first rows did not show.
     fn restarted(&mut self, column: &str, level: &str);
+    /// All rows have been read; the times are those of the last pass.
+    fn finished(&mut self, _times: &ReadTimes) {}
 }
 
 /// Nobody watches.
@@ -151,7 +155,7 @@ fn pass(
     levels: Option<&[Vec<String>]>,
     observer: &mut dyn ReadObserver,
 ) -> Result<Ingested, IngestError> {
-    let mut scan = source.scan(plan.requests()).map_err(IngestError::Source)?;
+    let (mut scan, scan_time) = timed(source.scan(plan.requests()).map_err(IngestError::Source)?);
     let first = match scan.next() {
         Some(raw) => raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?,
         None => Block::default(),
@@ -168,8 +172,12 @@ fn pass(
     }
     let encoder = Encoder::new(&recipe);
     let mut work = Work::start(&recipe, &encoder, &first)?;
+    work.times.wait = scan_time.seconds();
+    let mut clock = Laps::start();
     in_waves(scan, |wave| {
+        work.times.wait += clock.lap();
         work.absorb(wave)?;
+        clock.lap();
         if let Some(limit) = &reading.limit {
             limit.check(&recipe, &work.moments, work.rows_read)?;
         }
@@ -178,6 +186,8 @@ fn pass(
             false => Err(IngestError::Interrupted),
         }
     })?;
+    work.times.scan = scan_time.seconds();
+    observer.finished(&work.times);
     Ok(work.finish(recipe.clone()))
 }
 
@@ -245,6 +255,7 @@ struct Work<'a> {
     missing: Vec<u64>,
     not_a_number: Vec<u64>,
     rows_read: u64,
+    times: ReadTimes,
 }
 
 impl<'a> Work<'a> {
@@ -257,36 +268,47 @@ impl<'a> Work<'a> {
         let mut moments = Moments::new(summands, &sums[0]);
         moments.absorb(&mut sums);
         let rows_read = first.rows as u64;
-        Ok(Work { encoder, moments, requests: &recipe.requests, dropped_rows, missing, not_a_number, rows_read })
+        let requests = &recipe.requests;
+        let times = ReadTimes::default();
+        Ok(Work { encoder, moments, requests, dropped_rows, missing, not_a_number, rows_read, times })
     }
 
     fn absorb(&mut self, wave: Vec<Raw>) -> Result<(), IngestError> {
         let (encoder, summands) = (self.encoder, &self.moments.summands);
         let sum = |raw: Raw| -> Result<(BlockSums, Counts), IngestError> {
+            let (mut clock, mut times) = (Laps::start(), BlockTimes::default());
             let block = raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?;
             let read = block.rows as u64;
+            times.decode = clock.lap();
             let rows: RowBlock = encoder.encode(&block)?;
             drop(block);
-            let counts = Counts {
+            times.encode = clock.lap();
+            let mut counts = Counts {
                 read,
                 dropped: rows.dropped_rows,
                 missing: rows.missing.clone(),
                 not_a_number: rows.not_a_number.clone(),
+                times,
             };
-            Ok((BlockSums::of(summands, rows), counts))
+            let sums = BlockSums::of(summands, rows);
+            counts.times.sum = clock.lap();
+            Ok((sums, counts))
         };
         let results: Vec<_> = wave.into_par_iter().with_max_len(1).map(sum).collect();
         let mut blocks = Vec::with_capacity(results.len());
         // The first failure in the order of the rows is the one that is told.
         for result in results {
             let (block, counts) = result?;
+            self.times.add(&counts.times);
             self.rows_read += counts.read;
             self.dropped_rows += counts.dropped;
             self.missing.iter_mut().zip(&counts.missing).for_each(|(sum, n)| *sum += n);
             self.not_a_number.iter_mut().zip(&counts.not_a_number).for_each(|(sum, n)| *sum += n);
             blocks.push(block);
         }
+        let mut clock = Laps::start();
         absorb(&mut self.moments, &mut blocks);
+        self.times.merge += clock.lap();
         Ok(())
     }
 
@@ -311,6 +333,7 @@ struct Counts {
     dropped: u64,
     missing: Vec<u64>,
     not_a_number: Vec<u64>,
+    times: BlockTimes,
 }
 
 /// [`Moments::absorb`], side by side over label tables and shards.
@@ -378,7 +401,9 @@ pub fn settle(ingested: Ingested) -> Result<(Model, Dropped), IngestError> {
         .collect();
     let cross = cross.to_dense();
     let forest = Forest { m: summands.m, levels, trees, labels, cross, rows, sum_log_weights };
-    Ok((Model::new(recipe, forest)?, dropped))
+    let model = Model::new(recipe, forest)?;
+    saturation::check(&model)?;
+    Ok((model, dropped))
 }
 
 /// Orders the groupings and checks that they nest.

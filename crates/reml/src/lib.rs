@@ -15,6 +15,7 @@ mod newton;
 mod objective;
 mod parameters;
 mod parts;
+mod read_times;
 mod threads;
 
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
@@ -29,4 +30,5 @@ pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise}
 pub use objective::{Evaluation, Method, Objective, Scratch, SecondDerivatives};
 pub use parameters::{Entry, Parameters};
 pub use parts::{Part, merge};
+pub use read_times::ReadTimes;
 pub use threads::use_threads;
