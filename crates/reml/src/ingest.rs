@@ -179,7 +179,7 @@ fn pass(
         work.absorb(wave)?;
         clock.lap();
         if let Some(limit) = &reading.limit {
-            limit.check(&recipe, &work.moments, work.rows_read)?;
+            limit.check(&recipe, &work.moments, (work.rows_read, "rows"))?;
         }
         match observer.rows_read(work.rows_read) {
             true => Ok(()),

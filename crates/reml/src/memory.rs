@@ -156,7 +156,7 @@ pub struct MemoryLimit {
 /// More memory would be needed than may be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
-    "not enough memory: the first {read} rows{} hold {} distinct groups of {grouping}, which need about {}{}; the limit is \
+    "not enough memory: the first {read} {unit}{} hold {} distinct groups of {grouping}, which need about {}{}; the limit is \
      {}. Use a machine with more memory or raise the limit; or make the model smaller: a group takes {} bytes with {} \
      columns and {} random-effect column(s), so fewer predictors, fewer random slopes or a coarser grouping need less",
     of.map_or(String::new(), |n| format!(" of {n}")),
@@ -169,8 +169,10 @@ pub struct MemoryLimit {
     size.r
 )]
 pub struct MemoryError {
-    /// Rows read so far.
+    /// Rows of data, or cells of parts, read so far.
     pub read: u64,
+    /// Which of them: `rows` or `cells`.
+    pub unit: &'static str,
     /// Of how many, where that is known.
     pub of: Option<u64>,
     /// The columns that make up a cell.
@@ -186,19 +188,24 @@ pub struct MemoryError {
 }
 
 impl MemoryLimit {
-    /// An error if what has been read needs more.
-    pub fn check(&self, recipe: &Recipe, moments: &Moments, rows_read: u64) -> Result<(), Box<MemoryError>> {
+    /// An error if what has been read, so many rows or cells, needs more.
+    pub fn check(
+        &self,
+        recipe: &Recipe,
+        moments: &Moments,
+        (read, unit): (u64, &'static str),
+    ) -> Result<(), Box<MemoryError>> {
         let size = Size::of(recipe, moments);
         let needed = size.needed().peak(self.until);
         if needed <= self.bytes {
             return Ok(());
         }
-        let of = self.rows.filter(|&rows| rows > rows_read);
-        let growth = |rows: u64| rows as f64 / rows_read.max(1) as f64;
+        let of = self.rows.filter(|&rows| rows > read);
+        let growth = |rows: u64| rows as f64 / read.max(1) as f64;
         let whole = of.map(|rows| size.times(growth(rows)).needed().peak(self.until));
         let names: Vec<&str> = recipe.keys.iter().map(|&key| recipe.requests[key].column.as_str()).collect();
         let grouping = names.join(" and ");
-        Err(Box::new(MemoryError { read: rows_read, of, grouping, size, needed, whole, limit: self.bytes }))
+        Err(Box::new(MemoryError { read, unit, of, grouping, size, needed, whole, limit: self.bytes }))
     }
 }
 

@@ -69,6 +69,19 @@ pub enum ModelError {
         /// Rows.
         n: u64,
     },
+    /// Fixed and random effects together fit every row.
+    #[error(
+        "the model's {effects} random effects and {p} coefficients together fit all {n} rows exactly: no residual is \
+         left, and the variances have no best value. Take out random slopes or a level"
+    )]
+    Saturated {
+        /// Random effects.
+        effects: usize,
+        /// Coefficients.
+        p: usize,
+        /// Rows.
+        n: u64,
+    },
     /// No random effect at all.
     #[error("the formula has no random effect: add a term such as (1 | school), or fit it by ordinary regression")]
     NoRandomEffects,

@@ -227,10 +227,11 @@ impl Parameters {
 /// The lower-triangular factor with diagonals ≥ 0 that has the same `Λ Λ'`: of `Λ' = Q R`, `R'`.
 pub(crate) fn lower_triangular(factor: &DMatrix<f64>) -> DMatrix<f64> {
     let mut lower = factor.transpose().qr().r().transpose();
+    // What is zero but for rounding is zero, and has no sign.
+    let noise = 1e-15 * lower.amax();
     for j in 0..lower.ncols() {
-        if lower[(j, j)] < 0.0 {
-            lower.column_mut(j).neg_mut();
-        }
+        let sign = if lower[(j, j)] < 0.0 { -1.0 } else { 1.0 };
+        lower.column_mut(j).apply(|v| *v = if v.abs() <= noise { 0.0 } else { sign * *v });
     }
     lower
 }

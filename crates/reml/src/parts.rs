@@ -129,7 +129,7 @@ impl Merging<'_> {
         let mut sums: Vec<BlockSums> = blocks.into_par_iter().with_max_len(1).map(to_sums).collect();
         absorb(moments, &mut sums);
         if let Some(limit) = &self.limit {
-            limit.check(self.recipe, moments, self.cells_read)?;
+            limit.check(self.recipe, moments, (self.cells_read, "cells"))?;
         }
         match self.observer.rows_read(self.cells_read) {
             true => Ok(()),

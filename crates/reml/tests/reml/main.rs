@@ -8,6 +8,7 @@ mod memory;
 mod nests;
 mod refused;
 mod parts;
+mod saturated;
 mod scales;
 mod sparse;
 mod starts;
