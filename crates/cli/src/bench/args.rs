@@ -39,7 +39,14 @@ pub(crate) struct BenchArgs {
     pub sizes: Vec<u64>,
 
     /// Built-in models: a has two levels, b a random slope too, c three levels
-    #[arg(long, value_name = "M,…", value_enum, value_delimiter = ',', default_value = "a,b,c", conflicts_with = "formula")]
+    #[arg(
+        long,
+        value_name = "M,…",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "a,b,c",
+        conflicts_with = "formula"
+    )]
     pub models: Vec<BuiltIn>,
 
     /// Simulate tables in random order instead of sorted ones

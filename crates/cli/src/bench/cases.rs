@@ -63,7 +63,9 @@ impl Cases {
             threads.push(all);
         }
         if let Some(formula) = &args.formula {
-            let name = |path: &PathBuf| path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
+            let name = |path: &PathBuf| {
+                path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into())
+            };
             let tables = args.data.iter().map(|path| Table { name: name(path), path: path.clone() }).collect();
             let models = vec![Model { name: "model".to_owned(), formula: formula.clone() }];
             return Ok(Cases { models, tables, threads, _simulated: None });

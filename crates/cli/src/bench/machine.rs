@@ -23,7 +23,8 @@ impl Machine {
     pub(super) fn this() -> Machine {
         let value = |file: &str, name: &str| {
             let text = fs::read_to_string(file).ok()?;
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':').map(str::trim));
+            let line =
+                text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':').map(str::trim));
             line.map(str::to_owned)
         };
         let kilobytes = value("/proc/meminfo", "MemTotal");

@@ -100,7 +100,10 @@ fn all_runs(cases: &Cases, repeats: usize, folder: &std::path::Path, told: &dyn 
         for case in cases.all() {
             let run = run::run(&case, repeat, folder)?;
             let what = if repeat == 0 { "warm-up".to_owned() } else { format!("{repeat} of {repeats}") };
-            told(&format!("{what:>9}: model {}, {} rows, {} threads: {:.3} s", run.model, run.rows, run.threads, run.wall));
+            told(&format!(
+                "{what:>9}: model {}, {} rows, {} threads: {:.3} s",
+                run.model, run.rows, run.threads, run.wall
+            ));
             if repeat > 0 {
                 runs.push(run);
             }

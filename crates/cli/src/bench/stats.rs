@@ -6,7 +6,19 @@ use std::collections::BTreeMap;
 
 /// Phases of a fit in the order in which they are told; see [`crate::report::Phases`].
 pub(super) const PHASES: [&str; 13] = [
-    "read", "scan", "decode", "encode", "sum", "merge", "wait", "settle", "fit", "search", "inference", "effects", "write",
+    "read",
+    "scan",
+    "decode",
+    "encode",
+    "sum",
+    "merge",
+    "wait",
+    "settle",
+    "fit",
+    "search",
+    "inference",
+    "effects",
+    "write",
 ];
 
 /// The runs of one model, table and number of threads.

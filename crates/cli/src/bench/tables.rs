@@ -33,7 +33,8 @@ fn totals(cells: &[Cell]) -> Vec<Column> {
     columns.push(numbers("total", &|cell| seconds(cell.wall)));
     columns.push(numbers("spread", &|cell| format!("{:.0}%", 100.0 * cell.spread)));
     columns.push(numbers("rows/s", &|cell| format!("{:.2e}", cell.rows as f64 / cell.wall)));
-    let megabytes = |cell: &Cell| cell.peak_memory_bytes.map_or("?".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
+    let megabytes =
+        |cell: &Cell| cell.peak_memory_bytes.map_or("?".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
     columns.push(numbers("MB", &megabytes));
     columns.push(numbers("evaluations", &|cell| cell.evaluations.to_string()));
     columns.extend(of_phases(cells, &["read", "search", "inference", "effects", "write"]));
@@ -85,13 +86,17 @@ fn seconds(value: f64) -> String {
 
 /// All runs, one line each.
 pub(super) fn csv(runs: &[Run]) -> String {
-    let mut out = String::from("model,rows,threads,repeat,groups,evaluations,status,criterion,peak_memory_bytes,wall,total");
+    let mut out =
+        String::from("model,rows,threads,repeat,groups,evaluations,status,criterion,peak_memory_bytes,wall,total");
     PHASES.iter().for_each(|name| out += &format!(",{name}"));
     out.push('\n');
     for run in runs {
         let Run { model, rows, threads, repeat, groups, evaluations, status, criterion, wall, .. } = run;
         let memory = run.peak_memory_bytes.map_or(String::new(), |bytes| bytes.to_string());
-        let _ = write!(out, "{model},{rows},{threads},{repeat},{groups},{evaluations},{status},{criterion},{memory},{wall}");
+        let _ = write!(
+            out,
+            "{model},{rows},{threads},{repeat},{groups},{evaluations},{status},{criterion},{memory},{wall}"
+        );
         std::iter::once(&"total").chain(&PHASES).for_each(|name| out += &format!(",{}", run.phase(name)));
         out.push('\n');
     }
