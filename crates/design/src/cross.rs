@@ -63,7 +63,7 @@ impl Cross {
     /// The padding must be zero (or at least finite: it reaches only entries that are never read).
     pub fn add(&mut self, a: &[f64], b: &[f64]) {
         let (m, width, sums) = (self.m, self.width, &mut self.sums);
-        debug_assert!(a.len() == b.len() && a.len() % width == 0);
+        debug_assert!(a.len() == b.len() && a.len().is_multiple_of(width));
         self.arch.0.dispatch(|| add_tiles(a, b, m, width, sums));
     }
 

@@ -131,7 +131,8 @@ impl Tree {
         let CellShard { labels, counts, sums, .. } = cells;
         let mut tree = Tree { levels: Vec::with_capacity(levels.len()), labels };
         let stored = |level: &Level| -> Vec<usize> {
-            let is_stored = |(column, source): (&usize, &RowSource)| matches!(source, RowSource::Stored(_)).then_some(*column);
+            let is_stored =
+                |(column, source): (&usize, &RowSource)| matches!(source, RowSource::Stored(_)).then_some(*column);
             let columns = level.z.iter().zip(&level.source).filter_map(is_stored);
             columns.map(|column| z.iter().position(|&c| c == column).expect("z column is summed")).collect()
         };

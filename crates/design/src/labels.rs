@@ -28,7 +28,7 @@ pub struct LabelPart {
 
 /// Hash of a label, the same on every run.
 pub(crate) fn hash(dictionary: &Dictionary, entry: usize) -> u64 {
-    let state = FixedState::with_seed(0x7469_6572_73);
+    let state = FixedState::with_seed(0x0074_6965_7273);
     match dictionary {
         Dictionary::Text(text) => state.hash_one(text.get(entry)),
         Dictionary::Integer(values) => state.hash_one(values[entry]),

@@ -41,7 +41,8 @@ pub use levels::LevelSet;
 pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};
 pub use nest::{Found, Nest, NestError, ShardGroups, group_labels, guess_top};
 pub use part::{
-    Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, PartError, Totals, column_names, merged_definition, sort_levels,
+    Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, PartError, Totals, column_names,
+    merged_definition, sort_levels,
 };
 pub use plan::{Plan, Settings};
 pub use recipe::{Atom, Coefficient, ColumnSpec, Factor, Grouping, RandomSpec, Recipe};

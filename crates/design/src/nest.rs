@@ -47,7 +47,9 @@ pub enum NestError {
         groups: usize,
     },
     /// A random effect is given twice for one grouping.
-    #[error("the random effect {effect} stands twice for {level}: its variance cannot be told from itself. Keep it in one term")]
+    #[error(
+        "the random effect {effect} stands twice for {level}: its variance cannot be told from itself. Keep it in one term"
+    )]
     RepeatedEffect {
         /// Name of the coefficient.
         effect: String,
@@ -176,13 +178,21 @@ impl Nest {
     fn check_distinct(&self, recipe: &Recipe) -> Result<(), NestError> {
         let name = |f: usize| recipe.groupings[f].name.clone();
         match self.levels.windows(2).find(|pair| pair[0].1 == pair[1].1) {
-            Some(pair) => Err(NestError::SameGroups { one: name(pair[0].0), other: name(pair[1].0), groups: pair[0].1 }),
+            Some(pair) => {
+                Err(NestError::SameGroups { one: name(pair[0].0), other: name(pair[1].0), groups: pair[0].1 })
+            }
             None => Ok(()),
         }
     }
 
     /// Checks that each level of the nest lies within the next, in one shard.
-    pub fn check(&self, recipe: &Recipe, moments: &Moments, shard: usize, groups: &ShardGroups) -> Result<(), NestError> {
+    pub fn check(
+        &self,
+        recipe: &Recipe,
+        moments: &Moments,
+        shard: usize,
+        groups: &ShardGroups,
+    ) -> Result<(), NestError> {
         let cells = &moments.shards[shard];
         for pair in self.levels.windows(2) {
             let (finer, coarser) = (pair[0].0, pair[1].0);
@@ -204,7 +214,13 @@ impl Nest {
 }
 
 /// The first row of a cell, counted from 1, with its labels in two groupings.
-fn describe(recipe: &Recipe, moments: &Moments, terms: (usize, usize), cells: &CellShard, cell: usize) -> (u64, String) {
+fn describe(
+    recipe: &Recipe,
+    moments: &Moments,
+    terms: (usize, usize),
+    cells: &CellShard,
+    cell: usize,
+) -> (u64, String) {
     let mut keys = recipe.groupings[terms.0].keys.clone();
     keys.extend(recipe.groupings[terms.1].keys.iter().filter(|k| !recipe.groupings[terms.0].keys.contains(k)));
     let value = |&k: &usize| {

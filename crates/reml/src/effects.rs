@@ -102,7 +102,11 @@ pub fn random_effects(objective: &Objective<'_>, optimum: &Optimum) -> Result<Ve
 }
 
 /// Generalised least squares by the sparse route, which must give the criterion that was minimised.
-fn fixed_effects(objective: &Objective<'_>, optimum: &Optimum, sums: Vec<TreeSums>) -> Result<FixedEffects, EffectsError> {
+fn fixed_effects(
+    objective: &Objective<'_>,
+    optimum: &Optimum,
+    sums: Vec<TreeSums>,
+) -> Result<FixedEffects, EffectsError> {
     let model = objective.model();
     let mut sums = sums.into_iter();
     let mut total = sums.next().expect("a forest has shards");

@@ -207,18 +207,17 @@ fn settle(
     let Minimum { at: Point { mut at, .. }, second: Curvature { mut second, .. }, converged, decrement, .. } = found;
     let parameters = &problem.objective.parameters;
     let mut singular = vec![false; terms(parameters)];
-    if converged {
-        if let Some((snapped, which)) = nearly_singular(parameters, &at.theta) {
-            let next = problem.at(&snapped);
-            evaluations += 1;
-            let accepted = next.criterion <= at.criterion + SNAP * (1.0 + at.criterion.abs());
-            let step = newton::Step { criterion: Some(next.criterion), step: 0.0, accepted };
-            observe(&snapped, &step);
-            trace.push(step);
-            if accepted {
-                at = next;
-                singular = which;
-            }
+    let snapped = if converged { nearly_singular(parameters, &at.theta) } else { None };
+    if let Some((snapped, which)) = snapped {
+        let next = problem.at(&snapped);
+        evaluations += 1;
+        let accepted = next.criterion <= at.criterion + SNAP * (1.0 + at.criterion.abs());
+        let step = newton::Step { criterion: Some(next.criterion), step: 0.0, accepted };
+        observe(&snapped, &step);
+        trace.push(step);
+        if accepted {
+            at = next;
+            singular = which;
         }
     }
     // The optimiser's last second derivatives are those of the step before; where they are cheap,

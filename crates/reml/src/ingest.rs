@@ -7,14 +7,15 @@
 
 use crate::memory::{MemoryError, MemoryLimit};
 use crate::model::{Model, ModelError};
-use crate::saturation;
 use crate::read_times::{BlockTimes, Laps, ReadTimes, timed};
+use crate::saturation;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, sync_channel};
 use tiers_design::{
-    BLOCK_ROWS, Block, BlockSums, Encoder, EncodeError, DesignError, Forest, Found, LevelSet, MergeError, Moments, Nest, NestError, Plan,
-    Column, RawBlock, Recipe, Request, RowBlock, Scan, ShardGroups, Source, SourceError, Summands, Tree, forest_levels, guess_top, sort_levels,
+    BLOCK_ROWS, Block, BlockSums, Column, DesignError, EncodeError, Encoder, Forest, Found, LevelSet, MergeError,
+    Moments, Nest, NestError, Plan, RawBlock, Recipe, Request, RowBlock, Scan, ShardGroups, Source, SourceError,
+    Summands, Tree, forest_levels, guess_top, sort_levels,
 };
 
 /// Blocks that are worked on at a time.
@@ -263,7 +264,8 @@ impl<'a> Work<'a> {
         let rows = encoder.encode(first)?;
         let distinct: Vec<usize> = rows.keys.iter().map(|key| key.dictionary.len()).collect();
         let summands = Summands::new(recipe, guess_top(recipe, &distinct));
-        let (dropped_rows, missing, not_a_number) = (rows.dropped_rows, rows.missing.clone(), rows.not_a_number.clone());
+        let (dropped_rows, missing, not_a_number) =
+            (rows.dropped_rows, rows.missing.clone(), rows.not_a_number.clone());
         let mut sums = vec![BlockSums::of(&summands, rows)];
         let mut moments = Moments::new(summands, &sums[0]);
         moments.absorb(&mut sums);

@@ -1,7 +1,7 @@
 //! REML and ML fits of nested linear mixed models, from moments.
 //!
 //! The way through: [`accumulate`] (rows to moments) → [`settle`] (moments to a [`Model`]) →
-//! [`Objective`] (criterion and derivatives at theta) → [`minimise`] → [`fit`] (plain data).
+//! [`Objective`] (criterion and derivatives at theta) → [`optimise`] → [`Fit`] (plain data).
 
 mod effects;
 mod estimate;
@@ -30,6 +30,6 @@ pub use model::{Model, ModelError};
 pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};
 pub use objective::{Evaluation, Method, Objective, Scratch, SecondDerivatives};
 pub use parameters::{Entry, Parameters};
-pub use read_times::ReadTimes;
 pub use parts::{Part, merge};
+pub use read_times::ReadTimes;
 pub use threads::use_threads;

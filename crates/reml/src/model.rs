@@ -19,7 +19,9 @@ pub enum ModelError {
         worst: Vec<String>,
     },
     /// More coefficients than rows allow.
-    #[error("{p} fixed-effect coefficients from {n} rows leave nothing to estimate variances from: drop terms or add rows")]
+    #[error(
+        "{p} fixed-effect coefficients from {n} rows leave nothing to estimate variances from: drop terms or add rows"
+    )]
     TooFewRows {
         /// Coefficients.
         p: usize,
@@ -214,7 +216,7 @@ fn independent(cross: &[f64], m: usize, columns: &[usize], y: usize) -> (Vec<usi
     let diagonal: Vec<f64> = s.diagonal().iter().copied().collect();
     for j in 0..columns.len() {
         let pivot = s[(j, j)];
-        if !(pivot > RANK_TOLERANCE * diagonal[j]) {
+        if pivot.is_nan() || pivot <= RANK_TOLERANCE * diagonal[j] {
             continue;
         }
         kept.push(j);

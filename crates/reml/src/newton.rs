@@ -132,7 +132,7 @@ pub fn minimise<C: Criterion>(
         }
         let length = step.norm();
         radius = match actual / predicted {
-            ratio if !(ratio >= 0.25) => 0.25 * length,
+            ratio if ratio.is_nan() || ratio < 0.25 => 0.25 * length,
             ratio if ratio > 0.75 && length > 0.8 * radius => 3.0 * radius,
             _ => radius,
         };
@@ -206,8 +206,7 @@ impl Quadratic {
             let rest = (radius * radius - step.norm_squared() + step[i] * step[i]).max(0.0).sqrt();
             step[i] = if self.gradient[i] > 0.0 { -rest } else { rest };
         }
-        let change: f64 =
-            (0..step.len()).map(|i| step[i] * (self.gradient[i] + 0.5 * self.values[i] * step[i])).sum();
+        let change: f64 = (0..step.len()).map(|i| step[i] * (self.gradient[i] + 0.5 * self.values[i] * step[i])).sum();
         (&self.vectors * step, -change)
     }
 }

@@ -271,9 +271,8 @@ impl<'a> Objective<'a> {
     pub fn products(&self, at: &Evaluation) -> Vec<Vec<DMatrix<f64>>> {
         let sums = self.curvature(at, true, true);
         let (d, p, m) = (self.parameters.directions.len(), self.x.len(), self.model.forest.m);
-        let of = |i: usize, j: usize| {
-            DMatrix::from_fn(p, p, |a, b| -sums.products[i * d + j][self.x[a] * m + self.x[b]])
-        };
+        let of =
+            |i: usize, j: usize| DMatrix::from_fn(p, p, |a, b| -sums.products[i * d + j][self.x[a] * m + self.x[b]]);
         // Only pairs whose first level is no finer were summed; the others are their transposes.
         let pair = |i: usize, j: usize| match self.level_of(i) >= self.level_of(j) {
             true => of(i, j),

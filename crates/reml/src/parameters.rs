@@ -203,7 +203,12 @@ impl Parameters {
     }
 
     /// Derivatives in theta from those in the entries of G (whose mirror moves along).
-    pub fn chain(&self, theta: &[f64], gradient: &DVector<f64>, hessian: Option<&DMatrix<f64>>) -> (DVector<f64>, Option<DMatrix<f64>>) {
+    pub fn chain(
+        &self,
+        theta: &[f64],
+        gradient: &DVector<f64>,
+        hessian: Option<&DMatrix<f64>>,
+    ) -> (DVector<f64>, Option<DMatrix<f64>>) {
         let jacobian = self.jacobian(theta);
         let hessian = hessian.map(|h| {
             let mut out = jacobian.transpose() * h * &jacobian;

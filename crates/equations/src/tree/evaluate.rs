@@ -78,8 +78,8 @@ impl TreePlan {
         let mut sums = TreeSums { log_det: 0.0, downdate: Cross::new(self.m), derivatives: Vec::new() };
         Arch::new().dispatch(|| {
             self.start(tree, scratch);
-            for k in 0..self.levels.len() {
-                self.eliminate_level(tree, k, &g[k], scratch, Some(&mut sums));
+            for (k, g) in g.iter().enumerate() {
+                self.eliminate_level(tree, k, g, scratch, Some(&mut sums));
             }
         });
         if with_derivatives {
@@ -188,7 +188,14 @@ impl TreePlan {
 
     /// `F_g`, `H_g` and the path's D of all groups of one level; the ancestors' are known.
     #[inline(always)]
-    fn back_substitute_level(&self, tree: &Tree, k: usize, g: &[f64], scratch: &mut TreeScratch, out: &mut Derivatives) {
+    fn back_substitute_level(
+        &self,
+        tree: &Tree,
+        k: usize,
+        g: &[f64],
+        scratch: &mut TreeScratch,
+        out: &mut Derivatives,
+    ) {
         let (m, plan) = (self.m, &self.levels[k]);
         let r = plan.r;
         let mut path = Path::new(r, plan.za.clone());

@@ -100,7 +100,8 @@ impl KenwardRoger {
     /// The test of L β = 0, L q×p of full row rank (Kenward and Roger 1997, section 3).
     pub fn test(&self, l: &DMatrix<f64>) -> ScaledF {
         let q = l.nrows() as f64;
-        let middle = (l * &self.phi * l.transpose()).try_inverse().unwrap_or_else(|| DMatrix::zeros(l.nrows(), l.nrows()));
+        let middle =
+            (l * &self.phi * l.transpose()).try_inverse().unwrap_or_else(|| DMatrix::zeros(l.nrows(), l.nrows()));
         // Θ Φ P_i Φ, cut to L's rows.
         let products: Vec<DMatrix<f64>> = self.spreads.iter().map(|s| &middle * (l * s * l.transpose())).collect();
         let (mut a1, mut a2) = (0.0, 0.0);

@@ -36,7 +36,12 @@ fn compare(seed: u64, df: DfMethod, checks: &mut Checks) -> bool {
             checks.matrix(&name("Φ_A", 0), &inference.covariance, &want.adjusted, Tolerance::of_largest(1e-7));
             let slopes = DMatrix::from_fn(p - 1, p, |i, j| f64::from(u8::from(i + 1 == j)));
             let (got, want_f) = (inference.f_test(&slopes), want.test(&slopes));
-            checks.check(&name("F df", 0), got.den_df.expect("degrees of freedom"), want_f.df, Tolerance::relative(1e-5));
+            checks.check(
+                &name("F df", 0),
+                got.den_df.expect("degrees of freedom"),
+                want_f.df,
+                Tolerance::relative(1e-5),
+            );
             for i in 0..p {
                 let want = want.test(&DMatrix::from_rows(&[unit(i).transpose()])).df;
                 let got = inference.t_test(&unit(i)).df.expect("degrees of freedom");

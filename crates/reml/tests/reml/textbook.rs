@@ -30,7 +30,12 @@ fn criterion_and_derivatives_agree_with_v_written_out() {
             let want = problem.solve(&raw, reference);
             checks.check("criterion", at.criterion, want.criterion, Tolerance::relative(1e-11));
             checks.check("pwrss", at.pwrss, want.pwrss, Tolerance::relative(1e-10));
-            checks.check("log|V|", at.log_det_v, want.log_det_v + model.forest.sum_log_weights, Tolerance::both(1e-11, 1e-11));
+            checks.check(
+                "log|V|",
+                at.log_det_v,
+                want.log_det_v + model.forest.sum_log_weights,
+                Tolerance::both(1e-11, 1e-11),
+            );
             checks.check("log|X'V⁻¹X|", at.log_det_xx, want.log_det_x, Tolerance::both(1e-11, 1e-11));
             let (beta, _) = model.unshift(&at.beta, &at.xx_inverse);
             checks.vector("beta", &beta, &want.beta, Tolerance::of_largest(1e-9));
@@ -48,7 +53,12 @@ fn criterion_and_derivatives_agree_with_v_written_out() {
                 checks.check("gradient", at.gradient[i], difference, Tolerance::both(1e-6, 1e-5));
                 let difference = (&plus.gradient - &minus.gradient) / (2.0 * step);
                 let column = second.hessian.column(i).clone_owned();
-                checks.vector("hessian", &column, &difference, Tolerance { relative: 1e-6, absolute: 1e-5, of_largest: 1.0 });
+                checks.vector(
+                    "hessian",
+                    &column,
+                    &difference,
+                    Tolerance { relative: 1e-6, absolute: 1e-5, of_largest: 1.0 },
+                );
             }
         }
         checks.finish();
