@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. What it says is checked in [`crate::job`].
 
 use crate::bench::BenchArgs;
+use crate::moments::MomentsArgs;
 use crate::simulate::SimulateArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
@@ -20,6 +21,9 @@ pub(crate) enum Command {
     /// Fit a model and print a summary
     #[command(after_help = EXAMPLES)]
     Fit(FitArgs),
+    /// Write the moments of data or of a part of it, to be merged and fitted by `tiers fit --moments`
+    #[command(after_help = crate::moments::EXAMPLES)]
+    Moments(MomentsArgs),
     /// Write nested data of any size, drawn from a specification, to try out models on
     Simulate(SimulateArgs),
     /// Measure how time and memory of a fit grow with the rows, or estimate them for a file
@@ -54,11 +58,16 @@ See `tiers fit --help` for the options, more examples and the exit codes.";
 #[derive(Debug, Args)]
 pub(crate) struct FitArgs {
     /// The model in lme4's language, as in "y ~ x + (1 + x | school/class)"
-    pub formula: String,
+    #[arg(required_unless_present = "moments")]
+    pub formula: Option<String>,
 
     /// Files, folders or globs: parquet, csv or arrow; all of one table
-    #[arg(required = true)]
+    #[arg(required_unless_present = "moments")]
     pub data: Vec<PathBuf>,
+
+    /// Fit to moments of all parts of the data, by `tiers moments`, instead of to rows
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "weights", "reference", "fitted"])]
+    pub moments: Vec<PathBuf>,
 
     /// Fit by restricted maximum likelihood (the default)
     #[arg(long, conflicts_with = "ml")]
@@ -103,6 +112,10 @@ pub(crate) struct FitArgs {
     /// Threads to use (default: all cores); the results do not depend on it
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+
+    /// Most memory to use: bytes, 2GB, or a share of what is available
+    #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT)]
+    pub memory_limit: String,
 
     /// Most evaluations of the likelihood before giving up
     #[arg(long, value_name = "N", default_value_t = 100)]

@@ -1,26 +1,25 @@
 //! `tiers fit`: open, read, fit, report, write.
 
 use crate::exit::{Outcome, print, tell};
+use crate::input::Input;
 use crate::job::{Job, Show};
 use crate::outputs::Folder;
 use crate::progress::Progress;
-use crate::report::{Data, Phases, Report, Timing, peak_memory};
+use crate::report::{Phases, Report, Timing, peak_memory};
 use crate::{summary, tables};
 use std::time::Instant;
-use tiers_design::Plan;
-use tiers_reml::{Fit, FittedValues, Objective, Status, accumulate, optimise, random_effects, settle};
-use tiers_tables::Source;
+use tiers_reml::{Fit, FittedValues, Objective, Status, Until, optimise, random_effects, settle};
 
 /// Fits a model.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     let clock = Instant::now();
     let progress = Progress::new(job.quiet);
-    let source = Source::open(&job.data)?;
-    let folder = job.out.as_deref().map(|out| Folder::open(out, &source)).transpose()?;
-    let plan = Plan::new(&job.formula, source.fields(), &job.design)?;
+    let input = Input::open(&job.input)?;
+    let folder = job.out.as_deref().map(|out| Folder::open(out, &input.files())).transpose()?;
 
-    let mut watch = progress.reading(source.rows());
-    let ingested = accumulate(&source, &plan, &mut watch);
+    let mut watch = progress.reading(input.count());
+    let until = if job.out.is_some() { Until::Effects } else { Until::Estimates };
+    let ingested = input.read(job.memory, until, &mut watch);
     let mut phases = Phases::default();
     phases.have_read(&watch.times);
     drop(watch);
@@ -42,7 +41,7 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     phases.inference = seconds(fitted - found);
     let mut report = Report {
         fit,
-        data: Data::new(&job.data, &source, &model.recipe),
+        data: input.data(&model.recipe),
         confidence_level: job.inference.confidence,
         timing_seconds: Timing { read: seconds(read), fit: seconds(fitted - read), total: 0.0, phases },
         peak_memory_bytes: None,
@@ -54,9 +53,9 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
         let effects = random_effects(&objective, &optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
         report.timing_seconds.phases.effects = seconds(clock.elapsed() - fitted);
         tables::write_effects(staged, &effects)?;
-        if job.fitted {
+        if let (true, Some(source)) = (job.fitted, input.source()) {
             let fitted = FittedValues::new(&objective, &optimum, &effects);
-            tables::write_fitted(staged, &fitted, &source, &mut progress.fitting_values(report.rows()))?;
+            tables::write_fitted(staged, &fitted, source, &mut progress.fitting_values(report.rows()))?;
         }
     }
     let Timing { read, fit, .. } = report.timing_seconds;

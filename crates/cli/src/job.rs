@@ -1,6 +1,7 @@
 //! What is to be done, checked as far as can be without touching the data.
 
 use crate::args::{Df, FitArgs};
+use crate::memory::Limit;
 use anyhow::{bail, ensure};
 use std::path::PathBuf;
 use tiers_design::{Formula, Settings};
@@ -9,12 +10,10 @@ use tiers_reml::{DfMethod, Inference, Method, NewtonSettings};
 /// A fit to be made.
 #[derive(Debug)]
 pub(crate) struct Job {
-    /// The model.
-    pub formula: Formula,
-    /// Weights and reference levels.
-    pub design: Settings,
-    /// Where the rows are.
-    pub data: Vec<PathBuf>,
+    /// What is fitted.
+    pub input: Input,
+    /// How much memory may be used.
+    pub memory: Limit,
     /// REML or ML.
     pub method: Method,
     /// When the optimiser stops.
@@ -31,6 +30,22 @@ pub(crate) struct Job {
     pub quiet: bool,
 }
 
+/// What a fit is made from.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Rows of a table.
+    Rows {
+        /// The model.
+        formula: Formula,
+        /// Weights and reference levels.
+        design: Settings,
+        /// Where the rows are.
+        data: Vec<PathBuf>,
+    },
+    /// Folders of moments.
+    Moments(Vec<PathBuf>),
+}
+
 /// What goes to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Show {
@@ -45,7 +60,6 @@ pub(crate) enum Show {
 impl Job {
     /// Checks what the command line says.
     pub(crate) fn new(args: FitArgs) -> anyhow::Result<Job> {
-        let formula: Formula = args.formula.parse()?;
         let confidence = args.conf_level;
         ensure!(
             confidence > 0.0 && confidence < 1.0,
@@ -59,10 +73,17 @@ impl Job {
             (false, false) => Show::Summary,
         };
         let reference = args.reference.iter().map(|text| reference(text)).collect::<anyhow::Result<_>>()?;
+        let input = match args.formula {
+            Some(formula) => Input::Rows {
+                formula: formula.parse()?,
+                design: Settings { weights: args.weights, reference },
+                data: args.data,
+            },
+            None => Input::Moments(args.moments),
+        };
         Ok(Job {
-            formula,
-            design: Settings { weights: args.weights, reference },
-            data: args.data,
+            input,
+            memory: Limit::parse(&args.memory_limit)?,
             method,
             newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
             inference: Inference { df: df_method(args.df, method)?, confidence },
@@ -74,7 +95,8 @@ impl Job {
     }
 }
 
-fn reference(text: &str) -> anyhow::Result<(String, String)> {
+/// `factor=level`.
+pub(crate) fn reference(text: &str) -> anyhow::Result<(String, String)> {
     match text.split_once('=') {
         Some((factor, level)) if !factor.is_empty() => Ok((factor.to_owned(), level.to_owned())),
         _ => bail!("--reference {text}: write the factor, `=` and the level, as in --reference gender=F"),

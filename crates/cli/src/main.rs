@@ -4,11 +4,14 @@
 //! args      what the command line may say (clap)
 //! job       what is to be done, checked as far as can be without touching the data
 //! fit       the flow: open, read, fit, report, write
+//! input     what a fit is made from: rows, or moments in parts
 //! report    a fit with what belongs to the run; becomes fit.json
 //! summary   a report as text, laid out by numbers and layout
 //! outputs   the folder of results, put in place as a whole
 //! tables    random effects and fitted values as parquet
 //! bench     how time and memory grow with the rows, by a flow of its own
+//! moments   moments of parts of data, by a flow of their own
+//! memory    how much memory may be used
 //! simulate  data to try out models on, by a flow of its own
 //! progress  what a person sees while waiting
 //! threads   as many threads as were asked for
@@ -19,8 +22,11 @@ mod args;
 mod bench;
 mod exit;
 mod fit;
+mod input;
 mod job;
 mod layout;
+mod memory;
+mod moments;
 mod numbers;
 mod outputs;
 mod progress;
@@ -42,6 +48,14 @@ fn run() -> anyhow::Result<exit::Outcome> {
         Err(told) => return exit::usage(&told),
     };
     match command {
+        args::Command::Moments(args) => {
+            if let Some(count) = args.threads
+                && let Some(outcome) = threads::start_with(count)?
+            {
+                return Ok(outcome);
+            }
+            moments::run(args)
+        }
         args::Command::Fit(args) => {
             if let Some(count) = args.threads
                 && let Some(outcome) = threads::start_with(count)?

@@ -20,7 +20,6 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use tiers_tables::Source;
 
 /// Names that a fit writes at the top of its folder; `random_effects` is a folder.
 const FILES: [&str; 3] = ["summary.txt", "fitted.parquet", "fit.json"];
@@ -50,7 +49,7 @@ enum End {
 
 impl Folder {
     /// Finds out whether results can be written there. Leaves nothing behind.
-    pub(crate) fn open(named: &Path, source: &Source) -> anyhow::Result<Folder> {
+    pub(crate) fn open(named: &Path, read: &[PathBuf]) -> anyhow::Result<Folder> {
         let fail = |error: io::Error| anyhow!("--out {}: {}", named.display(), cannot(&error));
         let target = match fs::canonicalize(named) {
             Ok(target) => target,
@@ -62,18 +61,18 @@ impl Folder {
             if !folder.target.is_dir() {
                 bail!("--out {}: this is a file; name a folder, which may but need not exist", named.display());
             }
-            folder.keep_data(source)?;
+            folder.keep_data(read)?;
             folder.keep_others()?;
-            folder.end = folder.how_to_end(source).map_err(fail)?;
+            folder.end = folder.how_to_end(read).map_err(fail)?;
         }
         folder.probe().map_err(fail)?;
         Ok(folder)
     }
 
     /// Refuses to replace the very data that are read.
-    fn keep_data(&self, source: &Source) -> anyhow::Result<()> {
+    fn keep_data(&self, read: &[PathBuf]) -> anyhow::Result<()> {
         let own = |path: &Path| FILES.iter().any(|name| path == Path::new(name)) || path.starts_with(EFFECTS);
-        match inside(&self.target, source).find(|path| own(path)) {
+        match inside(&self.target, read).find(|path| own(path)) {
             None => Ok(()),
             Some(path) => bail!(
                 "--out {}: the results would replace {}, which is read as data; name another folder",
@@ -97,10 +96,10 @@ impl Folder {
         }
     }
 
-    fn how_to_end(&self, source: &Source) -> io::Result<End> {
+    fn how_to_end(&self, read: &[PathBuf]) -> io::Result<End> {
         let current = std::env::current_dir().and_then(fs::canonicalize);
         let stays = current.is_ok_and(|current| current.starts_with(&self.target))
-            || inside(&self.target, source).next().is_some()
+            || inside(&self.target, read).next().is_some()
             || !only_results(&self.target)?
             || !is_renamable(&self.target);
         Ok(if stays { End::OneByOne } else { End::Replace })
@@ -193,8 +192,8 @@ impl Drop for Staged<'_> {
 }
 
 /// Paths, relative to the folder, of the data files that lie in it.
-fn inside<'a>(folder: &'a Path, source: &'a Source) -> impl Iterator<Item = PathBuf> + 'a {
-    let files = source.files().iter().filter_map(|file| fs::canonicalize(&file.path).ok());
+fn inside<'a>(folder: &'a Path, read: &'a [PathBuf]) -> impl Iterator<Item = PathBuf> + 'a {
+    let files = read.iter().filter_map(|file| fs::canonicalize(file).ok());
     files.filter_map(move |file| file.strip_prefix(folder).ok().map(Path::to_owned))
 }
 

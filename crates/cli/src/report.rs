@@ -3,9 +3,7 @@
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::path::PathBuf;
-use tiers_design::Recipe;
 use tiers_reml::{Fit, ReadTimes};
-use tiers_tables::Source;
 
 /// What is written as `fit.json` and laid out as the summary.
 #[derive(Debug, Serialize)]
@@ -26,9 +24,9 @@ pub(crate) struct Report {
 /// Where the rows came from.
 #[derive(Debug, Serialize)]
 pub(crate) struct Data {
-    /// Files, folders and globs as they were named.
+    /// Files, folders and globs, or folders of moments, as they were named.
     pub paths: Vec<PathBuf>,
-    /// Number of files that these are.
+    /// Number of files, or of folders of moments, that these are.
     pub files: usize,
     /// Column of the weights.
     pub weights: Option<String>,
@@ -81,14 +79,6 @@ impl Phases {
         let ReadTimes { scan, decode, encode, sum, merge, wait } = *times;
         (self.scan, self.decode, self.encode) = (scan, decode, encode);
         (self.sum, self.merge, self.wait) = (sum, merge, wait);
-    }
-}
-
-impl Data {
-    /// The data of a job.
-    pub(crate) fn new(paths: &[PathBuf], source: &Source, recipe: &Recipe) -> Self {
-        let weights = recipe.weights.map(|request| recipe.requests[request].column.clone());
-        Data { paths: paths.to_vec(), files: source.files().len(), weights }
     }
 }
 

@@ -1,0 +1,85 @@
+//! What a fit is made from: rows of a table, or moments that were made before.
+
+use crate::job::Input as Named;
+use crate::memory::Limit;
+use crate::moments::Opened;
+use crate::progress::Reading as Watch;
+use crate::report::Data;
+use std::path::PathBuf;
+use tiers_design::{Formula, Plan, Recipe, Settings};
+use tiers_reml::{IngestError, Ingested, Part, Reading, Until, accumulate_with, merge};
+use tiers_tables::Source;
+
+/// What was named on the command line, opened but not yet read.
+#[derive(Debug)]
+pub(crate) enum Input<'a> {
+    /// Rows, and what is to be made of them.
+    Rows { paths: &'a [PathBuf], source: Source, formula: &'a Formula, settings: &'a Settings },
+    /// Moments of one data set in parts.
+    Moments { paths: &'a [PathBuf], parts: Vec<Opened> },
+}
+
+impl<'a> Input<'a> {
+    /// Opens what was named.
+    pub(crate) fn open(named: &'a Named) -> anyhow::Result<Input<'a>> {
+        Ok(match named {
+            Named::Rows { formula, design, data } => {
+                Input::Rows { paths: data, source: Source::open(data)?, formula, settings: design }
+            }
+            Named::Moments(paths) => {
+                let parts = paths.iter().map(|path| Opened::open(path)).collect::<anyhow::Result<_>>()?;
+                Input::Moments { paths, parts }
+            }
+        })
+    }
+
+    /// The table, where rows are read.
+    pub(crate) fn source(&self) -> Option<&Source> {
+        match self {
+            Input::Rows { source, .. } => Some(source),
+            Input::Moments { .. } => None,
+        }
+    }
+
+    /// All files that are read.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Input::Rows { source, .. } => source.files().iter().map(|file| file.path.clone()).collect(),
+            Input::Moments { parts, .. } => parts.iter().flat_map(Opened::files).collect(),
+        }
+    }
+
+    /// How many rows, or cells of moments, there are to be read, where that is known.
+    pub(crate) fn count(&self) -> Option<u64> {
+        match self {
+            Input::Rows { source, .. } => source.rows(),
+            Input::Moments { parts, .. } => parts.iter().map(Opened::count).sum(),
+        }
+    }
+
+    /// Reads everything.
+    pub(crate) fn read(&self, limit: Limit, until: Until, watch: &mut Watch) -> anyhow::Result<Ingested> {
+        let limit = limit.of_rows(self.count(), until);
+        match self {
+            Input::Rows { source, formula, settings, .. } => {
+                let plan = Plan::new(formula, source.fields(), settings)?;
+                Ok(accumulate_with(source, &plan, &Reading { limit, ..Reading::default() }, watch)?)
+            }
+            Input::Moments { parts, .. } => {
+                let parts: Vec<Part<'_>> = parts.iter().map(Opened::part).collect();
+                let merged: Result<_, IngestError> = merge(&parts, limit, watch);
+                Ok(merged?.0)
+            }
+        }
+    }
+
+    /// Where the rows came from, for the report.
+    pub(crate) fn data(&self, recipe: &Recipe) -> Data {
+        let weights = recipe.weights.map(|request| recipe.requests[request].column.clone());
+        let (paths, files) = match self {
+            Input::Rows { paths, source, .. } => (paths, source.files().len()),
+            Input::Moments { paths, parts } => (paths, parts.len()),
+        };
+        Data { paths: paths.to_vec(), files, weights }
+    }
+}

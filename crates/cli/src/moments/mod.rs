@@ -1,0 +1,132 @@
+//! `tiers moments`: the moments of a data set or of a part of it, written to a folder; and the
+//! reading of such folders by `tiers fit --moments`.
+//!
+//! ```text
+//! args    what the command line may say
+//! header  moments.json: what the moments are moments of, counts, a fingerprint
+//! write   the folder, put in place as a whole
+//! read    folders of moments, checked, as parts to be merged
+//! ```
+
+mod args;
+mod header;
+mod read;
+mod write;
+
+pub(crate) use args::{EXAMPLES, MomentsArgs};
+pub(crate) use read::Opened;
+
+use crate::exit::{Outcome, print};
+use crate::memory::Limit;
+use crate::progress::Progress;
+use anyhow::{anyhow, bail};
+use std::collections::BTreeMap;
+use tiers_design::{Definition, DesignError, EncodeError, Formula, Plan, Recipe, Settings, merged_definition};
+use tiers_reml::{IngestError, Reading, Until, accumulate_with};
+use tiers_tables::Source;
+
+/// Writes moments.
+pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
+    let formula: Formula = args.formula.parse()?;
+    let reference = args.reference.iter().map(|text| crate::job::reference(text)).collect::<anyhow::Result<_>>()?;
+    let settings = Settings { weights: args.weights, reference };
+    let levels = args.levels.iter().map(|text| levels(text)).collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+    let limit = Limit::parse(&args.memory_limit)?;
+    let target = write::Target::open(&args.out)?;
+    let source = Source::open(&args.data)?;
+    let plan = Plan::new(&formula, source.fields(), &settings)?;
+    check_levels(&plan, &levels)?;
+    let like = args.like.as_deref().map(Opened::open).transpose()?;
+    let recipe = like.as_ref().map(|like| recipe_like(like, &formula, &settings, &source)).transpose()?;
+
+    let reading =
+        Reading { recipe: recipe.as_ref(), levels, part: true, limit: limit.of_rows(source.rows(), Until::Moments) };
+    let mut watch = Progress::new(args.quiet).reading(source.rows());
+    let ingested = accumulate_with(&source, &plan, &reading, &mut watch);
+    drop(watch);
+    let ingested = ingested.map_err(|error| explain(error, like.is_some()))?;
+    let definition = Definition::of(&ingested.recipe, &formula, &settings, source.fields());
+    let header = write::write(&target, definition, &ingested)?;
+    if !args.quiet {
+        let dropped = match header.dropped_rows {
+            0 => String::new(),
+            n => format!(" ({n} more dropped for missing values)"),
+        };
+        let (rows, cells) = (header.rows, header.cells.unwrap_or(0));
+        print(&format!("{}: moments of {rows} rows{dropped} in {cells} cells\n", args.out.display()))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// `factor=a,b,c`; a comma within a level is written `\,`.
+fn levels(text: &str) -> anyhow::Result<(String, Vec<String>)> {
+    let Some((factor, list)) = text.split_once('=').filter(|(factor, list)| !factor.is_empty() && !list.is_empty())
+    else {
+        bail!("--levels {text}: write the factor, `=` and all its levels, as in --levels sector=private,public");
+    };
+    let mut levels = vec![String::new()];
+    let mut letters = list.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if letters.peek() == Some(&',') => levels.last_mut().expect("one at least").extend(letters.next()),
+            ',' => levels.push(String::new()),
+            letter => levels.last_mut().expect("one at least").push(letter),
+        }
+    }
+    Ok((factor.to_owned(), levels))
+}
+
+fn check_levels(plan: &Plan, levels: &BTreeMap<String, Vec<String>>) -> anyhow::Result<()> {
+    let factors: Vec<String> = plan.factor_requests().into_iter().map(|request| request.column).collect();
+    match levels.keys().find(|name| !factors.contains(name)) {
+        None => Ok(()),
+        Some(name) if factors.is_empty() => bail!("--levels {name}=…: the formula has no factor"),
+        Some(name) => {
+            bail!("--levels {name}=…: `{name}` is no factor of the formula; its factors are {}", factors.join(", "))
+        }
+    }
+}
+
+/// The recipe of other moments for this table, if they are of the same model.
+fn recipe_like(like: &Opened, formula: &Formula, settings: &Settings, source: &Source) -> anyhow::Result<Recipe> {
+    let theirs = &like.header.definition;
+    let ours = Definition {
+        formula: formula.source.clone(),
+        weights: settings.weights.clone(),
+        reference: settings.reference.iter().cloned().collect(),
+        fields: source.fields().to_vec(),
+        ..theirs.clone()
+    };
+    merged_definition(&[(&like.name, theirs), ("this run", &ours)])?;
+    ours.recipe().map_err(|error| anyhow!("--like {}: {error}", like.name))
+}
+
+/// Errors about levels, with what can be done here.
+fn explain(error: IngestError, like: bool) -> anyhow::Error {
+    let remedy = "name all levels that the parts have together by --levels, or freeze a part that has them all first and \
+                  make the others --like it";
+    match error {
+        IngestError::Encode(EncodeError::NewLevel { column, label })
+        | IngestError::Design(DesignError::Encode(EncodeError::NewLevel { column, label })) => {
+            let given = if like { "the moments of --like do not have" } else { "--levels does not name" };
+            anyhow!("factor `{column}` has a level `{label}` that {given}; {remedy}")
+        }
+        IngestError::Design(error @ DesignError::UnknownReference { .. }) => anyhow!("{error}; {remedy}"),
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::levels;
+
+    #[test]
+    fn levels_are_separated_by_commas() {
+        assert_eq!(
+            levels("f=a,b c,").unwrap(),
+            ("f".to_owned(), vec!["a".to_owned(), "b c".to_owned(), String::new()])
+        );
+        assert_eq!(levels(r"f=a\,b,c").unwrap().1, ["a,b", "c"]);
+        assert!(levels("f").is_err() && levels("f=").is_err() && levels("=a").is_err());
+    }
+}
