@@ -2,9 +2,9 @@
 //!
 //! Routes to the same numbers:
 //!
-//! - [`tree`]: elimination along the trees of the nest, group by group, with first and second
+//! - the tree route: elimination along the trees of the nest, group by group, with first and second
 //!   derivatives; what the theta loop runs on;
-//! - [`sparse`]: `A = Λ'Z'WZΛ + I` as a sparse matrix, factored by `sprs-ldl` on a pattern that is
+//! - the sparse route: `A = Λ'Z'WZΛ + I` as a sparse matrix, factored by `sprs-ldl` on a pattern that is
 //!   analysed once, solved and inverted on its pattern; general, the check of the other, and where
 //!   random effects and their variances come from;
 //! - [`Henderson`]: the textbook form with `G⁻¹`, for small problems and as a further check.

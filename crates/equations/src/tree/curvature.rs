@@ -13,9 +13,11 @@
 //! of y is replaced by that of the residuals `e = y - Xβ` from the start. See `docs/theory.md`,
 //! "Second derivatives".
 
+use super::contraction::Contraction;
 use super::evaluate::{TreeScratch, subtract_spread};
+use super::group::{Local, transfer};
 use super::path::Path;
-use super::small::{add_scaled, apply, dot, multiply};
+use super::small::{add_scaled, apply, dot};
 use super::{Action, LevelPlan, TreePlan, ancestors};
 use pulp::Arch;
 use tiers_design::{RowSource, Tree};
@@ -386,190 +388,9 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// `T = (I + N[z] G)⁻¹`.
-#[inline(always)]
-fn transfer(n: &[f64], g: &[f64], z: &[usize], m: usize, t: &mut [f64]) {
-    let r = z.len();
-    for i in 0..r {
-        for j in 0..r {
-            let sum: f64 = z.iter().enumerate().map(|(s, &c)| n[i * m + c] * g[s * r + j]).sum();
-            t[i * r + j] = sum + f64::from(u8::from(i == j));
-        }
-    }
-    super::small::invert(t, r);
-}
-
 /// The columns that are carried, and last that of the residuals.
 #[inline(always)]
 fn carry(from: &[f64], columns: &[usize], residual: &[f64], to: &mut [f64]) {
     to.iter_mut().zip(columns).for_each(|(to, &c)| *to = from[c]);
     to[columns.len()] = dot(from, residual);
-}
-
-/// The quantities of one group, r×m each unless said otherwise.
-struct Local {
-    r: usize,
-    m: usize,
-    n: Vec<f64>,
-    y: Vec<f64>,
-    kn: Vec<f64>,
-    f: Vec<f64>,
-    /// T, K and dK, r×r.
-    t: Vec<f64>,
-    kernel: Vec<f64>,
-    d_kernel: Vec<f64>,
-    dn: Vec<f64>,
-    dy: Vec<f64>,
-    dkn: Vec<f64>,
-    df: Vec<f64>,
-    /// B and a product with it, r×r.
-    b: Vec<f64>,
-    work: Vec<f64>,
-}
-
-impl Local {
-    fn new(r: usize, m: usize) -> Self {
-        let rows = || vec![0.0; r * m];
-        let square = || vec![0.0; r * r];
-        Local {
-            r,
-            m,
-            n: rows(),
-            y: rows(),
-            kn: rows(),
-            f: rows(),
-            t: square(),
-            kernel: square(),
-            d_kernel: square(),
-            dn: rows(),
-            dy: rows(),
-            dkn: rows(),
-            df: rows(),
-            b: square(),
-            work: square(),
-        }
-    }
-
-    /// Y, K and KN from N and T.
-    #[inline(always)]
-    fn prepare(&mut self, g: &[f64]) {
-        let (r, m) = (self.r, self.m);
-        apply(&self.t, &self.n, r, m, &mut self.y);
-        multiply(g, &self.t, r, &mut self.kernel);
-        apply(&self.kernel, &self.n, r, m, &mut self.kn);
-    }
-
-    /// dY and d(KN) from dN and dG; tells whether they can be other than zero.
-    #[inline(always)]
-    fn differentiate(&mut self, dn: Option<&[f64]>, g: &[f64], z: &[usize], dg: Option<&[f64]>) -> bool {
-        let (r, m) = (self.r, self.m);
-        match dn {
-            Some(dn) => self.dn.copy_from_slice(dn),
-            None if dg.is_none() => return false,
-            None => self.dn.fill(0.0),
-        }
-        // B = dN[z] G + N[z] dG
-        for i in 0..r {
-            for j in 0..r {
-                let mut sum = 0.0;
-                for (s, &c) in z.iter().enumerate() {
-                    sum += self.dn[i * m + c] * g[s * r + j];
-                    sum += dg.map_or(0.0, |dg| self.n[i * m + c] * dg[s * r + j]);
-                }
-                self.b[i * r + j] = sum;
-            }
-        }
-        // dY = T (dN - B Y)
-        self.df.copy_from_slice(&self.dn);
-        for i in 0..r {
-            for j in 0..r {
-                let y = &self.y[j * m..(j + 1) * m];
-                add_scaled(&mut self.df[i * m..(i + 1) * m], -self.b[i * r + j], y);
-            }
-        }
-        apply(&self.t, &self.df, r, m, &mut self.dy);
-        // d(KN) = dK N + K dN, dK = (dG - K B) T
-        multiply(&self.kernel, &self.b, r, &mut self.work);
-        for (i, w) in self.work.iter_mut().enumerate() {
-            *w = dg.map_or(0.0, |dg| dg[i]) - *w;
-        }
-        multiply(&self.work, &self.t, r, &mut self.d_kernel);
-        apply(&self.d_kernel, &self.n, r, m, &mut self.dkn);
-        for i in 0..r {
-            for j in 0..r {
-                let dn = &self.dn[j * m..(j + 1) * m];
-                add_scaled(&mut self.dkn[i * m..(i + 1) * m], self.kernel[i * r + j], dn);
-            }
-        }
-        true
-    }
-
-    /// What [`Local::differentiate`] sets where nothing changes.
-    #[inline(always)]
-    fn no_change(&mut self) {
-        self.dy.fill(0.0);
-        self.dkn.fill(0.0);
-        self.d_kernel.fill(0.0);
-    }
-}
-
-/// Adds the groups of one level to the sums of [`Curvature`].
-struct Contraction<'a> {
-    /// The directions of this level: (index, a, b).
-    own: Vec<(usize, usize, usize)>,
-    /// Carried columns, e included.
-    m: usize,
-    s_xx_inverse: Option<&'a [f64]>,
-    with_products: bool,
-    f: Vec<f64>,
-    /// `F_x S_xx⁻¹`, a row of carried columns for each random coefficient.
-    fs: Vec<f64>,
-}
-
-impl<'a> Contraction<'a> {
-    fn new(at: &'a CurvatureAt<'a>, k: usize, r: usize, m: usize) -> Self {
-        let own = at.directions.iter().enumerate().filter(|(_, dir)| dir.level == k);
-        let own = own.map(|(i, dir)| (i, dir.a, dir.b)).collect();
-        let (s_xx_inverse, with_products) = (at.s_xx_inverse, at.with_products);
-        Contraction { own, m, s_xx_inverse, with_products, f: vec![0.0; r * m], fs: vec![0.0; r * m] }
-    }
-
-    /// Takes F of a group.
-    #[inline(always)]
-    fn load(&mut self, f: &[f64]) {
-        let m = self.m;
-        self.f.copy_from_slice(f);
-        let Some(inverse) = self.s_xx_inverse else { return };
-        for (f, fs) in self.f.chunks_exact(m).zip(self.fs.chunks_exact_mut(m)) {
-            fs.fill(0.0);
-            for (&f, row) in f[..m - 1].iter().zip(inverse.chunks_exact(m)) {
-                add_scaled(&mut fs[..m - 1], f, &row[..m - 1]);
-            }
-        }
-    }
-
-    /// Adds a group's dF and dH in direction j.
-    #[inline(always)]
-    fn add(&self, j: usize, d: usize, df: &[f64], dh: &[f64], out: &mut Curvature) {
-        let (m, r) = (self.m, self.f.len() / self.m);
-        let mut entry = |i: usize, a: usize, b: usize| {
-            out.trace[i * d + j] += dh[b * r + a];
-            out.residual[i * d + j] += self.f[a * m + m - 1] * df[b * m + m - 1];
-            if self.s_xx_inverse.is_some() {
-                out.fixed[i * d + j] += dot(&self.fs[a * m..(a + 1) * m - 1], &df[b * m..(b + 1) * m - 1]);
-            }
-            if self.with_products {
-                let product = &mut out.products[i * d + j];
-                for (row, &f) in product.chunks_exact_mut(m).zip(&self.f[a * m..(a + 1) * m]) {
-                    add_scaled(row, f, &df[b * m..(b + 1) * m]);
-                }
-            }
-        };
-        for &(i, a, b) in &self.own {
-            entry(i, a, b);
-            if a != b {
-                entry(i, b, a);
-            }
-        }
-    }
 }

@@ -13,11 +13,14 @@
 //! S      -= N_g' K_g N_g         S ends as C'V⁻¹C
 //! ```
 //!
-//! (T_g is the `J_g` of `docs/theory.md`), and its ancestors' rows `N_a[c]` lose `N_g[c]' K_g N_g`, or, where c is also a z column of
-//! level k, are summed up from `Y_g` (which loses no digits). See `docs/theory.md`, "Elimination".
+//! (T_g is the `J_g` of `docs/theory.md`) and its ancestors' rows `N_a[c]` lose `N_g[c]' K_g N_g`,
+//! or, where c is also a z column of level k, are summed up from `Y_g`, which loses no digits. See
+//! `docs/theory.md`, "Elimination".
 
+mod contraction;
 mod curvature;
 mod evaluate;
+mod group;
 mod path;
 mod single;
 mod small;
