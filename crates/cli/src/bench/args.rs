@@ -65,6 +65,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "DIR", default_value = "tiers-bench")]
     pub out: PathBuf,
 
+    /// Print the estimate of --plan as JSON
+    #[arg(long, requires = "plan")]
+    pub json: bool,
+
     /// No progress, only the results
     #[arg(long, short)]
     pub quiet: bool,

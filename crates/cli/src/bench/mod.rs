@@ -8,6 +8,7 @@
 //! tables   the results as text and CSV
 //! plot     the results as SVG and PNG                                     (png)
 //! machine  what they were taken on
+//! plan     what a fit would take, from a sample                           (grow)
 //! ```
 //!
 //! Every run is a process, so that its peak memory is its own and its threads are as many as asked
@@ -15,7 +16,9 @@
 
 mod args;
 mod cases;
+mod grow;
 mod machine;
+mod plan;
 mod plot;
 mod png;
 mod run;
@@ -49,6 +52,9 @@ struct Document<'a> {
 
 /// Runs the benchmark.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
+    if args.plan {
+        return plan::run(args);
+    }
     let machine = Machine::this();
     let shown = !args.quiet && std::io::stderr().is_terminal();
     let told = |line: &str| {

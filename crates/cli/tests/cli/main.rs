@@ -5,6 +5,7 @@
 mod bad_data;
 mod bad_formula;
 mod bad_model;
+mod bench;
 mod moments;
 mod outputs;
 mod reference;

@@ -1,0 +1,292 @@
+//! `tiers bench --plan`: what a fit would take, from a sample of the first rows.
+//!
+//! The first half of the sample is summed, then all of it. What the second half added to the time is
+//! the time of a row, the start of the reader apart; how the groups grew tells how many there are
+//! (see [`super::grow`]). Memory is what the estimate of [`Size`] has for that many groups, and
+//! beside it what the reader held while the sample was read. The search for the optimum and the
+//! random effects are made on the sample; their time goes with the groups.
+
+use super::args::BenchArgs;
+use super::grow::{Sample, Seen};
+use crate::exit::{Outcome, print};
+use crate::layout::paragraph;
+use crate::memory::available;
+use crate::report::peak_memory;
+use crate::threads;
+use anyhow::{anyhow, bail};
+use serde::Serialize;
+use std::fmt::Write;
+use std::io::Read;
+use std::time::Instant;
+use tiers_design::{BLOCK_ROWS, Field, Formula, Plan, Request, Scan, Settings, SourceError};
+use tiers_reml::{
+    Ingested, Method, NewtonSettings, Objective, Size, Until, accumulate, in_words, optimise, random_effects, settle,
+};
+use tiers_tables::Source;
+
+/// Fewest and most blocks of rows in a sample.
+const BLOCKS: (u64, u64) = (4, 32);
+
+/// What a fit would take.
+#[derive(Debug, Serialize)]
+struct Estimate {
+    formula: String,
+    files: usize,
+    bytes: u64,
+    /// Rows; estimated from the size of the files where they do not tell it.
+    rows: u64,
+    rows_are_known: bool,
+    sampled_rows: u64,
+    /// Whether rows of a group lie together.
+    sorted: bool,
+    /// Per level, finest first, its name and its groups.
+    levels: Vec<(String, u64)>,
+    threads: usize,
+    seconds: Seconds,
+    memory_bytes: u64,
+    available_bytes: Option<u64>,
+    /// Whether the memory suffices; unknown where the system does not tell what there is.
+    fits: Option<bool>,
+}
+
+/// Seconds by phase.
+#[derive(Debug, Serialize)]
+struct Seconds {
+    read: f64,
+    /// The search for the optimum; none where the sample's rows do not allow a fit.
+    search: Option<f64>,
+    /// Random effects with their variances, and their writing.
+    effects: Option<f64>,
+    total: f64,
+}
+
+/// The first blocks of a table.
+struct Head<'a> {
+    table: &'a Source,
+    blocks: u64,
+}
+
+impl tiers_design::Source for Head<'_> {
+    fn fields(&self) -> &[Field] {
+        self.table.fields()
+    }
+
+    fn scan(&self, requests: &[Request]) -> Result<Scan, SourceError> {
+        let scan = tiers_design::Source::scan(self.table, requests)?;
+        Ok(Box::new(scan.take(self.blocks as usize)))
+    }
+}
+
+/// Estimates, and prints what came out.
+pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
+    if let Some(&count) = args.threads.first()
+        && let Some(outcome) = threads::start_with(count)?
+    {
+        return Ok(outcome);
+    }
+    let formula = args.formula.as_deref().unwrap_or_default();
+    let estimate = estimate(formula, &Source::open(&args.data)?)?;
+    if args.json {
+        print(&(serde_json::to_string_pretty(&estimate).expect("plain data") + "\n"))?;
+    } else {
+        print(&estimate.in_words())?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn estimate(formula: &str, table: &Source) -> anyhow::Result<Estimate> {
+    let (rows, rows_are_known) = match table.rows() {
+        Some(rows) => (rows, true),
+        None => (guess_rows(table)?, false),
+    };
+    let parsed: Formula = formula.parse()?;
+    let plan = Plan::new(&parsed, table.fields(), &Settings::default())?;
+    let blocks = (rows / 4 / BLOCK_ROWS as u64).clamp(BLOCKS.0, BLOCKS.1);
+    let mut half = Part::read(table, &plan, blocks / 2)?;
+    let mut whole = Part::read(table, &plan, blocks)?;
+    // Once more, for other programs may have disturbed the first time.
+    half.seconds = half.seconds.min(Part::read(table, &plan, blocks / 2)?.seconds);
+    whole.seconds = whole.seconds.min(Part::read(table, &plan, blocks)?.seconds);
+    let sample = Sample { rows: rows.max(whole.rows) as f64, sampled: whole.rows as f64 };
+    let everything = whole.rows >= rows;
+
+    let grown = |of: &dyn Fn(&Part) -> f64| sample.all(Seen { half: of(&half), whole: of(&whole) });
+    let level = |k: usize| grown(&|part| part.size.levels[k].0 as f64) as u64;
+    let size = Size {
+        cells: grown(&|part| part.size.cells as f64) as u64,
+        levels: whole.size.levels.iter().enumerate().map(|(k, &(_, r))| (level(k), r)).collect(),
+        labels: grown(&|part| part.size.labels as f64) as u64,
+        ..whole.size.clone()
+    };
+    let per_row = ((whole.seconds - half.seconds) / (whole.rows - half.rows).max(1) as f64).max(0.0);
+    let rest = rows.saturating_sub(whole.rows) as f64;
+    // A half that took longer than the whole tells nothing; then the whole must do.
+    let per_row = if per_row > 0.0 { per_row } else { whole.seconds / sample.sampled };
+    let read = whole.seconds + per_row * rest;
+
+    let memory = memory(&half, &whole, &size, rows);
+    let cells = sample.sampled.min(whole.size.cells as f64).max(1.0);
+    let times_groups = if everything { 1.0 } else { size.cells as f64 / cells };
+    let (levels, sorted) = (whole.names.iter().cloned().zip(size.levels.iter().map(|l| l.0)).collect(), {
+        !sample.is_mixed(Seen { half: half.size.cells as f64, whole: whole.size.cells as f64 })
+    });
+    let sampled_rows = whole.rows;
+    let (search, effects) = match fit_sample(whole.ingested) {
+        Some((search, effects)) => (Some(search * times_groups), Some(effects * times_groups)),
+        None => (None, None),
+    };
+    let available_bytes = available();
+    Ok(Estimate {
+        formula: formula.to_owned(),
+        files: table.files().len(),
+        bytes: table.bytes(),
+        rows,
+        rows_are_known,
+        sampled_rows,
+        sorted,
+        levels,
+        threads: tiers_tables::threads(),
+        seconds: Seconds { read, search, effects, total: read + search.unwrap_or(0.0) + effects.unwrap_or(0.0) },
+        memory_bytes: memory,
+        available_bytes,
+        fits: available_bytes.map(|bytes| memory < bytes),
+    })
+}
+
+/// The moments of the first blocks, and what they took.
+struct Part {
+    ingested: Ingested,
+    rows: u64,
+    seconds: f64,
+    size: Size,
+    names: Vec<String>,
+    /// Most memory held up to now, beside that of the moments.
+    beside: u64,
+}
+
+impl Part {
+    fn read(table: &Source, plan: &Plan, blocks: u64) -> anyhow::Result<Part> {
+        let clock = Instant::now();
+        let ingested = accumulate(&Head { table, blocks }, plan, &mut ())?;
+        let seconds = clock.elapsed().as_secs_f64();
+        let size = Size::of(&ingested.recipe, &ingested.moments);
+        let fixed = Size { cells: 0, labels: 0, levels: Vec::new(), ..size.clone() }.needed().reading;
+        let of_moments = size.needed().reading - fixed;
+        let rows = ingested.moments.rows + ingested.dropped.rows;
+        let names = level_names(&ingested);
+        let beside = peak_memory().map_or(fixed, |peak| peak.saturating_sub(of_moments));
+        Ok(Part { ingested, rows, seconds, size, names, beside })
+    }
+}
+
+/// Names of the levels in the order of [`Size::levels`].
+fn level_names(ingested: &Ingested) -> Vec<String> {
+    let (recipe, moments) = (&ingested.recipe, &ingested.moments);
+    let mut levels: Vec<(u64, &str)> = Vec::new();
+    for grouping in &recipe.groupings {
+        let labels = grouping.keys.iter().map(|&key| moments.labels[key].len()).max().unwrap_or(0);
+        let groups =
+            if grouping.keys.len() == recipe.keys.len() { moments.cells() } else { labels.min(moments.cells()) };
+        levels.push((groups as u64, &grouping.name));
+    }
+    levels.sort_by_key(|level| std::cmp::Reverse(level.0));
+    levels.into_iter().map(|(_, name)| name.to_owned()).collect()
+}
+
+/// What grows with the groups, and what is held beside it while rows are read: that grows with the
+/// rows until as many blocks are on their way as there ever are.
+fn memory(half: &Part, whole: &Part, size: &Size, rows: u64) -> u64 {
+    let fixed = Size { cells: 0, labels: 0, levels: Vec::new(), ..size.clone() }.needed().reading;
+    let in_flight = |rows: u64| rows.min(BLOCKS.1 * BLOCK_ROWS as u64) as f64;
+    let per_row = (whole.beside.saturating_sub(half.beside)) as f64 / (whole.rows - half.rows).max(1) as f64;
+    let beside = whole.beside as f64 + per_row * (in_flight(rows) - in_flight(whole.rows)).max(0.0);
+    size.needed().peak(Until::Effects) - fixed + beside as u64
+}
+
+/// Seconds of the search for the optimum and of the random effects, their writing counted as long as
+/// their making; none where the rows of the sample do not allow a fit.
+fn fit_sample(ingested: Ingested) -> Option<(f64, f64)> {
+    let (model, _) = settle(ingested).ok()?;
+    let clock = Instant::now();
+    let objective = Objective::new(&model, Method::Reml);
+    let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+    let search = clock.elapsed().as_secs_f64();
+    random_effects(&objective, &optimum).ok()?;
+    Some((search, 2.0 * (clock.elapsed().as_secs_f64() - search)))
+}
+
+/// Rows of text by the length of the first lines.
+fn guess_rows(table: &Source) -> anyhow::Result<u64> {
+    let first = &table.files()[0].path;
+    let unknown = |why: &str| anyhow!("{}: {why}; write the table as parquet, which tells its rows", first.display());
+    let mut head = Vec::new();
+    let file = std::fs::File::open(first).map_err(|error| unknown(&error.to_string()))?;
+    file.take(1 << 20).read_to_end(&mut head).map_err(|error| unknown(&error.to_string()))?;
+    let lines = head.iter().filter(|byte| **byte == b'\n').count();
+    if lines < 2 || std::str::from_utf8(&head).is_err_and(|error| error.error_len().is_some()) {
+        bail!(unknown("the number of rows is not known before they are read"));
+    }
+    Ok((table.bytes() as f64 / head.len() as f64 * lines as f64) as u64)
+}
+
+impl Estimate {
+    /// In plain words.
+    fn in_words(&self) -> String {
+        let about = if self.rows_are_known { "" } else { "about " };
+        let files = if self.files == 1 { "1 file".to_owned() } else { format!("{} files", self.files) };
+        let order = if self.sorted { "lie together" } else { "are spread over the table" };
+        let mut out = format!("{}\n\n", self.formula);
+        let _ = writeln!(out, "table    {about}{} rows in {files}, {}", self.rows, in_words(self.bytes));
+        let _ = writeln!(out, "sample   the first {} rows; rows of a group {order}", self.sampled_rows);
+        for (name, groups) in &self.levels {
+            let _ = writeln!(out, "groups   about {groups} of {name}");
+        }
+        let Seconds { read, search, effects, total } = self.seconds;
+        let part = |what: &str, seconds: Option<f64>| match seconds {
+            Some(seconds) => format!("{what} {}", seconds_in_words(seconds)),
+            None => format!("{what} not known: the sample alone cannot be fitted"),
+        };
+        let _ = writeln!(
+            out,
+            "time     about {} on {} thread(s): reading {}, {}, {}",
+            seconds_in_words(total),
+            self.threads,
+            seconds_in_words(read),
+            part("search", search),
+            part("random effects", effects)
+        );
+        let _ = writeln!(out, "memory   about {}\n", in_words(self.memory_bytes));
+        out + &paragraph(&self.verdict(), 0)
+    }
+
+    fn verdict(&self) -> String {
+        let needed = in_words(self.memory_bytes);
+        match (self.fits, self.available_bytes) {
+            (Some(true), Some(bytes)) if self.memory_bytes as f64 > 0.8 * bytes as f64 => format!(
+                "It is close: {needed} of the {} that are available. By default a fit stops at 80%; close other \
+                 programs, or raise --memory-limit.",
+                in_words(bytes)
+            ),
+            (Some(true), Some(bytes)) => format!(
+                "It fits this machine: {needed} of the {} that are available. A table that is not yet in the system's \
+                 memory takes as long as the disk needs to deliver it.",
+                in_words(bytes)
+            ),
+            (Some(false), Some(bytes)) => format!(
+                "It does not fit this machine: {needed} are needed and {} available. Use a machine with more memory; \
+                 or make the model smaller, with fewer predictors, fewer random slopes or a coarser grouping.",
+                in_words(bytes)
+            ),
+            _ => format!("It needs {needed}; this system does not tell how much is available."),
+        }
+    }
+}
+
+fn seconds_in_words(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.095 => format!("{:.2} s", s.max(0.01)),
+        s if s < 9.5 => format!("{s:.1} s"),
+        s if s < 600.0 => format!("{s:.0} s"),
+        s => format!("{:.0} min", s / 60.0),
+    }
+}
