@@ -36,7 +36,7 @@ pub(crate) enum Input {
     /// Rows of a table.
     Rows {
         /// The model.
-        formula: Formula,
+        formula: Box<Formula>,
         /// Weights and reference levels.
         design: Settings,
         /// Where the rows are.
@@ -75,7 +75,7 @@ impl Job {
         let reference = args.reference.iter().map(|text| reference(text)).collect::<anyhow::Result<_>>()?;
         let input = match args.formula {
             Some(formula) => Input::Rows {
-                formula: formula.parse()?,
+                formula: Box::new(formula.parse()?),
                 design: Settings { weights: args.weights, reference },
                 data: args.data,
             },

@@ -131,13 +131,13 @@ fn write_cells(path: &Path, definition: &Definition, ingested: &Ingested) -> any
     let mut sink = ParquetSink::create(path, &fields)?;
     let per_cell = moments.summands.per_cell();
     for shard in (0..moments.shards.len()).filter(|&shard| !moments.shards[shard].is_empty()) {
-        sink.push(columns_of(&columns, moments.cells_of(shard), per_cell))?;
+        sink.push(columns_of(&columns, &moments.cells_of(shard), per_cell))?;
     }
     sink.finish()?;
     Ok(())
 }
 
-fn columns_of(columns: &CellColumns, cells: Cells, per_cell: usize) -> Vec<OutColumn> {
+fn columns_of(columns: &CellColumns, cells: &Cells, per_cell: usize) -> Vec<OutColumn> {
     let counts = |values: &[u64]| OutValues::I64(values.iter().map(|&n| n as i64).collect());
     let keys = cells.keys.iter().zip(&columns.keys).map(|(labels, name)| OutColumn::new(name, values_of(labels)));
     let mut out: Vec<OutColumn> = keys.collect();
