@@ -169,7 +169,8 @@ impl Part {
         let clock = Instant::now();
         let ingested = accumulate(&Head { table, blocks }, plan, &mut ())?;
         let seconds = clock.elapsed().as_secs_f64();
-        let size = Size::of(&ingested.recipe, &ingested.moments);
+        // Without rows: what their reading takes is measured here.
+        let size = Size { rows: 0, ..Size::of(&ingested.recipe, &ingested.moments) };
         let fixed = Size { cells: 0, labels: 0, levels: Vec::new(), ..size.clone() }.needed().reading;
         let of_moments = size.needed().reading - fixed;
         let rows = ingested.moments.rows + ingested.dropped.rows;
