@@ -2,8 +2,8 @@
 //!
 //! The first half of the sample is summed, then all of it. What the second half added to the time is
 //! the time of a row, the start of the reader apart; how the groups grew tells how many there are
-//! (see [`super::grow`]). Memory is what the estimate of [`Size`] has for that many groups, and
-//! beside it what the reader held while the sample was read. The search for the optimum and the
+//! (see [`super::grow`]). Memory is what the estimate of [`Size`] has for that many rows and groups,
+//! or what was held for the sample, if that is more. The search for the optimum and the
 //! random effects are made on the sample; their time goes with the groups.
 
 use super::args::BenchArgs;
@@ -20,7 +20,7 @@ use std::io::Read;
 use std::time::Instant;
 use tiers_design::{BLOCK_ROWS, Field, Formula, Plan, Request, Scan, Settings, SourceError};
 use tiers_reml::{
-    Ingested, Method, NewtonSettings, Objective, Size, Until, accumulate, in_words, optimise, random_effects, settle,
+    Ingested, Method, NewtonSettings, Objective, Size, accumulate, in_words, optimise, random_effects, settle,
 };
 use tiers_tables::Source;
 
@@ -116,6 +116,7 @@ fn estimate(formula: &str, table: &Source) -> anyhow::Result<Estimate> {
         cells: grown(&|part| part.size.cells as f64) as u64,
         levels: whole.size.levels.iter().enumerate().map(|(k, &(_, r))| (level(k), r)).collect(),
         labels: grown(&|part| part.size.labels as f64) as u64,
+        rows,
         ..whole.size.clone()
     };
     let per_row = ((whole.seconds - half.seconds) / (whole.rows - half.rows).max(1) as f64).max(0.0);
@@ -124,7 +125,6 @@ fn estimate(formula: &str, table: &Source) -> anyhow::Result<Estimate> {
     let per_row = if per_row > 0.0 { per_row } else { whole.seconds / sample.sampled };
     let read = whole.seconds + per_row * rest;
 
-    let memory = memory(&half, &whole, &size, rows);
     let cells = sample.sampled.min(whole.size.cells as f64).max(1.0);
     let times_groups = if everything { 1.0 } else { size.cells as f64 / cells };
     let (levels, sorted) = (whole.names.iter().cloned().zip(size.levels.iter().map(|l| l.0)).collect(), {
@@ -136,6 +136,7 @@ fn estimate(formula: &str, table: &Source) -> anyhow::Result<Estimate> {
         None => (None, None),
     };
     let available_bytes = available();
+    let memory = memory(&size).max(peak_memory().unwrap_or(0));
     Ok(Estimate {
         formula: formula.to_owned(),
         files: table.files().len(),
@@ -160,8 +161,6 @@ struct Part {
     seconds: f64,
     size: Size,
     names: Vec<String>,
-    /// Most memory held up to now, beside that of the moments.
-    beside: u64,
 }
 
 impl Part {
@@ -169,14 +168,10 @@ impl Part {
         let clock = Instant::now();
         let ingested = accumulate(&Head { table, blocks }, plan, &mut ())?;
         let seconds = clock.elapsed().as_secs_f64();
-        // Without rows: what their reading takes is measured here.
-        let size = Size { rows: 0, ..Size::of(&ingested.recipe, &ingested.moments) };
-        let fixed = Size { cells: 0, labels: 0, levels: Vec::new(), ..size.clone() }.needed().reading;
-        let of_moments = size.needed().reading - fixed;
+        let size = Size::of(&ingested.recipe, &ingested.moments);
         let rows = ingested.moments.rows + ingested.dropped.rows;
         let names = level_names(&ingested);
-        let beside = peak_memory().map_or(fixed, |peak| peak.saturating_sub(of_moments));
-        Ok(Part { ingested, rows, seconds, size, names, beside })
+        Ok(Part { ingested, rows, seconds, size, names })
     }
 }
 
@@ -194,14 +189,12 @@ fn level_names(ingested: &Ingested) -> Vec<String> {
     levels.into_iter().map(|(_, name)| name.to_owned()).collect()
 }
 
-/// What grows with the groups, and what is held beside it while rows are read: that grows with the
-/// rows until as many blocks are on their way as there ever are.
-fn memory(half: &Part, whole: &Part, size: &Size, rows: u64) -> u64 {
-    let fixed = Size { cells: 0, labels: 0, levels: Vec::new(), ..size.clone() }.needed().reading;
-    let in_flight = |rows: u64| rows.min(BLOCKS.1 * BLOCK_ROWS as u64) as f64;
-    let per_row = (whole.beside.saturating_sub(half.beside)) as f64 / (whole.rows - half.rows).max(1) as f64;
-    let beside = whole.beside as f64 + per_row * (in_flight(rows) - in_flight(whole.rows)).max(0.0);
-    size.needed().peak(Until::Effects) - fixed + beside as u64
+/// The estimate's peak. What was held for reading counts for all of it: allocators keep much of what
+/// is given back to them, so that the system sees it to the end.
+fn memory(size: &Size) -> u64 {
+    let empty = |rows| Size { rows, cells: 0, labels: 0, levels: Vec::new(), ..size.clone() }.needed().reading;
+    let needed = size.needed();
+    needed.reading.max(needed.fitting.max(needed.effects) + empty(size.rows) - empty(0))
 }
 
 /// Seconds of the search for the optimum and of the random effects, their writing counted as long as
