@@ -1,13 +1,13 @@
-//! Times one evaluation by the tree route and by sparse LDL', on one thread.
+//! Times one evaluation by the tree route, on one thread or more, and by sparse LDL' on one.
 //!
 //! ```text
-//! cargo run --release -p tiers-equations --example ldl_vs_tree [classes] [effects]
+//! cargo run --release -p tiers-equations --example ldl_vs_tree [classes] [effects] [threads]
 //! ```
 //!
 //! The forest has the shape of ten million students: 444,000 classes of 10 to 35 students in 31,000
 //! schools, m = 10 columns of C (a constant, eight covariates and y), cut into 64 shards. Moments are
 //! those of synthetic rows. With `effects` 1 (the default) classes and schools have a random
-//! intercept; with 2, classes have a random slope too.
+//! intercept; with 2, classes have a random slope too. Threads take every so-manieth shard.
 
 #[path = "../benches/synthetic/mod.rs"]
 mod synthetic;
@@ -39,24 +39,47 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let classes: usize = arguments.next().map_or(Ok(444_000), |a| a.parse())?;
     let effects: usize = arguments.next().map_or(Ok(1), |a| a.parse())?;
+    let threads: usize = arguments.next().map_or(Ok(1), |a| a.parse())?;
     let forest = forest(classes, effects);
     let mut out = std::io::stdout().lock();
     let schools = forest.levels[1].groups;
     writeln!(out, "{} rows, {classes} classes with {effects} effect(s), {schools} schools, m = {M}", forest.rows)?;
     let class = DMatrix::from_fn(effects, effects, |i, j| if i == j { 0.4 } else { 0.1 }).lower_triangle();
     let factors = vec![class, DMatrix::from_element(1, 1, 0.3)];
-    let sums = time_trees(&forest, &factors, &mut out)?;
+    let sums = time_trees(&forest, &factors, threads, &mut out)?;
     time_sparse(&forest, &factors, &sums, &mut out)
 }
 
+/// The work on every shard, some threads taking turns at them; results in the order of the shards.
+fn side_by_side<I: Send, T: Send>(threads: usize, shards: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
+    let mut of_thread: Vec<Vec<(usize, I)>> = (0..threads).map(|_| Vec::new()).collect();
+    shards.into_iter().enumerate().for_each(|(i, shard)| of_thread[i % threads].push((i, shard)));
+    let work = &work;
+    let mut done: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let start = |own: Vec<(usize, I)>| {
+            scope.spawn(move || own.into_iter().map(|(i, shard)| (i, work(shard))).collect::<Vec<_>>())
+        };
+        let started: Vec<_> = of_thread.into_iter().map(start).collect();
+        started.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    });
+    done.sort_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
 /// Times the tree route; gives its sums.
-fn time_trees(forest: &Forest, factors: &[DMatrix<f64>], out: &mut impl Write) -> std::io::Result<TreeSums> {
+fn time_trees(
+    forest: &Forest,
+    factors: &[DMatrix<f64>],
+    threads: usize,
+    out: &mut impl Write,
+) -> std::io::Result<TreeSums> {
     let plan = TreePlan::new(forest);
     let g: Vec<Vec<f64>> = factors.iter().map(|l| (l * l.transpose()).as_slice().to_vec()).collect();
     let mut scratch: Vec<TreeScratch> = forest.trees.iter().map(|tree| TreeScratch::new(&plan, tree)).collect();
     let evaluate = |derivatives: bool, scratch: &mut [TreeScratch]| {
-        let pairs = forest.trees.iter().zip(scratch);
-        let mut sums = pairs.map(|(tree, scratch)| plan.evaluate(tree, &g, derivatives, scratch));
+        let shards = forest.trees.iter().zip(scratch).collect();
+        let sums = side_by_side(threads, shards, |(tree, scratch)| plan.evaluate(tree, &g, derivatives, scratch));
+        let mut sums = sums.into_iter();
         let mut total = sums.next().expect("shards");
         sums.for_each(|sum| total.merge(&sum));
         total
@@ -84,7 +107,8 @@ fn time_trees(forest: &Forest, factors: &[DMatrix<f64>], out: &mut impl Write) -
         s_xx_inverse: Some(&s_xx_inverse),
         with_products: false,
     };
-    let second = median(|| forest.trees.iter().for_each(|tree| drop(std::hint::black_box(plan.curvature(tree, &at)))));
+    let curvature = || side_by_side(threads, forest.trees.iter().collect(), |tree| plan.curvature(tree, &at));
+    let second = median(|| drop(std::hint::black_box(curvature())));
     writeln!(out, "tree    second derivatives               {second:9.1} ms")?;
     Ok(total)
 }
