@@ -5,6 +5,7 @@
 //! numbers of labels, the sums of cells) is done wave by wave in the order of the blocks, side by
 //! side over parts of the label tables and shards of the cells.
 
+use crate::many::PassState;
 use crate::memory::{MemoryError, MemoryLimit};
 use crate::model::ModelError;
 use crate::read_times::{BlockTimes, Laps, ReadTimes, timed};
@@ -90,6 +91,9 @@ pub trait ReadObserver {
     fn rows_read(&mut self, rows: u64) -> bool;
     /// The pass starts again, since a factor has a level that the first rows did not show.
     fn restarted(&mut self, column: &str, level: &str);
+    /// What has been read so far, to be kept if one wants: called between waves of blocks, right after
+    /// [`ReadObserver::rows_read`] (also where that called the work off), and when all rows are read.
+    fn checkpoint(&mut self, _state: &PassState<'_>) {}
     /// All rows have been read; the times are those of the last pass.
     fn finished(&mut self, _times: &ReadTimes) {}
 }

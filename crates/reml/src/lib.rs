@@ -9,6 +9,7 @@ mod fit;
 mod fitted;
 mod inference;
 mod ingest;
+mod many;
 mod memory;
 mod model;
 mod newton;
@@ -26,6 +27,7 @@ pub use fit::{Covariances, Fit, FixedEffect, Icc, LevelSize, OptimizerReport, Va
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{DfMethod, FTest, FixedInference, Inference, KenwardRoger, Satterthwaite, TTest, TermTest};
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, Reading, accumulate, accumulate_with};
+pub use many::{Checkpoint, CheckpointError, Partitions, PassState, Shared, Wanted, accumulate_many};
 pub use memory::{MemoryError, MemoryLimit, Needed, Size, Until, in_words};
 pub use model::{Model, ModelError};
 pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};
