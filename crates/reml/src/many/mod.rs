@@ -10,6 +10,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, PassState};
 
 use crate::ingest::{IngestError, Ingested, ReadObserver, Reading, accumulate_with};
 use filtered::{Filtered, partition_labels};
+use std::sync::{Mutex, PoisonError};
 use tiers_design::{Plan, Source};
 
 /// A model that is wanted of the rows.
@@ -51,7 +52,7 @@ pub struct Partitions {
     /// Rows without a label in one of these columns: they belong to no partition.
     pub unlabelled_rows: u64,
     labels: Vec<Vec<String>>,
-    parts: Vec<Option<Result<Ingested, IngestError>>>,
+    parts: Vec<Mutex<Option<Result<Ingested, IngestError>>>>,
 }
 
 /// Sums the moments of all models while the rows are read once.
@@ -107,10 +108,10 @@ fn each_partition(
     let mut parts = Vec::with_capacity(labels.len());
     for label in &labels {
         let rows = Filtered { source, by, label };
-        parts.push(Some(match accumulate_with(&rows, plan, reading, observer) {
+        parts.push(Mutex::new(Some(match accumulate_with(&rows, plan, reading, observer) {
             Err(error @ (IngestError::Source(_) | IngestError::Interrupted)) => return Err(error),
             done => done,
-        }));
+        })));
     }
     Ok(Partitions { by: by.to_vec(), unlabelled_rows, labels, parts })
 }
@@ -170,11 +171,12 @@ impl Partitions {
     }
 
     /// The moments of a partition, as a read of its rows alone would give them: factors have the
-    /// levels that its rows show. To be asked once per partition.
+    /// levels that its rows show. To be asked once per partition, from any thread.
     ///
     /// # Errors
     /// What keeps the model from being fitted in this partition, such as a factor with one level.
-    pub fn take(&mut self, partition: usize) -> Result<Ingested, IngestError> {
-        self.parts[partition].take().expect("a partition is taken once")
+    pub fn ingested(&self, partition: usize) -> Result<Ingested, IngestError> {
+        let mut part = self.parts[partition].lock().unwrap_or_else(PoisonError::into_inner);
+        part.take().expect("a partition is taken once")
     }
 }
