@@ -4,6 +4,7 @@ use crate::bench::BenchArgs;
 use crate::moments::MomentsArgs;
 use crate::simulate::SimulateArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -135,7 +136,12 @@ pub(crate) enum Df {
 
 /// Reads the command line; what clap has to say (errors, help, the version) is the error.
 pub(crate) fn parse() -> Result<Command, clap::Error> {
-    Cli::try_parse().map(|cli| cli.command)
+    parse_from(std::env::args_os())
+}
+
+/// Reads a command line, the program's name first.
+pub(crate) fn parse_from<T: Into<OsString> + Clone>(line: impl IntoIterator<Item = T>) -> Result<Command, clap::Error> {
+    Cli::try_parse_from(line).map(|cli| cli.command)
 }
 
 #[cfg(test)]

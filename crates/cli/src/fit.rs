@@ -6,9 +6,10 @@ use crate::job::{Job, Show};
 use crate::outputs::Folder;
 use crate::progress::Progress;
 use crate::report::{Phases, Report, Timing, peak_memory};
+use crate::saved::{MODEL, SavedModel};
 use crate::{summary, tables};
 use std::time::Instant;
-use tiers_reml::{Fit, FittedValues, Objective, Status, Until, optimise, random_effects, settle};
+use tiers_reml::{Fit, FittedValues, FixedInference, Objective, Status, Until, optimise, random_effects, settle};
 
 /// Fits a model.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
@@ -32,7 +33,8 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     let optimum = optimise(&objective, &job.newton, &mut |_, step| watch.evaluated(step));
     drop(watch);
     let found = clock.elapsed();
-    let fit = Fit::new(&objective, &optimum, &dropped, job.inference);
+    let inference = FixedInference::new(&objective, &optimum, job.inference);
+    let fit = Fit::with(&objective, &optimum, &dropped, &inference);
     let fitted = clock.elapsed();
 
     let seconds = |time: std::time::Duration| time.as_secs_f64();
@@ -50,6 +52,9 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     let staged = folder.as_ref().map(Folder::stage).transpose()?;
     if let Some(staged) = &staged {
         staged.write("summary.txt", &text)?;
+        let definition = input.definition(&model.recipe)?;
+        let (criterion, evaluations) = (report.fit.criterion, job.newton.max_evaluations);
+        staged.write(MODEL, &SavedModel::new(&model, definition, inference, criterion, evaluations).json())?;
         let effects = random_effects(&objective, &optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
         report.timing_seconds.phases.effects = seconds(clock.elapsed() - fitted);
         tables::write_effects(staged, &effects)?;

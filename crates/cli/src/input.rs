@@ -6,7 +6,7 @@ use crate::moments::Opened;
 use crate::progress::Reading as Watch;
 use crate::report::Data;
 use std::path::PathBuf;
-use tiers_design::{Formula, Plan, Recipe, Settings};
+use tiers_design::{Definition, Formula, Plan, Recipe, Settings, merged_definition};
 use tiers_reml::{IngestError, Ingested, Part, Reading, Until, accumulate_with, merge};
 use tiers_tables::Source;
 
@@ -71,6 +71,17 @@ impl<'a> Input<'a> {
                 Ok(merged?.0)
             }
         }
+    }
+
+    /// What the columns of the design are, so that rows can be encoded alike later.
+    pub(crate) fn definition(&self, recipe: &Recipe) -> anyhow::Result<Definition> {
+        Ok(match self {
+            Input::Rows { source, formula, settings, .. } => Definition::of(recipe, formula, settings, source.fields()),
+            Input::Moments { parts, .. } => {
+                let parts: Vec<_> = parts.iter().map(|part| (&part.name[..], &part.header.definition)).collect();
+                merged_definition(&parts)?
+            }
+        })
     }
 
     /// Where the rows came from, for the report.

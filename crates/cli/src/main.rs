@@ -8,6 +8,7 @@
 //! report    a fit with what belongs to the run; becomes fit.json
 //! summary   a report as text, laid out by numbers and layout
 //! outputs   the folder of results, put in place as a whole
+//! saved     a folder of results, opened to be asked further questions
 //! tables    random effects and fitted values as parquet
 //! bench     how time and memory grow with the rows, by a flow of its own
 //! moments   moments of parts of data, by a flow of their own
@@ -31,6 +32,8 @@ mod numbers;
 mod outputs;
 mod progress;
 mod report;
+#[allow(dead_code, unused_imports)]
+mod saved;
 mod simulate;
 mod summary;
 mod tables;
@@ -48,22 +51,8 @@ fn run() -> anyhow::Result<exit::Outcome> {
         Err(told) => return exit::usage(&told),
     };
     match command {
-        args::Command::Moments(args) => {
-            if let Some(count) = args.threads
-                && let Some(outcome) = threads::start_with(count)?
-            {
-                return Ok(outcome);
-            }
-            moments::run(args)
-        }
-        args::Command::Fit(args) => {
-            if let Some(count) = args.threads
-                && let Some(outcome) = threads::start_with(count)?
-            {
-                return Ok(outcome);
-            }
-            fit::run(&job::Job::new(args)?)
-        }
+        args::Command::Moments(args) => threads::with(args.threads, || moments::run(args)),
+        args::Command::Fit(args) => threads::with(args.threads, || fit::run(&job::Job::new(args)?)),
         args::Command::Simulate(args) => simulate::run(&args),
         args::Command::Bench(args) => bench::run(&args),
     }

@@ -22,7 +22,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Names that a fit writes at the top of its folder; `random_effects` is a folder.
-const FILES: [&str; 3] = ["summary.txt", "fitted.parquet", "fit.json"];
+const FILES: [&str; 4] = ["summary.txt", "fitted.parquet", "model.json", "fit.json"];
 /// Name of the folder of random effects.
 pub(crate) const EFFECTS: &str = "random_effects";
 

@@ -1,12 +1,12 @@
 //! A fit with what belongs to the run: the data it was made from, the time and memory it took.
 
 use indicatif::HumanCount;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use tiers_reml::{Fit, ReadTimes};
 
 /// What is written as `fit.json` and laid out as the summary.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// The fit.
     #[serde(flatten)]
@@ -22,7 +22,7 @@ pub(crate) struct Report {
 }
 
 /// Where the rows came from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Data {
     /// Files, folders and globs, or folders of moments, as they were named.
     pub paths: Vec<PathBuf>,
@@ -33,7 +33,7 @@ pub(crate) struct Data {
 }
 
 /// Seconds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Timing {
     /// From the start to the moments: opening, reading, encoding and summing all rows.
     pub read: f64,
@@ -47,7 +47,7 @@ pub(crate) struct Timing {
 }
 
 /// Seconds by phase. The first four are those of threads added up, and go on side by side.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Phases {
     /// Reading: from the files to raw blocks.
     pub scan: f64,

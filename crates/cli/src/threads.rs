@@ -5,6 +5,17 @@ use std::num::NonZeroUsize;
 use std::process::Command;
 use tiers_tables::THREADS_VARIABLE;
 
+/// Runs a command with as many threads as were asked for, if any were.
+pub(crate) fn with(
+    count: Option<NonZeroUsize>,
+    run: impl FnOnce() -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Outcome> {
+    match count.map(start_with).transpose()?.flatten() {
+        Some(outcome) => Ok(outcome),
+        None => run(),
+    }
+}
+
 /// Sees to it that `count` threads are used.
 ///
 /// The reader takes its number from the environment, once; a process cannot safely change its own

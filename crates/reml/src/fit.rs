@@ -157,10 +157,14 @@ impl Covariances {
 impl Fit {
     /// Puts a fit together from its optimum.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, inference: Inference) -> Self {
+        Self::with(objective, optimum, dropped, &FixedInference::new(objective, optimum, inference))
+    }
+
+    /// The same, where inference on β has been prepared.
+    pub fn with(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, inference: &FixedInference) -> Self {
         let model = objective.model();
         let covariances = Covariances::new(objective, optimum);
         let sigma2 = covariances.sigma2;
-        let inference = FixedInference::new(objective, optimum, inference);
         let n = model.forest.rows;
         let n_parameters = model.p() + objective.parameters.len() + 1;
         let criterion = optimum.at.criterion;
@@ -188,8 +192,8 @@ impl Fit {
             n_parameters,
             residual_df: objective.nu(),
             df_method: inference.df_method(),
-            fixed_effects: fixed_effects(&names, &inference),
-            anova: type_three(model, &inference),
+            fixed_effects: fixed_effects(&names, inference),
+            anova: type_three(model, inference),
             dropped_columns: model.dropped.iter().map(name).collect(),
             vcov: rows(&inference.covariance),
             sigma: sigma2.sqrt(),

@@ -25,7 +25,9 @@ pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effec
 pub use estimate::{Optimum, Status, optimise, optimise_from};
 pub use fit::{Covariances, Fit, FixedEffect, Icc, LevelSize, OptimizerReport, VarianceComponent};
 pub use fitted::{FittedError, FittedRows, FittedValues};
-pub use inference::{DfMethod, FTest, FixedInference, Inference, KenwardRoger, Satterthwaite, TTest, TermTest};
+pub use inference::{
+    DfMethod, FTest, FixedInference, FixedModel, Inference, KenwardRoger, Satterthwaite, TTest, TermTest,
+};
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, Reading, accumulate, accumulate_with};
 pub use many::{Checkpoint, CheckpointError, Partitions, PassState, Shared, Wanted, accumulate_many};
 pub use memory::{MemoryError, MemoryLimit, Needed, Size, Until, in_words};

@@ -14,6 +14,7 @@ mod read;
 mod write;
 
 pub(crate) use args::{EXAMPLES, MomentsArgs};
+pub(crate) use header::HEADER;
 pub(crate) use read::Opened;
 
 use crate::exit::{Outcome, print};

@@ -17,7 +17,7 @@ fn a_new_folder_and_those_above_it() {
     let folder = Folder::new();
     let printed = fit_into(&folder, "deep/below/results", &[]);
     assert_eq!(folder.names("deep/below"), ["results"]);
-    assert_eq!(folder.names("deep/below/results"), ["fit.json", "random_effects", "summary.txt"]);
+    assert_eq!(folder.names("deep/below/results"), ["fit.json", "model.json", "random_effects", "summary.txt"]);
     assert_eq!(printed, fs::read_to_string(folder.join("deep/below/results/summary.txt")).expect("summary"));
 }
 
@@ -28,7 +28,7 @@ fn a_former_result_is_replaced_as_a_whole() {
     folder.text("results/random_effects/gone.parquet", "");
     fit_into(&folder, "results/", &["--ml"]);
     assert_eq!(folder.names("."), ["data", "results"]);
-    assert_eq!(folder.names("results"), ["fit.json", "random_effects", "summary.txt"]);
+    assert_eq!(folder.names("results"), ["fit.json", "model.json", "random_effects", "summary.txt"]);
     assert_eq!(folder.names("results/random_effects"), ["school.parquet"]);
     assert!(fs::read_to_string(folder.join("results/fit.json")).expect("fit.json").contains("\"ML\""));
 }
@@ -39,7 +39,7 @@ fn an_empty_folder_is_used() {
     fs::create_dir(folder.path().join("results")).expect("a folder");
     fit_into(&folder, "results", &[]);
     assert_eq!(folder.names("."), ["data", "results"]);
-    assert_eq!(folder.names("results"), ["fit.json", "random_effects", "summary.txt"]);
+    assert_eq!(folder.names("results"), ["fit.json", "model.json", "random_effects", "summary.txt"]);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn other_files_stay() {
     folder.text("results/random_effects_plot/a.png", "mine");
     fit_into(&folder, "results", &["--fitted"]);
     fit_into(&folder, "results", &[]);
-    let names = ["fit.json", "notes.txt", "random_effects", "random_effects_plot", "summary.txt"];
+    let names = ["fit.json", "model.json", "notes.txt", "random_effects", "random_effects_plot", "summary.txt"];
     assert_eq!(folder.names("results"), names);
     assert_eq!(fs::read_to_string(folder.join("results/notes.txt")).expect("notes"), "mine");
 }
@@ -72,7 +72,7 @@ fn the_current_folder_stays() {
         let mut command = program();
         command.current_dir(folder.join("results")).args(["fit", MODEL, &path, "--out", "."]);
         assert_eq!(run(&mut command).code, 0);
-        assert_eq!(folder.names("results"), ["fit.json", "random_effects", "summary.txt"]);
+        assert_eq!(folder.names("results"), ["fit.json", "model.json", "random_effects", "summary.txt"]);
     }
 }
 
@@ -84,7 +84,7 @@ fn the_data_themselves_are_not_replaced() {
     // Data beside the results are other files, which stay.
     let path = folder.parquet("study/a.parquet", students());
     fit_well(&[MODEL, &path, "--out", &folder.join("study")]);
-    assert_eq!(folder.names("study"), ["a.parquet", "fit.json", "random_effects", "summary.txt"]);
+    assert_eq!(folder.names("study"), ["a.parquet", "fit.json", "model.json", "random_effects", "summary.txt"]);
 }
 
 #[test]

@@ -11,19 +11,25 @@
 //! The products come from the walk that gives the second derivatives; those with the residual
 //! variance follow from `W⁻¹ = V - Σ g_i V_i`.
 
+use super::packed;
 use super::satterthwaite::pseudo_inverse;
 use crate::estimate::Optimum;
 use crate::objective::Objective;
 use nalgebra::{DMatrix, DVector};
+use serde::{Deserialize, Serialize};
 
 /// Kenward and Roger's adjusted covariance and what their tests need, in the user's columns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KenwardRoger {
     /// Φ_A.
+    #[serde(with = "packed::symmetric")]
     pub adjusted: DMatrix<f64>,
+    #[serde(with = "packed::symmetric")]
     phi: DMatrix<f64>,
     /// `Φ P_i Φ`.
+    #[serde(with = "packed::list")]
     spreads: Vec<DMatrix<f64>>,
+    #[serde(with = "packed::symmetric")]
     w: DMatrix<f64>,
 }
 
@@ -95,6 +101,12 @@ impl KenwardRoger {
         let unshift = |c: &DMatrix<f64>| objective.model().unshift(&optimum.at.beta, c).1;
         let spreads = spreads.iter().map(unshift).collect();
         KenwardRoger { adjusted: unshift(&adjusted), phi: unshift(&phi), spreads, w }
+    }
+
+    /// Whether all is of p coefficients.
+    pub(super) fn has_size(&self, p: usize) -> bool {
+        [&self.adjusted, &self.phi].into_iter().chain(&self.spreads).all(|c| c.nrows() == p)
+            && self.w.nrows() == self.spreads.len()
     }
 
     /// The test of L β = 0, L q×p of full row rank (Kenward and Roger 1997, section 3).

@@ -4,12 +4,15 @@
 //! depends on the number of rows. See `docs/theory.md`, "Inference on β".
 
 mod anova;
+mod fixed_model;
 mod kenward_roger;
+mod packed;
 mod satterthwaite;
 mod student;
 
 pub use anova::TermTest;
 pub(crate) use anova::type_three;
+pub use fixed_model::FixedModel;
 pub use kenward_roger::KenwardRoger;
 pub use satterthwaite::Satterthwaite;
 
@@ -33,7 +36,7 @@ pub enum DfMethod {
 }
 
 /// What inference on β is wanted.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inference {
     /// Degrees of freedom (default Satterthwaite).
     pub df: DfMethod,
@@ -47,18 +50,21 @@ impl Default for Inference {
     }
 }
 
-/// The fixed effects of a fit, ready to be tested.
-#[derive(Debug)]
+/// The fixed effects of a fit, ready to be tested; as data it needs nothing else to be tested later.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FixedInference {
     /// β in the user's columns.
+    #[serde(with = "packed::vector")]
     pub beta: DVector<f64>,
     /// Covariance of β by which tests are made: model-based, or adjusted (Kenward–Roger).
+    #[serde(with = "packed::symmetric")]
     pub covariance: DMatrix<f64>,
     settings: Inference,
     approximation: Approximation,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum Approximation {
     Satterthwaite(Satterthwaite),
     KenwardRoger(KenwardRoger),
@@ -121,6 +127,27 @@ impl FixedInference {
             }
         };
         FixedInference { beta, covariance, settings, approximation }
+    }
+
+    /// Number of coefficients, where all parts agree on it.
+    pub fn p(&self) -> Option<usize> {
+        let p = self.beta.len();
+        let parts = match &self.approximation {
+            Approximation::Satterthwaite(parts) => parts.has_size(p),
+            Approximation::KenwardRoger(parts) => parts.has_size(p),
+            Approximation::None => true,
+        };
+        (parts && self.covariance.nrows() == p).then_some(p)
+    }
+
+    /// Level of the confidence intervals.
+    pub fn confidence(&self) -> f64 {
+        self.settings.confidence
+    }
+
+    /// The same, with intervals of another level.
+    pub fn with_confidence(self, confidence: f64) -> Self {
+        FixedInference { settings: Inference { confidence, ..self.settings }, ..self }
     }
 
     /// How degrees of freedom were found in fact.

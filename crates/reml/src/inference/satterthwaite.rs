@@ -1,20 +1,25 @@
 //! Satterthwaite's degrees of freedom from the exact observed information.
 
+use super::packed;
 use crate::estimate::Optimum;
 use crate::objective::{Method, Objective};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use serde::{Deserialize, Serialize};
 
 /// What Satterthwaite's formula needs of a fit.
 ///
 /// For a combination l, `df = 2 (l'Cl)² / g'𝒱g` with `C = Cov(β)`, `g = ∂(l'Cl)/∂ψ`, `ψ = (theta,
 /// σ²)` and `𝒱 = 2 H⁻¹` the covariance of ψ, H the Hessian of the unprofiled criterion. Where a
 /// variance is zero its factor has `g = 0` by symmetry: it counts as known, as in lmerTest.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Satterthwaite {
+    #[serde(with = "packed::symmetric")]
     covariance: DMatrix<f64>,
     /// ∂C/∂ψ_i.
+    #[serde(with = "packed::list")]
     derivatives: Vec<DMatrix<f64>>,
     /// 𝒱.
+    #[serde(with = "packed::symmetric")]
     of_parameters: DMatrix<f64>,
 }
 
@@ -55,6 +60,13 @@ impl Satterthwaite {
         derivatives.push(unshift(at.xx_inverse.clone()));
         let covariance = unshift(&at.xx_inverse * sigma2);
         Satterthwaite { covariance, derivatives, of_parameters: 2.0 * pseudo_inverse(&hessian) }
+    }
+
+    /// Whether all is of p coefficients.
+    pub(super) fn has_size(&self, p: usize) -> bool {
+        self.covariance.nrows() == p
+            && self.derivatives.iter().all(|c| c.nrows() == p)
+            && self.of_parameters.nrows() == self.derivatives.len()
     }
 
     /// Degrees of freedom of l'β.

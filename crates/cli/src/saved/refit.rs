@@ -1,0 +1,233 @@
+//! The data of a saved fit, read once more; and its optimum, found again.
+//!
+//! Profiles, bootstraps, influence and the like need the moments, which are not saved: they can be
+//! large, and a pass over the rows is short. The rows are encoded by the saved definition, so all
+//! that follows has the bits of the first fit. Data that changed are refused.
+
+use crate::memory::Limit;
+use crate::moments::Opened;
+use crate::progress::Progress;
+use crate::saved::{Fingerprint, Saved};
+use anyhow::{anyhow, bail, ensure};
+use clap::Args;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use tiers_design::{Formula, Plan, Settings};
+use tiers_reml::{
+    Dropped, Ingested, Model, NewtonSettings, Objective, Optimum, Part, Reading, Until, accumulate_with, merge,
+    optimise, settle,
+};
+use tiers_tables::Source;
+
+/// Options of commands that read the data of a fit once more.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RefitArgs {
+    /// Where the data (or moments) of the fit are now, if they moved
+    #[arg(long, value_name = "PATHS", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+
+    /// Threads to use (default: all cores); the results do not depend on it
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Most memory to use: bytes, 2GB, or a share of what is available
+    #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT)]
+    pub memory_limit: String,
+
+    /// No progress, only results and errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// The data of a fit, opened again.
+#[derive(Debug)]
+pub(crate) enum Again {
+    /// Rows, to be encoded by the saved recipe.
+    Rows {
+        /// The table.
+        source: Source,
+        /// The formula resolved against it.
+        plan: Box<Plan>,
+    },
+    /// Moments of one data set in parts.
+    Moments(Vec<Opened>),
+}
+
+impl Saved {
+    /// Opens the data of the fit again, where the fit or `--data` says they are.
+    pub(crate) fn open_data(&self, args: &RefitArgs) -> anyhow::Result<Again> {
+        let paths = self.paths(args);
+        if paths.iter().all(|path| path.join(crate::moments::HEADER).is_file()) {
+            let parts = paths.iter().map(|path| Opened::open(path)).collect::<anyhow::Result<_>>()?;
+            return Ok(Again::Moments(parts));
+        }
+        let source = Source::open(&paths).map_err(|error| match args.data.is_empty() {
+            true => anyhow!(
+                "{}: the data of this fit cannot be read: {error}; if they moved, name them by --data",
+                self.name
+            ),
+            false => error.into(),
+        })?;
+        let plan = self.plan(&source).map_err(|error| anyhow!("{}: {error}", self.name))?;
+        Ok(Again::Rows { source, plan: Box::new(plan) })
+    }
+
+    /// Reads the data again, up to a model that has the moments of the first fit.
+    pub(crate) fn read(&self, args: &RefitArgs, until: Until) -> anyhow::Result<(Model, Dropped)> {
+        let limit = Limit::parse(&args.memory_limit)?;
+        let again = self.open_data(args)?;
+        let mut watch = Progress::new(args.quiet).reading(again.count());
+        let limit = limit.of_rows(again.count(), until);
+        let ingested: Ingested = match &again {
+            Again::Rows { source, plan } => {
+                let reading = Reading { recipe: Some(&self.recipe), limit, ..Reading::default() };
+                accumulate_with(source, plan, &reading, &mut watch).map_err(|error| self.changed(&error.to_string()))?
+            }
+            Again::Moments(parts) => {
+                let parts: Vec<Part<'_>> = parts.iter().map(Opened::part).collect();
+                merge(&parts, limit, &mut watch)?.0
+            }
+        };
+        drop(watch);
+        let (model, dropped) = settle(ingested).map_err(|error| self.changed(&error.to_string()))?;
+        self.check(&model)?;
+        Ok((model, dropped))
+    }
+
+    /// Finds the optimum again, and sees that it is the one that was saved.
+    pub(crate) fn optimum(&self, objective: &Objective<'_>, args: &RefitArgs) -> anyhow::Result<Optimum> {
+        let settings = NewtonSettings { max_evaluations: self.model.max_evaluations, ..NewtonSettings::default() };
+        let watch = Progress::new(args.quiet).optimising();
+        let optimum = optimise(objective, &settings, &mut |_, step| watch.evaluated(step));
+        drop(watch);
+        let (saved, found) = (self.model.criterion, optimum.at.criterion);
+        // Rows in another order change the last digits; these changes grow with the criterion.
+        ensure!(
+            (saved - found).abs() <= 1e-6 + 1e-9 * saved.abs(),
+            self.changed(&format!("the criterion was {saved} and is now {found}"))
+        );
+        Ok(optimum)
+    }
+
+    /// The formula of the fit, resolved against a table.
+    pub(crate) fn plan(&self, source: &Source) -> anyhow::Result<Plan> {
+        let definition = self.definition();
+        let formula: Formula = definition.formula.parse()?;
+        let reference = definition.reference.iter().map(|(f, l)| (f.clone(), l.clone())).collect();
+        let settings = Settings { weights: definition.weights.clone(), reference };
+        Ok(Plan::new(&formula, source.fields(), &settings)?)
+    }
+
+    /// Where the data are: as named when the fit was made, seen from the folder it was made in.
+    fn paths(&self, args: &RefitArgs) -> Vec<PathBuf> {
+        if !args.data.is_empty() {
+            return args.data.clone();
+        }
+        let from = self.model.working_folder.as_deref().unwrap_or(Path::new(""));
+        let named = &self.report.data.paths;
+        // What moved together with the results is still found under the name that was given.
+        let moved = !from.is_dir() || named.iter().all(|path| !from.join(path).exists() && path.exists());
+        named.iter().map(|path| if moved { path.clone() } else { from.join(path) }).collect()
+    }
+
+    fn check(&self, model: &Model) -> anyhow::Result<()> {
+        if let Some(difference) = self.model.fingerprint.difference(&Fingerprint::of(model)) {
+            bail!(self.changed(&format!("then and now, {difference}")));
+        }
+        ensure!(
+            model.coefficients == self.model.fixed.coefficients,
+            self.changed("other columns of X are linearly dependent")
+        );
+        Ok(())
+    }
+
+    fn changed(&self, how: &str) -> anyhow::Error {
+        anyhow!(
+            "{}: the data are not those of the fit any more: {how}. Name those data by --data, or fit the model again",
+            self.name
+        )
+    }
+}
+
+impl Again {
+    /// How many rows, or cells of moments, there are to be read, where that is known.
+    pub(crate) fn count(&self) -> Option<u64> {
+        match self {
+            Again::Rows { source, .. } => source.rows(),
+            Again::Moments(parts) => parts.iter().map(Opened::count).sum(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Command;
+    use clap::Parser;
+    use std::fmt::Write;
+    use std::fs;
+    use tiers_reml::Method;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        refit: RefitArgs,
+    }
+
+    fn rows(changed: Option<usize>) -> String {
+        let mut text = "y,x,sex,school\n".to_owned();
+        for i in 0..90 {
+            let noise = (f64::from(i) * 12.9898).sin() * 43_758.545_3 % 1.0;
+            let school = (f64::from(i / 9) * 4.1).sin();
+            let y = 1e3 + f64::from(i % 7) + school + noise + f64::from(u8::from(changed == Some(i as usize)));
+            let sex = if i % 4 == 0 { "F" } else { "M" };
+            writeln!(text, "{y},{},{sex},{}", i % 7, i / 9).expect("a text");
+        }
+        text
+    }
+
+    fn refit(arguments: &[&str]) -> RefitArgs {
+        Line::parse_from(["refit", "--quiet"].iter().chain(arguments)).refit
+    }
+
+    fn saved(folder: &Path) -> Saved {
+        let data = folder.join("a.csv");
+        fs::write(&data, rows(None)).expect("a file");
+        let (data, out) = (data.to_str().expect("UTF-8"), folder.join("out"));
+        let out = out.to_str().expect("UTF-8");
+        let line = ["tiers", "fit", "y ~ x + sex + (1 + x | school)", data, "--out", out, "--quiet"];
+        let Ok(Command::Fit(args)) = crate::args::parse_from(line) else { panic!("a good command line") };
+        crate::fit::run(&crate::job::Job::new(args).expect("a good job")).expect("a fit");
+        Saved::open(&Path::new(out).join("fit.json")).expect("a saved fit")
+    }
+
+    #[test]
+    fn the_optimum_is_found_again_to_the_last_bit() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let saved = saved(folder.path());
+        let (model, _) = saved.read(&refit(&[]), Until::Estimates).expect("the same data");
+        let objective = Objective::new(&model, Method::Reml);
+        let optimum = saved.optimum(&objective, &refit(&[])).expect("the same optimum");
+        assert_eq!(optimum.at.criterion.to_bits(), saved.fit().criterion.to_bits());
+        for (term, effect) in saved.fit().fixed_effects.iter().enumerate() {
+            assert_eq!(saved.inference().beta[term], effect.estimate);
+        }
+    }
+
+    #[test]
+    fn data_that_changed_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let saved = saved(folder.path());
+        let told = |args: &RefitArgs| saved.read(args, Until::Estimates).expect_err("changed").to_string();
+        let other = folder.path().join("b.csv");
+        fs::write(&other, rows(Some(17))).expect("a file");
+        let text = told(&refit(&["--data", other.to_str().expect("UTF-8")]));
+        assert!(text.contains("mean of the response") && text.contains("--data"), "{text}");
+        fs::write(&other, rows(None) + "1.5,2,X,3\n").expect("a file");
+        let text = told(&refit(&["--data", other.to_str().expect("UTF-8")]));
+        assert!(text.contains("not those of the fit") && text.contains('X'), "{text}");
+        fs::remove_file(folder.path().join("a.csv")).expect("removed");
+        let text = told(&refit(&[]));
+        assert!(text.contains("a.csv") && text.contains("--data"), "{text}");
+    }
+}
