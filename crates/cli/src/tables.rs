@@ -74,7 +74,7 @@ fn columns(effects: &LevelEffects, groups: std::ops::Range<usize>) -> Vec<OutCol
         let groups = groups.clone().flat_map(each);
         values.push(match &key.labels {
             KeyLabels::Integer(labels) => OutValues::I64(groups.map(|group| labels[group]).collect()),
-            KeyLabels::Text(labels) => OutValues::Text(groups.map(|group| &labels[group]).collect::<PackedText>()),
+            KeyLabels::Text(labels) => OutValues::Text(groups.map(|group| labels.get(group)).collect::<PackedText>()),
         });
     }
     values.push(OutValues::Text(groups.flat_map(|_| &effects.terms).collect::<PackedText>()));

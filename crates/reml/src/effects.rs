@@ -9,7 +9,7 @@ use crate::objective::{Method, Objective};
 use nalgebra::DMatrix;
 use rayon::prelude::*;
 use std::cmp::Ordering;
-use tiers_design::{LabelTable, Level};
+use tiers_design::{LabelTable, PackedText};
 use tiers_equations::{EquationsError, FixedEffects, SparseScratch, SparseShard, TreeSums};
 
 /// Why random effects could not be had.
@@ -63,50 +63,74 @@ pub struct KeyColumn {
 #[derive(Clone, Debug, PartialEq)]
 pub enum KeyLabels {
     /// Strings.
-    Text(Vec<String>),
+    Text(PackedText),
     /// Integers.
     Integer(Vec<i64>),
 }
 
-/// What one shard contributes, per level and group: effects, and variances over σ².
+/// What one shard contributes, per level groups×r each, in the user's columns.
 struct ShardEffects {
-    b: Vec<Vec<f64>>,
-    conditional: Vec<Vec<f64>>,
-    prediction: Vec<Vec<f64>>,
+    estimate: Vec<Vec<f64>>,
+    conditional_sd: Vec<Vec<f64>>,
+    prediction_sd: Vec<Vec<f64>>,
 }
 
 /// The random effects of all levels, coarsest first.
 pub fn random_effects(objective: &Objective<'_>, optimum: &Optimum) -> Result<Vec<LevelEffects>, EffectsError> {
     let model = objective.model();
-    let forest = &model.forest;
     let factors = objective.parameters.factors(&optimum.at.theta);
-    let mut shards = (0..forest.trees.len())
-        .into_par_iter()
-        .map(|shard| SparseShard::new(forest, shard))
-        .collect::<Result<Vec<_>, _>>()?;
-    shards.par_iter_mut().try_for_each(|shard| shard.factor(&factors))?;
-    let sums: Vec<TreeSums> =
-        shards.par_iter().map_init(SparseScratch::default, |scratch, shard| shard.sums(scratch)).collect();
-    let fixed = fixed_effects(objective, optimum, sums)?;
-    let gamma = fixed.residual(forest.m);
-    let of_shard = |shard: &SparseShard<'_>| {
-        let conditional = shard.conditional_covariances();
-        let prediction = shard.prediction_covariances(&conditional, &fixed);
-        ShardEffects { b: shard.effects(&gamma), conditional, prediction }
+    let fixed = FixedEffects {
+        x: model.x(),
+        beta: optimum.at.beta.clone(),
+        xx_inverse: optimum.at.xx_inverse.clone(),
+        log_det_xx: optimum.at.log_det_xx,
+        pwrss: optimum.at.pwrss,
     };
-    let by_shard: Vec<ShardEffects> = shards.par_iter().with_max_len(1).map(of_shard).collect();
-    let sigma2 = optimum.at.pwrss / objective.nu();
-    let maps = model.effect_maps();
-    let level = |k: usize| gather(model, k, &maps[k], sigma2, &by_shard);
-    Ok((0..forest.levels.len()).rev().map(level).collect())
+    let (maps, sigma2) = (model.effect_maps(), optimum.at.pwrss / objective.nu());
+    // A shard's equations go before those of the next are made.
+    let of_shard = |shard: usize| -> Result<(TreeSums, ShardEffects), EffectsError> {
+        let mut equations = SparseShard::new(&model.forest, shard)?;
+        equations.factor(&factors)?;
+        let sums = equations.sums(&mut SparseScratch::default());
+        Ok((sums, effects_of(&equations, &fixed, model, &maps, sigma2)))
+    };
+    let by_shard: Vec<(TreeSums, ShardEffects)> =
+        (0..model.forest.trees.len()).into_par_iter().with_max_len(1).map(of_shard).collect::<Result<_, _>>()?;
+    let (sums, by_shard): (Vec<TreeSums>, Vec<ShardEffects>) = by_shard.into_iter().unzip();
+    check_criterion(objective, optimum, sums)?;
+    let level = |k: usize| gather(model, k, &by_shard);
+    Ok((0..model.forest.levels.len()).rev().map(level).collect())
 }
 
-/// Generalised least squares by the sparse route, which must give the criterion that was minimised.
-fn fixed_effects(
-    objective: &Objective<'_>,
-    optimum: &Optimum,
-    sums: Vec<TreeSums>,
-) -> Result<FixedEffects, EffectsError> {
+/// The effects of one shard with their standard deviations.
+fn effects_of(
+    equations: &SparseShard<'_>,
+    fixed: &FixedEffects,
+    model: &Model,
+    maps: &[DMatrix<f64>],
+    sigma2: f64,
+) -> ShardEffects {
+    let b = equations.effects(&fixed.residual(model.forest.m));
+    let conditional = equations.conditional_covariances();
+    let prediction = equations.prediction_covariances(&conditional, fixed);
+    let mapped = |(b, map): (&Vec<f64>, &DMatrix<f64>)| -> Vec<f64> {
+        let r = map.nrows();
+        let of_group = |b: &[f64]| (0..r).map(|i| (0..r).map(|j| map[(i, j)] * b[j]).sum::<f64>()).collect::<Vec<_>>();
+        b.chunks_exact(r).flat_map(of_group).collect()
+    };
+    let roots = |(blocks, map): (&Vec<f64>, &DMatrix<f64>)| -> Vec<f64> {
+        let r = map.nrows();
+        blocks.chunks_exact(r * r).flat_map(|block| standard_deviations(block, map, sigma2)).collect()
+    };
+    ShardEffects {
+        estimate: b.iter().zip(maps).map(mapped).collect(),
+        conditional_sd: conditional.iter().zip(maps).map(roots).collect(),
+        prediction_sd: prediction.iter().zip(maps).map(roots).collect(),
+    }
+}
+
+/// Generalised least squares by the sparse route must give the criterion that was minimised.
+fn check_criterion(objective: &Objective<'_>, optimum: &Optimum, sums: Vec<TreeSums>) -> Result<(), EffectsError> {
     let model = objective.model();
     let mut sums = sums.into_iter();
     let mut total = sums.next().expect("a forest has shards");
@@ -120,35 +144,39 @@ fn fixed_effects(
     }
     let tree = optimum.at.criterion;
     match (sparse - tree).abs() <= 1e-7 * (nu + tree.abs()) {
-        true => Ok(fixed),
+        true => Ok(()),
         false => Err(EffectsError::Disagreement { sparse, tree }),
     }
 }
 
-/// Puts the groups of one level together, in the user's columns, sorted by their labels.
-fn gather(model: &Model, k: usize, map: &DMatrix<f64>, sigma2: f64, shards: &[ShardEffects]) -> LevelEffects {
+/// Groups that a thread copies at a time.
+const CHUNK: usize = 1 << 14;
+
+/// Puts the groups of one level together, sorted by their labels.
+fn gather(model: &Model, k: usize, shards: &[ShardEffects]) -> LevelEffects {
     let forest = &model.forest;
     let level = &forest.levels[k];
     let groups = sorted_groups(model, k);
     let (count, r) = (groups.len(), level.r());
-    let mut out = LevelEffects {
+    // The shards lie far apart, so that this waits for memory: on all cores.
+    let copied = |of: &(dyn Fn(&ShardEffects) -> &[f64] + Sync)| {
+        let mut out = vec![0.0; count * r];
+        out.par_chunks_mut(CHUNK * r).zip(groups.par_chunks(CHUNK)).for_each(|(out, groups)| {
+            for (out, at) in out.chunks_exact_mut(r).zip(groups) {
+                out.copy_from_slice(&of(&shards[at.shard])[at.group * r..(at.group + 1) * r]);
+            }
+        });
+        out
+    };
+    LevelEffects {
         level: level.name.clone(),
-        keys: keys_of(model, level, &groups),
+        keys: keys_of(model, k, &groups),
         terms: level.terms.iter().flat_map(|&(term, _)| model.recipe.random[term].names.clone()).collect(),
         rows: groups.iter().map(|g| forest.trees[g.shard].levels[k].rows[g.group]).collect(),
-        estimate: Vec::with_capacity(count * r),
-        conditional_sd: Vec::with_capacity(count * r),
-        prediction_sd: Vec::with_capacity(count * r),
-    };
-    for at in &groups {
-        let ShardEffects { b, conditional, prediction } = &shards[at.shard];
-        let b = &b[k][at.group * r..(at.group + 1) * r];
-        out.estimate.extend((0..r).map(|i| (0..r).map(|j| map[(i, j)] * b[j]).sum::<f64>()));
-        let block = at.group * r * r..(at.group + 1) * r * r;
-        out.conditional_sd.extend(standard_deviations(&conditional[k][block.clone()], map, sigma2));
-        out.prediction_sd.extend(standard_deviations(&prediction[k][block], map, sigma2));
+        estimate: copied(&|shard| &shard.estimate[k]),
+        conditional_sd: copied(&|shard| &shard.conditional_sd[k]),
+        prediction_sd: copied(&|shard| &shard.prediction_sd[k]),
     }
-    out
 }
 
 /// Roots of the diagonal of `σ² B M B'` for an r×r block M.
@@ -177,19 +205,24 @@ pub(crate) fn sorted_groups(model: &Model, k: usize) -> Vec<Place> {
     let forest = &model.forest;
     let (keys, grouping) = (model.recipe.keys.len(), &model.recipe.groupings[forest.levels[k].grouping]);
     let ranks: Vec<Vec<u32>> = grouping.keys.iter().map(|&key| ranks(&forest.labels[key])).collect();
-    let mut groups: Vec<Place> = forest
-        .trees
-        .iter()
-        .enumerate()
-        .flat_map(|(shard, tree)| (0..tree.levels[k].groups).map(move |group| Place { shard, group }))
-        .collect();
-    groups.par_sort_unstable_by(|a, b| {
-        let labels = |at: &Place| forest.trees[at.shard].labels_of(k, at.group, keys);
-        let (a, b) = (labels(a), labels(b));
-        let by_key = |(&key, ranks): (&usize, &Vec<u32>)| ranks[a[key] as usize].cmp(&ranks[b[key] as usize]);
-        grouping.keys.iter().zip(&ranks).map(by_key).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    let rank = |at: &Place, key: usize| {
+        let labels = forest.trees[at.shard].labels_of(k, at.group, keys);
+        ranks[key][labels[grouping.keys[key]] as usize]
+    };
+    // The ranks by the first keys go into one number, which lies beside the group: a comparison
+    // that follows the labels waits for memory at every step.
+    let first = ranks.len().min(4);
+    let packed = |at: &Place| (0..first).fold(0, |packed: u128, key| packed << 32 | u128::from(rank(at, key)));
+    let of_tree = |shard: usize| {
+        (0..forest.trees[shard].levels[k].groups).into_par_iter().map(move |group| Place { shard, group })
+    };
+    let mut groups: Vec<(u128, Place)> =
+        (0..forest.trees.len()).into_par_iter().flat_map(of_tree).map(|at| (packed(&at), at)).collect();
+    groups.par_sort_unstable_by(|(a, at), (b, other)| {
+        let rest = || (first..ranks.len()).map(|key| rank(at, key).cmp(&rank(other, key)));
+        a.cmp(b).then_with(|| rest().find(|o| o.is_ne()).unwrap_or(Ordering::Equal))
     });
-    groups
+    groups.into_iter().map(|(_, at)| at).collect()
 }
 
 /// Per label number its place among the sorted labels of its column.
@@ -205,17 +238,16 @@ fn ranks(table: &LabelTable) -> Vec<u32> {
     ranks
 }
 
-fn keys_of(model: &Model, level: &Level, groups: &[Place]) -> Vec<KeyColumn> {
+fn keys_of(model: &Model, k: usize, groups: &[Place]) -> Vec<KeyColumn> {
     let (recipe, forest) = (&model.recipe, &model.forest);
-    let k = forest.levels.iter().position(|l| l.grouping == level.grouping).expect("a level of the forest");
     let column = |&key: &usize| {
         let table = &forest.labels[key];
         let ids = groups.iter().map(|g| forest.trees[g.shard].labels_of(k, g.group, recipe.keys.len())[key]);
         let labels = match table.is_integer() {
             true => KeyLabels::Integer(ids.map(|id| table.integer(id).expect("an integer")).collect()),
-            false => KeyLabels::Text(ids.map(|id| table.label(id)).collect()),
+            false => KeyLabels::Text(ids.map(|id| table.text(id).expect("a text")).collect()),
         };
         KeyColumn { name: recipe.requests[recipe.keys[key]].column.clone(), labels }
     };
-    recipe.groupings[level.grouping].keys.iter().map(column).collect()
+    recipe.groupings[forest.levels[k].grouping].keys.par_iter().map(column).collect()
 }

@@ -10,14 +10,14 @@
 //! | a group of the finest level in the forest | 16 (its moments are the cell's) |
 //! | a group of a coarser level in the forest, with its moments | 16 + 8 r_k m |
 //! | a group in the search for the optimum | 8 r_k² and above the finest level 16 r_k m + 8 path² |
-//! | an effect in the sparse equations | 12 per entry of A and of L, 48 beside |
-//! | a group's effects with their variances and labels | 16 r_k² + 32 r_k + 24 + 8c, and 40 more per text |
+//! | an effect in the sparse equations | 12 per entry of A and of L, 48 beside; a shard per thread at a time |
+//! | a group's effects with their variances and labels | 48 r_k + 48 + 8c, and 24 more per text |
 //!
 //! path is the number of effects of a group and all its ancestors. Vectors that grow are twice as
 //! long as needed at times, but memory that was never written to is not taken from the machine; the
 //! copy of what is being moved, a shard per thread, is within [`SLACK`].
 
-use tiers_design::{LabelTable, Moments, Recipe};
+use tiers_design::{LabelTable, Moments, Recipe, SHARDS};
 
 /// On top of what is counted: what allocation wastes, and copies of shards while they grow. With
 /// the constants below the estimate is about right, or up to a third more than the peak that the system measured, for
@@ -144,7 +144,9 @@ impl Size {
             let coarser = if k > 0 { 8 * groups * r * m } else { 0 };
             24 * entries + 48 * groups * r + coarser + groups * (12 + 8 * (self.levels.len() - k) as u64)
         });
-        let effects = of_levels(&|_, groups, r| groups * (16 * r * r + 32 * r + 24 + 8 * self.keys + 40 * self.texts));
+        let at_a_time = rayon::current_num_threads().min(SHARDS) as u64;
+        let sparse = sparse * at_a_time / SHARDS as u64;
+        let effects = of_levels(&|_, groups, r| groups * (48 * r + 48 + 8 * self.keys + 24 * self.texts));
         let reading = (READING.0 * self.rows).min(READING.1) + self.cells.min(WAVE_ROWS) * self.per_cell();
         let whole = |bytes: u64| (SLACK * bytes as f64) as u64 + PROGRAM;
         Needed {
