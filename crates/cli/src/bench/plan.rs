@@ -121,8 +121,10 @@ fn estimate(formula: &str, table: &Source) -> anyhow::Result<Estimate> {
     };
     let per_row = ((whole.seconds - half.seconds) / (whole.rows - half.rows).max(1) as f64).max(0.0);
     let rest = rows.saturating_sub(whole.rows) as f64;
-    // A half that took longer than the whole tells nothing; then the whole must do.
-    let per_row = if per_row > 0.0 { per_row } else { whole.seconds / sample.sampled };
+    // A half that was disturbed takes almost as long as the whole, or longer, and tells nothing: what
+    // does not grow with the rows was never found to be more than half of a sample of this size.
+    let average = whole.seconds / sample.sampled;
+    let per_row = if per_row > 0.0 { per_row.max(0.5 * average) } else { average };
     let read = whole.seconds + per_row * rest;
 
     let cells = sample.sampled.min(whole.size.cells as f64).max(1.0);
