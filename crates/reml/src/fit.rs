@@ -1,5 +1,6 @@
 //! A fit as plain data: everything that is printed or written, in the user's columns.
 
+use crate::components::{Component, Icc, Uncertainty, intraclass};
 use crate::estimate::{Optimum, Status};
 use crate::inference::{DfMethod, FixedInference, Inference, TermTest, type_three};
 use crate::ingest::Dropped;
@@ -53,6 +54,9 @@ pub struct Fit {
     pub vcov: Vec<Vec<f64>>,
     /// Residual standard deviation.
     pub sigma: f64,
+    /// Its standard error, from the observed information.
+    #[serde(default)]
+    pub sigma_std_error: Option<f64>,
     /// Entries of the relative Cholesky factors, in lme4's order.
     pub theta: Vec<f64>,
     /// The random effects' covariances, in lme4's order (by decreasing number of groups).
@@ -106,15 +110,16 @@ pub struct VarianceComponent {
     pub variance: Vec<f64>,
     /// Correlations; none where a variance is zero.
     pub correlation: Vec<Vec<Option<f64>>>,
-}
-
-/// The correlation of two rows that share a group of this level (and, in a nest, all coarser ones).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Icc {
-    /// Name of the grouping.
-    pub level: String,
-    /// Share of the variance at this level and all coarser ones, by the random intercepts.
-    pub icc: f64,
+    /// Standard errors of the standard deviations, from the observed information; none where the
+    /// covariance is singular: on the boundary there is no symmetric error.
+    #[serde(default)]
+    pub sd_std_error: Vec<Option<f64>>,
+    /// Standard errors of the variances.
+    #[serde(default)]
+    pub variance_std_error: Vec<Option<f64>>,
+    /// Standard errors of the correlations; none on the diagonal.
+    #[serde(default)]
+    pub correlation_std_error: Vec<Vec<Option<f64>>>,
 }
 
 /// What the optimiser did.
@@ -165,6 +170,8 @@ impl Fit {
         let model = objective.model();
         let covariances = Covariances::new(objective, optimum);
         let sigma2 = covariances.sigma2;
+        let uncertainty = Uncertainty::new(objective, optimum);
+        let beta_covariance = &optimum.at.xx_inverse * sigma2;
         let n = model.forest.rows;
         let n_parameters = model.p() + objective.parameters.len() + 1;
         let criterion = optimum.at.criterion;
@@ -197,9 +204,10 @@ impl Fit {
             dropped_columns: model.dropped.iter().map(name).collect(),
             vcov: rows(&inference.covariance),
             sigma: sigma2.sqrt(),
+            sigma_std_error: uncertainty.std_error(Component::Sigma),
             theta: covariances.theta(objective),
-            variance_components: variance_components(model, &covariances),
-            icc: intraclass_correlations(model, &covariances),
+            variance_components: variance_components(model, &covariances, &uncertainty),
+            icc: intraclass(model, &covariances, (&optimum.at.beta, &beta_covariance), Some(&uncertainty)),
             optimizer: OptimizerReport {
                 evaluations: optimum.evaluations,
                 gradient_norm: optimum.at.gradient.amax(),
@@ -233,9 +241,9 @@ fn fixed_effects(names: &[String], inference: &FixedInference) -> Vec<FixedEffec
     names.iter().enumerate().map(effect).collect()
 }
 
-fn variance_components(model: &Model, covariances: &Covariances) -> Vec<VarianceComponent> {
+fn variance_components(model: &Model, covariances: &Covariances, uncertainty: &Uncertainty) -> Vec<VarianceComponent> {
     let mut out = Vec::new();
-    for (level, factor) in model.forest.levels.iter().zip(&covariances.factors) {
+    for (k, (level, factor)) in model.forest.levels.iter().zip(&covariances.factors).enumerate() {
         for &(term, start) in &level.terms {
             let spec = &model.recipe.random[term];
             let block = factor.view((start, start), (spec.names.len(), spec.names.len()));
@@ -248,29 +256,22 @@ fn variance_components(model: &Model, covariances: &Covariances) -> Vec<Variance
                 _ => None,
             };
             let r = sd.len();
+            let sd_error = |i: usize| uncertainty.std_error(Component::Sd { level: k, row: start + i });
+            let correlation_error = |i: usize, j: usize| {
+                let (row, column) = (start + i.max(j), start + i.min(j));
+                if i == j { None } else { uncertainty.std_error(Component::Correlation { level: k, row, column }) }
+            };
             out.push(VarianceComponent {
                 level: level.name.clone(),
                 terms: spec.names.clone(),
                 correlation: (0..r).map(|i| (0..r).map(|j| correlation(i, j)).collect()).collect(),
+                sd_std_error: (0..r).map(sd_error).collect(),
+                variance_std_error: (0..r).map(|i| uncertainty.of_variance(Some((k, start + i)))).collect(),
+                correlation_std_error: (0..r).map(|i| (0..r).map(|j| correlation_error(i, j)).collect()).collect(),
                 variance,
                 sd,
             });
         }
     }
     out
-}
-
-/// For each level the share of the variance at that level and all coarser ones.
-fn intraclass_correlations(model: &Model, covariances: &Covariances) -> Vec<Icc> {
-    let intercept = |k: usize| -> f64 {
-        let (level, factor) = (&model.forest.levels[k], &covariances.factors[k]);
-        let is_constant = |&i: &usize| model.recipe.columns[level.z[i]].atoms.is_empty();
-        let of = |i: usize| factor.row(i).norm_squared() * covariances.sigma2;
-        (0..level.r()).filter(is_constant).map(of).sum()
-    };
-    let by_level: Vec<f64> = (0..model.forest.levels.len()).map(intercept).collect();
-    let total = by_level.iter().sum::<f64>() + covariances.sigma2;
-    let share = |k: usize| by_level[k..].iter().sum::<f64>() / total;
-    let icc = |(k, level): (usize, &tiers_design::Level)| Icc { level: level.name.clone(), icc: share(k) };
-    model.forest.levels.iter().enumerate().rev().map(icc).collect()
 }

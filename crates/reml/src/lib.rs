@@ -3,6 +3,7 @@
 //! The way through: [`accumulate`] (rows to moments) → [`settle`] (moments to a [`Model`]) →
 //! [`Objective`] (criterion and derivatives at theta) → [`optimise`] → [`Fit`] (plain data).
 
+mod components;
 mod effects;
 mod estimate;
 mod fit;
@@ -21,9 +22,10 @@ mod saturation;
 mod settle;
 mod threads;
 
+pub use components::{Component, Icc};
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
 pub use estimate::{Optimum, Status, optimise, optimise_from};
-pub use fit::{Covariances, Fit, FixedEffect, Icc, LevelSize, OptimizerReport, VarianceComponent};
+pub use fit::{Covariances, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{
     DfMethod, FTest, FixedInference, FixedModel, Inference, KenwardRoger, Satterthwaite, TTest, TermTest,

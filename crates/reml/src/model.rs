@@ -152,8 +152,7 @@ impl Model {
     /// so log|X'V⁻¹X| needs no correction.
     pub fn unshift(&self, beta: &DVector<f64>, covariance: &DMatrix<f64>) -> (DVector<f64>, DMatrix<f64>) {
         let map = self.unshift_map();
-        let constant = self.constant();
-        let shifted = &map * beta + constant * self.recipe.response_shift;
+        let shifted = &map * beta + self.response_offset();
         (shifted, &map * covariance * map.transpose())
     }
 
@@ -161,12 +160,18 @@ impl Model {
     pub fn unshift_map(&self) -> DMatrix<f64> {
         let p = self.p();
         let shift = DVector::from_iterator(p, self.x().into_iter().map(|c| self.recipe.columns[c].shift));
-        DMatrix::identity(p, p) - self.constant() * shift.transpose()
+        DMatrix::identity(p, p) - self.constant().unwrap_or_else(|| DVector::zeros(p)) * shift.transpose()
     }
 
-    fn constant(&self) -> DVector<f64> {
-        let weight = |&i: &usize| self.recipe.constant.as_ref().map_or(0.0, |c| c[i]);
-        DVector::from_iterator(self.p(), self.coefficients.iter().map(weight))
+    /// The constant part of [`Model::unshift`]: what the response's shift adds to β.
+    pub fn response_offset(&self) -> DVector<f64> {
+        self.constant().map_or_else(|| DVector::zeros(self.p()), |constant| constant * self.recipe.response_shift)
+    }
+
+    /// The combination of the coefficients' columns that is 1 on every row, where there is one.
+    pub(crate) fn constant(&self) -> Option<DVector<f64>> {
+        let constant = self.recipe.constant.as_ref()?;
+        Some(DVector::from_iterator(self.p(), self.coefficients.iter().map(|&i| constant[i])))
     }
 
     /// Per level the map B with b = B b̃ from effects of the shifted z columns to the user's.

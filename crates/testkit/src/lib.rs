@@ -5,6 +5,7 @@
 //! is not published.
 
 pub mod check;
+mod components;
 pub mod golden;
 pub mod inference;
 pub mod oracle;

@@ -6,15 +6,17 @@
 mod anova;
 mod fixed_model;
 mod kenward_roger;
+pub(crate) mod observed;
 mod packed;
 mod satterthwaite;
-mod student;
+pub(crate) mod student;
 
 pub use anova::TermTest;
 pub(crate) use anova::type_three;
 pub use fixed_model::FixedModel;
 pub use kenward_roger::KenwardRoger;
 pub use satterthwaite::Satterthwaite;
+pub(crate) use satterthwaite::pseudo_inverse;
 
 use crate::estimate::Optimum;
 use crate::objective::{Method, Objective};

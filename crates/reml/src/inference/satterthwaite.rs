@@ -1,8 +1,8 @@
 //! Satterthwaite's degrees of freedom from the exact observed information.
 
-use super::packed;
+use super::{observed, packed};
 use crate::estimate::Optimum;
-use crate::objective::{Method, Objective};
+use crate::objective::Objective;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
@@ -26,28 +26,11 @@ pub struct Satterthwaite {
 impl Satterthwaite {
     /// Prepares the formula at an optimum.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
-        let (at, second, nu) = (&optimum.at, &optimum.second, objective.nu());
+        let at = &optimum.at;
         let (d, p) = (objective.parameters.directions.len(), at.beta.len());
-        let sigma2 = at.pwrss / nu;
-        let d_pwrss = objective.d_pwrss(at);
-        // Unprofiled, in the entries of G and σ².
-        let mut gradient = &at.d_log_det + &d_pwrss / sigma2;
-        let mut hessian = DMatrix::zeros(d + 1, d + 1);
-        let mut inner = &second.log_det + &second.pwrss / sigma2;
-        if objective.method == Method::Reml {
-            inner += &second.log_det_xx;
-            for (g, d_s) in gradient.iter_mut().zip(&at.d_s) {
-                *g += at.xx_inverse.dot(&d_s.view((0, 0), (p, p)));
-            }
-        }
-        // To theta, which knows the boundary.
-        let (_, inner) = objective.parameters.chain(&at.theta, &gradient, Some(&inner));
+        let sigma2 = at.pwrss / objective.nu();
+        let hessian = observed::hessian(objective, optimum);
         let jacobian = objective.parameters.jacobian(&at.theta);
-        let cross = -(jacobian.transpose() * &d_pwrss) / (sigma2 * sigma2);
-        hessian.view_mut((0, 0), (d, d)).copy_from(&inner.expect("asked for"));
-        hessian.view_mut((0, d), (d, 1)).copy_from(&cross);
-        hessian.view_mut((d, 0), (1, d)).copy_from(&cross.transpose());
-        hessian[(d, d)] = nu / (sigma2 * sigma2);
 
         let model = objective.model();
         let unshift = |c: DMatrix<f64>| model.unshift(&at.beta, &c).1;
@@ -79,7 +62,7 @@ impl Satterthwaite {
 }
 
 /// Inverse over the directions that have curvature, the rows and columns scaled alike first.
-pub(super) fn pseudo_inverse(matrix: &DMatrix<f64>) -> DMatrix<f64> {
+pub(crate) fn pseudo_inverse(matrix: &DMatrix<f64>) -> DMatrix<f64> {
     let scale = matrix.diagonal().map(|v| if v > 0.0 { 1.0 / v.sqrt() } else { 1.0 });
     let scaled = DMatrix::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[(i, j)] * scale[i] * scale[j]);
     let eigen = SymmetricEigen::new(scaled);

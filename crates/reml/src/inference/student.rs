@@ -11,19 +11,19 @@ use std::f64::consts::FRAC_1_SQRT_2;
 const MANY: f64 = 1e5;
 
 /// P(Z > z) of the standard normal distribution, to the last digit (`statrs` gives eleven).
-pub(super) fn normal_tail(z: f64) -> f64 {
+pub(crate) fn normal_tail(z: f64) -> f64 {
     0.5 * libm::erfc(z * FRAC_1_SQRT_2)
 }
 
 /// z that is exceeded with probability `tail`: the library's, improved by one step of Newton.
-pub(super) fn normal_quantile(tail: f64) -> f64 {
+pub(crate) fn normal_quantile(tail: f64) -> f64 {
     let z = -Normal::standard().inverse_cdf(tail);
     let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
     z + (normal_tail(z) - tail) / density
 }
 
 /// P(T > t) for t ≥ 0.
-pub(super) fn upper_tail(t: f64, df: f64) -> f64 {
+pub(crate) fn upper_tail(t: f64, df: f64) -> f64 {
     if df >= MANY {
         return normal_tail(normal_deviate(t, df));
     }
@@ -31,7 +31,7 @@ pub(super) fn upper_tail(t: f64, df: f64) -> f64 {
 }
 
 /// The t that is exceeded with probability `tail` (at most one half).
-pub(super) fn upper_quantile(tail: f64, df: f64) -> f64 {
+pub(crate) fn upper_quantile(tail: f64, df: f64) -> f64 {
     let z = normal_quantile(tail);
     if df >= MANY {
         // Fisher and Cornish (1960).

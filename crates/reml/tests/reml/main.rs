@@ -2,6 +2,7 @@
 
 mod boundary;
 mod common;
+mod components;
 mod inference;
 mod invariance;
 mod memory;
