@@ -93,24 +93,27 @@ fn criterion(fit: &Fit) -> String {
 fn random_effects(fit: &Fit) -> String {
     let components = &fit.variance_components;
     let mut groups = Vec::new();
-    let (mut names, mut variances, mut deviations) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut names, mut variances, mut deviations, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for component in components {
         for (i, term) in component.terms.iter().enumerate() {
             groups.push(if i == 0 { component.level.clone() } else { String::new() });
             names.push(term.clone());
             variances.push(component.variance[i]);
             deviations.push(component.sd[i]);
+            errors.push(component.sd_std_error.get(i).copied().flatten());
         }
     }
     groups.push("Residual".to_owned());
     names.push(String::new());
     variances.push(fit.sigma * fit.sigma);
     deviations.push(fit.sigma);
+    errors.push(fit.sigma_std_error);
     let mut columns = vec![
         Column::names("Groups", groups),
         Column::names("Name", names),
         Column::numbers("Variance", column(&variances, DIGITS)),
         Column::numbers("Std.Dev.", column(&deviations, DIGITS)),
+        Column::numbers("SE(Std.Dev.)", known(&errors, |errors| column(errors, DIGITS - 1))),
     ];
     let most = components.iter().map(|c| c.terms.len()).max().unwrap_or(1);
     for j in 0..most - 1 {
@@ -127,6 +130,13 @@ fn random_effects(fit: &Fit) -> String {
     let groups: Vec<String> = seen.iter().map(|level| format!("{level}, {}", sizes(level))).collect();
     let counts = paragraph(&format!("Number of obs: {}, groups: {}", fit.n_obs, groups.join("; ")), 2);
     format!("Random effects:\n{}{counts}", table(1, &columns))
+}
+
+/// Formats the numbers that are there; the others are `NA`.
+fn known(values: &[Option<f64>], format: impl Fn(&[f64]) -> Vec<String>) -> Vec<String> {
+    let mut cells = format(&values.iter().copied().flatten().collect::<Vec<f64>>()).into_iter();
+    let cell = |value: &Option<f64>| value.and_then(|_| cells.next()).unwrap_or_else(|| "NA".to_owned());
+    values.iter().map(cell).collect()
 }
 
 /// Per coefficient of a term its correlation with coefficient `j`, below the diagonal.
@@ -152,7 +162,10 @@ fn correlations(report: &Report) -> String {
     let words = (0..levels.len()).map(shared).collect();
     let values = levels.iter().map(|icc| fixed_point(icc.icc, 4)).collect();
     let mut text = "Intraclass correlation of two observations of\n".to_owned();
-    text += &table(1, &[Column::names("", words), Column::numbers("", values)]);
+    let errors: Vec<Option<f64>> = levels.iter().map(|icc| icc.std_error).collect();
+    let errors = known(&errors, |errors| errors.iter().map(|&error| fixed_point(error, 4)).collect());
+    text +=
+        &table(1, &[Column::names("", words), Column::numbers("ICC", values), Column::numbers("Std. Error", errors)]);
     let slopes = fit.variance_components.iter().flat_map(|c| &c.terms).any(|term| term != "(Intercept)");
     let weights = report.data.weights.is_some();
     let note = match (slopes, weights) {
@@ -262,7 +275,9 @@ fn verdict(fit: &Fit) -> Option<String> {
                 );
             }
             told.push(
-                "This is the best fit, not a failure; the model without what does not vary fits as well.".to_owned(),
+                "This is the best fit, not a failure; the model without what does not vary fits as well. There is no \
+                 standard error (NA) of a variance on the boundary; `tiers confint` gives intervals."
+                    .to_owned(),
             );
             Some(paragraph(&format!("On the boundary: {}", told.join(" ")), 2))
         }

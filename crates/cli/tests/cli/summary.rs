@@ -17,15 +17,16 @@ Scaled residuals: not computed from the sums that the fit uses;
 --fitted writes them row by row
 
 Random effects:
- Groups     Name        Variance Std.Dev.
- lea:school (Intercept)  1.13180   1.0639
- lea        (Intercept)  0.02027   0.1424
- Residual                5.04244   2.2455
+ Groups     Name        Variance Std.Dev. SE(Std.Dev.)
+ lea:school (Intercept)  1.13180   1.0639      0.02542
+ lea        (Intercept)  0.02027   0.1424      0.05345
+ Residual                5.04244   2.2455      0.00939
 Number of obs: 31022, groups: lea:school, 2410; lea, 131
 
 Intraclass correlation of two observations of
- the same lea:school                0.1860
- the same lea, different lea:school 0.0033
+                                       ICC Std. Error
+ the same lea:school                0.1860     0.0073
+ the same lea, different lea:school 0.0033     0.0025
 
 Fixed effects:
               Estimate Std. Error    df t value Pr(>|t|)      2.5 %     97.5 %
@@ -45,14 +46,15 @@ fn correlations_of_slopes() {
     let text = fit_well(&["Reaction ~ Days + (Days | Subject)", &dataset("sleepstudy"), "--df", "none"]);
     let expected = "\
 Random effects:
- Groups   Name        Variance Std.Dev. Corr
- Subject  (Intercept)   612.09   24.740
-          Days           35.07    5.922 0.07
- Residual               654.94   25.592
+ Groups   Name        Variance Std.Dev. SE(Std.Dev.) Corr
+ Subject  (Intercept)   612.09   24.740         5.84
+          Days           35.07    5.922         1.25 0.07
+ Residual               654.94   25.592         1.51
 Number of obs: 180, groups: Subject, 18
 
 Intraclass correlation of two observations of
- the same Subject 0.4831
+                     ICC Std. Error
+ the same Subject 0.4831     0.1240
  (where the variables with random slopes are 0)
 
 Fixed effects:
