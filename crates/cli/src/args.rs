@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. What it says is checked in [`crate::job`].
 
+use crate::anova::AnovaArgs;
 use crate::bench::BenchArgs;
 use crate::moments::MomentsArgs;
 use crate::simulate::SimulateArgs;
@@ -22,6 +23,9 @@ pub(crate) enum Command {
     /// Fit a model and print a summary
     #[command(after_help = EXAMPLES)]
     Fit(FitArgs),
+    /// F tests of the terms of a saved fit
+    #[command(after_help = crate::anova::EXAMPLES)]
+    Anova(AnovaArgs),
     /// Write the moments of data or of a part of it, to be merged and fitted by `tiers fit --moments`
     #[command(after_help = crate::moments::EXAMPLES)]
     Moments(MomentsArgs),

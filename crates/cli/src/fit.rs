@@ -9,7 +9,9 @@ use crate::report::{Phases, Report, Timing, peak_memory};
 use crate::saved::{MODEL, SavedModel};
 use crate::{summary, tables};
 use std::time::Instant;
-use tiers_reml::{Fit, FittedValues, FixedInference, Objective, Status, Until, optimise, random_effects, settle};
+use tiers_reml::{
+    Fit, FittedValues, FixedInference, FixedModel, Objective, Status, Until, optimise, random_effects, settle,
+};
 
 /// Fits a model.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
@@ -34,7 +36,8 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     drop(watch);
     let found = clock.elapsed();
     let inference = FixedInference::new(&objective, &optimum, job.inference);
-    let fit = Fit::with(&objective, &optimum, &dropped, &inference);
+    let fixed = FixedModel::new(&model, inference);
+    let fit = Fit::with(&objective, &optimum, &dropped, &fixed);
     let fitted = clock.elapsed();
 
     let seconds = |time: std::time::Duration| time.as_secs_f64();
@@ -54,7 +57,7 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
         staged.write("summary.txt", &text)?;
         let definition = input.definition(&model.recipe)?;
         let (criterion, evaluations) = (report.fit.criterion, job.newton.max_evaluations);
-        staged.write(MODEL, &SavedModel::new(&model, definition, inference, criterion, evaluations).json())?;
+        staged.write(MODEL, &SavedModel::new(&model, definition, fixed, criterion, evaluations).json())?;
         let effects = random_effects(&objective, &optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
         report.timing_seconds.phases.effects = seconds(clock.elapsed() - fitted);
         tables::write_effects(staged, &effects)?;

@@ -103,7 +103,8 @@ pub(crate) fn reference(text: &str) -> anyhow::Result<(String, String)> {
     }
 }
 
-fn df_method(df: Df, method: Method) -> anyhow::Result<DfMethod> {
+/// The method of the fit, if it is one for this likelihood.
+pub(crate) fn df_method(df: Df, method: Method) -> anyhow::Result<DfMethod> {
     Ok(match (df, method) {
         (Df::KenwardRoger, Method::Ml) => {
             bail!("--df kenward-roger is an adjustment of REML fits; leave out --ml, or write --df satterthwaite")

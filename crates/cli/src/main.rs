@@ -10,6 +10,7 @@
 //! outputs   the folder of results, put in place as a whole
 //! saved     a folder of results, opened to be asked further questions
 //! tables    random effects and fitted values as parquet
+//! anova     F tests of the terms of a saved fit
 //! bench     how time and memory grow with the rows, by a flow of its own
 //! moments   moments of parts of data, by a flow of their own
 //! memory    how much memory may be used
@@ -19,6 +20,7 @@
 //! exit      exit codes, and what becomes of errors and panics
 //! ```
 
+mod anova;
 mod args;
 mod bench;
 mod exit;
@@ -53,6 +55,7 @@ fn run() -> anyhow::Result<exit::Outcome> {
     match command {
         args::Command::Moments(args) => threads::with(args.threads, || moments::run(args)),
         args::Command::Fit(args) => threads::with(args.threads, || fit::run(&job::Job::new(args)?)),
+        args::Command::Anova(args) => threads::with(args.refit.threads, || anova::run(&args)),
         args::Command::Simulate(args) => simulate::run(&args),
         args::Command::Bench(args) => bench::run(&args),
     }

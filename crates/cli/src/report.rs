@@ -90,9 +90,7 @@ impl Report {
 
     /// As JSON, ending in a line feed.
     pub(crate) fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("plain data without keys that are not strings");
-        text.push('\n');
-        text
+        json(self)
     }
 
     /// One line for a person at a terminal.
@@ -101,6 +99,13 @@ impl Report {
         let rate = HumanCount((self.rows() as f64 / read.max(1e-9)) as u64);
         format!("read {read:.2} s ({rate} rows/s), fit {fit:.2} s, total {total:.2} s")
     }
+}
+
+/// Plain data as JSON, ending in a line feed.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("plain data without keys that are not strings");
+    text.push('\n');
+    text
 }
 
 /// The most memory that this process has held so far.

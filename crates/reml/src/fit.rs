@@ -2,7 +2,7 @@
 
 use crate::components::{Component, Icc, Uncertainty, intraclass};
 use crate::estimate::{Optimum, Status};
-use crate::inference::{DfMethod, FixedInference, Inference, TermTest, type_three};
+use crate::inference::{AnovaType, DfMethod, FixedInference, FixedModel, Inference, TermTest};
 use crate::ingest::Dropped;
 use crate::model::Model;
 use crate::newton::Step;
@@ -162,11 +162,13 @@ impl Covariances {
 impl Fit {
     /// Puts a fit together from its optimum.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, inference: Inference) -> Self {
-        Self::with(objective, optimum, dropped, &FixedInference::new(objective, optimum, inference))
+        let inference = FixedInference::new(objective, optimum, inference);
+        Self::with(objective, optimum, dropped, &FixedModel::new(objective.model(), inference))
     }
 
     /// The same, where inference on β has been prepared.
-    pub fn with(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, inference: &FixedInference) -> Self {
+    pub fn with(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, fixed: &FixedModel) -> Self {
+        let inference = &fixed.inference;
         let model = objective.model();
         let covariances = Covariances::new(objective, optimum);
         let sigma2 = covariances.sigma2;
@@ -200,7 +202,7 @@ impl Fit {
             residual_df: objective.nu(),
             df_method: inference.df_method(),
             fixed_effects: fixed_effects(&names, inference),
-            anova: type_three(model, inference),
+            anova: fixed.anova(&model.recipe, AnovaType::Three, sigma2.sqrt()),
             dropped_columns: model.dropped.iter().map(name).collect(),
             vcov: rows(&inference.covariance),
             sigma: sigma2.sqrt(),

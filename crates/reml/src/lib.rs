@@ -28,7 +28,8 @@ pub use estimate::{Optimum, Status, optimise, optimise_from};
 pub use fit::{Covariances, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{
-    DfMethod, FTest, FixedInference, FixedModel, Inference, KenwardRoger, Satterthwaite, TTest, TermTest,
+    AnovaType, DfMethod, FTest, FixedInference, FixedModel, Inference, KenwardRoger, Satterthwaite, TTest, TermTest,
+    chi_squared_tail,
 };
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, Reading, accumulate, accumulate_with};
 pub use many::{Checkpoint, CheckpointError, Partitions, PassState, Shared, Wanted, accumulate_many};

@@ -210,6 +210,8 @@ pub struct GoldenBlup {
 pub struct GoldenAnova {
     /// Term.
     pub term: String,
+    /// Sum of squares.
+    pub sum_sq: f64,
     /// Numerator degrees of freedom.
     pub num_df: f64,
     /// Denominator degrees of freedom.

@@ -5,7 +5,7 @@ use anyhow::{bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tiers_design::{Definition, Recipe};
-use tiers_reml::{FixedInference, FixedModel, Model};
+use tiers_reml::{FixedModel, Model};
 
 /// Its name in the folder of results.
 pub(crate) const MODEL: &str = "model.json";
@@ -37,14 +37,14 @@ impl SavedModel {
     pub(crate) fn new(
         model: &Model,
         definition: Definition,
-        inference: FixedInference,
+        fixed: FixedModel,
         criterion: f64,
         max_evaluations: usize,
     ) -> SavedModel {
         SavedModel {
             tiers_model: VERSION,
             definition,
-            fixed: FixedModel::new(model, inference),
+            fixed,
             fingerprint: Fingerprint::of(model),
             criterion,
             max_evaluations,

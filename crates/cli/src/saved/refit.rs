@@ -14,8 +14,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use tiers_design::{Formula, Plan, Settings};
 use tiers_reml::{
-    Dropped, Ingested, Model, NewtonSettings, Objective, Optimum, Part, Reading, Until, accumulate_with, merge,
-    optimise, settle,
+    DfMethod, Dropped, FixedInference, FixedModel, Inference, Ingested, Model, NewtonSettings, Objective, Optimum,
+    Part, Reading, Until, accumulate_with, merge, optimise, settle,
 };
 use tiers_tables::Source;
 
@@ -107,6 +107,21 @@ impl Saved {
             self.changed(&format!("the criterion was {saved} and is now {found}"))
         );
         Ok(optimum)
+    }
+
+    /// Inference on the fixed effects by some degrees of freedom (`None`: those of the fit). Others
+    /// than those of the fit need the moments.
+    pub(crate) fn fixed_by(&self, df: Option<DfMethod>, args: &RefitArgs) -> anyhow::Result<FixedModel> {
+        let of_fit = self.inference().df_method();
+        let df = df.unwrap_or(of_fit);
+        if df == of_fit {
+            return Ok(self.model.fixed.clone());
+        }
+        let (model, _) = self.read(args, Until::Estimates)?;
+        let objective = Objective::new(&model, self.fit().method);
+        let optimum = self.optimum(&objective, args)?;
+        let settings = Inference { df, confidence: self.report.confidence_level };
+        Ok(FixedModel::new(&model, FixedInference::new(&objective, &optimum, settings)))
     }
 
     /// The formula of the fit, resolved against a table.

@@ -1,10 +1,10 @@
 //! Every reference model through the real program, against lme4's figures.
 
-use crate::support::{Folder, fit, labels_of, numbers_of};
+use crate::support::{Folder, fit, labels_of, numbers_of, program, run};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tiers_testkit::golden::{GoldenBlups, GoldenFit};
+use tiers_testkit::golden::{GoldenAnova, GoldenBlups, GoldenFit};
 use tiers_testkit::{Checks, Golden, Tolerance, datasets_dir, reference_dir, shared_dir};
 
 /// A model takes at most so many evaluations of criterion and gradient.
@@ -68,6 +68,7 @@ fn compare(golden: &Golden, data: &Path) {
         } else {
             checks.equal("status", json["status"].as_str(), Some("converged"));
             variances(&mut checks, expected, &json);
+            tests_of_terms(&mut checks, &expected.anova_type3_satterthwaite, &folder.join("out"));
             for blups in expected.blups.values() {
                 random_effects(&mut checks, blups, &folder);
             }
@@ -143,6 +144,31 @@ fn variances(checks: &mut Checks, expected: &GoldenFit, json: &Value) {
         }
     }
     intraclass_correlations(checks, expected, json);
+}
+
+/// Type III tests, by the saved fit.
+fn tests_of_terms(checks: &mut Checks, expected: &[GoldenAnova], fit: &str) {
+    if expected.is_empty() {
+        return;
+    }
+    let ran = run(program().args(["anova", fit, "--json"]));
+    let json: Value = serde_json::from_str(&ran.out).expect("valid JSON");
+    let tests = list(&json["tests"]);
+    checks.equal("tests", tests.len(), expected.len());
+    for (test, wanted) in tests.iter().zip(expected) {
+        let name = &wanted.term;
+        checks.equal("term", text(&test["term"]), name);
+        let mut check = |what: &str, want: f64| {
+            // Figures of lmerTest, which differentiates numerically; p values down to rounding.
+            let tolerance = Tolerance::both(1e-4, 1e-14);
+            checks.check(&format!("{what} of {name}"), number(&test[what]), want, tolerance);
+        };
+        check("sum_sq", wanted.sum_sq);
+        check("num_df", wanted.num_df);
+        check("den_df", wanted.den_df);
+        check("f_value", wanted.f);
+        check("p_value", wanted.p);
+    }
 }
 
 /// A level's correlation is the share of its intercept and those of all coarser levels.

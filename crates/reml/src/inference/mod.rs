@@ -4,6 +4,8 @@
 //! depends on the number of rows. See `docs/theory.md`, "Inference on β".
 
 mod anova;
+mod estimable;
+mod fisher;
 mod fixed_model;
 mod kenward_roger;
 pub(crate) mod observed;
@@ -11,8 +13,8 @@ mod packed;
 mod satterthwaite;
 pub(crate) mod student;
 
-pub use anova::TermTest;
-pub(crate) use anova::type_three;
+pub use anova::{AnovaType, TermTest};
+pub use fisher::chi_squared_tail;
 pub use fixed_model::FixedModel;
 pub use kenward_roger::KenwardRoger;
 pub use satterthwaite::Satterthwaite;
@@ -22,7 +24,6 @@ use crate::estimate::Optimum;
 use crate::objective::{Method, Objective};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 
 /// How degrees of freedom are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +102,8 @@ pub struct FTest {
     pub den_df: Option<f64>,
     /// F.
     pub f: f64,
+    /// Wald's F, before Kenward and Roger's scale; the same as `f` by other methods.
+    pub wald: f64,
     /// P(F' > F).
     pub p_value: f64,
 }
@@ -177,37 +180,57 @@ impl FixedInference {
         TTest { estimate, std_error, df, statistic, p_value, lower: estimate - half, upper: estimate + half }
     }
 
-    /// Tests L β = 0 for L of full row rank.
+    /// Tests L β = 0. Rows of L that others imply count once.
     pub fn f_test(&self, l: &DMatrix<f64>) -> FTest {
-        let q = l.nrows() as f64;
-        let estimate = l * &self.beta;
-        let covariance = l * &self.covariance * l.transpose();
-        let solved = covariance.clone().lu().solve(&estimate).unwrap_or_else(|| DVector::zeros(l.nrows()));
-        let wald = estimate.dot(&solved) / q;
+        self.f_test_of(l, &DVector::zeros(l.nrows()))
+    }
+
+    /// Tests L β = c.
+    pub fn f_test_of(&self, l: &DMatrix<f64>, c: &DVector<f64>) -> FTest {
+        let estimate = l * &self.beta - c;
+        let eigen = SymmetricEigen::new(l * &self.covariance * l.transpose());
+        // Along the directions that the rows span, largest variance first.
+        let mut order: Vec<usize> = (0..l.nrows()).collect();
+        order.sort_by(|&i, &j| eigen.eigenvalues[j].total_cmp(&eigen.eigenvalues[i]));
+        order.truncate(self.rank(l));
+        let directions: Vec<DVector<f64>> = order.iter().map(|&i| eigen.eigenvectors.column(i).clone_owned()).collect();
+        let q = directions.len();
+        let squares = directions.iter().zip(&order).map(|(d, &i)| d.dot(&estimate).powi(2) / eigen.eigenvalues[i]);
+        let wald = squares.sum::<f64>() / q as f64;
+        let rows: Vec<_> = directions.iter().map(|d| d.transpose() * l).collect();
         let (f, den_df) = match &self.approximation {
+            _ if q == 0 => return FTest { num_df: 0.0, den_df: None, f: f64::NAN, wald: f64::NAN, p_value: f64::NAN },
             Approximation::None => (wald, None),
             Approximation::KenwardRoger(parts) => {
-                let scaled = parts.test(l);
+                let scaled = parts.test(&DMatrix::from_rows(&rows));
                 (wald * scaled.scale, Some(scaled.df))
             }
-            Approximation::Satterthwaite(parts) => (wald, Some(satterthwaite_f(parts, l, &covariance))),
+            Approximation::Satterthwaite(parts) => {
+                let dfs: Vec<f64> = rows.iter().map(|row| parts.df(&row.transpose())).collect();
+                (wald, Some(satterthwaite_f(&dfs)))
+            }
         };
-        let distribution = den_df.filter(|df| df.is_finite()).and_then(|df| FisherSnedecor::new(q, df).ok());
-        let p_value = match distribution {
-            Some(distribution) => distribution.sf(f),
-            None => statrs::distribution::ChiSquared::new(q).map_or(f64::NAN, |chi| chi.sf(q * f)),
+        let p_value = match den_df.filter(|df| df.is_finite() && *df > 0.0) {
+            Some(df) => fisher::upper_tail(f, q, df),
+            None => chi_squared_tail(q as f64 * f, q),
         };
-        FTest { num_df: q, den_df, f, p_value }
+        FTest { num_df: q as f64, den_df, f, wald, p_value }
+    }
+
+    /// The number of rows of L that are linearly independent, whatever their units.
+    fn rank(&self, l: &DMatrix<f64>) -> usize {
+        let covariance = l * &self.covariance * l.transpose();
+        let scale = covariance.diagonal().map(|v| if v > 0.0 { 1.0 / v.sqrt() } else { 0.0 });
+        let correlation = DMatrix::from_fn(l.nrows(), l.nrows(), |i, j| covariance[(i, j)] * scale[i] * scale[j]);
+        let eigenvalues = correlation.symmetric_eigenvalues();
+        eigenvalues.iter().filter(|value| **value > 1e-9).count()
     }
 }
 
 /// Denominator degrees of freedom of an F test from those of its independent t tests (Fai and
 /// Cornelius 1996, as in lmerTest): `2E/(E - q)`, `E = Σ ν_m/(ν_m - 2)` over `ν_m > 2`.
-fn satterthwaite_f(parts: &Satterthwaite, l: &DMatrix<f64>, covariance: &DMatrix<f64>) -> f64 {
-    let eigen = SymmetricEigen::new(covariance.clone());
-    let rotated = eigen.eigenvectors.transpose() * l;
-    let dfs: Vec<f64> = rotated.row_iter().map(|row| parts.df(&row.transpose())).collect();
-    if let [df] = dfs[..] {
+fn satterthwaite_f(dfs: &[f64]) -> f64 {
+    if let [df] = *dfs {
         return df;
     }
     let same = dfs.iter().all(|df| (df - dfs[0]).abs() < 1e-8 * dfs[0].abs());

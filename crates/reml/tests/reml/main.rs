@@ -1,5 +1,6 @@
 //! Tests of the whole way from rows to fits, one topic per module.
 
+mod anova;
 mod boundary;
 mod common;
 mod components;

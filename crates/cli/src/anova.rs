@@ -1,0 +1,125 @@
+//! `tiers anova`: F tests of the terms of a saved fit.
+
+use crate::args::Df;
+use crate::exit::{Outcome, print};
+use crate::job::df_method;
+use crate::layout::{Column, paragraph, table};
+use crate::numbers::{column, p_values};
+use crate::saved::{RefitArgs, Saved};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::path::PathBuf;
+use tiers_reml::{AnovaType, DfMethod, TermTest};
+
+/// Significant digits, as in R's tables of tests.
+const DIGITS: usize = 5;
+
+/// Examples below the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  tiers fit \"score ~ pretest + treat*sex + (1 | school/class)\" students.parquet --out results
+  tiers anova results
+  tiers anova results --type 1 --df kenward-roger
+
+Type III tests a term's effects averaged over the factors it interacts with, given all other terms;
+type I what a term adds to those before it. Another --df than that of the fit reads the data again.";
+
+/// `tiers anova`.
+#[derive(Debug, Args)]
+pub(crate) struct AnovaArgs {
+    /// Folder of results of `tiers fit --out`, or its fit.json
+    #[arg(value_name = "FIT")]
+    pub fit: PathBuf,
+
+    /// Which hypotheses
+    #[arg(long = "type", value_name = "TYPE", value_enum, default_value_t = Type::Three)]
+    pub kind: Type,
+
+    /// Degrees of freedom (default: those of the fit)
+    #[arg(long, value_name = "METHOD", value_enum)]
+    pub df: Option<Df>,
+
+    /// Print the table as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub refit: RefitArgs,
+}
+
+/// The types of tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Type {
+    /// Each term given all others
+    #[value(name = "3", alias = "III")]
+    Three,
+    /// Each term given those before it
+    #[value(name = "1", alias = "I")]
+    One,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Anova<'a> {
+    tiers: &'static str,
+    formula: &'a str,
+    #[serde(rename = "type")]
+    kind: AnovaType,
+    df_method: DfMethod,
+    tests: &'a [TermTest],
+}
+
+/// Prints the table.
+pub(crate) fn run(args: &AnovaArgs) -> anyhow::Result<Outcome> {
+    let saved = Saved::open(&args.fit)?;
+    let df = args.df.map(|df| df_method(df, saved.fit().method)).transpose()?;
+    let fixed = saved.fixed_by(df, &args.refit)?;
+    let kind = match args.kind {
+        Type::Three => AnovaType::Three,
+        Type::One => AnovaType::One,
+    };
+    let tests = fixed.anova(&saved.recipe, kind, saved.fit().sigma);
+    let df_method = fixed.inference.df_method();
+    if args.json {
+        let formula = &saved.fit().formula[..];
+        let anova = Anova { tiers: env!("CARGO_PKG_VERSION"), formula, kind, df_method, tests: &tests };
+        print(&crate::report::json(&anova))?;
+    } else {
+        print(&text(kind, df_method, &tests, saved.report.data.weights.is_some()))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The table as lmerTest lays it out.
+fn text(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighted: bool) -> String {
+    let by = match df {
+        DfMethod::Satterthwaite => "with Satterthwaite's method",
+        DfMethod::KenwardRoger => "with Kenward and Roger's method",
+        DfMethod::None => "by the chi-squared approximation",
+    };
+    let roman = match kind {
+        AnovaType::One => "I",
+        AnovaType::Three => "III",
+    };
+    let heading = format!("Type {roman} Analysis of Variance Table {by}\n");
+    if tests.is_empty() {
+        return heading + "No terms but the intercept\n";
+    }
+    let of = |value: fn(&TermTest) -> f64| -> Vec<f64> { tests.iter().map(value).collect() };
+    let mut columns = vec![
+        Column::names("", tests.iter().map(|test| test.term.clone()).collect()),
+        Column::numbers("Sum Sq", column(&of(|t| t.sum_sq), DIGITS)),
+        Column::numbers("Mean Sq", column(&of(|t| t.mean_sq), DIGITS)),
+        Column::numbers("NumDF", column(&of(|t| t.num_df), DIGITS)),
+        Column::numbers("F value", column(&of(|t| t.f_value), DIGITS)),
+        Column::numbers("Pr(>F)", p_values(&of(|t| t.p_value))),
+    ];
+    if df != DfMethod::None {
+        columns.insert(4, Column::numbers("DenDF", column(&of(|t| t.den_df.unwrap_or(f64::INFINITY)), DIGITS)));
+    }
+    let mut text = heading + &table(0, &columns);
+    if weighted && kind == AnovaType::One {
+        text += &paragraph("What a term adds is judged with the weights of the fit (lmerTest: without).", 0);
+    }
+    text
+}

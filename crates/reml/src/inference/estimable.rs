@@ -1,0 +1,226 @@
+//! The hypotheses of type III: about a term's effects averaged over the factors it interacts with.
+//!
+//! As SAS and lmerTest have it. The *complete* design has for every term a column per combination of
+//! all levels of its factors; each is a combination of the columns of X. The coefficients of X are
+//! estimable functions of it, one column of `L` each; those of a term are made orthogonal to those of
+//! the terms that contain it, which takes the containing terms' effects in equal parts from all
+//! levels. Where every combination of levels occurs, this is Yates' test of averages with equal
+//! weights; where some do not (columns of X were dropped), it says what can be said.
+
+use nalgebra::{DMatrix, DVector, RowDVector};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use tiers_design::{Atom, Recipe};
+
+/// A hypothesis per coefficient of each term, in the coefficients in use; without those of the
+/// intercept. `aliases` (p×p_all) tells every column of X by those in use.
+pub(super) fn hypotheses(recipe: &Recipe, coefficients: &[usize], aliases: &DMatrix<f64>) -> Vec<Hypothesis> {
+    let terms = Term::all(recipe);
+    let complete = Complete::new(recipe, &terms);
+    // L: a row per column of the complete design, a column per coefficient.
+    let mut l = (aliases * &complete.by_x).transpose();
+    let of_term = |term: usize| -> Vec<usize> {
+        (0..coefficients.len()).filter(|&c| recipe.x[coefficients[c]].term == term).collect()
+    };
+    let mut order: Vec<usize> = (0..terms.len()).filter(|&t| !terms[t].is_intercept()).collect();
+    order.sort_by_key(|&t| std::cmp::Reverse(terms[t].order()));
+    for &term in &order {
+        let containing = order.iter().filter(|&&other| terms[term].is_contained_in(&terms[other]));
+        let containing: Vec<usize> = containing.flat_map(|&other| of_term(other)).collect();
+        orthogonalise(&mut l, &of_term(term), &containing);
+    }
+    order.sort_unstable();
+    let row = |c: usize| {
+        let entry = |&i: &usize| l[(complete.place[&i], c)];
+        RowDVector::from_iterator(coefficients.len(), coefficients.iter().map(entry))
+    };
+    let hypothesis = |&term: &usize| {
+        let rows: Vec<_> = of_term(term).into_iter().map(row).filter(|row| row.abs().sum() > 1e-8).collect();
+        (!rows.is_empty()).then(|| Hypothesis { term, rows: DMatrix::from_rows(&rows) })
+    };
+    order.iter().filter_map(hypothesis).collect()
+}
+
+/// What is tested of a term.
+pub(super) struct Hypothesis {
+    /// Index into [`Recipe::term_names`].
+    pub term: usize,
+    /// L of L β = 0, in the coefficients in use.
+    pub rows: DMatrix<f64>,
+}
+
+/// The variables of a term.
+struct Term {
+    numbers: BTreeSet<String>,
+    factors: BTreeSet<usize>,
+    /// The numbers as atoms.
+    atoms: Vec<Atom>,
+}
+
+impl Term {
+    fn all(recipe: &Recipe) -> Vec<Term> {
+        let of = |term: usize| {
+            let x = recipe.x.iter().find(|x| x.term == term);
+            let atoms = x.map_or(&[][..], |x| &recipe.columns[x.column].atoms);
+            let mut out = Term { numbers: BTreeSet::new(), factors: BTreeSet::new(), atoms: Vec::new() };
+            for atom in atoms {
+                match atom {
+                    Atom::Number(expression) => {
+                        out.numbers.insert(expression.to_string());
+                        out.atoms.push(atom.clone());
+                    }
+                    Atom::Indicator { factor, .. } => {
+                        out.factors.insert(*factor);
+                    }
+                }
+            }
+            out
+        };
+        (0..recipe.term_names.len()).map(of).collect()
+    }
+
+    fn is_intercept(&self) -> bool {
+        self.order() == 0
+    }
+
+    fn order(&self) -> usize {
+        self.numbers.len() + self.factors.len()
+    }
+
+    /// Whether the other term has the same numbers, these factors, and more.
+    fn is_contained_in(&self, other: &Term) -> bool {
+        self.numbers == other.numbers
+            && self.factors.len() < other.factors.len()
+            && self.factors.is_subset(&other.factors)
+    }
+}
+
+/// The complete design, in the columns of X.
+struct Complete {
+    /// All columns of X × columns of the complete design.
+    by_x: DMatrix<f64>,
+    /// Per column of X where it stands among those of the complete design.
+    place: BTreeMap<usize, usize>,
+}
+
+impl Complete {
+    fn new(recipe: &Recipe, terms: &[Term]) -> Complete {
+        let known = Known::new(recipe);
+        let p = recipe.x.len();
+        let mut columns: Vec<DVector<f64>> = Vec::new();
+        let mut place = BTreeMap::new();
+        for term in terms {
+            for atoms in term.combinations(recipe) {
+                let Some(entries) = known.expand(&atoms) else { continue };
+                let mut column = DVector::zeros(p);
+                entries.iter().for_each(|&(i, weight)| column[i] += weight);
+                if let Some(&i) = known.columns.get(&key(&atoms)) {
+                    place.entry(i).or_insert(columns.len());
+                }
+                columns.push(column);
+            }
+        }
+        let by_x = if columns.is_empty() { DMatrix::zeros(p, 0) } else { DMatrix::from_columns(&columns) };
+        Complete { by_x, place }
+    }
+}
+
+impl Term {
+    /// The products of all combinations of levels, the first factor's fastest.
+    fn combinations(&self, recipe: &Recipe) -> Vec<Vec<Atom>> {
+        let mut all = vec![self.atoms.clone()];
+        for &factor in &self.factors {
+            let levels = 0..recipe.factors[factor].levels.len();
+            let with = |level: usize| {
+                all.iter().map(move |atoms| {
+                    let mut atoms = atoms.clone();
+                    atoms.push(Atom::Indicator { factor, level });
+                    atoms
+                })
+            };
+            all = levels.flat_map(with).collect();
+        }
+        all
+    }
+}
+
+/// The columns of X by their products.
+struct Known<'a> {
+    recipe: &'a Recipe,
+    columns: HashMap<Vec<String>, usize>,
+}
+
+impl<'a> Known<'a> {
+    fn new(recipe: &'a Recipe) -> Self {
+        let mut columns = HashMap::new();
+        for (i, x) in recipe.x.iter().enumerate() {
+            columns.entry(key(&recipe.columns[x.column].atoms)).or_insert(i);
+        }
+        Known { recipe, columns }
+    }
+
+    /// A product as a combination of columns of X: a reference level is 1 less all others.
+    fn expand(&self, atoms: &[Atom]) -> Option<Vec<(usize, f64)>> {
+        if let Some(&i) = self.columns.get(&key(atoms)) {
+            return Some(vec![(i, 1.0)]);
+        }
+        if atoms.is_empty() {
+            let constant = self.recipe.constant.as_ref()?;
+            return Some(constant.iter().enumerate().filter(|(_, w)| **w != 0.0).map(|(i, w)| (i, *w)).collect());
+        }
+        let references = atoms.iter().enumerate().filter_map(|(at, atom)| match atom {
+            Atom::Indicator { factor, level: 0 } => Some((at, *factor)),
+            _ => None,
+        });
+        let replaced = |(at, factor): (usize, usize)| {
+            let mut rest = atoms.to_vec();
+            rest.remove(at);
+            let mut sum = self.expand(&rest)?;
+            for level in 1..self.recipe.factors[factor].levels.len() {
+                let mut other = rest.clone();
+                other.insert(at, Atom::Indicator { factor, level });
+                sum.extend(self.expand(&other)?.into_iter().map(|(i, weight)| (i, -weight)));
+            }
+            Some(sum)
+        };
+        references.into_iter().find_map(replaced)
+    }
+}
+
+/// A product without regard to the order of its atoms.
+fn key(atoms: &[Atom]) -> Vec<String> {
+    let one = |atom: &Atom| match atom {
+        Atom::Number(expression) => format!("x{expression}"),
+        Atom::Indicator { factor, level } => format!("f{factor}={level}"),
+    };
+    let mut key: Vec<String> = atoms.iter().map(one).collect();
+    key.sort_unstable();
+    key
+}
+
+/// Takes from some columns of a matrix what others span.
+fn orthogonalise(matrix: &mut DMatrix<f64>, columns: &[usize], against: &[usize]) {
+    let mut basis: Vec<DVector<f64>> = Vec::new();
+    for &other in against {
+        let whole = matrix.column(other).clone_owned();
+        let rest = less(&whole, &basis);
+        if rest.norm() > 1e-9 * whole.norm() {
+            basis.push(rest.normalize());
+        }
+    }
+    for &column in columns {
+        let rest = less(&matrix.column(column).clone_owned(), &basis);
+        matrix.set_column(column, &rest);
+    }
+}
+
+/// A vector less its projection on an orthonormal basis, twice for the digits.
+fn less(vector: &DVector<f64>, basis: &[DVector<f64>]) -> DVector<f64> {
+    let mut rest = vector.clone();
+    for _ in 0..2 {
+        for direction in basis {
+            let along = direction.dot(&rest);
+            rest.axpy(-along, direction, 1.0);
+        }
+    }
+    rest
+}
