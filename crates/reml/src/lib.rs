@@ -3,6 +3,7 @@
 //! The way through: [`accumulate`] (rows to moments) → [`settle`] (moments to a [`Model`]) →
 //! [`Objective`] (criterion and derivatives at theta) → [`optimise`] → [`Fit`] (plain data).
 
+mod compare;
 mod components;
 mod effects;
 mod estimate;
@@ -20,8 +21,10 @@ mod parts;
 mod read_times;
 mod saturation;
 mod settle;
+mod span;
 mod threads;
 
+pub use compare::{Candidate, LikelihoodRatio, Mixture, NoTest};
 pub use components::{Component, Icc};
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
 pub use estimate::{Optimum, Status, optimise, optimise_from};

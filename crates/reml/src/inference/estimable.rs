@@ -7,8 +7,9 @@
 //! levels. Where every combination of levels occurs, this is Yates' test of averages with equal
 //! weights; where some do not (columns of X were dropped), it says what can be said.
 
+use crate::span::Span;
 use nalgebra::{DMatrix, DVector, RowDVector};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use tiers_design::{Atom, Recipe};
 
 /// A hypothesis per coefficient of each term, in the coefficients in use; without those of the
@@ -104,7 +105,7 @@ struct Complete {
 
 impl Complete {
     fn new(recipe: &Recipe, terms: &[Term]) -> Complete {
-        let known = Known::new(recipe);
+        let known = Span::of_x(recipe);
         let p = recipe.x.len();
         let mut columns: Vec<DVector<f64>> = Vec::new();
         let mut place = BTreeMap::new();
@@ -113,7 +114,7 @@ impl Complete {
                 let Some(entries) = known.expand(&atoms) else { continue };
                 let mut column = DVector::zeros(p);
                 entries.iter().for_each(|&(i, weight)| column[i] += weight);
-                if let Some(&i) = known.columns.get(&key(&atoms)) {
+                if let Some(i) = known.find(&atoms) {
                     place.entry(i).or_insert(columns.len());
                 }
                 columns.push(column);
@@ -141,60 +142,6 @@ impl Term {
         }
         all
     }
-}
-
-/// The columns of X by their products.
-struct Known<'a> {
-    recipe: &'a Recipe,
-    columns: HashMap<Vec<String>, usize>,
-}
-
-impl<'a> Known<'a> {
-    fn new(recipe: &'a Recipe) -> Self {
-        let mut columns = HashMap::new();
-        for (i, x) in recipe.x.iter().enumerate() {
-            columns.entry(key(&recipe.columns[x.column].atoms)).or_insert(i);
-        }
-        Known { recipe, columns }
-    }
-
-    /// A product as a combination of columns of X: a reference level is 1 less all others.
-    fn expand(&self, atoms: &[Atom]) -> Option<Vec<(usize, f64)>> {
-        if let Some(&i) = self.columns.get(&key(atoms)) {
-            return Some(vec![(i, 1.0)]);
-        }
-        if atoms.is_empty() {
-            let constant = self.recipe.constant.as_ref()?;
-            return Some(constant.iter().enumerate().filter(|(_, w)| **w != 0.0).map(|(i, w)| (i, *w)).collect());
-        }
-        let references = atoms.iter().enumerate().filter_map(|(at, atom)| match atom {
-            Atom::Indicator { factor, level: 0 } => Some((at, *factor)),
-            _ => None,
-        });
-        let replaced = |(at, factor): (usize, usize)| {
-            let mut rest = atoms.to_vec();
-            rest.remove(at);
-            let mut sum = self.expand(&rest)?;
-            for level in 1..self.recipe.factors[factor].levels.len() {
-                let mut other = rest.clone();
-                other.insert(at, Atom::Indicator { factor, level });
-                sum.extend(self.expand(&other)?.into_iter().map(|(i, weight)| (i, -weight)));
-            }
-            Some(sum)
-        };
-        references.into_iter().find_map(replaced)
-    }
-}
-
-/// A product without regard to the order of its atoms.
-fn key(atoms: &[Atom]) -> Vec<String> {
-    let one = |atom: &Atom| match atom {
-        Atom::Number(expression) => format!("x{expression}"),
-        Atom::Indicator { factor, level } => format!("f{factor}={level}"),
-    };
-    let mut key: Vec<String> = atoms.iter().map(one).collect();
-    key.sort_unstable();
-    key
 }
 
 /// Takes from some columns of a matrix what others span.
