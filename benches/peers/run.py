@@ -5,8 +5,8 @@
                          [--only tiers,lme4,glmm]
 
 Every run is a process of its own that reads the file and fits the model, with a time limit; repeats
-are interleaved, and a peer that fails or runs into its limit is not run again at that size. A peer
-that is not installed is told as absent. lme4 and glmmTMB read a CSV file that is made beforehand.
+are interleaved, and a peer that fails or runs into its limit is not run again at that size, nor at a
+larger one. A peer that is not installed is told as absent. lme4 and glmmTMB read a CSV file that is made beforehand.
 
 Writes benches/results/<date>-peers.json (raw figures) and .md.
 """
@@ -94,8 +94,8 @@ def main() -> int:
     for peer in candidates:
         if peer.command is None:
             print(f"{peer.name}: absent ({peer.absent})")
-    cases = []
-    for size in arguments.sizes.split(","):
+    cases, gave_up = [], set()
+    for size in sorted(arguments.sizes.split(","), key=float):
         for name in arguments.models.split(","):
             model = models.ALL[name.strip()]
             file = arguments.data / model.path(size)
@@ -106,7 +106,10 @@ def main() -> int:
                 csv = None
                 if any(peer.csv and peer.command for peer in candidates) and float(size) <= arguments.csv_up_to:
                     csv = as_csv(file, model, Path(folder))
-                cases.append(compare(model, size, file, csv, candidates, arguments))
+                able = [peer for peer in candidates if (model.name, peer.name) not in gave_up]
+                case = compare(model, size, file, csv, able, arguments)
+                gave_up |= {(model.name, peer) for peer, of in case["results"].items() if of["why_none"]}
+                cases.append(case)
     absent = {peer.name: peer.absent for peer in candidates if peer.command is None}
     document = {"about": about, "repeats": arguments.repeats, "limit": arguments.limit, "absent": absent, "cases": cases}
     text = page(document)
