@@ -159,7 +159,7 @@ impl LabelPart {
 }
 
 /// Whether label `i` of one dictionary is label `j` of another.
-fn same(a: &Dictionary, i: usize, b: &Dictionary, j: usize) -> bool {
+pub(crate) fn same(a: &Dictionary, i: usize, b: &Dictionary, j: usize) -> bool {
     match (a, b) {
         (Dictionary::Text(a), Dictionary::Text(b)) => a.get(i) == b.get(j),
         (Dictionary::Integer(a), Dictionary::Integer(b)) => a[i] == b[j],

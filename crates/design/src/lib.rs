@@ -14,11 +14,13 @@ mod forest;
 mod formula;
 mod freeze;
 mod gather;
+mod group_index;
 mod labels;
 mod levels;
 mod moments;
 mod nearest;
 mod nest;
+mod new_rows;
 mod part;
 mod plan;
 mod recipe;
@@ -36,6 +38,7 @@ pub use formula::{
     Arithmetic, Caret, Expr, Formula, FormulaError, FormulaProblem, Function, RandomTerm, TermList, Variable,
     VariableKind,
 };
+pub use group_index::GroupIndex;
 pub use labels::LabelTable;
 pub use levels::LevelSet;
 pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};

@@ -21,4 +21,4 @@ pub use error::{EquationsError, Place};
 pub use fixed::FixedEffects;
 pub use henderson::{Henderson, HendersonSolution};
 pub use sparse::{SparseEquations, SparseScratch, SparseShard};
-pub use tree::{Curvature, CurvatureAt, Derivatives, Direction, TreePlan, TreeScratch, TreeSums};
+pub use tree::{Curvature, CurvatureAt, Derivatives, Direction, Eliminated, TreePlan, TreeScratch, TreeSums};

@@ -194,7 +194,7 @@ fn standard_deviations(block: &[f64], map: &DMatrix<f64>, sigma2: f64) -> impl I
 }
 
 /// Where a group stands.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) shard: usize,
     pub(crate) group: usize,

@@ -18,6 +18,7 @@ mod newton;
 mod objective;
 mod parameters;
 mod parts;
+mod predict;
 mod read_times;
 mod saturation;
 mod settle;
@@ -42,6 +43,9 @@ pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise}
 pub use objective::{Evaluation, Method, Objective, Scratch, SecondDerivatives};
 pub use parameters::{Entry, Parameters};
 pub use parts::{Part, merge};
+pub use predict::{
+    EffectsMismatch, FixedPart, Interval, IntervalKind, PredictError, PredictedRows, PredictionErrors, Predictor,
+};
 pub use read_times::ReadTimes;
 pub use settle::settle;
 pub use threads::use_threads;

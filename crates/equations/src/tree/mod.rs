@@ -19,6 +19,7 @@
 
 mod contraction;
 mod curvature;
+mod eliminated;
 mod evaluate;
 mod group;
 mod path;
@@ -26,6 +27,7 @@ mod single;
 mod small;
 
 pub use curvature::{Curvature, CurvatureAt, Direction};
+pub use eliminated::Eliminated;
 pub use evaluate::{Derivatives, TreeScratch, TreeSums};
 
 use tiers_design::{Forest, Level, RowSource};

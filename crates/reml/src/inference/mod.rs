@@ -19,6 +19,7 @@ pub use fixed_model::FixedModel;
 pub use kenward_roger::KenwardRoger;
 pub use satterthwaite::Satterthwaite;
 pub(crate) use satterthwaite::pseudo_inverse;
+pub(crate) use student::normal_quantile;
 
 use crate::estimate::Optimum;
 use crate::objective::{Method, Objective};

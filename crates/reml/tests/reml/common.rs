@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 use tiers_design::{Formula, Plan, Settings, Source};
 use tiers_reml::{
     DfMethod, Dropped, Fit, Inference, IngestError, LevelEffects, Method, Model, NewtonSettings, Objective, Optimum,
-    accumulate, optimise, random_effects, settle,
+    Status, accumulate, optimise, random_effects, settle,
 };
 use tiers_testkit::{Checks, NestedSample, Tolerance, oracle};
 
@@ -57,6 +57,15 @@ pub(crate) fn internal_theta(model: &Model, objective: &Objective<'_>, raw: &[f6
     let maps = model.effect_maps();
     let shifted: Vec<_> = factors.iter().zip(maps).map(|(l, map)| map.try_inverse().expect("unimodular") * l).collect();
     objective.parameters.from_factors(&shifted)
+}
+
+/// A θ as if it were the optimum.
+pub(crate) fn as_optimum(objective: &Objective<'_>, raw: &[f64]) -> Optimum {
+    let mut scratch = objective.scratch();
+    let at = objective.evaluate(&internal_theta(objective.model(), objective, raw), true, &mut scratch);
+    let second = objective.second_derivatives(&at);
+    let (status, trace, singular) = (Status::Converged, Vec::new(), Vec::new());
+    Optimum { at, second, status, evaluations: 1, trace, decrement: 0.0, singular }
 }
 
 /// A fitted model with all that is known of it.

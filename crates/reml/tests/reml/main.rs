@@ -9,6 +9,7 @@ mod invariance;
 mod memory;
 mod nests;
 mod parts;
+mod prediction;
 mod refused;
 mod saturated;
 mod scales;

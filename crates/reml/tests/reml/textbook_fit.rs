@@ -1,6 +1,6 @@
 //! Fits and random effects against the formulas of the books, at any θ and at the optimum.
 
-use crate::common::{METHODS, Sampled, internal_theta, reference, report};
+use crate::common::{METHODS, Sampled, as_optimum, reference, report};
 use nalgebra::DMatrix;
 use tiers_reml::{Dropped, Fit, LevelEffects, NewtonSettings, Objective, Optimum, Status, optimise, random_effects};
 use tiers_testkit::{Checks, Problem, Shape, Solution, Tolerance, simulate_nested};
@@ -10,15 +10,6 @@ fn samples(seeds: std::ops::Range<u64>) -> impl Iterator<Item = (u64, Sampled)> 
         let sample = simulate_nested(seed, &Shape::any(seed));
         Some((seed, Sampled::new(&format!("seed {seed}"), sample)?))
     })
-}
-
-/// A θ as if it were the optimum.
-fn as_optimum(objective: &Objective<'_>, raw: &[f64]) -> Optimum {
-    let mut scratch = objective.scratch();
-    let at = objective.evaluate(&internal_theta(objective.model(), objective, raw), true, &mut scratch);
-    let second = objective.second_derivatives(&at);
-    let (status, trace, singular) = (Status::Converged, Vec::new(), Vec::new());
-    Optimum { at, second, status, evaluations: 1, trace, decrement: 0.0, singular }
 }
 
 /// All that the oracle says of a fit at its θ.

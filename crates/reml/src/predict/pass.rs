@@ -1,0 +1,157 @@
+//! A pass over the rows of a table to predict for, in bounded memory.
+
+use super::{IntervalKind, Predictor};
+use crate::ingest::ReadObserver;
+use rayon::prelude::*;
+use tiers_design::{Block, Column, EncodeError, MISSING, RawBlock, Request, RowBlock, Source, SourceError};
+
+/// Blocks that are worked on at a time.
+const WAVE: usize = 16;
+
+/// Why predictions could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// The table could not be read.
+    #[error("{0}")]
+    Source(SourceError),
+    /// A row cannot be encoded.
+    #[error(transparent)]
+    Encode(EncodeError),
+    /// A factor has a level for which there is no coefficient.
+    #[error(
+        "factor `{column}` has the level `{label}` in row {row} (rows counted from 1), which the fit has not seen, so \
+         that there is no coefficient for it; leave out such rows, or recode them"
+    )]
+    UnseenLevel {
+        /// The factor.
+        column: String,
+        /// The level.
+        label: String,
+        /// A row that has it, over all files, counted from 1.
+        row: u64,
+    },
+    /// The predictions could not be passed on.
+    #[error("{0}")]
+    Sink(SourceError),
+    /// The work was called off by the observer.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl PredictError {
+    pub(super) fn of_encoding(error: EncodeError, requests: &[Request], block: &Block) -> PredictError {
+        let EncodeError::NewLevel { column, label } = error else { return PredictError::Encode(error) };
+        let has_it = |(request, labels): (&Request, &Column)| match labels {
+            Column::Labels(labels) if request.column == column => {
+                let code = (0..labels.dictionary.len()).find(|&code| labels.dictionary.label(code) == label)?;
+                labels.codes.iter().position(|&of_row| of_row as usize == code)
+            }
+            _ => None,
+        };
+        let row = requests.iter().zip(&block.columns).find_map(has_it).unwrap_or(0);
+        PredictError::UnseenLevel { row: block.first_row + row as u64 + 1, column, label }
+    }
+}
+
+/// Predictions for consecutive rows: all of a block, those that miss a predictor too.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PredictedRows {
+    /// Number of the first row over all files, from 0.
+    pub first_row: u64,
+    /// Whether a predictor is missing, per row, and with it every figure; `None` where nowhere.
+    pub missing: Option<Vec<bool>>,
+    /// Rows in which each of [`Predictor::predictors`] is missing.
+    pub missing_by: Vec<u64>,
+    /// The predictions.
+    pub prediction: Vec<f64>,
+    /// Standard errors of the mean, σ's part not in them; empty where not asked for.
+    pub std_error: Vec<f64>,
+    /// Lower ends of the interval; empty where not asked for.
+    pub lower: Vec<f64>,
+    /// Upper ends.
+    pub upper: Vec<f64>,
+    /// Per level that is wanted, coarsest first, whether the fit knows the group of the row.
+    pub known: Vec<Vec<bool>>,
+}
+
+/// Standard errors of means and of new responses, and what interval is wanted.
+type Errors = (Vec<f64>, Vec<f64>, Option<(IntervalKind, f64)>);
+
+impl PredictedRows {
+    pub(super) fn new(
+        count: usize,
+        rows: RowBlock,
+        groups: Vec<Vec<u32>>,
+        value: Vec<f64>,
+        errors: Option<Errors>,
+    ) -> PredictedRows {
+        let kept = rows.kept.as_deref();
+        let whole = |values: Vec<f64>| spread(values, kept, count);
+        let known = |groups: &Vec<u32>| groups.iter().map(|&group| group != MISSING).collect();
+        let mut out = PredictedRows {
+            first_row: rows.first_row,
+            missing: kept.map(|kept| {
+                let mut missing = vec![true; count];
+                kept.iter().for_each(|&row| missing[row as usize] = false);
+                missing
+            }),
+            known: groups.iter().rev().map(known).collect(),
+            ..PredictedRows::default()
+        };
+        if let Some((of_mean, of_response, interval)) = errors {
+            if let Some((kind, quantile)) = interval {
+                let of = if kind == IntervalKind::Confidence { &of_mean } else { &of_response };
+                let end = |sign: f64| value.iter().zip(of).map(|(v, e)| v + sign * quantile * e).collect();
+                (out.lower, out.upper) = (whole(end(-1.0)), whole(end(1.0)));
+            }
+            out.std_error = whole(of_mean);
+        }
+        out.prediction = whole(value);
+        out.missing_by = rows.missing;
+        out.missing_by.extend(rows.not_a_number);
+        out
+    }
+}
+
+/// Values of the kept rows at their places among all, NaN elsewhere.
+fn spread(values: Vec<f64>, kept: Option<&[u32]>, rows: usize) -> Vec<f64> {
+    let Some(kept) = kept else { return values };
+    let mut out = vec![f64::NAN; rows];
+    kept.iter().zip(values).for_each(|(&row, value)| out[row as usize] = value);
+    out
+}
+
+impl Predictor<'_> {
+    /// Predicts for all rows of a source. Each block goes to `sink`, in order, with its predictions;
+    /// it has the columns of [`Predictor::requests`] and then those of `further`.
+    pub fn pass(
+        &self,
+        source: &dyn Source,
+        further: &[Request],
+        observer: &mut dyn ReadObserver,
+        sink: &mut dyn FnMut(Block, PredictedRows) -> Result<(), SourceError>,
+    ) -> Result<(), PredictError> {
+        let requests = [self.requests(), further].concat();
+        let mut scan = source.scan(&requests).map_err(PredictError::Source)?;
+        let mut rows_read = 0;
+        loop {
+            let wave: Vec<_> = scan.by_ref().take(WAVE).collect();
+            if wave.is_empty() {
+                return Ok(());
+            }
+            let work = |raw: Result<Box<dyn RawBlock>, SourceError>| {
+                let block = raw.and_then(|raw| raw.decode()).map_err(PredictError::Source)?;
+                self.of_block(block)
+            };
+            let done: Vec<Result<_, PredictError>> = wave.into_par_iter().with_max_len(1).map(work).collect();
+            for done in done {
+                let (block, predicted) = done?;
+                rows_read += block.rows as u64;
+                sink(block, predicted).map_err(PredictError::Sink)?;
+            }
+            if !observer.rows_read(rows_read) {
+                return Err(PredictError::Interrupted);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The known groups of a row with their ancestors: what the data say of a new row's random effects.
+//!
+//! A new row with known groups is worked off like the groups themselves, finest level first
+//! (`docs/theory.md`, "Prediction"): with `v_g` its z on the groups it is in, and 0 on ancestors that
+//! are there only because the path goes through them,
+//!
+//! ```text
+//! variance += v_g' K_g v_g,     x -= (K_g N_g[x])' v_g,     v_a -= (K_g N_g[z_a])' v_g
+//! ```
+//!
+//! and what is left of x goes with the covariance of β̂.
+
+use super::errors::Place;
+use tiers_design::Level;
+use tiers_equations::Eliminated;
+
+/// The groups that matter to the rows of a run, finest level first.
+#[derive(Debug, Default)]
+pub(super) struct KnownPath {
+    nodes: Vec<Node>,
+    /// `K_g` and `K_g N_g` of all nodes, end to end.
+    kernels: Vec<f64>,
+    /// `v_g` of all nodes, end to end.
+    v: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    level: usize,
+    place: Place,
+    /// Whether the row's own effects at this group are predicted.
+    is_own: bool,
+    /// Index of the parent's node.
+    parent: Option<usize>,
+    /// Where `K_g` begins in `kernels`; `K_g N_g` follows.
+    kernel: usize,
+    /// Where `v_g` begins in `v`.
+    v: usize,
+}
+
+impl KnownPath {
+    /// Sets the path of the given groups (level, place), finest first.
+    pub(super) fn set(
+        &mut self,
+        known: impl Iterator<Item = (usize, Place)>,
+        levels: &[Level],
+        m: usize,
+        shards: &[Eliminated<'_>],
+    ) {
+        self.nodes.clear();
+        for (level, place) in known {
+            self.node(level, place, true);
+            for (level, group) in shards[place.shard].ancestors(level, place.group) {
+                self.node(level, Place { shard: place.shard, group }, false);
+            }
+        }
+        // Groups that were named apart may be on one path.
+        self.nodes.sort_by_key(|node| node.level);
+        self.kernels.clear();
+        let mut v = 0;
+        for i in 0..self.nodes.len() {
+            let Node { level, place, .. } = self.nodes[i];
+            let r = levels[level].r();
+            let parent = shards[place.shard].ancestors(level, place.group).next();
+            let is_parent =
+                |other: &Node| Some((other.level, other.place.group)) == parent && other.place.shard == place.shard;
+            let node =
+                Node { parent: self.nodes.iter().position(is_parent), kernel: self.kernels.len(), v, ..self.nodes[i] };
+            self.nodes[i] = node;
+            self.kernels.resize(node.kernel + r * r + r * m, 0.0);
+            let (kernel, kn) = self.kernels[node.kernel..].split_at_mut(r * r);
+            shards[place.shard].kernel(level, place.group, kernel, kn);
+            v += r;
+        }
+        self.v.resize(v, 0.0);
+    }
+
+    fn node(&mut self, level: usize, place: Place, is_own: bool) {
+        match self.nodes.iter_mut().find(|node| node.level == level && node.place == place) {
+            Some(node) => node.is_own |= is_own,
+            None => self.nodes.push(Node { level, place, is_own, parent: None, kernel: 0, v: 0 }),
+        }
+    }
+
+    /// Works off one row: gives the variance over σ² of its random part given β, and leaves in `x`
+    /// (columns `columns` of C) what goes with the error of β̂. `z` gives the row's value of a level's
+    /// coefficient.
+    pub(super) fn work_off(
+        &mut self,
+        levels: &[Level],
+        m: usize,
+        columns: &[usize],
+        x: &mut [f64],
+        z: impl Fn(usize, usize) -> f64,
+    ) -> f64 {
+        for node in &self.nodes {
+            let own = &mut self.v[node.v..][..levels[node.level].r()];
+            own.iter_mut().enumerate().for_each(|(t, v)| *v = if node.is_own { z(node.level, t) } else { 0.0 });
+        }
+        let mut variance = 0.0;
+        for node in &self.nodes {
+            let r = levels[node.level].r();
+            let (kernel, rest) = self.kernels[node.kernel..].split_at(r * r);
+            let (below, above) = self.v.split_at_mut(node.v + r);
+            let v = &below[node.v..];
+            for (s, row) in kernel.chunks_exact(r).enumerate() {
+                variance += v[s] * row.iter().zip(v).map(|(k, v)| k * v).sum::<f64>();
+            }
+            for (v, row) in v.iter().zip(rest.chunks_exact(m)) {
+                x.iter_mut().zip(columns).for_each(|(x, &c)| *x -= v * row[c]);
+                let mut parent = node.parent;
+                while let Some(ancestor) = parent.map(|i| &self.nodes[i]) {
+                    let of_ancestor = &mut above[ancestor.v - node.v - r..];
+                    let z = &levels[ancestor.level].z;
+                    of_ancestor.iter_mut().zip(z).for_each(|(of, &c)| *of -= v * row[c]);
+                    parent = ancestor.parent;
+                }
+            }
+        }
+        variance
+    }
+}

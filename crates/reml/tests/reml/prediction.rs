@@ -1,0 +1,240 @@
+//! Predictions and their errors for new rows, against V written out.
+
+use crate::common::{METHODS, Random, Sampled, as_optimum, reference, report};
+use crate::memory::{Memory, Values};
+use nalgebra::DVector;
+use tiers_design::Source;
+use tiers_reml::{
+    Dropped, FittedValues, FixedPart, Interval, IntervalKind, LevelEffects, Method, Objective, Optimum, PredictedRows,
+    PredictionErrors, Predictor, random_effects,
+};
+use tiers_testkit::{Checks, NewRow, Predicted, Shape, Tolerance, simulate_nested};
+
+const ROWS: usize = 40;
+
+/// A standard normal deviate that is exceeded with probability 0.05.
+const QUANTILE: f64 = 1.644_853_626_951_472_7;
+
+/// Rows to predict for: in known groups, in new ones, and in groups that were never together.
+struct NewRows {
+    columns: Vec<Vec<f64>>,
+    weights: Vec<f64>,
+    /// Per level, finest first, the group of each row.
+    groups: Vec<Vec<Option<usize>>>,
+}
+
+impl NewRows {
+    fn of(case: &Sampled, random: &mut Random) -> NewRows {
+        let sample = &case.sample;
+        let mut column = |c: usize| match c {
+            0 => vec![1.0; ROWS],
+            _ => (0..ROWS).map(|_| 0.5 + 2.0 * random.normal()).collect(),
+        };
+        let columns = (0..sample.columns.len()).map(&mut column).collect();
+        let weights = (0..ROWS).map(|_| 0.3 + random.uniform()).collect();
+        let mut groups: Vec<Vec<Option<usize>>> = vec![Vec::new(); sample.levels.len()];
+        for row in 0..ROWS {
+            let like = random.below(sample.n());
+            for (k, level) in sample.levels.iter().enumerate() {
+                let other = level.group[random.below(sample.n())];
+                groups[k].push(match row % 4 {
+                    // One path of the data, then parts of one, then whatever comes.
+                    0 | 1 => Some(level.group[like]),
+                    2 => (random.below(2) == 0).then_some(level.group[like]),
+                    _ => (random.below(3) > 0).then_some(other),
+                });
+            }
+        }
+        NewRows { columns, weights, groups }
+    }
+
+    fn table(&self) -> Memory {
+        let names: Vec<(String, Values)> = (1..self.columns.len())
+            .map(|c| (format!("c{c}"), Values::Numbers(self.columns[c].clone())))
+            .chain([("w".to_owned(), Values::Numbers(self.weights.clone()))])
+            .chain(self.groups.iter().enumerate().map(|(k, groups)| {
+                (format!("g{k}"), Values::Ids(groups.iter().map(|g| g.map_or(7, |g| 100 + g as i64)).collect()))
+            }))
+            .collect();
+        Memory::new(names.iter().map(|(name, values)| (&name[..], values.clone())).collect())
+    }
+
+    /// The rows as the oracle has them, with the effects of some levels wanted.
+    fn of_oracle(&self, case: &Sampled, wanted: &[bool]) -> Vec<NewRow> {
+        let sample = &case.sample;
+        let pick =
+            |row: usize, columns: &[usize]| DVector::from_fn(columns.len(), |i, _| self.columns[columns[i]][row]);
+        let terms = || sample.levels.iter().enumerate().flat_map(|(k, l)| l.terms.iter().map(move |term| (k, term)));
+        let of_row = |row: usize| NewRow {
+            x: pick(row, &sample.x),
+            z: terms().map(|(_, term)| pick(row, term)).collect(),
+            group: terms().map(|(k, _)| self.groups[k][row]).collect(),
+            wanted: terms().map(|(k, _)| wanted[k]).collect(),
+            weight: if sample.weights.is_some() { self.weights[row] } else { 1.0 },
+        };
+        (0..ROWS).map(of_row).collect()
+    }
+}
+
+/// All predictions of a source in one.
+fn predict(predictor: &Predictor<'_>, table: &dyn Source) -> PredictedRows {
+    let mut all: Option<PredictedRows> = None;
+    let mut sink = |_, mut rows: PredictedRows| {
+        match &mut all {
+            None => all = Some(rows),
+            Some(all) => {
+                all.prediction.append(&mut rows.prediction);
+                all.std_error.append(&mut rows.std_error);
+                all.lower.append(&mut rows.lower);
+                all.upper.append(&mut rows.upper);
+                all.known.iter_mut().zip(rows.known).for_each(|(all, rows)| all.extend(rows));
+            }
+        }
+        Ok(())
+    };
+    predictor.pass(table, &[], &mut (), &mut sink).expect("predictions");
+    all.expect("rows")
+}
+
+struct Case<'a> {
+    case: &'a Sampled,
+    objective: Objective<'a>,
+    optimum: Optimum,
+    effects: Vec<LevelEffects>,
+    beta: DVector<f64>,
+}
+
+impl<'a> Case<'a> {
+    fn new(case: &'a Sampled, method: Method, raw: &[f64]) -> Case<'a> {
+        let objective = Objective::new(&case.model, method);
+        let optimum = as_optimum(&objective, raw);
+        let effects = random_effects(&objective, &optimum).expect("effects");
+        let (beta, _) = case.model.unshift(&optimum.at.beta, &optimum.at.xx_inverse);
+        Case { case, objective, optimum, effects, beta }
+    }
+
+    fn fixed(&self) -> FixedPart<'_> {
+        let model = &self.case.model;
+        FixedPart { recipe: &model.recipe, coefficients: &model.coefficients, beta: &self.beta }
+    }
+
+    fn effects(&self, wanted: &[bool]) -> Vec<LevelEffects> {
+        let is_wanted = |level: &&LevelEffects| wanted[level.level[1..].parse::<usize>().expect("g0, g1, …")];
+        self.effects.iter().filter(is_wanted).cloned().collect()
+    }
+
+    fn predictor(&self, wanted: &[bool], kind: IntervalKind) -> Predictor<'a> {
+        let errors = PredictionErrors::new(&self.objective, &self.optimum);
+        let interval = Some(Interval { kind, level: 0.9 });
+        Predictor::with_errors(self.fixed(), self.effects(wanted), errors, interval).expect("matching effects")
+    }
+
+    fn compare(&self, new: &NewRows, wanted: &[bool], checks: &mut Checks) {
+        let fit = report(&self.objective, &self.optimum, &Dropped::default());
+        let rows = new.of_oracle(self.case, wanted);
+        let want = self.case.sample.problem().predict(&fit.theta, reference(self.objective.method), &rows);
+        let table = new.table().in_blocks_of(17);
+        let mean = predict(&self.predictor(wanted, IntervalKind::Confidence), &table);
+        let response = predict(&self.predictor(wanted, IntervalKind::Prediction), &table);
+        let plain = Predictor::new(self.fixed(), self.effects(wanted)).expect("matching effects");
+        let plain = predict(&plain, &table);
+
+        let of = |f: fn(&Predicted) -> f64| want.iter().map(f).collect::<Vec<f64>>();
+        let (value, error) = (of(|p| p.value), of(|p| p.variance.max(0.0).sqrt()));
+        let close = Tolerance::of_largest(1e-8);
+        let half = |rows: &PredictedRows| -> Vec<f64> {
+            rows.upper.iter().zip(&rows.lower).map(|(u, l)| 0.5 * (u - l) / QUANTILE).collect()
+        };
+        let known: Vec<Vec<bool>> = (0..wanted.len())
+            .rev()
+            .filter(|&k| wanted[k])
+            .map(|k| new.groups[k].iter().map(Option::is_some).collect())
+            .collect();
+        checks
+            .slice("predictions", &mean.prediction, &value, close)
+            .equal("the same with other intervals", mean.prediction == response.prediction, true)
+            .equal("the same without errors", mean.prediction == plain.prediction, true)
+            .slice("standard errors", &mean.std_error, &error, close)
+            .equal("standard errors with other intervals", mean.std_error == response.std_error, true)
+            .slice("confidence", &half(&mean), &error, close)
+            .slice("prediction", &half(&response), &of(|p| p.response_variance.sqrt()), close)
+            .equal("known", mean.known.clone(), known);
+    }
+}
+
+#[test]
+fn predictions_and_their_errors_agree_with_v_written_out() {
+    let mut cases = 0;
+    for seed in 0..96 {
+        let sample = simulate_nested(seed, &Shape::any(seed));
+        let Some(case) = Sampled::new(&format!("seed {seed}"), sample) else { continue };
+        let mut random = Random(seed);
+        let new = NewRows::of(&case, &mut random);
+        let levels = case.sample.levels.len();
+        for method in METHODS {
+            for scale in [0.05, 1.0, 6.0] {
+                let raw: Vec<f64> = case.sample.theta_near_truth(seed).iter().map(|t| scale * t).collect();
+                let at = Case::new(&case, method, &raw);
+                // All levels, none, each and all coarser ones, and any others.
+                let sets = 1 << levels;
+                for set in [sets - 1, 0, sets - 2, random.below(sets), random.below(sets)] {
+                    let wanted: Vec<bool> = (0..levels).map(|k| set >> k & 1 == 1).collect();
+                    let mut checks = Checks::new(format!("{method} {} {wanted:?} at {raw:?}", case.name));
+                    at.compare(&new, &wanted, &mut checks);
+                    checks.finish();
+                }
+            }
+        }
+        cases += 1;
+    }
+    assert!(cases > 60, "{cases} cases");
+}
+
+#[test]
+fn variances_of_zero_have_errors_too() {
+    for seed in 0..32 {
+        let Some(case) = Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))) else {
+            continue;
+        };
+        let levels = case.sample.levels.len();
+        let new = NewRows::of(&case, &mut Random(seed));
+        let raw = vec![0.0; case.sample.theta.len()];
+        let mut checks = Checks::new(format!("{} at zero", case.name));
+        Case::new(&case, Method::Reml, &raw).compare(&new, &vec![true; levels], &mut checks);
+        checks.finish();
+    }
+}
+
+#[test]
+fn the_rows_of_the_fit_have_its_fitted_values() {
+    for seed in 0..24 {
+        let Some(case) = Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))) else {
+            continue;
+        };
+        let at = Case::new(&case, Method::Reml, &case.sample.theta);
+        let fitted = FittedValues::new(&at.objective, &at.optimum, &at.effects);
+        let mut want = Vec::new();
+        fitted
+            .pass(&case.table, &mut (), &mut |rows| {
+                want.extend(rows.fitted);
+                Ok(())
+            })
+            .expect("fitted values");
+        let predictor = Predictor::new(at.fixed(), at.effects.clone()).expect("matching effects");
+        let got = predict(&predictor, &case.table);
+        let mut checks = Checks::new(case.name.clone());
+        checks.slice("fitted", &got.prediction, &want, Tolerance::of_largest(1e-13));
+        assert!(got.known.iter().flatten().all(|known| *known));
+        checks.finish();
+    }
+}
+
+#[test]
+fn a_response_is_not_asked_for() {
+    let case = Sampled::new("seed 5", simulate_nested(5, &Shape::any(5))).expect("a case");
+    let at = Case::new(&case, Method::Reml, &case.sample.theta);
+    let predictor = at.predictor(&[false, true], IntervalKind::Confidence);
+    assert!(predictor.requests().iter().all(|request| request.column != "y" && request.column != "w"));
+    assert!(predictor.requests().iter().all(|request| request.column != "g0"));
+    assert_eq!(predictor.levels().collect::<Vec<_>>(), ["g1"]);
+}
