@@ -197,7 +197,7 @@ impl<'a> Predictor<'a> {
             (of_mean, of_response, *interval)
         };
         let errors = self.errors.as_ref().map(std_error);
-        let predicted = PredictedRows::new(block.rows, rows, groups, value, errors);
+        let predicted = PredictedRows::new(block.rows, rows, &groups, value, errors);
         Ok((block, predicted))
     }
 

@@ -81,7 +81,7 @@ impl PredictedRows {
     pub(super) fn new(
         count: usize,
         rows: RowBlock,
-        groups: Vec<Vec<u32>>,
+        groups: &[Vec<u32>],
         value: Vec<f64>,
         errors: Option<Errors>,
     ) -> PredictedRows {
