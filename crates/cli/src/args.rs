@@ -3,6 +3,7 @@
 use crate::anova::AnovaArgs;
 use crate::bench::BenchArgs;
 use crate::moments::MomentsArgs;
+use crate::predict::PredictArgs;
 use crate::simulate::SimulateArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -29,6 +30,9 @@ pub(crate) enum Command {
     /// Write the moments of data or of a part of it, to be merged and fitted by `tiers fit --moments`
     #[command(after_help = crate::moments::EXAMPLES)]
     Moments(MomentsArgs),
+    /// Predict for rows of another table, with standard errors and intervals
+    #[command(after_help = crate::predict::EXAMPLES)]
+    Predict(PredictArgs),
     /// Write nested data of any size, drawn from a specification, to try out models on
     Simulate(SimulateArgs),
     /// Measure how time and memory of a fit grow with the rows, or estimate them for a file

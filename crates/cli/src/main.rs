@@ -15,6 +15,7 @@
 //! moments   moments of parts of data, by a flow of their own
 //! memory    how much memory may be used
 //! simulate  data to try out models on, by a flow of its own
+//! predict   predictions for other rows, by a flow of its own
 //! progress  what a person sees while waiting
 //! threads   as many threads as were asked for
 //! exit      exit codes, and what becomes of errors and panics
@@ -32,6 +33,7 @@ mod memory;
 mod moments;
 mod numbers;
 mod outputs;
+mod predict;
 mod progress;
 mod report;
 #[allow(dead_code, unused_imports)]
@@ -56,6 +58,7 @@ fn run() -> anyhow::Result<exit::Outcome> {
         args::Command::Moments(args) => threads::with(args.threads, || moments::run(args)),
         args::Command::Fit(args) => threads::with(args.threads, || fit::run(&job::Job::new(args)?)),
         args::Command::Anova(args) => threads::with(args.refit.threads, || anova::run(&args)),
+        args::Command::Predict(args) => threads::with(args.refit.threads, || predict::run(&args)),
         args::Command::Simulate(args) => simulate::run(&args),
         args::Command::Bench(args) => bench::run(&args),
     }

@@ -33,6 +33,11 @@ impl Progress {
         self.rows("fitted values", Some(rows))
     }
 
+    /// Predicting for so many rows, where that is known.
+    pub(crate) fn predicting(self, rows: Option<u64>) -> Reading {
+        self.rows("predicting", rows)
+    }
+
     /// Writing of about so many simulated rows.
     pub(crate) fn simulating(self, rows: u64) -> Simulating {
         Simulating(self.rows("simulating", Some(rows)))

@@ -15,9 +15,8 @@ const OF_EFFECTS: [&str; 4] = ["term", "estimate", "conditional_sd", "prediction
 /// Writes a file per level: the id columns in their own type, then a row per group and coefficient.
 pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects]) -> anyhow::Result<()> {
     staged.folder(crate::outputs::EFFECTS)?;
-    let mut taken: Vec<String> = Vec::new();
-    for effects in levels {
-        let name = file_name(&effects.level, &mut taken);
+    let names = effects_file_names(levels.iter().map(|effects| &effects.level[..]));
+    for (effects, name) in levels.iter().zip(names) {
         let mut sink = ParquetSink::create(&staged.path(crate::outputs::EFFECTS).join(name), &fields(effects))?;
         let groups = effects.rows.len();
         for start in (0..groups).step_by(GROUPS) {
@@ -26,6 +25,17 @@ pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects]) -> any
         sink.finish()?;
     }
     Ok(())
+}
+
+/// Names of the files of levels, coarsest first, in the folder of random effects.
+pub(crate) fn effects_file_names<'a>(levels: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut taken: Vec<String> = Vec::new();
+    levels.map(|level| file_name(level, &mut taken)).collect()
+}
+
+/// Name of a key column beside the columns of effects: one that is called `term` is `term_2`.
+pub(crate) fn key_name(key: &str) -> String {
+    own_name(key, &OF_EFFECTS)
 }
 
 /// `school.class.parquet` for the level `school:class`; every file has a name of its own.
@@ -42,7 +52,7 @@ fn file_name(level: &str, taken: &mut Vec<String>) -> String {
 }
 
 /// The name, or the first of `name_2`, `name_3`, … that is not taken.
-fn own_name<S: AsRef<str>>(name: &str, taken: &[S]) -> String {
+pub(crate) fn own_name<S: AsRef<str>>(name: &str, taken: &[S]) -> String {
     let is_free = |name: &String| taken.iter().all(|other| other.as_ref() != name);
     let further = (2..).map(|n| format!("{name}_{n}"));
     std::iter::once(name.to_owned()).chain(further).find(is_free).expect("a name that is free")
@@ -50,8 +60,7 @@ fn own_name<S: AsRef<str>>(name: &str, taken: &[S]) -> String {
 
 fn fields(effects: &LevelEffects) -> Vec<OutField> {
     let key = |key: &tiers_reml::KeyColumn| OutField {
-        // An id column that is called `term` is `term_2` here.
-        name: own_name(&key.name, &OF_EFFECTS),
+        name: key_name(&key.name),
         kind: match key.labels {
             KeyLabels::Integer(_) => OutKind::I64,
             KeyLabels::Text(_) => OutKind::Text,

@@ -12,7 +12,7 @@ mod refit;
 
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use model::{MODEL, SavedModel};
-pub(crate) use refit::RefitArgs;
+pub(crate) use refit::{Again, RefitArgs};
 
 use crate::report::Report;
 use anyhow::{anyhow, bail, ensure};

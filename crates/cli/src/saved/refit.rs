@@ -165,6 +165,14 @@ impl Saved {
 }
 
 impl Again {
+    /// All files that are read.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Again::Rows { source, .. } => source.files().iter().map(|file| file.path.clone()).collect(),
+            Again::Moments(parts) => parts.iter().flat_map(Opened::files).collect(),
+        }
+    }
+
     /// How many rows, or cells of moments, there are to be read, where that is known.
     pub(crate) fn count(&self) -> Option<u64> {
         match self {

@@ -8,6 +8,7 @@ mod bad_model;
 mod bench;
 mod moments;
 mod outputs;
+mod predict;
 mod reference;
 mod results;
 mod simulate;

@@ -258,7 +258,7 @@ impl Lookup {
         };
         let keys = level.keys.iter().map(|key| request(&key.name)).collect();
         let dictionary = |labels: KeyLabels| match labels {
-            KeyLabels::Text(texts) => Dictionary::Text(texts.iter().collect()),
+            KeyLabels::Text(texts) => Dictionary::Text(texts),
             KeyLabels::Integer(values) => Dictionary::Integer(values),
         };
         let labels = level.keys.into_iter().map(|key| dictionary(key.labels)).collect();

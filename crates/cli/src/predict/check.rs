@@ -1,0 +1,132 @@
+//! Whether the new data can be used and the file written, found out before anything long begins;
+//! and errors of rows with the file that they are in.
+
+use crate::predict::PredictArgs;
+use crate::saved::{Again, Saved};
+use anyhow::{anyhow, bail, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tiers_design::{EncodeError, Kind, Recipe, Request, Role};
+use tiers_reml::{LevelEffects, PredictError};
+use tiers_tables::Source;
+
+/// Refuses to write over anything that is read.
+pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: Option<&Again>) -> anyhow::Result<()> {
+    let out = &args.out;
+    ensure!(
+        !out.is_dir() && !out.as_os_str().is_empty(),
+        "--out {}: this is a folder; name the parquet file for the predictions",
+        out.display()
+    );
+    let folder = match out.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    ensure!(
+        folder.is_dir(),
+        "--out {}: there is no folder {}; make it, or name another file",
+        out.display(),
+        folder.display()
+    );
+    let Ok(target) = fs::canonicalize(out) else { return Ok(()) };
+    let of_fit = |name: &str| Path::new(&saved.name).join(name);
+    let mut read: Vec<PathBuf> = source.files().iter().map(|file| file.path.clone()).collect();
+    read.extend(again.into_iter().flat_map(Again::files));
+    read.extend(["summary.txt", "fit.json", "model.json", "fitted.parquet"].map(of_fit));
+    let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
+    read.extend(crate::predict::effects::files(saved, &all));
+    match read.iter().find(|path| fs::canonicalize(path).is_ok_and(|path| path == target)) {
+        Some(path) => bail!(
+            "--out {}: this is {}, which is read or belongs to the fit; name another file for the predictions",
+            out.display(),
+            path.display()
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Whether all columns are there, as what the fit had them for.
+pub(crate) fn columns(
+    source: &Source,
+    requests: &[Request],
+    levels: &[LevelEffects],
+    weights: Option<&str>,
+) -> anyhow::Result<()> {
+    let kind = |name: &str| source.fields().iter().find(|field| field.name == name).map(|field| &field.kind);
+    let path = source.files()[0].path.display();
+    for level in levels {
+        if let Some(key) = level.keys.iter().find(|key| kind(&key.name).is_none()) {
+            let coarser = levels.iter().take_while(|other| other.level != level.level).last();
+            let by_level = coarser.map_or_else(String::new, |coarser| format!("--level {} or ", coarser.level));
+            bail!(
+                "{path}: no column `{}`, which tells the groups of {}; predict without their effects by {by_level}--population",
+                key.name,
+                level.level
+            );
+        }
+    }
+    for Request { column, role } in requests {
+        match (kind(column), role) {
+            (Some(Kind::Text), Role::Number) => {
+                bail!("{path}: column `{column}` holds text, but it was a number in the fit; convert it to numbers")
+            }
+            (None, _) => {
+                let names: Vec<&str> = source.fields().iter().map(|field| &field.name[..]).collect();
+                bail!(
+                    "{path}: no column `{column}`, which the formula of the fit needs; the columns are {}",
+                    names.join(", ")
+                )
+            }
+            _ => {}
+        }
+    }
+    match weights {
+        Some(weights) if kind(weights).is_none() => bail!(
+            "{path}: no column `{weights}`: the fit is weighted by it, and how far a new response may be from its mean \
+             depends on its weight; add the column, or ask for --interval confidence"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// An error of the pass, with the file it is of where that can be told.
+pub(crate) fn of_pass(error: PredictError, source: &Source, recipe: &Recipe) -> anyhow::Error {
+    match &error {
+        PredictError::UnseenLevel { column, row, label } => {
+            let levels = recipe.factors.iter().find(|factor| factor.column == *column).map_or(&[][..], |f| &f.levels);
+            let shown: Vec<&str> = levels.iter().take(20).map(String::as_str).collect();
+            let more = if levels.len() > shown.len() { ", …" } else { "" };
+            anyhow!(
+                "{}: factor `{column}` has the level `{label}` in row {row} (rows counted from 1{}), for which the fit has \
+                 no coefficient; its levels are {}{more}. Leave out such rows, or recode them",
+                file_of(source, *row).display(),
+                over_all(source),
+                shown.join(", ")
+            )
+        }
+        PredictError::Encode(
+            EncodeError::InfiniteColumn { row, .. }
+            | EncodeError::InfiniteExpression { row, .. }
+            | EncodeError::WeightNotPositive { row, .. }
+            | EncodeError::WeightMissing { row, .. },
+        ) => anyhow!("{}: {error}", file_of(source, *row).display()),
+        _ => error.into(),
+    }
+}
+
+fn over_all(source: &Source) -> &'static str {
+    if source.files().len() > 1 { " over all files" } else { "" }
+}
+
+/// The file that has a row, counted from 1 over all files; the first where that is not known.
+fn file_of(source: &Source, row: u64) -> &Path {
+    let mut before = 0;
+    for file in source.files() {
+        let Some(rows) = file.rows else { break };
+        before += rows;
+        if row <= before {
+            return &file.path;
+        }
+    }
+    &source.files()[0].path
+}

@@ -1,0 +1,109 @@
+//! `tiers predict`: predictions for rows of another table, from a saved fit.
+//!
+//! ```text
+//! args      what the command line may say
+//! check     whether data and file can be used; errors with the file that they are of
+//! effects   the random effects of the fit, read back from its folder
+//! columns   the columns that are written
+//! told      what is said of it afterwards
+//! ```
+
+mod args;
+mod check;
+mod columns;
+mod effects;
+mod told;
+
+pub(crate) use args::{EXAMPLES, PredictArgs};
+
+use crate::exit::{Outcome, print, tell};
+use crate::progress::Progress;
+use crate::saved::Saved;
+use columns::Layout;
+use tiers_reml::{
+    FixedPart, Interval, IntervalKind, LevelEffects, Objective, PredictionErrors, Predictor, Until, random_effects,
+};
+use tiers_tables::{ParquetSink, Source};
+use told::Told;
+
+/// Predicts.
+pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
+    let interval = args.interval()?;
+    let saved = Saved::open(&args.fit)?;
+    let levels = args.levels(&saved)?;
+    let source = Source::open(&args.new_data)?;
+    let fixed = FixedPart {
+        recipe: &saved.recipe,
+        coefficients: &saved.model.fixed.coefficients,
+        beta: &saved.inference().beta,
+    };
+    let with_errors = args.se || interval.is_some();
+    let layout = Layout::new(&source, &args.keep, (args.se, interval.is_some()), &levels)?;
+    check_columns(&saved, &source, fixed, &levels, interval)?;
+    let again = with_errors.then(|| saved.open_data(&args.refit)).transpose()?;
+    check::output(args, &saved, &source, again.as_ref())?;
+    let sink = ParquetSink::create(&args.out, layout.fields())?;
+    let job = Job { args, saved: &saved, source: &source, layout: &layout };
+    if !with_errors {
+        let effects = effects::read(&saved, &levels)?;
+        return job.write(&Predictor::new(fixed, effects)?, sink);
+    }
+    let (model, _) = saved.read(&args.refit, Until::Effects)?;
+    let objective = Objective::new(&model, saved.fit().method);
+    let optimum = saved.optimum(&objective, &args.refit)?;
+    let effects = random_effects(&objective, &optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
+    let is_wanted = |effects: &LevelEffects| levels.contains(&effects.level);
+    let effects = effects.into_iter().filter(is_wanted).collect();
+    let errors = PredictionErrors::new(&objective, &optimum);
+    job.write(&Predictor::with_errors(fixed, effects, errors, interval)?, sink)
+}
+
+/// Whether the new data have all that will be asked of them.
+fn check_columns(
+    saved: &Saved,
+    source: &Source,
+    fixed: FixedPart<'_>,
+    levels: &[String],
+    interval: Option<Interval>,
+) -> anyhow::Result<()> {
+    let empty = effects::skeletons(saved, levels);
+    let new_response = interval.is_some_and(|interval| interval.kind == IntervalKind::Prediction);
+    let weights = saved.definition().weights.as_deref().filter(|_| new_response);
+    let requests = Predictor::new(fixed, empty.clone())?.requests().to_vec();
+    check::columns(source, &requests, &empty, weights)
+}
+
+/// A pass that is ready to start.
+struct Job<'a> {
+    args: &'a PredictArgs,
+    saved: &'a Saved,
+    source: &'a Source,
+    layout: &'a Layout,
+}
+
+impl Job<'_> {
+    /// Predicts for all rows; the file is there when they are.
+    fn write(&self, predictor: &Predictor<'_>, mut sink: ParquetSink) -> anyhow::Result<Outcome> {
+        let Job { args, saved, source, layout } = self;
+        let mut told = Told::new(args, saved, predictor);
+        let mut watch = Progress::new(args.refit.quiet).predicting(source.rows());
+        predictor
+            .pass(*source, &layout.requests(), &mut watch, &mut |block, rows| {
+                told.see(&rows);
+                Ok(sink.push(layout.columns(block, rows))?)
+            })
+            .map_err(|error| check::of_pass(error, source, &saved.recipe))?;
+        drop(watch);
+        sink.finish()?;
+        told.finish();
+        if let Some(note) = told.strangers() {
+            tell(&note);
+        }
+        match (args.json, args.refit.quiet) {
+            (true, _) => print(&told.json())?,
+            (false, true) => {}
+            (false, false) => print(&told.text())?,
+        }
+        Ok(Outcome::Done)
+    }
+}

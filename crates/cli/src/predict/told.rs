@@ -1,0 +1,143 @@
+//! What is told of a run: how many rows were predicted, and which of them how far.
+
+use crate::predict::PredictArgs;
+use crate::predict::args::Kind;
+use crate::saved::Saved;
+use indicatif::HumanCount;
+use serde::Serialize;
+use std::fmt::Write;
+use std::path::PathBuf;
+use tiers_reml::{PredictedRows, Predictor};
+
+/// An account of the predictions.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told {
+    /// Version of the program.
+    tiers: &'static str,
+    /// The folder of the fit.
+    fit: String,
+    formula: String,
+    new_data: Vec<PathBuf>,
+    out: PathBuf,
+    /// Rows of the new data, and of the file of predictions.
+    rows: u64,
+    /// Rows that have a prediction.
+    predicted: u64,
+    /// Pairs of a column or expression and the rows in which it is missing.
+    missing: Vec<(String, u64)>,
+    /// The levels whose random effects are used, coarsest first.
+    levels: Vec<LevelTold>,
+    std_error: bool,
+    interval: Option<IntervalTold>,
+}
+
+#[derive(Debug, Serialize)]
+struct LevelTold {
+    level: String,
+    /// Rows that have a prediction but are in no group that the fit knows.
+    unknown: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct IntervalTold {
+    kind: &'static str,
+    level: f64,
+}
+
+impl Told {
+    /// Before the first row.
+    pub(crate) fn new(args: &PredictArgs, saved: &Saved, predictor: &Predictor<'_>) -> Told {
+        let kind = |kind| match kind {
+            Kind::Confidence => "confidence",
+            Kind::Prediction => "prediction",
+        };
+        Told {
+            tiers: env!("CARGO_PKG_VERSION"),
+            fit: saved.name.clone(),
+            formula: saved.recipe.formula.clone(),
+            new_data: args.new_data.clone(),
+            out: args.out.clone(),
+            rows: 0,
+            predicted: 0,
+            missing: predictor.predictors().into_iter().map(|name| (name, 0)).collect(),
+            levels: predictor.levels().map(|level| LevelTold { level: level.to_owned(), unknown: 0 }).collect(),
+            std_error: args.se,
+            interval: args.interval.map(|of| IntervalTold { kind: kind(of), level: args.conf_level }),
+        }
+    }
+
+    /// Takes note of some rows.
+    pub(crate) fn see(&mut self, rows: &PredictedRows) {
+        let is_missing = |i: usize| rows.missing.as_ref().is_some_and(|missing| missing[i]);
+        let count = rows.prediction.len();
+        self.rows += count as u64;
+        self.predicted += (0..count).filter(|&i| !is_missing(i)).count() as u64;
+        self.missing.iter_mut().zip(&rows.missing_by).for_each(|((_, sum), rows)| *sum += rows);
+        for (level, known) in self.levels.iter_mut().zip(&rows.known) {
+            level.unknown += known.iter().enumerate().filter(|(i, known)| !**known && !is_missing(*i)).count() as u64;
+        }
+    }
+
+    /// After the last row.
+    pub(crate) fn finish(&mut self) {
+        self.missing.retain(|(_, rows)| *rows > 0);
+    }
+
+    /// As JSON, ending in a line feed.
+    pub(crate) fn json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("plain data without keys that are not strings");
+        text.push('\n');
+        text
+    }
+
+    /// For a person.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("Predictions of {}\n", self.formula);
+        let mut line = |name: &str, what: String| writeln!(text, "{name:<9} {what}").expect("writing to a text");
+        line("Fit:", self.fit.clone());
+        line(
+            "Effects:",
+            match self.levels.is_empty() {
+                true => "fixed effects only (population)".to_owned(),
+                false => {
+                    let names: Vec<&str> = self.levels.iter().map(|level| &level.level[..]).collect();
+                    format!("fixed and random effects of {}", names.join(", "))
+                }
+            },
+        );
+        if let Some(IntervalTold { kind, level }) = &self.interval {
+            line("Interval:", format!("{kind}, {}% (normal)", (1e6 * 100.0 * level).round() / 1e6));
+        }
+        line("Rows:", format!("{} predicted of {}", HumanCount(self.predicted), HumanCount(self.rows)));
+        if self.predicted < self.rows {
+            let by = self.missing.iter().map(|(name, rows)| format!("{name} {}", HumanCount(*rows)));
+            line(
+                "Missing:",
+                format!("{}; {}", HumanCount(self.rows - self.predicted), by.collect::<Vec<_>>().join(", ")),
+            );
+        }
+        let new: Vec<String> = self.levels.iter().filter(|level| level.unknown > 0).map(LevelTold::text).collect();
+        if !new.is_empty() {
+            line("New:", format!("rows of groups that the fit has not seen: {}", new.join(", ")));
+        }
+        line("Written:", self.out.display().to_string());
+        text
+    }
+
+    /// Levels of which no group at all was known, where there were rows: ids are written otherwise,
+    /// most likely.
+    pub(crate) fn strangers(&self) -> Option<String> {
+        let all_new = self.levels.iter().find(|level| self.predicted > 0 && level.unknown == self.predicted)?;
+        Some(format!(
+            "tiers: note: no row is in a group of {} that the fit knows; if that is unexpected, compare its ids with \
+             those of the fit",
+            all_new.level
+        ))
+    }
+}
+
+impl LevelTold {
+    fn text(&self) -> String {
+        format!("{} {}", self.level, HumanCount(self.unknown))
+    }
+}
