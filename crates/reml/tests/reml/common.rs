@@ -64,7 +64,8 @@ pub(crate) fn as_optimum(objective: &Objective<'_>, raw: &[f64]) -> Optimum {
     let mut scratch = objective.scratch();
     let at = objective.evaluate(&internal_theta(objective.model(), objective, raw), true, &mut scratch);
     let second = objective.second_derivatives(&at);
-    let (status, trace, singular) = (Status::Converged, Vec::new(), Vec::new());
+    let (status, trace) = (Status::Converged, Vec::new());
+    let singular = vec![false; objective.model().recipe.random.len()];
     Optimum { at, second, status, evaluations: 1, trace, decrement: 0.0, singular }
 }
 

@@ -1,11 +1,11 @@
 //! Predictions and their errors for new rows, against V written out.
 
-use crate::common::{METHODS, Random, Sampled, as_optimum, reference, report};
+use crate::common::{METHODS, Random, Sampled, as_optimum, reference};
 use crate::memory::{Memory, Values};
 use nalgebra::DVector;
 use tiers_design::Source;
 use tiers_reml::{
-    Dropped, FittedValues, FixedPart, Interval, IntervalKind, LevelEffects, Method, Objective, Optimum, PredictedRows,
+    FittedValues, FixedPart, Interval, IntervalKind, LevelEffects, Method, Objective, Optimum, PredictedRows,
     PredictionErrors, Predictor, random_effects,
 };
 use tiers_testkit::{Checks, NewRow, Predicted, Shape, Tolerance, simulate_nested};
@@ -99,6 +99,7 @@ fn predict(predictor: &Predictor<'_>, table: &dyn Source) -> PredictedRows {
 struct Case<'a> {
     case: &'a Sampled,
     objective: Objective<'a>,
+    raw: Vec<f64>,
     optimum: Optimum,
     effects: Vec<LevelEffects>,
     beta: DVector<f64>,
@@ -110,7 +111,7 @@ impl<'a> Case<'a> {
         let optimum = as_optimum(&objective, raw);
         let effects = random_effects(&objective, &optimum).expect("effects");
         let (beta, _) = case.model.unshift(&optimum.at.beta, &optimum.at.xx_inverse);
-        Case { case, objective, optimum, effects, beta }
+        Case { case, objective, raw: raw.to_vec(), optimum, effects, beta }
     }
 
     fn fixed(&self) -> FixedPart<'_> {
@@ -130,9 +131,8 @@ impl<'a> Case<'a> {
     }
 
     fn compare(&self, new: &NewRows, wanted: &[bool], checks: &mut Checks) {
-        let fit = report(&self.objective, &self.optimum, &Dropped::default());
         let rows = new.of_oracle(self.case, wanted);
-        let want = self.case.sample.problem().predict(&fit.theta, reference(self.objective.method), &rows);
+        let want = self.case.sample.problem().predict(&self.raw, reference(self.objective.method), &rows);
         let table = new.table().in_blocks_of(17);
         let mean = predict(&self.predictor(wanted, IntervalKind::Confidence), &table);
         let response = predict(&self.predictor(wanted, IntervalKind::Prediction), &table);
