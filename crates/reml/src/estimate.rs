@@ -70,6 +70,24 @@ pub fn optimise_from(objective: &Objective<'_>, start: &[f64], settings: &Settin
     settle(&mut problem, start, settings, &mut |_, _| {})
 }
 
+/// The optimum near a start that is no more than some standard errors away, as a bootstrap's are.
+///
+/// With `hessian_g`, second derivatives by the entries of G at a point nearby, steps are by those
+/// alone. The optimum has no second derivatives of its own. Gives the scratch back.
+pub(crate) fn optimise_near(
+    objective: &Objective<'_>,
+    scratch: Scratch,
+    start: &[f64],
+    hessian_g: Option<&DMatrix<f64>>,
+    settings: &Settings,
+) -> (Optimum, Scratch) {
+    let exact = hessian_g.is_none();
+    let coordinates = objective.parameters.clone();
+    let mut problem = Problem { objective, scratch, exact, coordinates, hessian_g, ends_with_second: false };
+    let found = descend(&mut problem, &[start.to_vec()], (0, Vec::new()), settings, &mut |_, _| {});
+    (found, problem.scratch)
+}
+
 /// With more groups than this the steps do without the second derivatives of log|X'V⁻¹X|.
 const EXACT_UP_TO: usize = 50_000;
 
@@ -79,6 +97,10 @@ struct Problem<'a, 'm> {
     exact: bool,
     /// The coordinates of the steps: those of the objective, but for the order of rows.
     coordinates: Parameters,
+    /// Second derivatives by the entries of G that serve at every point.
+    hessian_g: Option<&'a DMatrix<f64>>,
+    /// Whether the optimum gets second derivatives of its own.
+    ends_with_second: bool,
 }
 
 /// An evaluation as the optimiser sees it.
@@ -99,16 +121,24 @@ impl<'a, 'm> Problem<'a, 'm> {
     fn new(objective: &'a Objective<'m>) -> Self {
         let groups: usize = objective.model().forest.levels.iter().map(|level| level.groups).sum();
         let coordinates = objective.parameters.clone();
-        Problem { objective, scratch: objective.scratch(), exact: groups <= EXACT_UP_TO, coordinates }
+        Problem {
+            objective,
+            scratch: objective.scratch(),
+            exact: groups <= EXACT_UP_TO,
+            coordinates,
+            hessian_g: None,
+            ends_with_second: true,
+        }
     }
 
     /// Second derivatives at an evaluation; all zero where the criterion does not exist.
     fn curvature(&self, at: &Evaluation) -> SecondDerivatives {
-        if at.criterion.is_finite() {
+        if at.criterion.is_finite() && self.hessian_g.is_none() {
             return self.objective.second_derivatives_by(at, self.exact);
         }
         let zero = |size: usize| DMatrix::zeros(size, size);
-        let (theta, g) = (zero(self.coordinates.len()), zero(self.coordinates.directions.len()));
+        let theta = zero(self.coordinates.len());
+        let g = self.hessian_g.cloned().unwrap_or_else(|| zero(self.coordinates.directions.len()));
         let [log_det, pwrss, log_det_xx] = [g.clone(), g.clone(), g.clone()];
         SecondDerivatives { hessian: theta, hessian_g: g, log_det, pwrss, log_det_xx }
     }
@@ -192,7 +222,19 @@ fn settle(
     settings: &Settings,
     observe: &mut dyn FnMut(&[f64], &Step),
 ) -> Optimum {
-    let (starts, mut evaluations, mut trace) = improve(problem, start, observe);
+    let (starts, evaluations, trace) = improve(problem, start, observe);
+    descend(problem, &starts, (evaluations, trace), settings, observe)
+}
+
+/// The second half of [`settle`]: from the first start, or the second where the criterion does not
+/// exist at the first.
+fn descend(
+    problem: &mut Problem<'_, '_>,
+    starts: &[Vec<f64>],
+    (mut evaluations, mut trace): (usize, Vec<Step>),
+    settings: &Settings,
+    observe: &mut dyn FnMut(&[f64], &Step),
+) -> Optimum {
     let mut from = |start: &[f64]| {
         problem.coordinates = problem.objective.parameters.clone();
         let found = minimise(problem, start, settings, observe);
@@ -222,7 +264,7 @@ fn settle(
     }
     // The optimiser's last second derivatives are those of the step before; where they are cheap,
     // inference gets them at the very point.
-    if problem.exact || singular.iter().any(|s| *s) {
+    if problem.ends_with_second && (problem.exact || singular.iter().any(|s| *s)) {
         second = problem.curvature(&at);
     }
     flip(parameters, &mut at, &mut second);

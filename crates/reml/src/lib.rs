@@ -3,6 +3,7 @@
 //! The way through: [`accumulate`] (rows to moments) → [`settle`] (moments to a [`Model`]) →
 //! [`Objective`] (criterion and derivatives at theta) → [`optimise`] → [`Fit`] (plain data).
 
+mod bootstrap;
 mod compare;
 mod components;
 mod effects;
@@ -19,12 +20,14 @@ mod objective;
 mod parameters;
 mod parts;
 mod predict;
+mod profile;
 mod read_times;
 mod saturation;
 mod settle;
 mod span;
 mod threads;
 
+pub use bootstrap::{Bootstrap, BootstrapSettings, Draws, IntervalType, Quantity, Replicate, Simulator, bootstrap};
 pub use compare::{Candidate, LikelihoodRatio, Mixture, NoTest};
 pub use components::{Component, Icc};
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
@@ -46,6 +49,7 @@ pub use parts::{Part, merge};
 pub use predict::{
     EffectsMismatch, FixedPart, Interval, IntervalKind, PredictError, PredictedRows, PredictionErrors, Predictor,
 };
+pub use profile::{Curve, End, Profile, ProfileError, ProfilePoint, Target, profile};
 pub use read_times::ReadTimes;
 pub use settle::settle;
 pub use threads::use_threads;

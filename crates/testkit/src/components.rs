@@ -1,9 +1,9 @@
 //! Standard deviations, correlations and shares of variance with their standard errors, by the delta
 //! method on the formulas with V, all derivatives by differences.
 
-use crate::oracle::{Method, Problem};
+use crate::oracle::{Method, Problem, inverse_log_det};
 use crate::oracle_derivatives::difference;
-use nalgebra::DVector;
+use nalgebra::{DMatrix, DVector};
 
 impl Problem {
     /// Per term the lower triangle by column of standard deviations (diagonal) and correlations, then σ.
@@ -19,6 +19,33 @@ impl Problem {
         out
     }
 
+    /// -2 log-likelihood at standard deviations, correlations and σ as [`Problem::components`] gives
+    /// them, and β; `None` where a correlation matrix is not positive definite.
+    pub fn deviance_at(&self, components: &[f64], beta: &DVector<f64>) -> Option<f64> {
+        let (sigma, mut entries) = (components.last()?, components.iter());
+        let mut relative = Vec::new();
+        for term in &self.terms {
+            let r = term.z.ncols();
+            let mut correlation = DMatrix::identity(r, r);
+            let mut sd = DVector::zeros(r);
+            for j in 0..r {
+                sd[j] = *entries.next()?;
+                for i in j + 1..r {
+                    let value = *entries.next()?;
+                    correlation[(i, j)] = value;
+                    correlation[(j, i)] = value;
+                }
+            }
+            correlation.clone().cholesky()?;
+            let scale = DMatrix::from_diagonal(&(sd / *sigma));
+            relative.push(&scale * correlation * &scale);
+        }
+        let (v_inv, log_det) = inverse_log_det(&self.v(&relative));
+        let residual = &self.y - &self.x * beta;
+        let constant = self.n() as f64 * (2.0 * std::f64::consts::PI * sigma * sigma).ln();
+        Some(log_det + constant + residual.dot(&(v_inv * &residual)) / (sigma * sigma))
+    }
+
     /// Standard errors of functions of (θ, σ) at an optimum in the inside: `√(J 𝒱 J')`, 𝒱 twice the
     /// inverse Hessian of the unprofiled criterion.
     pub fn std_errors(&self, theta: &[f64], method: Method, of: impl Fn(&[f64], f64) -> Vec<f64>) -> Vec<f64> {
@@ -28,7 +55,7 @@ impl Problem {
         let psi: Vec<f64> = theta.iter().copied().chain([sigma]).collect();
         let f = |psi: &[f64]| DVector::from_vec(of(&psi[..psi.len() - 1], psi[psi.len() - 1]));
         let columns: Vec<_> = (0..psi.len()).map(|i| difference(f, &psi, i)).collect();
-        let jacobian = nalgebra::DMatrix::from_columns(&columns);
+        let jacobian = DMatrix::from_columns(&columns);
         (&jacobian * covariance * jacobian.transpose()).diagonal().map(f64::sqrt).as_slice().to_vec()
     }
 

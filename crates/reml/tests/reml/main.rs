@@ -1,6 +1,7 @@
 //! Tests of the whole way from rows to fits, one topic per module.
 
 mod anova;
+mod bootstrap;
 mod boundary;
 mod common;
 mod components;
@@ -10,6 +11,7 @@ mod memory;
 mod nests;
 mod parts;
 mod prediction;
+mod profile;
 mod refused;
 mod saturated;
 mod scales;

@@ -70,6 +70,14 @@ impl Memory {
         }
     }
 
+    /// A column of texts.
+    pub(crate) fn texts(&self, name: &str) -> &[String] {
+        match &self.values[self.find(name).expect("a column")] {
+            Values::Texts(values) => values,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
     fn find(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
     }

@@ -1,0 +1,230 @@
+//! The parametric bootstrap, in moment space: a replicate costs O(groups), not O(rows).
+//!
+//! Responses are drawn from the fitted model and refitted; see [`simulator`] for how their sums are
+//! drawn without rows. Every replicate has random numbers of its own, so that the result does not
+//! depend on the number of threads.
+
+mod intervals;
+mod replica;
+mod semidefinite;
+mod simulator;
+mod streams;
+
+pub use intervals::IntervalType;
+pub use simulator::{Draws, Simulator};
+
+use crate::components::{Component, intraclass};
+use crate::estimate::{Optimum, Status};
+use crate::fit::Covariances;
+use crate::model::Model;
+use crate::newton::Settings;
+use crate::objective::Objective;
+use crate::profile::Target;
+use nalgebra::DVector;
+use rayon::prelude::*;
+use replica::{Refitting, Replica};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A quantity that is bootstrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// A parameter of the model.
+    Parameter(Target),
+    /// The (adjusted) intraclass correlation of a level, finest first.
+    Icc(usize),
+}
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootstrapSettings {
+    /// Replicates (default 1000).
+    pub replicates: u64,
+    /// Seed of the random numbers (default 1).
+    pub seed: u64,
+}
+
+impl Default for BootstrapSettings {
+    fn default() -> Self {
+        BootstrapSettings { replicates: 1000, seed: 1 }
+    }
+}
+
+/// One refitted replicate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replicate {
+    /// How the search ended.
+    pub status: Status,
+    /// Evaluations of criterion and gradient.
+    pub evaluations: usize,
+    /// All quantities, in the order of [`Bootstrap::quantities`]; NaN for a correlation with what does
+    /// not vary.
+    pub values: Vec<f64>,
+}
+
+/// A bootstrap.
+#[derive(Clone, Debug)]
+pub struct Bootstrap {
+    /// Parameters in lme4's order, then intraclass correlations, coarsest level first.
+    pub quantities: Vec<Quantity>,
+    /// Their names: lme4's, and `icc_LEVEL`.
+    pub names: Vec<String>,
+    /// The estimates that replicates are drawn from.
+    pub estimates: Vec<f64>,
+    /// The replicates, by number.
+    pub replicates: Vec<Replicate>,
+}
+
+/// Copies of the moments up to this many bytes go to every thread; larger ones are worked off one
+/// replicate after the other, by all threads together.
+const SMALL: usize = 32 << 20;
+
+/// With more groups than this replicates are refitted by the second derivatives at the estimates,
+/// which are those of any replicate up to one part in the root of the groups.
+const FROZEN_FROM: usize = 20_000;
+
+/// Replicates of a fit; `observe` is called after each, on any thread.
+pub fn bootstrap(
+    objective: &Objective<'_>,
+    optimum: &Optimum,
+    settings: &BootstrapSettings,
+    observe: &(dyn Fn() + Sync),
+) -> Bootstrap {
+    let model = objective.model();
+    let quantities = quantities(objective);
+    let estimates = values(objective, optimum, &quantities, None);
+    let sigma = (optimum.at.pwrss / objective.nu()).sqrt();
+    let factors: Vec<_> = objective.parameters.factors(&optimum.at.theta).iter().map(|f| f * sigma).collect();
+    let simulator = Simulator::new(model, &factors, sigma);
+    // Starts are near and the last step is made at a thousandth of a standard error: see `Settings`.
+    let newton = Settings { tolerance: 1e-6, ..Settings::default() };
+    let groups: usize = model.forest.levels.iter().map(|level| level.groups).sum();
+    let freezes = groups > FROZEN_FROM && optimum.status == Status::Converged;
+    let refitting = Refitting {
+        method: objective.method,
+        start: &optimum.at.theta,
+        hessian_g: freezes.then_some(&optimum.second.hessian_g),
+        settings: &newton,
+    };
+    let copies = match replica::bytes(&model.forest) {
+        0..=SMALL => rayon::current_num_threads().min(settings.replicates as usize).max(1),
+        _ => 1,
+    };
+    let beta = FixedPart { at: &optimum.at.beta };
+    let next = AtomicU64::new(0);
+    let work = |_: usize| {
+        let mut replica = Replica::new(model, &simulator);
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= settings.replicates {
+                return done;
+            }
+            let read = |objective: &Objective<'_>, optimum: &Optimum| Replicate {
+                status: optimum.status,
+                evaluations: optimum.evaluations,
+                values: values(objective, optimum, &quantities, Some(&beta)),
+            };
+            done.push((number, replica.run(&simulator, (settings.seed, number), &refitting, read)));
+            observe();
+        }
+    };
+    let mut replicates: Vec<(u64, Replicate)> =
+        (0..copies).into_par_iter().with_max_len(1).flat_map_iter(work).collect();
+    replicates.sort_unstable_by_key(|(number, _)| *number);
+    Bootstrap {
+        names: quantities.iter().map(|quantity| quantity.name(objective)).collect(),
+        quantities,
+        estimates,
+        replicates: replicates.into_iter().map(|(_, replicate)| replicate).collect(),
+    }
+}
+
+/// What was left out of the drawn responses: Xβ, with the β of the shifted columns.
+struct FixedPart<'a> {
+    at: &'a DVector<f64>,
+}
+
+/// All quantities of a model.
+fn quantities(objective: &Objective<'_>) -> Vec<Quantity> {
+    let parameters = Target::all(objective).into_iter().map(Quantity::Parameter);
+    let levels = (0..objective.model().forest.levels.len()).rev();
+    parameters.chain(levels.map(Quantity::Icc)).collect()
+}
+
+/// Their values at an optimum; `beside` is added to β.
+fn values(
+    objective: &Objective<'_>,
+    optimum: &Optimum,
+    quantities: &[Quantity],
+    beside: Option<&FixedPart<'_>>,
+) -> Vec<f64> {
+    let model = objective.model();
+    let covariances = Covariances::new(objective, optimum);
+    let beta = beside.map_or_else(|| optimum.at.beta.clone(), |fixed| fixed.at + &optimum.at.beta);
+    let shares = intraclass(model, &covariances, (&beta, &optimum.at.xx_inverse), None);
+    let coefficients = model.unshift_map() * beta + model.response_offset();
+    let value = |quantity: &Quantity| match *quantity {
+        Quantity::Parameter(Target::Component(component)) => component.value(&covariances),
+        Quantity::Parameter(Target::Coefficient(i)) => coefficients[i],
+        Quantity::Icc(level) => shares[shares.len() - 1 - level].icc,
+    };
+    quantities.iter().map(value).collect()
+}
+
+impl Quantity {
+    /// lme4's name, or `icc_LEVEL`.
+    pub fn name(self, objective: &Objective<'_>) -> String {
+        match self {
+            Quantity::Parameter(target) => target.name(objective),
+            Quantity::Icc(level) => icc_name(objective.model(), level),
+        }
+    }
+
+    /// Where its range ends.
+    fn range(self) -> (f64, f64) {
+        match self {
+            Quantity::Icc(_) => (0.0, 1.0),
+            Quantity::Parameter(Target::Component(Component::Correlation { .. })) => (-1.0, 1.0),
+            Quantity::Parameter(Target::Component(_)) => (0.0, f64::INFINITY),
+            Quantity::Parameter(Target::Coefficient(_)) => (f64::NEG_INFINITY, f64::INFINITY),
+        }
+    }
+}
+
+fn icc_name(model: &Model, level: usize) -> String {
+    format!("icc_{}", model.forest.levels[level].name)
+}
+
+impl Bootstrap {
+    /// The values of a quantity in the replicates that converged and in which it is defined.
+    pub fn values_of(&self, quantity: usize) -> Vec<f64> {
+        let converged = self.replicates.iter().filter(|replicate| replicate.status != Status::NotConverged);
+        converged.map(|replicate| replicate.values[quantity]).filter(|value| value.is_finite()).collect()
+    }
+
+    /// The interval of a quantity, cut to its range; `None` where too few replicates have it.
+    pub fn interval(&self, quantity: usize, level: f64, kind: IntervalType) -> Option<(f64, f64)> {
+        let (least, most) = self.quantities[quantity].range();
+        let found = intervals::interval(&self.values_of(quantity), self.estimates[quantity], level, kind);
+        found.map(|(low, high)| (low.clamp(least, most), high.clamp(least, most)))
+    }
+
+    /// Mean and standard deviation of a quantity over the replicates.
+    pub fn mean_sd(&self, quantity: usize) -> (f64, f64) {
+        intervals::mean_sd(&self.values_of(quantity))
+    }
+
+    /// Replicates whose search did not converge.
+    pub fn failed(&self) -> usize {
+        self.count(Status::NotConverged)
+    }
+
+    /// Replicates that ended on the boundary.
+    pub fn singular(&self) -> usize {
+        self.count(Status::Boundary)
+    }
+
+    fn count(&self, status: Status) -> usize {
+        self.replicates.iter().filter(|replicate| replicate.status == status).count()
+    }
+}
