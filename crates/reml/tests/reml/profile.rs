@@ -43,9 +43,10 @@ const CHI2: f64 = 3.841_458_820_694_124;
 #[test]
 fn ends_are_constrained_optima_of_the_deviance_with_v_written_out() {
     let (mut ends, mut correlations, mut bumps) = (0, 0, 0);
-    let many = |seed| Shape { levels: 1, top_groups: 24, most: 5, slopes: 1, ..Shape::any(4 * seed) };
-    let shapes = (0..16).chain([37]).map(|seed| (seed, Shape::any(seed))).chain((0..4).map(|seed| (seed, many(seed))));
-    for (seed, shape) in shapes {
+    // Of samples with many groups, whose correlations are in the inside, only these.
+    let many = Shape { top_groups: 32, most: 5, slopes: 1, ..Shape::any(4) };
+    let any = (0..12).chain([37]).map(|seed| (seed, Shape::any(seed), ""));
+    for (seed, shape, prefix) in any.chain((100..110).map(|seed| (seed, many, "cor_"))) {
         let Some(sampled) = Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &shape)) else {
             continue;
         };
@@ -55,7 +56,7 @@ fn ends_are_constrained_optima_of_the_deviance_with_v_written_out() {
         let (problem, found) = (sampled.sample.problem(), profiles(&sampled.model));
         let mut checks = Checks::new(sampled.name.clone());
         checks.equal("a lower deviance", found.lower_deviance, None);
-        for (held, curve) in found.curves.iter().enumerate() {
+        for (held, curve) in found.curves.iter().enumerate().filter(|(_, curve)| curve.name.starts_with(prefix)) {
             bumps += usize::from(!is_monotone(curve));
             for (end, point) in [(curve.lower, curve.points.first()), (curve.upper, curve.points.last())] {
                 let (End::Found(value), Some(point)) = (end, point) else { continue };
@@ -83,7 +84,7 @@ fn ends_are_constrained_optima_of_the_deviance_with_v_written_out() {
     }
     // Seed 37 has two optima: one with a variance of zero, which its profiles find, and a worse one.
     assert!(bumps <= 2, "{bumps} profiles fall before they rise");
-    assert!(ends > 60 && correlations >= 3, "only {ends} ends in the inside, {correlations} of correlations");
+    assert!(ends >= 40 && correlations >= 4, "only {ends} ends in the inside, {correlations} of correlations");
 }
 
 fn is_inside(target: Target, value: f64) -> bool {
