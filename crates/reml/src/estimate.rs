@@ -1,6 +1,6 @@
 //! From an objective to its optimum: start, minimise, decide about the boundary.
 
-use crate::newton::{self, Criterion, Minimum, Settings, Step, minimise};
+use crate::newton::{self, Criterion, Minimum, Settings, Step, minimise_while};
 use crate::objective::{Evaluation, Objective, Scratch, SecondDerivatives};
 use crate::parameters::{Parameters, lower_triangular};
 use nalgebra::{DMatrix, DVector};
@@ -45,6 +45,27 @@ const SNAP: f64 = 1e-10;
 
 /// Finds the optimum. `observe` is called after every evaluation with scaled theta.
 pub fn optimise(objective: &Objective<'_>, settings: &Settings, observe: &mut dyn FnMut(&[f64], &Step)) -> Optimum {
+    search(objective, settings, &mut |theta, step| {
+        observe(theta, step);
+        true
+    })
+}
+
+/// [`optimise`] as long as `observe` returns true; `None` where it called the search off.
+pub fn optimise_while(
+    objective: &Objective<'_>,
+    settings: &Settings,
+    observe: &mut dyn FnMut(&[f64], &Step) -> bool,
+) -> Option<Optimum> {
+    let mut go_on = true;
+    let found = search(objective, settings, &mut |theta, step| {
+        go_on = go_on && observe(theta, step);
+        go_on
+    });
+    go_on.then_some(found)
+}
+
+fn search(objective: &Objective<'_>, settings: &Settings, observe: &mut dyn FnMut(&[f64], &Step) -> bool) -> Optimum {
     let mut problem = Problem::new(objective);
     let start = start(&objective.parameters, 0.5);
     let mut best = settle(&mut problem, &start, settings, observe);
@@ -67,7 +88,7 @@ pub fn optimise(objective: &Objective<'_>, settings: &Settings, observe: &mut dy
 /// The optimum reached from one given start; for tests of starts.
 pub fn optimise_from(objective: &Objective<'_>, start: &[f64], settings: &Settings) -> Optimum {
     let mut problem = Problem::new(objective);
-    settle(&mut problem, start, settings, &mut |_, _| {})
+    settle(&mut problem, start, settings, &mut |_, _| true)
 }
 
 /// The optimum near a start that is no more than some standard errors away, as a bootstrap's are.
@@ -84,7 +105,7 @@ pub(crate) fn optimise_near(
     let exact = hessian_g.is_none();
     let coordinates = objective.parameters.clone();
     let mut problem = Problem { objective, scratch, exact, coordinates, hessian_g, ends_with_second: false };
-    let found = descend(&mut problem, &[start.to_vec()], (0, Vec::new()), settings, &mut |_, _| {});
+    let found = descend(&mut problem, &[start.to_vec()], (0, Vec::new()), settings, &mut |_, _| true);
     (found, problem.scratch)
 }
 
@@ -220,7 +241,7 @@ fn settle(
     problem: &mut Problem<'_, '_>,
     start: &[f64],
     settings: &Settings,
-    observe: &mut dyn FnMut(&[f64], &Step),
+    observe: &mut dyn FnMut(&[f64], &Step) -> bool,
 ) -> Optimum {
     let (starts, evaluations, trace) = improve(problem, start, observe);
     descend(problem, &starts, (evaluations, trace), settings, observe)
@@ -233,11 +254,11 @@ fn descend(
     starts: &[Vec<f64>],
     (mut evaluations, mut trace): (usize, Vec<Step>),
     settings: &Settings,
-    observe: &mut dyn FnMut(&[f64], &Step),
+    observe: &mut dyn FnMut(&[f64], &Step) -> bool,
 ) -> Optimum {
     let mut from = |start: &[f64]| {
         problem.coordinates = problem.objective.parameters.clone();
-        let found = minimise(problem, start, settings, observe);
+        let found = minimise_while(problem, start, settings, observe);
         evaluations += found.evaluations;
         trace.extend(found.trace.iter().cloned());
         found
@@ -287,7 +308,7 @@ const FARTHEST_START: f64 = 1e6;
 fn improve(
     problem: &mut Problem<'_, '_>,
     start: &[f64],
-    observe: &mut dyn FnMut(&[f64], &Step),
+    observe: &mut dyn FnMut(&[f64], &Step) -> bool,
 ) -> (Vec<Vec<f64>>, usize, Vec<Step>) {
     let mut trace = Vec::new();
     let mut try_at = |problem: &mut Problem<'_, '_>, theta: &[f64]| {
@@ -318,6 +339,10 @@ fn improve(
 
 /// Signs of a factor's columns are arbitrary: makes the diagonals not negative.
 fn flip(parameters: &Parameters, at: &mut Evaluation, second: &mut SecondDerivatives) {
+    // Where the criterion does not exist there are no derivatives either.
+    if !at.criterion.is_finite() {
+        return;
+    }
     let signs = DVector::from_vec(parameters.signs(&at.theta));
     at.theta.iter_mut().zip(signs.iter()).for_each(|(t, s)| *t *= s);
     at.gradient.component_mul_assign(&signs);

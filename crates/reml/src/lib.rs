@@ -31,7 +31,7 @@ pub use bootstrap::{Bootstrap, BootstrapSettings, Draws, IntervalType, Quantity,
 pub use compare::{Candidate, LikelihoodRatio, Mixture, NoTest};
 pub use components::{Component, Icc};
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
-pub use estimate::{Optimum, Status, optimise, optimise_from};
+pub use estimate::{Optimum, Status, optimise, optimise_from, optimise_while};
 pub use fit::{Covariances, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{

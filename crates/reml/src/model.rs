@@ -84,6 +84,17 @@ pub enum ModelError {
         /// Rows.
         n: u64,
     },
+    /// Products of a column's values are too large for floating point.
+    #[error(
+        "the values of {column} are so large (a root mean square of {size:.0e}) that products of them overflow: \
+         look for damaged values, or divide the column by a constant"
+    )]
+    TooLarge {
+        /// The column of X or Z, or the response.
+        column: String,
+        /// Root mean square of its values, weights included.
+        size: f64,
+    },
     /// No random effect at all.
     #[error("the formula has no random effect: add a term such as (1 | school), or fit it by ordinary regression")]
     NoRandomEffects,
@@ -102,6 +113,21 @@ pub struct Model {
     pub dropped: Vec<usize>,
 }
 
+/// Sums of squares beyond this have squares and products that overflow.
+const LARGEST: f64 = 1e150;
+
+fn check_sizes(recipe: &Recipe, forest: &Forest) -> Result<(), ModelError> {
+    let names = recipe.columns.iter().map(|column| &column.name).chain([&recipe.response_name]);
+    for (j, name) in names.enumerate() {
+        let square = forest.cross[j * forest.m + j];
+        if square.is_nan() || square > LARGEST {
+            let size = (square / forest.rows as f64).sqrt();
+            return Err(ModelError::TooLarge { column: name.clone(), size });
+        }
+    }
+    Ok(())
+}
+
 impl Model {
     /// Checks a model and finds the rank of its X.
     pub fn new(recipe: Recipe, forest: Forest) -> Result<Self, ModelError> {
@@ -110,6 +136,7 @@ impl Model {
             return Err(ModelError::NoRandomEffects);
         }
         let (m, y) = (forest.m, forest.m - 1);
+        check_sizes(&recipe, &forest)?;
         if is_constant(&recipe, &forest) {
             return Err(ModelError::ConstantResponse { name, n });
         }

@@ -87,14 +87,28 @@ pub fn minimise<C: Criterion>(
     settings: &Settings,
     observe: &mut dyn FnMut(&[f64], &Step),
 ) -> Minimum<C::At, C::Second> {
+    minimise_while(criterion, start, settings, &mut |theta, step| {
+        observe(theta, step);
+        true
+    })
+}
+
+/// [`minimise`] until `observe` returns false; then it ends without having converged.
+pub(crate) fn minimise_while<C: Criterion>(
+    criterion: &mut C,
+    start: &[f64],
+    settings: &Settings,
+    observe: &mut dyn FnMut(&[f64], &Step) -> bool,
+) -> Minimum<C::At, C::Second> {
     let mut theta = DVector::from_column_slice(start);
     let mut at = criterion.evaluate(start);
     let mut trace = Vec::new();
     let mut record = |trial: &C::At, step: Step| {
-        observe(C::shown(trial), &step);
+        let go_on = observe(C::shown(trial), &step);
         trace.push(step);
+        go_on
     };
-    record(&at, Step { criterion: finite(C::value(&at)), step: 0.0, accepted: true });
+    let mut go_on = record(&at, Step { criterion: finite(C::value(&at)), step: 0.0, accepted: true });
     if let Some(better) = criterion.better_coordinates(&mut at) {
         theta = DVector::from_vec(better);
     }
@@ -103,7 +117,7 @@ pub fn minimise<C: Criterion>(
     let mut second = criterion.second(&at);
     let mut quadratic = Quadratic::new(C::gradient(&at), C::hessian(&second));
     let mut converged = false;
-    while evaluations < settings.max_evaluations && C::value(&at).is_finite() {
+    while go_on && evaluations < settings.max_evaluations && C::value(&at).is_finite() {
         let rounding = 16.0 * f64::EPSILON * C::value(&at).abs();
         let (step, predicted) = quadratic.step(radius);
         let last = predicted <= settings.tolerance.max(rounding);
@@ -118,7 +132,7 @@ pub fn minimise<C: Criterion>(
         // Near the optimum differences drown in rounding; there the gradient is the judge.
         let shrinks = C::value(&next).is_finite() && C::gradient(&next).norm() <= C::gradient(&at).norm();
         let accepted = actual > 0.05 * predicted || (actual.abs() <= rounding && shrinks);
-        record(&next, Step { criterion: finite(C::value(&next)), step: step.norm(), accepted });
+        go_on = record(&next, Step { criterion: finite(C::value(&next)), step: step.norm(), accepted });
         if accepted {
             theta = trial;
             at = next;

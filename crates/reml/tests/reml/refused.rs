@@ -46,6 +46,20 @@ fn refuses(table: &Memory, formula: &str, words: &[&str]) -> String {
 }
 
 #[test]
+fn values_whose_products_overflow() {
+    let mut random = Random(6);
+    let schools = (0..40).map(|i| i / 8).collect();
+    for size in [1e80, 1e160, 1e300] {
+        let y = (0..40).map(|_| random.normal()).collect();
+        let x = (0..40).map(|i| if i == 17 { size } else { random.normal() }).collect();
+        let ids = Values::Ids(Vec::clone(&schools));
+        let table = Memory::new(vec![("y", Values::Numbers(y)), ("x", Values::Numbers(x)), ("school", ids)]);
+        refuses(&table, "y ~ x + (1 | school)", &["values of x", "overflow"]);
+        refuses(&table, "x ~ y + (1 | school)", &["values of x", "overflow"]);
+    }
+}
+
+#[test]
 fn a_level_too_many() {
     let table = schools();
     let words = ["school:class:student has 120 groups", "120 rows", "residual", "Drop that level"];
