@@ -4,8 +4,10 @@ use crate::anova::AnovaArgs;
 use crate::bench::BenchArgs;
 use crate::moments::MomentsArgs;
 use crate::predict::PredictArgs;
+use crate::run::RunArgs;
 use crate::simulate::SimulateArgs;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     /// F tests of the terms of a saved fit
     #[command(after_help = crate::anova::EXAMPLES)]
     Anova(AnovaArgs),
+    /// Fit all models of a job file, unattended; the same command goes on after an interruption
+    Run(RunArgs),
     /// Write the moments of data or of a part of it, to be merged and fitted by `tiers fit --moments`
     #[command(after_help = crate::moments::EXAMPLES)]
     Moments(MomentsArgs),
@@ -37,6 +41,22 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Measure how time and memory of a fit grow with the rows, or estimate them for a file
     Bench(BenchArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands
+    Man {
+        /// Folder for the pages of all commands
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// The definition of the command line.
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
 }
 
 const EXAMPLES: &str = "\
@@ -49,6 +69,9 @@ Examples:
 
   Another reference level, prior weights, and the fit as JSON:
     tiers fit \"y ~ arm + (1 | site)\" trial.csv --reference arm=placebo --weights w --json
+
+  Two models from one read of the data, with results in results/null and results/full:
+    tiers fit \"null = y ~ 1 + (1 | site)\" trial.csv --also \"full = y ~ arm + (1 | site)\" --ml --out results
 
 In a formula, (1 | school/class) means (1 | school) + (1 | school:class); (x || g) leaves out the
 correlations; I(x^2), log(x), exp(x), sqrt(x), factor(x) and offset(x) can be used; names with
@@ -74,8 +97,13 @@ pub(crate) struct FitArgs {
     #[arg(required_unless_present = "moments")]
     pub data: Vec<PathBuf>,
 
+    /// A further model, fitted in the same read of the data; may be repeated. Its results go to
+    /// DIR/NAME; without names these are model1 (the first formula), model2 and so on
+    #[arg(long, value_name = "[NAME=]FORMULA")]
+    pub also: Vec<String>,
+
     /// Fit to moments of all parts of the data, by `tiers moments`, instead of to rows
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "weights", "reference", "fitted"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "also", "weights", "reference", "fitted"])]
     pub moments: Vec<PathBuf>,
 
     /// Fit by restricted maximum likelihood (the default)
@@ -155,7 +183,6 @@ pub(crate) fn parse_from<T: Into<OsString> + Clone>(line: impl IntoIterator<Item
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_sound() {

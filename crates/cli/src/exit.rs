@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How a run ended that was not stopped by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub(crate) enum Outcome {
     NotConverged,
     /// Bad usage, already told.
     Usage,
+    /// Some of the models could not be fitted, as was told; the others were.
+    Failed,
+    /// A signal asked to stop; what is done is kept, and the next run goes on from there.
+    Interrupted,
     /// A child process did the work and ended with this code.
     #[cfg_attr(unix, allow(dead_code))]
     Child(u8),
@@ -23,7 +27,8 @@ impl Outcome {
     fn code(self) -> u8 {
         match self {
             Outcome::Done => 0,
-            Outcome::Usage => BAD_INPUT,
+            Outcome::Usage | Outcome::Failed => BAD_INPUT,
+            Outcome::Interrupted => INTERRUPTED,
             Outcome::NotConverged => 2,
             Outcome::Child(code) => code,
         }
@@ -36,6 +41,9 @@ const BAD_INPUT: u8 = 1;
 /// A panic: something is wrong with the program.
 const INTERNAL: u8 = 3;
 
+/// Asked to stop by a signal, with all that is done kept.
+const INTERRUPTED: u8 = 4;
+
 /// Runs the program; errors and panics are told on standard error and become exit codes.
 pub(crate) fn guarded(run: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitCode {
     ExitCode::from(code_of(run))
@@ -43,6 +51,9 @@ pub(crate) fn guarded(run: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitCode
 
 fn code_of(run: impl FnOnce() -> anyhow::Result<Outcome>) -> u8 {
     panic::set_hook(Box::new(remember));
+    // A file that would grow beyond what the user may write is an error to be told, not the end.
+    #[cfg(unix)]
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).ok();
     match panic::catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(outcome)) => outcome.code(),
         Ok(Err(error)) => {
@@ -119,6 +130,7 @@ mod tests {
     fn codes() {
         assert_eq!(code_of(|| Ok(Outcome::Done)), 0);
         assert_eq!(code_of(|| Ok(Outcome::NotConverged)), 2);
+        assert_eq!(code_of(|| Ok(Outcome::Interrupted)), 4);
         assert_eq!(code_of(|| Err(anyhow::anyhow!("no such file"))), 1);
         assert_eq!(code_of(|| panic!("a broken invariant")), 3);
     }

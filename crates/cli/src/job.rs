@@ -2,6 +2,7 @@
 
 use crate::args::{Df, FitArgs};
 use crate::memory::Limit;
+use crate::steps::How;
 use anyhow::{bail, ensure};
 use std::path::PathBuf;
 use tiers_design::{Formula, Settings};
@@ -14,16 +15,14 @@ pub(crate) struct Job {
     pub input: Input,
     /// How much memory may be used.
     pub memory: Limit,
-    /// REML or ML.
-    pub method: Method,
-    /// When the optimiser stops.
-    pub newton: NewtonSettings,
-    /// Degrees of freedom, and the level of confidence intervals.
-    pub inference: Inference,
+    /// How it is fitted.
+    pub how: How,
+    /// Further models of the same rows.
+    pub also: Vec<Formula>,
+    /// Names of all models, where there are several.
+    pub names: Vec<String>,
     /// Folder for the results.
     pub out: Option<PathBuf>,
-    /// Whether fitted values are written too.
-    pub fitted: bool,
     /// What goes to standard output.
     pub show: Show,
     /// Whether to leave out progress and timing.
@@ -73,7 +72,21 @@ impl Job {
             (false, false) => Show::Summary,
         };
         let reference = args.reference.iter().map(|text| reference(text)).collect::<anyhow::Result<_>>()?;
-        let input = match args.formula {
+        let mut named = args.formula.iter().chain(&args.also).enumerate().map(|(i, text)| name(text, i));
+        let first = named.next();
+        let (mut names, also): (Vec<String>, Vec<&str>) = named.unzip();
+        let also = also.into_iter().map(str::parse).collect::<Result<Vec<Formula>, _>>()?;
+        let formula = match (&args.formula, first) {
+            (Some(_), Some((name, formula))) if !also.is_empty() => {
+                names.insert(0, name);
+                Some(formula.to_owned())
+            }
+            (formula, _) => formula.clone(),
+        };
+        if let Some(again) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+            bail!("two models have the name `{}`; give them names as in --also \"full = y ~ x + (1 | g)\"", again.1);
+        }
+        let input = match formula {
             Some(formula) => Input::Rows {
                 formula: Box::new(formula.parse()?),
                 design: Settings { weights: args.weights, reference },
@@ -84,14 +97,31 @@ impl Job {
         Ok(Job {
             input,
             memory: Limit::parse(&args.memory_limit)?,
-            method,
-            newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
-            inference: Inference { df: df_method(args.df, method)?, confidence },
+            how: How {
+                method,
+                newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
+                inference: Inference { df: df_method(args.df, method)?, confidence },
+                fitted: args.fitted,
+                reproducible: false,
+            },
+            also,
+            names,
             out: args.out,
-            fitted: args.fitted,
             show,
             quiet: args.quiet,
         })
+    }
+}
+
+/// `name = formula`, or a formula alone, whose name is then `model` and its number.
+fn name(text: &str, index: usize) -> (String, &str) {
+    let is_name = |name: &str| {
+        let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        !name.is_empty() && name.chars().all(allowed) && !name.starts_with('.')
+    };
+    match text.split_once('=') {
+        Some((name, formula)) if is_name(name.trim()) => (name.trim().to_owned(), formula),
+        _ => (format!("model{}", index + 1), text),
     }
 }
 
@@ -118,6 +148,13 @@ pub(crate) fn df_method(df: Df, method: Method) -> anyhow::Result<DfMethod> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn models_may_have_names() {
+        assert_eq!(name("full = y ~ x", 1), ("full".to_owned(), " y ~ x"));
+        assert_eq!(name("y ~ x", 1), ("model2".to_owned(), "y ~ x"));
+        assert_eq!(name("y ~ I(x = 2)", 0).0, "model1");
+    }
 
     #[test]
     fn a_level_may_hold_an_equals_sign() {

@@ -4,6 +4,8 @@
 //! args      what the command line may say (clap)
 //! job       what is to be done, checked as far as can be without touching the data
 //! fit       the flow: open, read, fit, report, write
+//! several   the same for several models of one read
+//! steps     one model from its moments to its files, for both and for run
 //! input     what a fit is made from: rows, or moments in parts
 //! report    a fit with what belongs to the run; becomes fit.json
 //! summary   a report as text, laid out by numbers and layout
@@ -14,8 +16,10 @@
 //! bench     how time and memory grow with the rows, by a flow of its own
 //! moments   moments of parts of data, by a flow of their own
 //! memory    how much memory may be used
+//! run       jobs of many models that survive interruptions, by a flow of their own
 //! simulate  data to try out models on, by a flow of its own
 //! predict   predictions for other rows, by a flow of its own
+//! pages     completions and manual pages
 //! progress  what a person sees while waiting
 //! threads   as many threads as were asked for
 //! exit      exit codes, and what becomes of errors and panics
@@ -33,12 +37,16 @@ mod memory;
 mod moments;
 mod numbers;
 mod outputs;
+mod pages;
 mod predict;
 mod progress;
 mod report;
+mod run;
 #[allow(dead_code, unused_imports)]
 mod saved;
+mod several;
 mod simulate;
+mod steps;
 mod summary;
 mod tables;
 mod threads;
@@ -59,7 +67,10 @@ fn run() -> anyhow::Result<exit::Outcome> {
         args::Command::Fit(args) => threads::with(args.threads, || fit::run(&job::Job::new(args)?)),
         args::Command::Anova(args) => threads::with(args.refit.threads, || anova::run(&args)),
         args::Command::Predict(args) => threads::with(args.refit.threads, || predict::run(&args)),
+        args::Command::Run(args) => run::run(&args),
         args::Command::Simulate(args) => simulate::run(&args),
         args::Command::Bench(args) => bench::run(&args),
+        args::Command::Completions { shell } => pages::completions(shell, args::definition()),
+        args::Command::Man { out } => pages::manual(args::definition(), out.as_deref()),
     }
 }

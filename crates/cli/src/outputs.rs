@@ -22,7 +22,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Names that a fit writes at the top of its folder; `random_effects` is a folder.
-const FILES: [&str; 4] = ["summary.txt", "fitted.parquet", "model.json", "fit.json"];
+const FILES: [&str; 5] = ["summary.txt", "fitted.parquet", "by.parquet", "model.json", "fit.json"];
 /// Name of the folder of random effects.
 pub(crate) const EFFECTS: &str = "random_effects";
 
@@ -127,9 +127,10 @@ impl Folder {
     /// Begins to write results.
     pub(crate) fn stage(&self) -> anyhow::Result<Staged<'_>> {
         let path = self.staging();
+        let new = path.ancestors().skip(1).take_while(|above| !above.exists()).map(Path::to_owned).collect();
         let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::create_dir(&path));
         made.map_err(|error| anyhow!("--out {}: {}", self.named.display(), cannot(&error)))?;
-        Ok(Staged { folder: self, path, done: false })
+        Ok(Staged { folder: self, path, new, done: false })
     }
 }
 
@@ -138,6 +139,8 @@ impl Folder {
 pub(crate) struct Staged<'a> {
     folder: &'a Folder,
     path: PathBuf,
+    /// Folders above that were made for it, innermost first.
+    new: Vec<PathBuf>,
     done: bool,
 }
 
@@ -187,6 +190,8 @@ impl Drop for Staged<'_> {
     fn drop(&mut self) {
         if !self.done {
             fs::remove_dir_all(&self.path).ok();
+            // Those only that are empty.
+            self.new.iter().all(|above| fs::remove_dir(above).is_ok());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a person sees while waiting: on standard error, and only where that is a terminal.
 
+use crate::steps::Watch;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::io::IsTerminal;
@@ -57,6 +58,16 @@ impl Progress {
         let bar = self.style(ProgressBar::no_length(), "fitting {spinner} {msg}");
         bar.enable_steady_tick(Duration::from_millis(200));
         Optimising { bar, evaluations: Cell::new(0) }
+    }
+
+    /// So many partitions being fitted.
+    pub(crate) fn partitions(self, count: u64) -> ProgressBar {
+        self.style(ProgressBar::new(count), "fitting [{bar:24}] {human_pos} of {human_len} partitions, {eta} left")
+    }
+
+    /// One model being fitted.
+    pub(crate) fn fitting(self) -> Fitting {
+        Fitting { progress: self, search: Some(self.optimising()), second_pass: None }
     }
 
     fn style(self, bar: ProgressBar, template: &str) -> ProgressBar {
@@ -128,5 +139,30 @@ impl Optimising {
 impl Drop for Optimising {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// One model being fitted: the search for the optimum, and then perhaps a second pass over the rows.
+#[derive(Debug)]
+pub(crate) struct Fitting {
+    progress: Progress,
+    search: Option<Optimising>,
+    second_pass: Option<Reading>,
+}
+
+impl Watch for Fitting {
+    fn evaluated(&mut self, _: &[f64], step: &Step) -> bool {
+        if let Some(search) = &self.search {
+            search.evaluated(step);
+        }
+        true
+    }
+
+    fn searched(&mut self) {
+        self.search = None;
+    }
+
+    fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver {
+        self.second_pass.insert(self.progress.fitting_values(rows))
     }
 }

@@ -15,9 +15,11 @@ pub(crate) struct Report {
     pub data: Data,
     /// Level of the confidence intervals.
     pub confidence_level: f64,
-    /// Where the time went.
-    pub timing_seconds: Timing,
+    /// Where the time went; not in the files of `tiers run`, which tells it in `job.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing_seconds: Option<Timing>,
     /// Most memory that the process held, where the system tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -33,7 +35,7 @@ pub(crate) struct Data {
 }
 
 /// Seconds.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Timing {
     /// From the start to the moments: opening, reading, encoding and summing all rows.
     pub read: f64,
@@ -47,7 +49,7 @@ pub(crate) struct Timing {
 }
 
 /// Seconds by phase. The first four are those of threads added up, and go on side by side.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Phases {
     /// Reading: from the files to raw blocks.
     pub scan: f64,
@@ -95,7 +97,7 @@ impl Report {
 
     /// One line for a person at a terminal.
     pub(crate) fn timing_line(&self) -> String {
-        let Timing { read, fit, total, .. } = self.timing_seconds;
+        let Some(Timing { read, fit, total, .. }) = self.timing_seconds else { return String::new() };
         let rate = HumanCount((self.rows() as f64 / read.max(1e-9)) as u64);
         format!("read {read:.2} s ({rate} rows/s), fit {fit:.2} s, total {total:.2} s")
     }

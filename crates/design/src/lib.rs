@@ -42,6 +42,7 @@ pub use group_index::GroupIndex;
 pub use labels::LabelTable;
 pub use levels::LevelSet;
 pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};
+pub use nearest::nearest;
 pub use nest::{Found, Nest, NestError, ShardGroups, group_labels, guess_top};
 pub use part::{
     Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, PartError, Totals, column_names,

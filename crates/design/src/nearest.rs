@@ -2,7 +2,7 @@
 
 /// The name most similar to `wanted`, by edit distance without regard to case; `None` where none is
 /// similar.
-pub(crate) fn nearest(wanted: &str, names: &[String]) -> Option<String> {
+pub fn nearest(wanted: &str, names: &[String]) -> Option<String> {
     let wanted: Vec<char> = wanted.to_lowercase().chars().collect();
     // About one mistake in three characters is still the same word.
     let limit = ((wanted.len() + 1) / 3).max(1);

@@ -35,6 +35,11 @@ impl DataFile {
         Ok(DataFile { bytes: about.len(), modified: about.modified().ok(), rows: None, path })
     }
 
+    /// When it was last changed, where the system tells it.
+    pub fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
     /// A file that exists in tests only.
     #[cfg(test)]
     pub(crate) fn of_rows(rows: u64) -> Self {

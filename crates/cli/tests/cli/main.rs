@@ -11,6 +11,8 @@ mod outputs;
 mod predict;
 mod reference;
 mod results;
+mod run;
+mod several;
 mod simulate;
 mod streams;
 mod summary;

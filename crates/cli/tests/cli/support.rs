@@ -1,9 +1,10 @@
 //! Running the program, and small tables for it to read.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tiers_design::{Column, Labels, PackedText, Request, Role};
+use tiers_design::{Column, Labels, MISSING, PackedText, Request, Role};
 use tiers_tables::{OutColumn, OutValues, Source, write_parquet};
 
 /// What a run left behind.
@@ -26,6 +27,22 @@ pub(crate) fn run(command: &mut Command) -> Ran {
     let output = command.output().expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes UTF-8");
     let code = output.status.code().expect("the program ends by itself");
+    Ran { code, out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Waits for a program that was started with its outputs piped; kills it and fails when it hangs.
+pub(crate) fn run_within(mut child: Child) -> Ran {
+    let clock = Instant::now();
+    while child.try_wait().expect("it can be asked").is_none() {
+        if clock.elapsed() > Duration::from_secs(300) {
+            child.kill().ok();
+            panic!("the program hangs");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().expect("it ended");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes UTF-8");
+    let code = output.status.code().unwrap_or_else(|| panic!("ended by a signal: {:?}", output.status));
     Ran { code, out: text(output.stdout), err: text(output.stderr) }
 }
 
@@ -161,12 +178,13 @@ pub(crate) fn numbers_of(path: &str, column: &str) -> Vec<f64> {
     all
 }
 
-/// A column of ids or texts of a parquet file.
+/// A column of ids or texts of a parquet file; empty where it is null.
 pub(crate) fn labels_of(path: &str, column: &str) -> Vec<String> {
     let mut all = Vec::new();
     read(path, column, Role::Label, |column| match column {
         Column::Labels(Labels { codes, dictionary }) => {
-            all.extend(codes.iter().map(|&code| dictionary.label(code as usize)));
+            let label = |&code: &u32| if code == MISSING { String::new() } else { dictionary.label(code as usize) };
+            all.extend(codes.iter().map(label));
         }
         Column::Numbers(_) => unreachable!("labels were asked for"),
     });

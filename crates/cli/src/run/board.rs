@@ -1,0 +1,170 @@
+//! What the outside sees of a job at work: bars where a person is watching, log lines where not,
+//! `status.json` in either case; and where a request to stop comes in.
+
+use super::checkpoint::Keeper;
+use super::status::{ModelState, Phase, Status};
+use super::stop::Stop;
+use super::store::Store;
+use crate::progress::{Fitting, Progress, Reading};
+use crate::steps::Watch;
+use std::time::{Duration, Instant};
+use tiers_reml::{PassState, ReadObserver, ReadTimes, Step};
+use tracing::{debug, info, warn};
+
+/// Time between log lines while nothing but numbers changes.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// The face of a job.
+#[derive(Debug)]
+pub(crate) struct Board {
+    /// Where `status.json` is.
+    pub store: Store,
+    /// Whether somebody asked the job to stop.
+    pub stop: Stop,
+    /// What `status.json` says.
+    pub status: Status,
+    /// Bars.
+    pub progress: Progress,
+    logged: Instant,
+}
+
+impl Board {
+    /// A job that begins now.
+    pub(crate) fn new(store: Store, stop: Stop, progress: Progress, models: impl Iterator<Item = String>) -> Board {
+        Board { store, stop, status: Status::begin(models), progress, logged: Instant::now() }
+    }
+
+    /// Begins a phase.
+    pub(crate) fn phase(&mut self, phase: Phase, model: Option<&str>) {
+        let status = &mut self.status;
+        (status.phase, status.model) = (Some(phase), model.map(str::to_owned));
+        (status.rows, status.rows_total, status.rows_per_second) = (0, None, 0.0);
+        if phase != Phase::Writing {
+            (status.theta, status.criterion, status.evaluations) = (Vec::new(), None, 0);
+        }
+        status.write(&self.store);
+        self.logged = Instant::now();
+    }
+
+    /// Whether it is time for another log line.
+    fn is_due(&mut self) -> bool {
+        let due = self.logged.elapsed() > EVERY;
+        if due {
+            self.logged = Instant::now();
+        }
+        due
+    }
+
+    /// A model is being fitted.
+    pub(crate) fn fitting(&mut self, model: &str) -> FitWatch<'_> {
+        self.status.of_model(model, ModelState::Fitting, None);
+        self.phase(Phase::Fitting, Some(model));
+        FitWatch { bar: self.progress.fitting(), model: model.to_owned(), board: self, second_pass: None }
+    }
+}
+
+/// A pass over the rows.
+#[derive(Debug)]
+pub(crate) struct ReadWatch<'a> {
+    board: &'a mut Board,
+    bar: Reading,
+    keeper: Option<Keeper>,
+    began: Instant,
+    /// Rows that were there before the first was read.
+    before: Option<u64>,
+    total: Option<u64>,
+}
+
+impl<'a> ReadWatch<'a> {
+    /// A pass over so many rows, if that is known, with its checkpoints.
+    pub(crate) fn new(board: &'a mut Board, rows: Option<u64>, keeper: Option<Keeper>) -> ReadWatch<'a> {
+        let bar = board.progress.reading(rows);
+        ReadWatch { board, bar, keeper, began: Instant::now(), before: None, total: rows }
+    }
+
+    /// Where the time went, and what was kept.
+    pub(crate) fn end(mut self) -> (ReadTimes, Option<Keeper>) {
+        (self.bar.times, self.keeper.take())
+    }
+}
+
+impl ReadObserver for ReadWatch<'_> {
+    fn rows_read(&mut self, rows: u64) -> bool {
+        self.bar.rows_read(rows);
+        let before = *self.before.get_or_insert(rows);
+        let rate = rows.saturating_sub(before) as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
+        let status = &mut self.board.status;
+        (status.rows, status.rows_total, status.rows_per_second) = (rows, self.total, rate.round());
+        status.refresh(&self.board.store);
+        if self.board.is_due() {
+            info!(rows, of = self.total.unwrap_or(0), rows_per_second = rate.round(), "reading");
+        }
+        !self.board.stop.asked()
+    }
+
+    fn restarted(&mut self, column: &str, level: &str) {
+        self.bar.restarted(column, level);
+        info!(column, level, "reading starts again, for a factor has further levels");
+    }
+
+    fn checkpoint(&mut self, state: &PassState<'_>) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.offer(&self.board.store, state, self.board.stop.asked());
+        }
+    }
+
+    fn finished(&mut self, times: &ReadTimes) {
+        self.bar.finished(times);
+    }
+}
+
+/// A model being fitted.
+#[derive(Debug)]
+pub(crate) struct FitWatch<'a> {
+    board: &'a mut Board,
+    bar: Fitting,
+    model: String,
+    second_pass: Option<SecondPass>,
+}
+
+impl Watch for FitWatch<'_> {
+    fn evaluated(&mut self, theta: &[f64], step: &Step) -> bool {
+        self.bar.evaluated(theta, step);
+        let status = &mut self.board.status;
+        status.theta = theta.to_vec();
+        status.criterion = step.criterion;
+        status.evaluations += 1;
+        status.refresh(&self.board.store);
+        let (evaluation, criterion) = (status.evaluations, step.criterion);
+        debug!(model = self.model, evaluation, criterion = criterion.unwrap_or(f64::NAN), ?theta, "evaluated");
+        !self.board.stop.asked()
+    }
+
+    fn searched(&mut self) {
+        self.bar.searched();
+        self.board.phase(Phase::Writing, Some(&self.model));
+    }
+
+    fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver {
+        let bar = self.board.progress.fitting_values(rows);
+        self.second_pass.insert(SecondPass { bar, stop: self.board.stop.clone() })
+    }
+}
+
+/// The second pass over the rows, for fitted values.
+#[derive(Debug)]
+struct SecondPass {
+    bar: Reading,
+    stop: Stop,
+}
+
+impl ReadObserver for SecondPass {
+    fn rows_read(&mut self, rows: u64) -> bool {
+        self.bar.rows_read(rows);
+        !self.stop.asked()
+    }
+
+    fn restarted(&mut self, column: &str, level: &str) {
+        warn!(column, level, "the second pass starts again");
+    }
+}

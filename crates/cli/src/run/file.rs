@@ -1,0 +1,175 @@
+//! The job file as it is written: its keys, their types and defaults. From these types the schema in
+//! `docs/job.schema.json` is generated, so what is said here is what users read there.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A job of `tiers run`: models, the data they are fitted to, and the folder for their results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JobFile {
+    /// What is read.
+    pub data: DataKeys,
+    /// Where results go.
+    pub output: OutputKeys,
+    /// How the job is run.
+    #[serde(default)]
+    pub run: RunKeys,
+    /// The models, each with a name of its own.
+    pub models: Vec<ModelKeys>,
+}
+
+/// What is read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DataKeys {
+    /// Files, folders and globs of one table: parquet, csv or arrow; relative to the folder of the job
+    /// file. Folders named `year=2019` become a column.
+    pub paths: Vec<PathBuf>,
+    /// Reference level by factor; by default the first level in order.
+    #[serde(default)]
+    pub reference: BTreeMap<String, String>,
+    /// What columns must hold. A column of another kind, or none of that name, is an error before
+    /// any row is read.
+    #[serde(default)]
+    pub types: BTreeMap<String, TypeKey>,
+}
+
+/// What a column must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TypeKey {
+    /// Numbers, integers among them.
+    Number,
+    /// Integers.
+    Integer,
+    /// Strings or categoricals.
+    Text,
+    /// True or false.
+    Boolean,
+}
+
+/// Where results go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OutputKeys {
+    /// Folder that gets a folder per model; relative to the folder of the job file. Made if need be.
+    pub folder: PathBuf,
+}
+
+/// How the job is run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RunKeys {
+    /// Threads; by default all cores. Results do not depend on it.
+    #[schemars(range(min = 1))]
+    pub threads: Option<usize>,
+    /// Most memory to use: bytes, `2GB`, or a share of what is available.
+    pub memory_limit: String,
+    /// What to do when a model cannot be fitted.
+    pub on_error: OnError,
+    /// Seconds between checkpoints while rows are read; 0 for one at every opportunity.
+    #[schemars(range(min = 0.0))]
+    pub checkpoint_seconds: f64,
+}
+
+impl Default for RunKeys {
+    fn default() -> Self {
+        let memory_limit = "80%".to_owned();
+        RunKeys { threads: None, memory_limit, on_error: OnError::Stop, checkpoint_seconds: 60.0 }
+    }
+}
+
+/// What to do when a model, or with `by` a partition, cannot be fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnError {
+    /// Stop; what is done stands, and the next run goes on from there.
+    Stop,
+    /// Tell it and go on with the next one.
+    Continue,
+}
+
+/// A model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelKeys {
+    /// Name of the model and of its folder of results.
+    pub name: String,
+    /// The model in lme4's language, as in `y ~ x + (1 + x | school/class)`.
+    pub formula: String,
+    /// Which likelihood is maximised.
+    #[serde(default)]
+    pub method: MethodKey,
+    /// Degrees of freedom of the tests of fixed effects.
+    #[serde(default)]
+    pub df: DfKey,
+    /// Confidence level of the intervals, between 0 and 1.
+    #[serde(default = "ninety_five")]
+    pub conf_level: f64,
+    /// Column of prior weights: a row of weight w has residual variance sigma² / w.
+    #[serde(default)]
+    pub weights: Option<String>,
+    /// Whether to write fitted values and residuals by row too, from a second pass.
+    #[serde(default)]
+    pub fitted: bool,
+    /// Columns whose combinations of values cut the rows into partitions: the model is fitted in each,
+    /// and the results are one table, `by.parquet`.
+    #[serde(default)]
+    pub by: Vec<String>,
+    /// Most evaluations of the likelihood before giving up.
+    #[serde(default = "hundred")]
+    #[schemars(range(min = 1))]
+    pub max_evaluations: usize,
+}
+
+/// Which likelihood is maximised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) enum MethodKey {
+    /// The restricted one.
+    #[default]
+    #[serde(rename = "REML", alias = "reml")]
+    Reml,
+    /// The full one.
+    #[serde(rename = "ML", alias = "ml")]
+    Ml,
+}
+
+/// Degrees of freedom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DfKey {
+    /// Satterthwaite's approximation.
+    #[default]
+    Satterthwaite,
+    /// Kenward and Roger's, with their adjusted covariance; for REML.
+    KenwardRoger,
+    /// None: the normal approximation.
+    None,
+}
+
+fn ninety_five() -> f64 {
+    0.95
+}
+
+fn hundred() -> usize {
+    100
+}
+
+/// The JSON Schema of a job file.
+pub(crate) fn schema() -> String {
+    let schema = schemars::schema_for!(JobFile);
+    serde_json::to_string_pretty(&schema).expect("a schema is plain data") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_in_the_docs_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/job.schema.json");
+        let docs = std::fs::read_to_string(path).expect("docs/job.schema.json");
+        assert!(docs == super::schema(), "write it anew: tiers run --schema > docs/job.schema.json");
+    }
+}

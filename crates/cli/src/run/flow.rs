@@ -1,0 +1,386 @@
+//! The flow of a job: find out what a former run left, read, fit model by model, complete.
+
+use super::board::{Board, ReadWatch};
+use super::by;
+use super::checkpoint::{self, Found, Keeper};
+use super::inputs::Inputs;
+use super::job::{Job, ModelJob};
+use super::kept::{Counts, Kept, Outline, Took};
+use super::lock::Lock;
+use super::manifest::{Account, DataAccount, Manifest, ModelAccount, ReadAccount, pretty};
+use super::origin::Origin;
+use super::status::ModelState;
+use super::store::Store;
+use super::table::{Line, text};
+use crate::exit::Outcome;
+use crate::input::Input;
+use crate::outputs::{Folder, Staged};
+use crate::report::peak_memory;
+use crate::steps::{Read, make};
+use anyhow::{anyhow, bail};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+use tiers_reml::{ReadTimes, Reading, Shared, Status, Until, accumulate_many};
+use tracing::{info, warn};
+
+/// What a job is of, in the hidden folder as long as it is not complete.
+const ORIGIN: &str = "job.json";
+
+/// A job at work.
+pub(crate) struct Flow<'a> {
+    job: &'a Job,
+    inputs: &'a Inputs,
+    lock: &'a Lock,
+    board: &'a mut Board,
+    store: Store,
+    origin: Origin,
+    account: Account,
+    began: Instant,
+    kept: BTreeMap<String, Kept>,
+    failed: BTreeMap<String, String>,
+    /// Models that this run has fitted.
+    fitted: Vec<String>,
+    found: Option<Found>,
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    /// What that comes to.
+    pub outcome: Outcome,
+    /// All models in a table.
+    pub text: String,
+    /// The same as JSON.
+    pub json: String,
+}
+
+/// Whether there is anything that a next run could go on from.
+pub(crate) fn is_worth_keeping(store: &Store) -> bool {
+    store.hidden("read.checkpoint").exists() || store.hidden("done").exists()
+}
+
+impl<'a> Flow<'a> {
+    /// Finds out what a former run left.
+    pub(crate) fn begin(
+        job: &'a Job,
+        inputs: &'a Inputs,
+        path: &Path,
+        fresh: bool,
+        lock: &'a Lock,
+        board: &'a mut Board,
+    ) -> anyhow::Result<Flow<'a>> {
+        let source = &inputs.source;
+        let (paths, store) = (job.paths.clone(), board.store.clone());
+        let data = DataAccount { paths, files: source.files().len(), bytes: source.bytes(), rows: source.rows() };
+        let mut flow = Flow {
+            origin: Origin::of(job, source),
+            account: Account::begin(path.display().to_string(), data),
+            began: Instant::now(),
+            kept: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            fitted: Vec::new(),
+            found: None,
+            job,
+            inputs,
+            lock,
+            board,
+            store,
+        };
+        flow.resume(fresh)?;
+        Ok(flow)
+    }
+
+    /// Takes over what a former run of the same job left.
+    fn resume(&mut self, fresh: bool) -> anyhow::Result<()> {
+        let store = self.store.clone();
+        store.tidy().map_err(|error| anyhow!("{}: {error}", self.job.folder.display()))?;
+        if fresh {
+            checkpoint::remove(&store);
+            fs::remove_dir_all(store.hidden("done")).ok();
+            fs::remove_file(store.hidden(ORIGIN)).ok();
+        } else if is_worth_keeping(&store) {
+            self.check_origin()?;
+        }
+        let manifest = if fresh { None } else { Manifest::read(&store) };
+        for model in &self.job.models {
+            let (name, fingerprint) = (&model.keys.name, self.origin.fingerprint_of(&model.keys));
+            let of_complete = manifest.iter().flat_map(|all| &all.models).find(|kept| kept.result.name == *name);
+            let candidates = Kept::of_unfinished(&store, name).into_iter().chain(of_complete.cloned());
+            if let Some(kept) = candidates.into_iter().find(|_| !fresh).filter(|kept| kept.holds(&store, &fingerprint))
+            {
+                info!(model = name, "kept from a former run");
+                self.board.status.of_model(name, ModelState::Done, Some("kept from a former run"));
+                kept.keep(&store)?;
+                self.kept.insert(name.clone(), kept);
+            }
+        }
+        if !fresh {
+            let of = |models: &[String]| self.origin.fingerprint_of_read(models);
+            match checkpoint::find(&store, of) {
+                Ok(found) => self.found = found.filter(|found| self.is_of_ours(&found.models)),
+                Err(error) => {
+                    warn!(%error, "the checkpoint cannot be used; reading starts from the first row");
+                    checkpoint::remove(&store);
+                }
+            }
+        }
+        store.write_text(&store.hidden(ORIGIN), &self.origin.json())
+    }
+
+    /// Refuses what was left by another job.
+    fn check_origin(&self) -> anyhow::Result<()> {
+        let path = self.store.hidden(ORIGIN);
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let why = match serde_json::from_str::<Origin>(&text) {
+            Ok(origin) => match origin.difference(&self.origin) {
+                None => return Ok(()),
+                Some(difference) => difference,
+            },
+            Err(_) => format!("{} does not say what it is of", path.display()),
+        };
+        bail!(
+            "{}: an unfinished run of another job is kept here: {why}. Start anew by --fresh, or undo the change to go \
+             on with it",
+            self.job.folder.display()
+        )
+    }
+
+    fn is_of_ours(&self, names: &[String]) -> bool {
+        names.iter().all(|name| self.job.models.iter().any(|model| model.keys.name == *name))
+    }
+
+    /// Indices of the models that are still to be fitted.
+    fn left(&self) -> Vec<usize> {
+        let is_left = |i: &usize| {
+            let name = &self.job.models[*i].keys.name;
+            !self.kept.contains_key(name) && !self.failed.contains_key(name)
+        };
+        (0..self.job.models.len()).filter(is_left).collect()
+    }
+
+    /// Does all that is left, and completes the job.
+    pub(crate) fn finish(mut self) -> anyhow::Result<Summary> {
+        while !self.left().is_empty() {
+            let (models, mut shared, times) = self.read()?;
+            let deferred: Vec<usize> = shared.deferred().iter().map(|&k| models[k]).collect();
+            let left = self.left();
+            for (k, &model) in models.iter().enumerate() {
+                if left.contains(&model) && !deferred.contains(&model) {
+                    self.model(k, model, &mut shared, times)?;
+                }
+            }
+            if deferred.len() == models.len() {
+                bail!("run.memory_limit: it does not suffice for any of the models that are left");
+            }
+            drop(shared);
+            checkpoint::remove(&self.store);
+        }
+        self.complete()
+    }
+
+    /// The moments of all models that are left, or of those of the checkpoint.
+    fn read(&mut self) -> anyhow::Result<(Vec<usize>, Shared, ReadTimes)> {
+        let clock = Instant::now();
+        let index = |name: &String| self.job.models.iter().position(|model| model.keys.name == *name);
+        let (models, checkpoint) = match self.found.take() {
+            // A checkpoint for models that are all done has come too late.
+            Some(Found { models, checkpoint }) => {
+                let models: Vec<usize> = models.iter().filter_map(index).collect();
+                match models.iter().any(|model| self.left().contains(model)) {
+                    true => (models, Some(checkpoint)),
+                    false => (self.left(), None),
+                }
+            }
+            None => (self.left(), None),
+        };
+        let names: Vec<String> = models.iter().map(|&i| self.job.models[i].keys.name.clone()).collect();
+        let resumed = checkpoint.as_ref().map_or(0, tiers_reml::Checkpoint::rows_read);
+        let rows = self.inputs.source.rows();
+        info!(models = names.join(", "), rows = rows.unwrap_or(0), resumed, "reading");
+        self.board.phase(super::status::Phase::Reading, None);
+        let wanted: Vec<_> = models.iter().map(|&i| self.inputs.wanted[i].clone()).collect();
+        let limit = self.job.memory.of_rows(rows, Until::Effects);
+        let keeper = Keeper::new(&names, &self.origin.fingerprint_of_read(&names), self.job.checkpoints);
+        let mut watch = ReadWatch::new(self.board, rows, Some(keeper));
+        let reading = Reading { limit, ..Reading::default() };
+        let shared = accumulate_many(&self.inputs.source, &wanted, &reading, checkpoint, &mut watch);
+        let (times, keeper) = watch.end();
+        let shared = shared?;
+        let mut account = ReadAccount {
+            models: names,
+            seconds: clock.elapsed().as_secs_f64(),
+            rows_resumed: resumed,
+            passes: shared.passes(),
+            checkpoints: keeper.as_ref().map_or(0, |keeper| keeper.written),
+            checkpoint_seconds: keeper.as_ref().map_or(0.0, |keeper| keeper.seconds),
+            peak_memory_bytes: peak_memory(),
+            ..ReadAccount::default()
+        };
+        account.have_read(&times);
+        info!(seconds = account.seconds, passes = account.passes, "read");
+        self.account.reads.push(account);
+        Ok((models, shared, times))
+    }
+
+    /// Fits a model, if the job is not asked to stop; it may fail without stopping the others.
+    fn model(&mut self, k: usize, index: usize, shared: &mut Shared, times: ReadTimes) -> anyhow::Result<()> {
+        if self.board.stop.asked() {
+            bail!("interrupted");
+        }
+        let model = &self.job.models[index];
+        let name = model.keys.name.clone();
+        let clock = Instant::now();
+        let done = match model.keys.by.is_empty() {
+            true => self.one(k, index, shared, times),
+            false => self.partitions(k, index, shared),
+        };
+        match done {
+            Ok((result, mut took)) => {
+                took.seconds = clock.elapsed().as_secs_f64();
+                let fingerprint = self.origin.fingerprint_of(&model.keys);
+                let status = result.status.map_or_else(|| "by partitions".to_owned(), words);
+                info!(model = name, status, criterion = result.criterion, seconds = took.seconds, "fitted");
+                self.kept.insert(name.clone(), Kept::note(&self.store, fingerprint, result, took)?);
+                self.board.status.of_model(&name, ModelState::Done, Some(&status));
+                self.fitted.push(name);
+                Ok(())
+            }
+            Err(error) if self.job.goes_on() && !self.board.stop.asked() && self.lock.check().is_ok() => {
+                warn!(model = name, %error, "not fitted");
+                self.board.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
+                self.failed.insert(name, error.to_string());
+                Ok(())
+            }
+            Err(error) => {
+                self.board.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
+                Err(anyhow!("{name}: {error}"))
+            }
+        }
+    }
+
+    /// One model of all rows.
+    fn one(
+        &mut self,
+        k: usize,
+        index: usize,
+        shared: &mut Shared,
+        times: ReadTimes,
+    ) -> anyhow::Result<(Outline, Took)> {
+        let model = &self.job.models[index];
+        let (formula, settings) = (&model.formula, &self.inputs.settings[index]);
+        let input = Input::Rows { paths: &self.job.paths, source: self.inputs.source.clone(), formula, settings };
+        let folder = self.folder(model)?;
+        let read = Read { ingested: shared.take(k)?, began: Instant::now(), times };
+        let mut made = make(&input, read, &model.how, Some(&folder), &mut self.board.fitting(&model.keys.name))?;
+        if let Some(staged) = made.staged.take() {
+            self.put_in_place(staged)?;
+        }
+        let fit = &made.report.fit;
+        let (name, n_obs) = (model.keys.name.clone(), fit.n_obs);
+        let outline =
+            Outline { name, status: Some(fit.status), n_obs, criterion: Some(fit.criterion), partitions: None };
+        let evaluations = fit.optimizer.evaluations as u64;
+        let (phases, peak_memory_bytes) = (made.report.timing_seconds.take(), peak_memory());
+        Ok((outline, Took { seconds: 0.0, phases, evaluations, peak_memory_bytes }))
+    }
+
+    /// The same model in every partition.
+    fn partitions(&mut self, k: usize, index: usize, shared: &mut Shared) -> anyhow::Result<(Outline, Took)> {
+        let model = &self.job.models[index];
+        let folder = self.folder(model)?;
+        let partitions = shared.take_partitions(k)?;
+        if partitions.is_empty() {
+            bail!("no row has a value in {}", model.keys.by.join(" and "));
+        }
+        let name = &model.keys.name;
+        drop(self.board.fitting(name));
+        let bar = self.board.progress.partitions(partitions.len() as u64);
+        let stop = self.board.stop.clone();
+        let fitted = by::fit(&partitions, model, &stop, &|| bar.inc(1));
+        bar.finish_and_clear();
+        let fitted = fitted.ok_or_else(|| anyhow!("interrupted"))?;
+        let counts = fitted.counts();
+        for (partition, why) in fitted.failures() {
+            warn!(model = name, partition, why, "a partition was not fitted");
+        }
+        if let (Some((partition, why)), false) = (fitted.failures().next(), self.job.goes_on()) {
+            let more = if counts.failed > 1 { format!(" (and {} more)", counts.failed - 1) } else { String::new() };
+            bail!("{partition}: {why}{more}; to go on in spite of it write on_error = \"continue\" in [run]");
+        }
+        if fitted.unlabelled_rows > 0 {
+            warn!(model = name, rows = fitted.unlabelled_rows, "rows belong to no partition");
+        }
+        let staged = folder.stage()?;
+        fitted.write(model, &self.inputs.source, &staged)?;
+        self.put_in_place(staged)?;
+        let (name, n_obs) = (name.clone(), fitted.n_obs());
+        let outline = Outline { name, status: None, n_obs, criterion: None, partitions: Some(counts) };
+        let (evaluations, peak_memory_bytes) = (fitted.evaluations(), peak_memory());
+        Ok((outline, Took { seconds: 0.0, phases: None, evaluations, peak_memory_bytes }))
+    }
+
+    fn folder(&self, model: &ModelJob) -> anyhow::Result<Folder> {
+        self.lock.check()?;
+        Folder::open(&self.store.path(&model.keys.name), &self.inputs.files())
+    }
+
+    /// From here on the manifest of a former job does not tell what is there.
+    fn put_in_place(&self, staged: Staged<'_>) -> anyhow::Result<()> {
+        self.lock.check()?;
+        Manifest::remove(&self.store)?;
+        staged.put_in_place()
+    }
+
+    /// Everything is done: says so in the folder of results.
+    fn complete(mut self) -> anyhow::Result<Summary> {
+        self.lock.check()?;
+        let names: Vec<&String> = self.job.models.iter().map(|model| &model.keys.name).collect();
+        let done: Vec<Kept> = names.iter().filter_map(|name| self.kept.get(*name)).cloned().collect();
+        for name in names {
+            let (kept, message) = (self.kept.get(name), self.failed.get(name).cloned());
+            let by_this_run = match (kept, self.fitted.contains(name)) {
+                (None, _) => "failed",
+                (_, true) => "fitted",
+                (_, false) => "kept",
+            };
+            let took = kept.and_then(|kept| kept.took.clone());
+            self.account.models.push(ModelAccount { name: name.clone(), by_this_run, took, message });
+        }
+        self.account.seconds = self.began.elapsed().as_secs_f64();
+        self.account.write(&self.store)?;
+        Manifest::write(&done, &self.failed, &self.store)?;
+        let seconds = |kept: &Kept| {
+            let took = kept.took.as_ref().filter(|_| self.fitted.contains(&kept.result.name));
+            took.map(|took| took.seconds)
+        };
+        let line = |kept: &Kept| Line { result: kept.result.clone(), seconds: seconds(kept) };
+        let lines: Vec<Line> = done.iter().map(line).collect();
+        let results: Vec<&Outline> = done.iter().map(|kept| &kept.result).collect();
+        let json = pretty(&serde_json::json!({ "models": results, "failed": self.failed }));
+        Ok(Summary { outcome: outcome(&results, &self.failed), text: text(&lines, &self.failed), json })
+    }
+}
+
+/// What a status is called in `fit.json`.
+fn words(status: Status) -> String {
+    match status {
+        Status::Converged => "converged",
+        Status::Boundary => "boundary",
+        Status::NotConverged => "not_converged",
+    }
+    .to_owned()
+}
+
+/// What all models come to. Partitions are told in their table, whatever became of them.
+fn outcome(results: &[&Outline], failed: &BTreeMap<String, String>) -> Outcome {
+    let stopped = |result: &&Outline| result.status == Some(Status::NotConverged);
+    let no_fit = |counts: Counts| counts.all > 0 && counts.failed == counts.all;
+    match (failed.is_empty(), results.iter().any(stopped)) {
+        (false, _) => Outcome::Failed,
+        (true, _) if results.iter().any(|result| result.partitions.is_some_and(no_fit)) => Outcome::Failed,
+        (true, true) => Outcome::NotConverged,
+        (true, false) => Outcome::Done,
+    }
+}

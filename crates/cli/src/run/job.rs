@@ -1,0 +1,151 @@
+//! A job, checked as far as can be without the data.
+
+use super::file::{DataKeys, DfKey, JobFile, MethodKey, ModelKeys, OnError};
+use super::parse::Document;
+use crate::memory::Limit;
+use crate::steps::How;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tiers_design::Formula;
+use tiers_reml::{DfMethod, Inference, Method, NewtonSettings};
+
+/// A job to be run.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// The job file.
+    pub document: Document,
+    /// Where the rows are.
+    pub paths: Vec<PathBuf>,
+    /// Where results go.
+    pub folder: PathBuf,
+    /// Threads, where not all cores.
+    pub threads: Option<NonZeroUsize>,
+    /// How much memory may be used.
+    pub memory: Limit,
+    /// Time between checkpoints.
+    pub checkpoints: Duration,
+    /// The models.
+    pub models: Vec<ModelJob>,
+}
+
+/// A model to be fitted.
+#[derive(Clone, Debug)]
+pub(crate) struct ModelJob {
+    /// As the job file has it.
+    pub keys: ModelKeys,
+    /// The model.
+    pub formula: Formula,
+    /// How it is fitted.
+    pub how: How,
+}
+
+/// Names in the folder of results that are no models.
+const TAKEN: [&str; 3] = [super::status::STATUS, super::manifest::MANIFEST, super::manifest::JOB];
+
+impl Job {
+    /// Checks what the job file says. Paths in it are relative to its folder.
+    pub(crate) fn new(document: Document, path: &Path) -> anyhow::Result<Job> {
+        let JobFile { data, output, run, models } = &document.file;
+        let told = |key: &str, why: &dyn std::fmt::Display| document.error(key, why);
+        let above = path.parent().unwrap_or(Path::new(""));
+        if data.paths.is_empty() {
+            return Err(told("data.paths", &"no file, folder or glob is named"));
+        }
+        if output.folder.as_os_str().is_empty() {
+            return Err(told("output.folder", &"no folder is named"));
+        }
+        if models.is_empty() {
+            return Err(told("models", &"there is no model; write a table [[models]] with a name and a formula"));
+        }
+        let threads = run.threads.map(|n| NonZeroUsize::new(n).ok_or(n)).transpose();
+        let threads = threads.map_err(|_| told("run.threads", &"at least one thread is needed"))?;
+        let memory = Limit::parse(&run.memory_limit).map_err(|error| {
+            told("run.memory_limit", &error.to_string().trim_start_matches("--memory-limit ").to_owned())
+        })?;
+        let checkpoints = Duration::try_from_secs_f64(run.checkpoint_seconds)
+            .map_err(|_| told("run.checkpoint_seconds", &"a number of seconds is 0 or more"))?;
+        check_names(&document, models)?;
+        let checked = models.iter().enumerate().map(|(i, keys)| model(&document, i, keys)).collect::<Result<_, _>>()?;
+        Ok(Job {
+            paths: data.paths.iter().map(|path| above.join(path)).collect(),
+            folder: above.join(&output.folder),
+            threads,
+            memory,
+            checkpoints,
+            models: checked,
+            document,
+        })
+    }
+
+    /// What is read.
+    pub(crate) fn data(&self) -> &DataKeys {
+        &self.document.file.data
+    }
+
+    /// Whether a model that cannot be fitted is no reason to stop.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.document.file.run.on_error == OnError::Continue
+    }
+}
+
+/// Every model has a name of its own that can be that of a folder.
+fn check_names(document: &Document, models: &[ModelKeys]) -> anyhow::Result<()> {
+    for (i, model) in models.iter().enumerate() {
+        let (key, name) = (format!("models[{i}].name"), &model.name);
+        let bad = |c: char| matches!(c, '/' | '\\') || c.is_control();
+        let why = if name.trim().is_empty() {
+            "a model needs a name, which is that of its folder".to_owned()
+        } else if name.contains(bad) || name.starts_with('.') || name.len() > 200 {
+            format!(
+                "`{}` cannot be the name of a folder; leave out slashes, dots at the beginning and control characters",
+                name.escape_debug()
+            )
+        } else if TAKEN.contains(&name.as_str()) {
+            format!("`{name}` is the name of a file in the folder of results; name the model otherwise")
+        } else if let Some(before) = models[..i].iter().position(|other| other.name == *name) {
+            format!("`{name}` is also the name of models[{before}]; every model needs a name of its own")
+        } else {
+            continue;
+        };
+        return Err(document.error(&key, why));
+    }
+    Ok(())
+}
+
+fn model(document: &Document, i: usize, keys: &ModelKeys) -> anyhow::Result<ModelJob> {
+    let told = |key: &str, why: &dyn std::fmt::Display| document.error(&format!("models[{i}].{key}"), why);
+    let formula = keys.formula.parse::<Formula>().map_err(|error| told("formula", &error))?;
+    if !(keys.conf_level > 0.0 && keys.conf_level < 1.0) {
+        let why = format!("{}: a confidence level lies between 0 and 1, such as 0.95", keys.conf_level);
+        return Err(told("conf_level", &why));
+    }
+    if keys.max_evaluations == 0 {
+        return Err(told("max_evaluations", &"at least one evaluation is needed; the default is 100"));
+    }
+    if keys.fitted && !keys.by.is_empty() {
+        return Err(told("fitted", &"fitted values are not written by partition; leave out `fitted` or `by`"));
+    }
+    if let Some(again) = keys.by.iter().enumerate().find(|(k, column)| keys.by[..*k].contains(column)) {
+        return Err(told("by", &format!("`{}` stands here twice", again.1)));
+    }
+    let method = match keys.method {
+        MethodKey::Reml => Method::Reml,
+        MethodKey::Ml => Method::Ml,
+    };
+    let df = match (keys.df, method) {
+        (DfKey::KenwardRoger, Method::Ml) => {
+            return Err(told(
+                "df",
+                &"kenward-roger is an adjustment of REML fits; write satterthwaite, or method REML",
+            ));
+        }
+        (DfKey::KenwardRoger, Method::Reml) => DfMethod::KenwardRoger,
+        (DfKey::Satterthwaite, _) => DfMethod::Satterthwaite,
+        (DfKey::None, _) => DfMethod::None,
+    };
+    let newton = NewtonSettings { max_evaluations: keys.max_evaluations, ..NewtonSettings::default() };
+    let inference = Inference { df, confidence: keys.conf_level };
+    let how = How { method, newton, inference, fitted: keys.fitted, reproducible: true };
+    Ok(ModelJob { keys: keys.clone(), formula, how })
+}

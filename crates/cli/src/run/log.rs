@@ -1,0 +1,120 @@
+//! Log lines on standard error, for where no person is watching.
+
+use clap::ValueEnum;
+use serde_json::{Map, Value};
+use std::fmt;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// `2026-01-01T00:00:00Z INFO model fitted name=growth criterion=12.5`
+    Text,
+    /// An object per line.
+    Json,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Level {
+    /// What makes the job fail.
+    Error,
+    /// What somebody should look at.
+    Warn,
+    /// What happens.
+    Info,
+    /// Every evaluation of the likelihood, too.
+    Debug,
+}
+
+/// Starts to log.
+pub(crate) fn start(format: Format, level: Level) {
+    let level = match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+    };
+    let only_ours = Targets::new().with_target("tiers", level);
+    // A second start in one process changes nothing.
+    tracing_subscriber::registry().with(Lines { format }.with_filter(only_ours)).try_init().ok();
+}
+
+/// The time of day by the system's clock, in UTC, as `2026-01-01T00:00:00.000000Z`.
+pub(crate) fn now() -> String {
+    let mut time = String::new();
+    SystemTime.format_time(&mut Writer::new(&mut time)).ok();
+    time
+}
+
+/// A line per event.
+struct Lines {
+    format: Format,
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let time = now();
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let level = event.metadata().level();
+        crate::exit::tell(&match self.format {
+            Format::Text => {
+                let pairs = fields.others.iter().map(|(name, value)| format!(" {name}={value}"));
+                format!("{time} {level:>5} {}{}", fields.message, pairs.collect::<String>())
+            }
+            Format::Json => {
+                let mut line = Map::new();
+                line.insert("time".to_owned(), time.into());
+                line.insert("level".to_owned(), level.to_string().to_lowercase().into());
+                line.insert("message".to_owned(), fields.message.into());
+                line.extend(fields.others);
+                Value::Object(line).to_string()
+            }
+        });
+    }
+}
+
+/// The fields of an event.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Map<String, Value>,
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.into());
+    }
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}").into());
+    }
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: Value) {
+        match (field.name(), value) {
+            ("message", Value::String(text)) => self.message = text,
+            (name, value) => _ = self.others.insert(name.to_owned(), value),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! All models of a job in one table.
+
+use super::kept::Outline;
+use crate::layout::{Column, table};
+use crate::numbers::fixed_point;
+use std::collections::BTreeMap;
+use tiers_reml::Status;
+
+/// One line.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// What the model came to.
+    pub result: Outline,
+    /// Seconds of its own, where it was fitted by this run.
+    pub seconds: Option<f64>,
+}
+
+/// The table, with the models that failed and why below it.
+pub(crate) fn text(lines: &[Line], failed: &BTreeMap<String, String>) -> String {
+    let column = |cell: &dyn Fn(&Line) -> String| -> Vec<String> { lines.iter().map(cell).collect() };
+    let columns = [
+        Column::names("model", column(&|line| line.result.name.clone())),
+        Column::names("status", column(&|line| status(&line.result))),
+        Column::numbers("rows", column(&|line| line.result.n_obs.to_string())),
+        Column::numbers(
+            "criterion",
+            column(&|line| line.result.criterion.map_or_else(|| "-".to_owned(), |value| fixed_point(value, 4))),
+        ),
+        Column::numbers(
+            "seconds",
+            column(&|line| line.seconds.map_or_else(|| "kept".to_owned(), |value| fixed_point(value, 2))),
+        ),
+    ];
+    let mut text = if lines.is_empty() { String::new() } else { table(0, &columns) };
+    for (name, why) in failed {
+        text += &format!("{name}: not fitted: {why}\n");
+    }
+    text
+}
+
+fn status(result: &Outline) -> String {
+    match (&result.partitions, result.status) {
+        (Some(counts), _) => {
+            let others = [(counts.not_converged, "not converged"), (counts.failed, "failed")];
+            let others = others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
+            format!("{} of {} fitted{}", counts.fitted, counts.all, others.collect::<String>())
+        }
+        (None, Some(Status::Converged)) => "converged".to_owned(),
+        (None, Some(Status::Boundary)) => "boundary".to_owned(),
+        (None, Some(Status::NotConverged) | None) => "NOT CONVERGED".to_owned(),
+    }
+}

@@ -1,0 +1,160 @@
+//! One model, from its moments to its files: settle, search, infer, report, write.
+
+use crate::input::Input;
+use crate::outputs::{Folder, Staged};
+use crate::report::{Phases, Report, Timing, peak_memory};
+use crate::saved::{MODEL, SavedModel};
+use crate::{summary, tables};
+use anyhow::{anyhow, ensure};
+use std::time::{Duration, Instant};
+use tiers_reml::{
+    Fit, FittedValues, FixedInference, FixedModel, Inference, Ingested, Method, NewtonSettings, Objective, Optimum,
+    ReadObserver, ReadTimes, Step, optimise_while, random_effects, settle,
+};
+
+/// How a model is fitted.
+#[derive(Clone, Debug)]
+pub(crate) struct How {
+    /// REML or ML.
+    pub method: Method,
+    /// When the optimiser stops.
+    pub newton: NewtonSettings,
+    /// Degrees of freedom, and the level of confidence intervals.
+    pub inference: Inference,
+    /// Whether fitted values are written too.
+    pub fitted: bool,
+    /// Whether to leave out of the files what differs from one run to the next: times, memory and the
+    /// working folder.
+    pub reproducible: bool,
+}
+
+/// Moments, and when and how they came about.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// The moments.
+    pub ingested: Ingested,
+    /// When the reading began.
+    pub began: Instant,
+    /// Where its time went.
+    pub times: ReadTimes,
+}
+
+/// A model that was fitted.
+#[derive(Debug)]
+pub(crate) struct Made<'a> {
+    /// Its files, not yet in their place.
+    pub staged: Option<Staged<'a>>,
+    /// What there is to tell.
+    pub report: Report,
+    /// The same as text.
+    pub text: String,
+    /// The same as JSON.
+    pub json: String,
+}
+
+/// Whoever watches, and may call the work off.
+pub(crate) trait Watch {
+    /// One more evaluation of the likelihood, at this theta. Returning false calls the work off.
+    fn evaluated(&mut self, theta: &[f64], step: &Step) -> bool;
+    /// The search has ended.
+    fn searched(&mut self) {}
+    /// Rows are read a second time, so many.
+    fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver;
+}
+
+/// Fits a model and writes its files, where there is a folder for them; they are not yet put in place.
+pub(crate) fn make<'a>(
+    input: &Input<'_>,
+    read: Read,
+    how: &How,
+    folder: Option<&'a Folder>,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Made<'a>> {
+    let Read { ingested, began, times } = read;
+    let mut clock = Clock { began, phases: Phases::default() };
+    clock.phases.have_read(&times);
+    let summed = began.elapsed();
+    let (model, dropped) = settle(ingested)?;
+    let read = began.elapsed();
+    clock.phases.settle = (read - summed).as_secs_f64();
+
+    let objective = Objective::new(&model, how.method);
+    let optimum = optimise_while(&objective, &how.newton, &mut |theta, step| watch.evaluated(theta, step));
+    watch.searched();
+    let optimum = optimum.ok_or_else(|| anyhow!("interrupted"))?;
+    ensure!(
+        optimum.at.criterion.is_finite(),
+        "the likelihood of this model cannot be computed: it is not a finite number wherever it was tried. Look for \
+         damaged or huge values in the columns of the model, or rescale them"
+    );
+    clock.phases.search = (began.elapsed() - read).as_secs_f64();
+    let inference = FixedInference::new(&objective, &optimum, how.inference);
+    let fixed = FixedModel::new(&model, inference);
+    let fit = Fit::with(&objective, &optimum, &dropped, &fixed);
+    let fitted = began.elapsed();
+    clock.phases.inference = (fitted - read).as_secs_f64() - clock.phases.search;
+
+    let data = input.data(&model.recipe);
+    let confidence_level = how.inference.confidence;
+    let mut report = Report { fit, data, confidence_level, timing_seconds: None, peak_memory_bytes: None };
+    let text = summary::text(&report);
+    let staged = folder.map(Folder::stage).transpose()?;
+    if let Some(staged) = &staged {
+        staged.write("summary.txt", &text)?;
+        let definition = input.definition(&model.recipe)?;
+        let (criterion, evaluations) = (report.fit.criterion, how.newton.max_evaluations);
+        let mut saved = SavedModel::new(&model, definition, fixed, criterion, evaluations);
+        saved.working_folder = saved.working_folder.filter(|_| !how.reproducible);
+        staged.write(MODEL, &saved.json())?;
+        clock.phases.effects = effects(input, &objective, &optimum, how, &report, staged, watch)?;
+    }
+    let timing = clock.timing(read, fitted);
+    let mut json = None;
+    if !how.reproducible {
+        report.timing_seconds = Some(timing.clone());
+        report.peak_memory_bytes = peak_memory();
+    }
+    if let Some(staged) = &staged {
+        staged.write("fit.json", json.insert(report.json()))?;
+    }
+    let json = json.unwrap_or_else(|| report.json());
+    report.timing_seconds = Some(timing);
+    report.peak_memory_bytes = peak_memory();
+    Ok(Made { staged, report, text, json })
+}
+
+/// Random effects, and fitted values if they are wanted; the seconds that the effects took.
+fn effects(
+    input: &Input<'_>,
+    objective: &Objective<'_>,
+    optimum: &Optimum,
+    how: &How,
+    report: &Report,
+    staged: &Staged<'_>,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<f64> {
+    let clock = Instant::now();
+    let effects = random_effects(objective, optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
+    let seconds = clock.elapsed().as_secs_f64();
+    tables::write_effects(staged, &effects)?;
+    if let (true, Some(source)) = (how.fitted, input.source()) {
+        let fitted = FittedValues::new(objective, optimum, &effects);
+        tables::write_fitted(staged, &fitted, source, watch.second_pass(report.rows()))?;
+    }
+    Ok(seconds)
+}
+
+/// What has taken how long.
+struct Clock {
+    began: Instant,
+    phases: Phases,
+}
+
+impl Clock {
+    fn timing(mut self, read: Duration, fitted: Duration) -> Timing {
+        let total = self.began.elapsed();
+        self.phases.write = (total - fitted).as_secs_f64() - self.phases.effects;
+        let (read, fit) = (read.as_secs_f64(), (fitted - read).as_secs_f64());
+        Timing { read, fit, total: total.as_secs_f64(), phases: self.phases }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a job leaves behind when all goes well, or when a model does not.
+
+use super::*;
+use crate::support::{fit_well, labels_of, numbers_of};
+use std::ops::Range;
+use tiers_tables::{OutColumn, OutValues};
+
+#[test]
+fn every_model_has_its_folder_and_the_job_its_account() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    let printed = run_well(&job, &[]);
+    assert!(printed.starts_with("model status") && printed.contains("null") && printed.contains("full"), "{printed}");
+    assert_eq!(folder.names("results"), ["full", "job.json", "manifest.json", "null", "status.json"]);
+    let full = ["fit.json", "fitted.parquet", "model.json", "random_effects", "summary.txt"];
+    assert_eq!(folder.names("results/full"), full);
+    assert_eq!(folder.names("results/full/random_effects"), ["school.class.parquet", "school.parquet"]);
+    assert_eq!(json(&folder, "results/status.json")["state"], "done");
+    let account = json(&folder, "results/job.json");
+    assert_eq!(account["models"][1]["by_this_run"], "fitted");
+    assert_eq!(account["data"]["rows"], 96);
+    // Of every file there is a hash, and it is right.
+    let manifest = json(&folder, "results/manifest.json");
+    let files = manifest["models"].as_array().into_iter().flatten();
+    let files: Vec<(&String, &serde_json::Value)> =
+        files.flat_map(|model| model["files"].as_object().expect("files")).collect();
+    assert_eq!(files.len(), results(&folder.path().join("results")).len() - 1);
+    for (name, hash) in files {
+        let bytes = fs::metadata(folder.path().join("results").join(name)).expect("a file").len();
+        assert_eq!(hash["bytes"], bytes, "{name}");
+        assert_eq!(hash["sha256"].as_str().map(str::len), Some(64), "{name}");
+    }
+}
+
+#[test]
+fn a_model_of_a_job_is_that_of_a_fit() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    run_well(&job, &[]);
+    let data = folder.join("data/a.parquet");
+    let alone = fit_well(&["y ~ x + sex + (1 | school/class)", &data, "--ml", "--json"]);
+    let alone: serde_json::Value = serde_json::from_str(&alone).expect("JSON");
+    let of_job = json(&folder, "results/full/fit.json");
+    let number = |fit: &serde_json::Value, key: &str| fit[key].as_f64().expect("a number");
+    for key in ["criterion", "sigma"] {
+        let (one, two) = (number(&alone, key), number(&of_job, key));
+        assert!((one - two).abs() < 1e-9 * one.abs(), "{key}: {one} and {two}");
+    }
+    assert_eq!(alone["n_obs"], of_job["n_obs"]);
+    assert!(of_job.get("timing_seconds").is_none(), "times differ from run to run, and are in job.json");
+}
+
+#[test]
+fn what_is_done_is_not_done_again() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    run_well(&job, &[]);
+    let before = results(&folder.path().join("results"));
+    let printed = run_well(&job, &[]);
+    assert_eq!(printed.matches("kept").count(), 2, "{printed}");
+    assert_same(&before, &results(&folder.path().join("results")), "the second run");
+    assert_eq!(json(&folder, "results/job.json")["reads"].as_array().map(Vec::len), Some(0));
+    // A file that is no longer what it was is made again, and only its model is fitted.
+    fs::write(folder.join("results/null/summary.txt"), "mine").expect("a file");
+    let printed = run_well(&job, &[]);
+    assert_eq!(printed.matches("kept").count(), 1, "{printed}");
+    assert_same(&before, &results(&folder.path().join("results")), "after the repair");
+    let printed = run_well(&job, &["--fresh"]);
+    assert_eq!(printed.matches("kept").count(), 0, "{printed}");
+    assert_same(&before, &results(&folder.path().join("results")), "a fresh run");
+    // A complete job whose model changed fits that one.
+    let printed = run_well(&job, &["--set", "models.null.method=ML"]);
+    assert_eq!(printed.matches("kept").count(), 1, "{printed}");
+}
+
+#[test]
+fn partitions_come_in_one_table() {
+    let folder = Folder::new();
+    folder.parquet("data/a.parquet", states(false));
+    let models = "[[models]]\nname = \"by\"\nformula = \"y ~ x + (1 | school)\"\nby = [\"state\"]\n";
+    let job = folder.text("job.toml", &with_data("data/a.parquet", models));
+    run_well(&job, &[]);
+    assert_eq!(folder.names("results/by"), ["by.parquet", "fit.json", "summary.txt"]);
+    let table = folder.join("results/by/by.parquet");
+    assert_eq!(labels_of(&table, "state"), ["NV", "TX"]);
+    assert_eq!(numbers_of(&table, "n_obs"), [48.0, 48.0]);
+    // Each is the fit of its rows alone.
+    let texas: Vec<_> = states(false).into_iter().map(|column| column_of(column, 0..48)).collect();
+    let alone = fit_well(&["y ~ x + (1 | school)", &folder.parquet("tx.parquet", texas), "--json"]);
+    let alone: serde_json::Value = serde_json::from_str(&alone).expect("JSON");
+    let effect = &alone["fixed_effects"][1];
+    for (column, key) in [("estimate x", "estimate"), ("std_error x", "std_error"), ("df x", "df")] {
+        let (one, two) = (numbers_of(&table, column)[1], effect[key].as_f64().expect("a number"));
+        assert!((one - two).abs() < 1e-8 * two.abs(), "{column}: {one} and {two}");
+    }
+    let sd = alone["variance_components"][0]["sd"][0].as_f64().expect("a number");
+    assert!((numbers_of(&table, "sd school (Intercept)")[1] - sd).abs() < 1e-8, "{sd}");
+}
+
+fn column_of(mut column: OutColumn, rows: Range<usize>) -> OutColumn {
+    column.values = match column.values {
+        OutValues::F64(values) => OutValues::F64(values[rows].to_vec()),
+        OutValues::I64(values) => OutValues::I64(values[rows].to_vec()),
+        OutValues::Text(values) => OutValues::Text(rows.map(|row| values.get(row)).collect()),
+        other => other,
+    };
+    column
+}
+
+#[test]
+fn a_bad_partition_is_told_and_fatal_only_if_it_shall_be() {
+    let folder = Folder::new();
+    folder.parquet("data/a.parquet", states(true));
+    let models = "[[models]]\nname = \"by\"\nformula = \"y ~ x + (1 | school)\"\nby = [\"state\"]\n";
+    let job = folder.text("job.toml", &with_data("data/a.parquet", models));
+    run_refused(&job, &[], &["by: state=NV", "on_error"]);
+    let ran = tiers_run(&job, &["--set", "run.on_error=continue"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("1 of 2 fitted, 1 failed") && ran.err.contains("state=NV"), "{ran:?}");
+    let table = folder.join("results/by/by.parquet");
+    assert_eq!(labels_of(&table, "status")[0], "failed");
+    assert!(numbers_of(&table, "estimate x")[0].is_nan() && numbers_of(&table, "estimate x")[1].is_finite());
+    assert_ne!(labels_of(&table, "message")[0], "");
+}
+
+#[test]
+fn a_bad_model_stops_the_job_or_not() {
+    let folder = Folder::new();
+    let bad = "[[models]]\nname = \"bad\"\nformula = \"y ~ x + (1 | student)\"\n";
+    let job = job(&folder, &format!("{bad}{MODELS}"));
+    run_refused(&job, &[], &["bad: "]);
+    assert_eq!(json(&folder, "results/status.json")["state"], "failed");
+    let ran = tiers_run(&job, &["--set", "run.on_error=continue"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("bad: not fitted: ") && ran.out.contains("full"), "{ran:?}");
+    assert_eq!(folder.names("results"), ["full", "job.json", "manifest.json", "null", "status.json"]);
+    assert!(json(&folder, "results/manifest.json")["failed"]["bad"].is_string());
+}
+
+#[test]
+fn a_model_that_does_not_converge_is_code_2() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    let ran = tiers_run(&job, &["--set", "models.full.max_evaluations=2"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.out.contains("NOT CONVERGED"), "{ran:?}");
+    assert_eq!(json(&folder, "results/full/fit.json")["status"], "not_converged");
+}
+
+#[test]
+fn paths_are_those_of_the_job_file() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    let ran = run(command(&job, &[]).current_dir("/"));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let before = results(&folder.path().join("results"));
+    let ran = run(command("job.toml", &["--fresh"]).current_dir(folder.path()));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_same(&before, &results(&folder.path().join("results")), "from another folder");
+}

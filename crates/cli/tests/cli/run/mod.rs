@@ -1,0 +1,112 @@
+//! `tiers run`: jobs of many models, and what servers do to them.
+
+mod faults;
+mod jobs;
+mod killed;
+mod settings;
+mod stale;
+
+use crate::support::{Folder, Ran, program, run, students, students_with, texts};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Two models of the same data.
+const MODELS: &str = r#"
+[[models]]
+name = "null"
+formula = "y ~ 1 + (1 | school)"
+[[models]]
+name = "full"
+formula = "y ~ x + sex + (1 | school/class)"
+method = "ML"
+fitted = true
+"#;
+
+/// Writes data and a job of some models to them; gives the job's path.
+fn job(folder: &Folder, models: &str) -> String {
+    folder.parquet("data/a.parquet", students());
+    folder.text("job.toml", &with_data("data/a.parquet", models))
+}
+
+fn with_data(data: &str, models: &str) -> String {
+    format!("[data]\npaths = [\"{data}\"]\n[output]\nfolder = \"results\"\n{models}")
+}
+
+fn command(job: &str, further: &[&str]) -> Command {
+    let mut command = program();
+    command.arg("run").arg(job).args(further);
+    command
+}
+
+fn tiers_run(job: &str, further: &[&str]) -> Ran {
+    run(&mut command(job, further))
+}
+
+/// Runs a job that must come to its end; gives what it printed.
+fn run_well(job: &str, further: &[&str]) -> String {
+    let ran = tiers_run(job, further);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    ran.out
+}
+
+/// Runs a job that must end with code 1 and a message that holds all these words.
+fn run_refused(job: &str, further: &[&str], words: &[&str]) -> String {
+    let ran = tiers_run(job, further);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+    let told = ran.err.lines().find(|line| line.starts_with("tiers: error: ")).unwrap_or_default().to_owned();
+    assert!(!ran.err.contains("panicked") && !ran.err.contains("internal"), "{ran:?}");
+    for word in words {
+        assert!(ran.err.contains(word), "`{word}` is not in: {}", ran.err);
+    }
+    told
+}
+
+/// All files below a folder with their bytes, hidden ones included, but for those that tell of a run
+/// and not of results.
+fn results(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    collect(folder, "", &mut files);
+    files.retain(|name, _| !["job.json", "status.json", ".tiers/lock"].contains(&name.as_str()));
+    files
+}
+
+fn collect(folder: &Path, below: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = format!("{below}{}", path.file_name().expect("a name").to_string_lossy());
+        if path.is_dir() {
+            collect(&path, &format!("{name}/"), files);
+        } else {
+            files.insert(name, fs::read(&path).expect("a file"));
+        }
+    }
+}
+
+/// Every file of one run is in the other, bit for bit, and no other.
+fn assert_same(one: &BTreeMap<String, Vec<u8>>, other: &BTreeMap<String, Vec<u8>>, what: &str) {
+    let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(one), names(other), "{what}");
+    for (name, bytes) in one {
+        assert!(*bytes == other[name], "{what}: {name} is not the same");
+    }
+}
+
+fn json(folder: &Folder, name: &str) -> serde_json::Value {
+    let text = fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The students with a school in each of two states, of which `bad` has scores without variation.
+fn states(bad: bool) -> Vec<tiers_tables::OutColumn> {
+    let state = |i: usize| if i < 48 { "TX" } else { "NV" };
+    let mut columns = students_with(texts("state", (0..crate::support::ROWS).map(state)));
+    if bad {
+        let y = columns.iter_mut().find(|column| column.name == "y").expect("a response");
+        if let tiers_tables::OutValues::F64(values) = &mut y.values {
+            values[48..].fill(1.0);
+        }
+    }
+    columns
+}

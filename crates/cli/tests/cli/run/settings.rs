@@ -1,0 +1,98 @@
+//! The job file, its errors, and what is told without reading.
+
+use super::*;
+
+#[test]
+fn errors_name_the_key_the_line_and_what_was_meant() {
+    let folder = Folder::new();
+    let check = |models: &str, words: &[&str]| run_refused(&job(&folder, models), &[], words);
+    let first = "[[models]]\nname = \"a\"\nformula = \"y ~ x + (1 | school)\"\n";
+    check(&format!("{first}metod = \"ML\"\n"), &["job.toml, line 8, column 1", "models[0].metod", "`method`"]);
+    check(&format!("{first}method = \"MLE\"\n"), &["line 8", "models[0].method", "unknown value `MLE`", "`ML`"]);
+    check(&format!("{first}conf_level = \"high\"\n"), &["line 8", "models[0].conf_level"]);
+    check(&format!("{first}conf_level = 95\n"), &["line 8: models[0].conf_level", "between 0 and 1"]);
+    check("[[models]]\nname = \"a\"\n", &["missing field `formula`"]);
+    check("", &["missing field `models`"]);
+    check(&format!("{first}{first}"), &["line 9: models[1].name", "models[0]"]);
+    check(&first.replace("\"a\"", "\"../a\""), &["models[0].name", "slashes"]);
+    check(&first.replace("\"a\"", "\"\""), &["models[0].name", "needs a name"]);
+    check(&first.replace("\"a\"", "\"status.json\""), &["models[0].name", "status.json"]);
+    check(&first.replace("~ x", "~ xx"), &["line 7: models[0].formula", "`xx`"]);
+    check(&first.replace("(1 | school)", "(1 | school"), &["line 7: models[0].formula", "never closed"]);
+    check(&format!("{first}df = \"kenward-roger\"\nmethod = \"ML\""), &["models[0].df", "REML"]);
+    check(&format!("{first}by = [\"stat\"]\n"), &["models[0].by", "no column `stat`"]);
+    check(&format!("{first}weights = \"w\"\n"), &["`w`"]);
+    check(&format!("{first}[run]\nmemory_limit = \"2 XB\"\n"), &["line 9: run.memory_limit", "XB"]);
+    check(&format!("{first}[run]\nthreads = 0\n"), &["run.threads", "at least one"]);
+    check(&format!("{first}[data.reference]\nseks = \"M\"\n"), &["`seks`"]);
+    check(&format!("{first}[data.types]\nschool = \"text\"\n"), &["data.types.school", "must hold text", "integers"]);
+    check("[[models]\n", &["line 5"]);
+    // Nothing was begun.
+    assert_eq!(folder.names("."), ["data", "job.toml"]);
+    run_refused(&folder.join("none.toml"), &[], &["none.toml", "cannot be read"]);
+}
+
+#[test]
+fn set_changes_keys_and_is_named_in_errors() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    run_well(&job, &["--set", "models.*.method=ML", "--set", "output.folder=\"other\"", "--set", "run.threads=1"]);
+    assert_eq!(json(&folder, "other/null/fit.json")["method"], "ML");
+    for (set, words) in [
+        ("models.nul.method=ML", ["`nul`", "`null`"]),
+        ("models.null.metod=ML", ["--set models.null.metod=ML", "`method`"]),
+        ("models.null.conf_level=3", ["--set models.null.conf_level=3", "between 0 and 1"]),
+        ("models.null.formula=y ~", ["--set models.null.formula=y ~", "right of `~`"]),
+        ("method", ["--set method", "key=value"]),
+    ] {
+        run_refused(&job, &["--set", set], &words);
+    }
+    // What the file lacks can be given.
+    let lacks = folder.text("lacks.toml", &with_data("data/a.parquet", "[[models]]\nname = \"a\"\n"));
+    run_well(&lacks, &["--set", "models.a.formula=y ~ x + (1 | school)"]);
+}
+
+#[test]
+fn a_dry_run_tells_and_leaves_nothing() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    let printed = run_well(&job, &["--dry-run"]);
+    for word in ["96 rows", "sex", "text", "fitted values take", "y ~ x + sex + (1 | school/class)", "Memory: limit"] {
+        assert!(printed.contains(word), "`{word}` is not in: {printed}");
+    }
+    let told: serde_json::Value = serde_json::from_str(&run_well(&job, &["--dry-run", "--json"])).expect("JSON");
+    assert_eq!(told["rows"], 96);
+    assert_eq!(folder.names("."), ["data", "job.toml"]);
+    run_refused(&job, &["--dry-run", "--set", "models.full.formula=y ~ q + (1 | school)"], &["`q`"]);
+}
+
+#[test]
+fn reference_levels_are_for_the_models_that_have_the_factor() {
+    let folder = Folder::new();
+    let job = job(&folder, &format!("{MODELS}[data.reference]\nsex = \"M\"\n"));
+    run_well(&job, &[]);
+    assert_eq!(json(&folder, "results/full/fit.json")["fixed_effects"][2]["term"], "sexF");
+}
+
+#[test]
+fn the_schema_is_that_of_the_docs() {
+    let ran = run(program().args(["run", "--schema"]));
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/job.schema.json");
+    assert_eq!(ran.out, fs::read_to_string(docs).expect("docs/job.schema.json"));
+}
+
+#[test]
+fn log_lines_are_text_or_json() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    let ran = tiers_run(&job, &["--log-format", "json", "--log-level", "debug"]);
+    let lines: Vec<serde_json::Value> =
+        ran.err.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
+    let fitted = lines.iter().find(|line| line["message"] == "fitted" && line["model"] == "full").expect("a line");
+    assert!(fitted["criterion"].is_f64() && fitted["level"] == "info" && fitted["time"].is_string(), "{fitted}");
+    assert!(lines.iter().any(|line| line["message"] == "evaluated"), "debug tells of evaluations");
+    let ran = tiers_run(&job, &["--fresh"]);
+    assert!(ran.err.contains(" INFO fitted criterion="), "{}", ran.err);
+    let ran = tiers_run(&job, &["--fresh", "--quiet"]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
+}

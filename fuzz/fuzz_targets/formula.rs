@@ -1,0 +1,26 @@
+//! Any text as a formula: parsed, resolved against a table and printed, or an error that can be printed.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tiers_design::{Field, Formula, Kind, Plan, Settings};
+
+fuzz_target!(|text: &str| {
+    match text.parse::<Formula>() {
+        Ok(formula) => {
+            // What is printed means the same again.
+            let again: Formula = formula.to_string().parse().expect("a formula that was printed");
+            assert_eq!(again.to_string(), formula.to_string());
+            let kinds = [Kind::Float, Kind::Integer, Kind::Boolean, Kind::Text, Kind::Other("date".to_owned())];
+            let names = ["y", "x", "b", "g", "d"];
+            let fields = names.iter().zip(kinds).map(|(name, kind)| Field { name: (*name).to_owned(), kind });
+            let fields: Vec<Field> = fields.collect();
+            if let Err(error) = Plan::new(&formula, &fields, &Settings::default()) {
+                let _ = error.to_string();
+            }
+        }
+        Err(error) => {
+            let _ = error.to_string();
+        }
+    }
+});
