@@ -2,6 +2,7 @@
 
 use crate::anova::AnovaArgs;
 use crate::bench::BenchArgs;
+use crate::compare::CompareArgs;
 use crate::moments::MomentsArgs;
 use crate::predict::PredictArgs;
 use crate::run::RunArgs;
@@ -31,6 +32,9 @@ pub(crate) enum Command {
     Anova(AnovaArgs),
     /// Fit all models of a job file, unattended; the same command goes on after an interruption
     Run(RunArgs),
+    /// Saved fits side by side, with likelihood ratio tests
+    #[command(after_help = crate::compare::EXAMPLES)]
+    Compare(CompareArgs),
     /// Write the moments of data or of a part of it, to be merged and fitted by `tiers fit --moments`
     #[command(after_help = crate::moments::EXAMPLES)]
     Moments(MomentsArgs),

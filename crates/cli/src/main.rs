@@ -14,6 +14,7 @@
 //! tables    random effects and fitted values as parquet
 //! anova     F tests of the terms of a saved fit
 //! bench     how time and memory grow with the rows, by a flow of its own
+//! compare   saved fits side by side
 //! moments   moments of parts of data, by a flow of their own
 //! memory    how much memory may be used
 //! run       jobs of many models that survive interruptions, by a flow of their own
@@ -28,6 +29,7 @@
 mod anova;
 mod args;
 mod bench;
+mod compare;
 mod exit;
 mod fit;
 mod input;
@@ -68,6 +70,7 @@ fn run() -> anyhow::Result<exit::Outcome> {
         args::Command::Anova(args) => threads::with(args.refit.threads, || anova::run(&args)),
         args::Command::Predict(args) => threads::with(args.refit.threads, || predict::run(&args)),
         args::Command::Run(args) => run::run(&args),
+        args::Command::Compare(args) => threads::with(args.refit.threads, || compare::run(&args)),
         args::Command::Simulate(args) => simulate::run(&args),
         args::Command::Bench(args) => bench::run(&args),
         args::Command::Completions { shell } => pages::completions(shell, args::definition()),
