@@ -3,6 +3,7 @@
 use crate::anova::AnovaArgs;
 use crate::bench::BenchArgs;
 use crate::compare::CompareArgs;
+use crate::means::MeansArgs;
 use crate::moments::MomentsArgs;
 use crate::predict::PredictArgs;
 use crate::run::RunArgs;
@@ -35,6 +36,9 @@ pub(crate) enum Command {
     /// Saved fits side by side, with likelihood ratio tests
     #[command(after_help = crate::compare::EXAMPLES)]
     Compare(CompareArgs),
+    /// Marginal means of a saved fit, their differences, and tests of linear hypotheses
+    #[command(after_help = crate::means::EXAMPLES)]
+    Means(MeansArgs),
     /// Write the moments of data or of a part of it, to be merged and fitted by `tiers fit --moments`
     #[command(after_help = crate::moments::EXAMPLES)]
     Moments(MomentsArgs),

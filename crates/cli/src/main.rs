@@ -15,6 +15,7 @@
 //! anova     F tests of the terms of a saved fit
 //! bench     how time and memory grow with the rows, by a flow of its own
 //! compare   saved fits side by side
+//! means     marginal means and linear hypotheses of a saved fit
 //! moments   moments of parts of data, by a flow of their own
 //! memory    how much memory may be used
 //! run       jobs of many models that survive interruptions, by a flow of their own
@@ -35,6 +36,7 @@ mod fit;
 mod input;
 mod job;
 mod layout;
+mod means;
 mod memory;
 mod moments;
 mod numbers;
@@ -71,6 +73,7 @@ fn run() -> anyhow::Result<exit::Outcome> {
         args::Command::Predict(args) => threads::with(args.refit.threads, || predict::run(&args)),
         args::Command::Run(args) => run::run(&args),
         args::Command::Compare(args) => threads::with(args.refit.threads, || compare::run(&args)),
+        args::Command::Means(args) => means::run(&args),
         args::Command::Simulate(args) => simulate::run(&args),
         args::Command::Bench(args) => bench::run(&args),
         args::Command::Completions { shell } => pages::completions(shell, args::definition()),

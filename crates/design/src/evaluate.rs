@@ -68,6 +68,17 @@ impl Compiled {
     }
 }
 
+impl Expr {
+    /// Its value where the columns have these values.
+    pub fn value_at(&self, value: &dyn Fn(&str) -> f64) -> f64 {
+        let names = self.columns();
+        let columns = names.iter().map(|name| Column::Numbers(vec![value(name)])).collect();
+        let block = Block { rows: 1, columns, ..Block::default() };
+        let place = |name: &str| names.iter().position(|other| *other == name).expect("a column of the expression");
+        Compiled::new(self, &place).evaluate(&block)[0]
+    }
+}
+
 /// The numbers of a requested column.
 pub(crate) fn numbers(block: &Block, request: usize) -> &[f64] {
     match &block.columns[request] {

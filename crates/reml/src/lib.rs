@@ -35,8 +35,9 @@ pub use estimate::{Optimum, Status, optimise, optimise_from, optimise_while};
 pub use fit::{Covariances, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{
-    AnovaType, DfMethod, FTest, FixedInference, FixedModel, Inference, KenwardRoger, Satterthwaite, TTest, TermTest,
-    chi_squared_tail,
+    AnovaType, Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, Inference, KenwardRoger, LinearError,
+    LinearHypothesis, Margin, MarginalMean, MeanDifference, MeansError, Satterthwaite, Setting, TTest, TermTest,
+    chi_squared_tail, holm_adjusted, pairwise,
 };
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, Reading, accumulate, accumulate_with};
 pub use many::{Checkpoint, CheckpointError, Partitions, PassState, Shared, Wanted, accumulate_many};

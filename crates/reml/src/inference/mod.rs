@@ -8,6 +8,9 @@ mod estimable;
 mod fisher;
 mod fixed_model;
 mod kenward_roger;
+mod linear;
+mod marginal;
+mod means;
 pub(crate) mod observed;
 mod packed;
 mod satterthwaite;
@@ -17,6 +20,9 @@ pub use anova::{AnovaType, TermTest};
 pub use fisher::chi_squared_tail;
 pub use fixed_model::FixedModel;
 pub use kenward_roger::KenwardRoger;
+pub use linear::{LinearError, LinearHypothesis};
+pub use marginal::{Margin, MarginalMean, MeanDifference, holm_adjusted, pairwise};
+pub use means::{Averaging, Grid, MeansError, Setting};
 pub use satterthwaite::Satterthwaite;
 pub(crate) use satterthwaite::pseudo_inverse;
 pub(crate) use student::normal_quantile;
@@ -76,7 +82,7 @@ enum Approximation {
 }
 
 /// A t (or z) test of one linear combination.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TTest {
     /// l'β.
     pub estimate: f64,
@@ -84,7 +90,7 @@ pub struct TTest {
     pub std_error: f64,
     /// Degrees of freedom; none for the normal approximation.
     pub df: Option<f64>,
-    /// estimate / std_error.
+    /// The estimate, less what it is to be, over its standard error.
     pub statistic: f64,
     /// Two-sided p value.
     pub p_value: f64,
@@ -95,7 +101,7 @@ pub struct TTest {
 }
 
 /// An F test of several linear combinations at once.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct FTest {
     /// Numerator degrees of freedom.
     pub num_df: f64,
@@ -163,9 +169,14 @@ impl FixedInference {
 
     /// Tests l'β = 0, and its confidence interval.
     pub fn t_test(&self, l: &DVector<f64>) -> TTest {
+        self.t_test_of(l, 0.0)
+    }
+
+    /// Tests l'β = c, and the confidence interval of l'β.
+    pub fn t_test_of(&self, l: &DVector<f64>, c: f64) -> TTest {
         let estimate = l.dot(&self.beta);
         let std_error = l.dot(&(&self.covariance * l)).sqrt();
-        let statistic = estimate / std_error;
+        let statistic = (estimate - c) / std_error;
         let df = match &self.approximation {
             Approximation::None => None,
             Approximation::Satterthwaite(parts) => Some(parts.df(l)),

@@ -1,0 +1,256 @@
+//! `tiers means`: marginal means, their differences, and linear hypotheses, of a saved fit.
+//!
+//! ```text
+//! text   the tables
+//! ```
+
+mod text;
+
+use crate::exit::{Outcome, print};
+use crate::saved::Saved;
+use anyhow::{anyhow, bail, ensure};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tiers_reml::{
+    Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, LinearHypothesis, Margin, MarginalMean,
+    MeanDifference, MeansError, Setting, TTest, pairwise,
+};
+
+/// More means than this are not compared pair by pair.
+const MOST_COMPARED: usize = 100;
+
+/// Examples below the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  tiers fit \"score ~ pretest + treat*minority + (1 | school/class)\" students.parquet --out results
+  tiers means results treat
+  tiers means results treat --by minority --at pretest=50
+  tiers means results sector --weights proportional --adjust none
+  tiers means results --test \"treat - 2*minority = 0\" --test \"pretest = 1\"
+
+Numbers stand at their means (weighted, where the fit is), other factors are averaged over with
+equal weights. A number can be compared too, at the values of --at; one that is 0 or 1 at these.
+In a hypothesis the names are those of the coefficients; odd ones stand in `backticks`.";
+
+/// `tiers means`.
+#[derive(Debug, Args)]
+pub(crate) struct MeansArgs {
+    /// Folder of results of `tiers fit --out`, or its fit.json
+    #[arg(value_name = "FIT")]
+    pub fit: PathBuf,
+
+    /// Whose levels are compared: a factor or number of the fixed effects, several joined by `*`
+    #[arg(required_unless_present = "test")]
+    pub margins: Option<String>,
+
+    /// Compare within each level of this variable; may be repeated
+    #[arg(long, value_name = "NAME", requires = "margins")]
+    pub by: Vec<String>,
+
+    /// Values of a number, or levels of a factor; may be repeated
+    #[arg(long, value_name = "NAME=A,B", requires = "margins")]
+    pub at: Vec<String>,
+
+    /// How the levels that are averaged over weigh
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Weights::Equal)]
+    pub weights: Weights,
+
+    /// Adjustment of the differences' p values for their number
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = Adjust::Holm)]
+    pub adjust: Adjust,
+
+    /// Test a linear hypothesis about coefficients; several are tested together too
+    #[arg(long, value_name = "HYPOTHESIS", allow_hyphen_values = true)]
+    pub test: Vec<String>,
+
+    /// Confidence level of the intervals (default: that of the fit)
+    #[arg(long, value_name = "LEVEL")]
+    pub conf_level: Option<f64>,
+
+    /// Print all as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How levels weigh in an average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Weights {
+    /// All alike
+    Equal,
+    /// As often as they occur in the data
+    Proportional,
+}
+
+/// How p values are adjusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Adjust {
+    /// Holm's step-down method
+    Holm,
+    /// Not at all
+    None,
+}
+
+/// What is found; `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Found {
+    tiers: &'static str,
+    formula: String,
+    df_method: DfMethod,
+    confidence_level: f64,
+    #[serde(flatten)]
+    means: Option<Means>,
+    tests: Vec<Tested>,
+    /// All hypotheses together, where there are several.
+    joint: Option<FTest>,
+}
+
+#[derive(Debug, Serialize)]
+struct Means {
+    averaged_over: Vec<String>,
+    weights: &'static str,
+    /// Where the numbers stand.
+    at: BTreeMap<String, String>,
+    means: Vec<MarginalMean>,
+    adjust: &'static str,
+    differences: Vec<MeanDifference>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tested {
+    hypothesis: String,
+    /// What the combination is to be.
+    value: f64,
+    #[serde(flatten)]
+    test: TTest,
+}
+
+/// Prints means, differences and tests.
+pub(crate) fn run(args: &MeansArgs) -> anyhow::Result<Outcome> {
+    let saved = Saved::open(&args.fit)?;
+    let confidence = args.conf_level.unwrap_or(saved.report.confidence_level);
+    ensure!(
+        confidence > 0.0 && confidence < 1.0,
+        "--conf-level {confidence}: a confidence level lies between 0 and 1, such as 0.95"
+    );
+    let inference = saved.inference().clone().with_confidence(confidence);
+    let means = args.margins.as_ref().map(|margins| means(args, margins, &saved, &inference)).transpose()?;
+    let (tests, joint) = tests(&args.test, &saved, &inference)?;
+    let found = Found {
+        tiers: env!("CARGO_PKG_VERSION"),
+        formula: saved.fit().formula.clone(),
+        df_method: inference.df_method(),
+        confidence_level: confidence,
+        means,
+        tests,
+        joint,
+    };
+    print(&if args.json { crate::report::json(&found) } else { text::text(&found, &saved) })?;
+    Ok(Outcome::Done)
+}
+
+/// What was asked for by names.
+fn means(args: &MeansArgs, margins: &str, saved: &Saved, inference: &FixedInference) -> anyhow::Result<Means> {
+    let averaging = match args.weights {
+        Weights::Equal => Averaging::Equal,
+        Weights::Proportional => Averaging::Proportional,
+    };
+    let fixed: &FixedModel = &saved.model.fixed;
+    let grid = Grid::new(fixed, &saved.recipe, averaging);
+    let mut at = BTreeMap::new();
+    for text in &args.at {
+        let (name, values) = values(text)?;
+        grid.settings(&name, Some(&[])).map_err(|error| anyhow!("--at {text}: {error}"))?;
+        at.insert(name, values);
+    }
+    let names = |text: &str| text.split('*').map(|name| name.trim().trim_matches('`').to_owned()).collect::<Vec<_>>();
+    let (targets, by): (Vec<String>, Vec<String>) = (names(margins), args.by.iter().flat_map(|by| names(by)).collect());
+    let mut seen = Vec::new();
+    for name in targets.iter().chain(&by) {
+        ensure!(!seen.contains(&name), "`{name}` is named twice");
+        seen.push(name);
+    }
+    let margin = |name: &String| -> anyhow::Result<Margin> { Ok((name.clone(), settings(&grid, name, at.get(name))?)) };
+    let margins = targets.iter().map(margin).collect::<anyhow::Result<Vec<_>>>()?;
+    let within = by.iter().map(margin).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut held = BTreeMap::new();
+    for (name, values) in at.iter().filter(|(name, _)| !targets.contains(name) && !by.contains(name)) {
+        let one = settings(&grid, name, Some(values))?;
+        let [(_, setting)] = &one[..] else {
+            bail!("--at {name}={}: one value, for `{name}` is neither compared nor in --by", values.join(","));
+        };
+        held.insert(name.clone(), setting.clone());
+    }
+    let set: Vec<&str> = seen.iter().map(|name| &name[..]).chain(held.keys().map(|name| &name[..])).collect();
+    let (averaged_over, numbers) = grid.others(&set);
+    let mut stand: BTreeMap<String, String> =
+        numbers.into_iter().map(|(name, mean)| (name, mean.to_string())).collect();
+    stand.extend(at.iter().filter(|(name, _)| held.contains_key(*name)).map(|(name, v)| (name.clone(), v[0].clone())));
+    let means = grid.means(inference, &margins, &within, &held)?;
+    let compared = margins.iter().map(|(_, settings)| settings.len()).product::<usize>() <= MOST_COMPARED;
+    let differences = if compared { pairwise(&means, inference, args.adjust == Adjust::Holm) } else { Vec::new() };
+    Ok(Means {
+        averaged_over,
+        weights: if averaging == Averaging::Equal { "equal" } else { "proportional" },
+        at: stand,
+        means,
+        adjust: if args.adjust == Adjust::Holm { "holm" } else { "none" },
+        differences,
+    })
+}
+
+/// `name=a,b`.
+fn values(text: &str) -> anyhow::Result<(String, Vec<String>)> {
+    match text.split_once('=') {
+        Some((name, values)) if !name.is_empty() && !values.is_empty() => {
+            let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+            Ok((name.trim().trim_matches('`').to_owned(), values))
+        }
+        _ => bail!("--at {text}: write the name, `=` and values, as in --at age=10,20"),
+    }
+}
+
+/// The settings of a variable: those of `--at`, else all levels.
+fn settings(grid: &Grid<'_>, name: &str, at: Option<&Vec<String>>) -> anyhow::Result<Vec<(String, Setting)>> {
+    let Some(values) = at else { return Ok(grid.settings(name, None)?) };
+    if grid.factor(name).is_some() {
+        let all = grid.settings(name, None)?;
+        let one = |value: &String| {
+            all.iter().find(|(level, _)| level == value).cloned().ok_or_else(|| {
+                let levels = all.iter().map(|(level, _)| level.clone()).collect();
+                MeansError::Level { factor: name.to_owned(), level: value.clone(), levels }.into()
+            })
+        };
+        return values.iter().map(one).collect();
+    }
+    let number = |value: &String| match value.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err(anyhow!("--at {name}={value}: `{name}` is a number, and `{value}` is none")),
+    };
+    let numbers = values.iter().map(number).collect::<anyhow::Result<Vec<f64>>>()?;
+    Ok(grid.settings(name, Some(&numbers))?)
+}
+
+/// Tests hypotheses one by one, and all of them together.
+fn tests(texts: &[String], saved: &Saved, inference: &FixedInference) -> anyhow::Result<(Vec<Tested>, Option<FTest>)> {
+    let names: Vec<String> = saved.fit().fixed_effects.iter().map(|effect| effect.term.clone()).collect();
+    let mut hypotheses = Vec::new();
+    for text in texts {
+        let parsed = LinearHypothesis::parse(text, &names).map_err(|error| {
+            let dropped = saved.fit().dropped_columns.iter().find(|name| text.contains(name.as_str()));
+            match dropped {
+                Some(name) => anyhow!("--test {error}. `{name}` was dropped from the fit: other columns determine it"),
+                None => anyhow!("--test {error}"),
+            }
+        })?;
+        hypotheses.push(parsed);
+    }
+    let tested = texts.iter().zip(&hypotheses).map(|(text, hypothesis)| Tested {
+        hypothesis: text.clone(),
+        value: hypothesis.value,
+        test: hypothesis.test(inference),
+    });
+    let joint = (hypotheses.len() > 1).then(|| LinearHypothesis::test_all(&hypotheses, inference)).transpose();
+    Ok((tested.collect(), joint.map_err(|error| anyhow!("--test: {error}"))?))
+}
