@@ -6,6 +6,8 @@ mod bad_data;
 mod bad_formula;
 mod bad_model;
 mod bench;
+#[cfg(unix)]
+mod changing;
 mod moments;
 mod outputs;
 mod predict;
