@@ -2,7 +2,7 @@
 
 use super::board::{Board, ReadWatch};
 use super::by;
-use super::checkpoint::{self, Found, Keeper};
+use super::checkpoint::{self, Keeper};
 use super::inputs::Inputs;
 use super::job::{Job, ModelJob};
 use super::kept::{Counts, Kept, Outline, Took};
@@ -28,6 +28,9 @@ use tracing::{info, warn};
 /// What a job is of, in the hidden folder as long as it is not complete.
 const ORIGIN: &str = "job.json";
 
+/// Which models are read together, likewise.
+const TOGETHER: &str = "read.json";
+
 /// A job at work.
 pub(crate) struct Flow<'a> {
     job: &'a Job,
@@ -42,7 +45,9 @@ pub(crate) struct Flow<'a> {
     failed: BTreeMap<String, String>,
     /// Models that this run has fitted.
     fitted: Vec<String>,
-    found: Option<Found>,
+    /// Models of the next read. What is read together is the same on every run of the job, whichever
+    /// of them are done: the last bits of sums may depend on it.
+    together: Vec<usize>,
 }
 
 /// How a job ended.
@@ -81,7 +86,7 @@ impl<'a> Flow<'a> {
             kept: BTreeMap::new(),
             failed: BTreeMap::new(),
             fitted: Vec::new(),
-            found: None,
+            together: Vec::new(),
             job,
             inputs,
             lock,
@@ -100,6 +105,7 @@ impl<'a> Flow<'a> {
             checkpoint::remove(&store);
             fs::remove_dir_all(store.hidden("done")).ok();
             fs::remove_file(store.hidden(ORIGIN)).ok();
+            fs::remove_file(store.hidden(TOGETHER)).ok();
         } else if is_worth_keeping(&store) {
             self.check_origin()?;
         }
@@ -116,16 +122,9 @@ impl<'a> Flow<'a> {
                 self.kept.insert(name.clone(), kept);
             }
         }
-        if !fresh {
-            let of = |models: &[String]| self.origin.fingerprint_of_read(models);
-            match checkpoint::find(&store, of) {
-                Ok(found) => self.found = found.filter(|found| self.is_of_ours(&found.models)),
-                Err(error) => {
-                    warn!(%error, "the checkpoint cannot be used; reading starts from the first row");
-                    checkpoint::remove(&store);
-                }
-            }
-        }
+        let names = fs::read_to_string(store.hidden(TOGETHER)).ok();
+        let names: Vec<String> = names.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        self.together = names.iter().filter_map(|name| self.index(name)).collect();
         store.write_text(&store.hidden(ORIGIN), &self.origin.json())
     }
 
@@ -147,8 +146,8 @@ impl<'a> Flow<'a> {
         )
     }
 
-    fn is_of_ours(&self, names: &[String]) -> bool {
-        names.iter().all(|name| self.job.models.iter().any(|model| model.keys.name == *name))
+    fn index(&self, name: &str) -> Option<usize> {
+        self.job.models.iter().position(|model| model.keys.name == name)
     }
 
     /// Indices of the models that are still to be fitted.
@@ -163,11 +162,12 @@ impl<'a> Flow<'a> {
     /// Does all that is left, and completes the job.
     pub(crate) fn finish(mut self) -> anyhow::Result<Summary> {
         while !self.left().is_empty() {
-            let (models, mut shared, times) = self.read()?;
+            let (mut shared, times) = self.read()?;
+            let models = self.together.clone();
             let deferred: Vec<usize> = shared.deferred().iter().map(|&k| models[k]).collect();
             let left = self.left();
-            for (k, &model) in models.iter().enumerate() {
-                if left.contains(&model) && !deferred.contains(&model) {
+            for (k, &model) in models.iter().enumerate().filter(|(_, model)| !deferred.contains(model)) {
+                if left.contains(&model) {
                     self.model(k, model, &mut shared, times)?;
                 }
             }
@@ -176,33 +176,34 @@ impl<'a> Flow<'a> {
             }
             drop(shared);
             checkpoint::remove(&self.store);
+            self.together = deferred;
         }
         self.complete()
     }
 
-    /// The moments of all models that are left, or of those of the checkpoint.
-    fn read(&mut self) -> anyhow::Result<(Vec<usize>, Shared, ReadTimes)> {
-        let clock = Instant::now();
-        let index = |name: &String| self.job.models.iter().position(|model| model.keys.name == *name);
-        let (models, checkpoint) = match self.found.take() {
-            // A checkpoint for models that are all done has come too late.
-            Some(Found { models, checkpoint }) => {
-                let models: Vec<usize> = models.iter().filter_map(index).collect();
-                match models.iter().any(|model| self.left().contains(model)) {
-                    true => (models, Some(checkpoint)),
-                    false => (self.left(), None),
-                }
-            }
-            None => (self.left(), None),
-        };
+    /// The moments of the models that are read together, all of them if nothing else is known.
+    fn read(&mut self) -> anyhow::Result<(Shared, ReadTimes)> {
+        let (clock, store) = (Instant::now(), self.store.clone());
+        let left = self.left();
+        if !self.together.iter().any(|model| left.contains(model)) {
+            self.together = (0..self.job.models.len()).collect();
+        }
+        let models = self.together.clone();
         let names: Vec<String> = models.iter().map(|&i| self.job.models[i].keys.name.clone()).collect();
+        store.write_text(&store.hidden(TOGETHER), &serde_json::to_string(&names)?)?;
+        let fingerprint = self.origin.fingerprint_of_read(&names);
+        let checkpoint = checkpoint::find(&store, &fingerprint).unwrap_or_else(|error| {
+            warn!(%error, "the checkpoint cannot be used; reading starts from the first row");
+            checkpoint::remove(&store);
+            None
+        });
         let resumed = checkpoint.as_ref().map_or(0, tiers_reml::Checkpoint::rows_read);
         let rows = self.inputs.source.rows();
         info!(models = names.join(", "), rows = rows.unwrap_or(0), resumed, "reading");
         self.board.phase(super::status::Phase::Reading, None);
         let wanted: Vec<_> = models.iter().map(|&i| self.inputs.wanted[i].clone()).collect();
         let limit = self.job.memory.of_rows(rows, Until::Effects);
-        let keeper = Keeper::new(&names, &self.origin.fingerprint_of_read(&names), self.job.checkpoints);
+        let keeper = Keeper::new(&fingerprint, self.job.checkpoints);
         let mut watch = ReadWatch::new(self.board, rows, Some(keeper));
         let reading = Reading { limit, ..Reading::default() };
         let shared = accumulate_many(&self.inputs.source, &wanted, &reading, checkpoint, &mut watch);
@@ -221,7 +222,7 @@ impl<'a> Flow<'a> {
         account.have_read(&times);
         info!(seconds = account.seconds, passes = account.passes, "read");
         self.account.reads.push(account);
-        Ok((models, shared, times))
+        Ok((shared, times))
     }
 
     /// Fits a model, if the job is not asked to stop; it may fail without stopping the others.

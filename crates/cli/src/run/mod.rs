@@ -58,19 +58,30 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
         print(&file::schema())?;
         return Ok(Outcome::Done);
     }
+    let progress = start_telling(args);
+    match prepare(args, progress) {
+        // Whoever reads lines of JSON gets nothing else.
+        Err(failure) if args.log_format == Some(Format::Json) => {
+            error!(error = %failure, "the job failed");
+            Ok(Outcome::Failed)
+        }
+        done => done,
+    }
+}
+
+fn prepare(args: &RunArgs, progress: Progress) -> anyhow::Result<Outcome> {
     // Absolute, so that what is written is the same from whichever folder the job is started.
     let path = std::path::absolute(args.job.as_deref().unwrap_or(Path::new("")))?;
     let job = Job::new(parse::read(&path, &args.set)?, &path)?;
-    threads::with(job.threads, || go(args, &job, &path))
+    threads::with(job.threads, || go(args, &job, &path, progress))
 }
 
-fn go(args: &RunArgs, job: &Job, path: &Path) -> anyhow::Result<Outcome> {
+fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Result<Outcome> {
     let inputs = Inputs::open(job)?;
     if args.dry_run {
         dry::run(job, &inputs, args.json)?;
         return Ok(Outcome::Done);
     }
-    let progress = start_telling(args);
     let stop = stop::Stop::listen()?;
     let store = Store::new(&job.folder);
     // A file that stands in the place of the folder is told better than by the lock.
@@ -134,7 +145,6 @@ fn end(
         Err(failure) => {
             (board.status.state, board.status.message) = (State::Failed, Some(failure.to_string()));
             board.status.write(&store);
-            error!(error = %failure, "the job failed");
             if !flow::is_worth_keeping(&store) {
                 store.remove_hidden().ok();
             }

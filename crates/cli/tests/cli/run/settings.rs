@@ -91,6 +91,10 @@ fn log_lines_are_text_or_json() {
     let fitted = lines.iter().find(|line| line["message"] == "fitted" && line["model"] == "full").expect("a line");
     assert!(fitted["criterion"].is_f64() && fitted["level"] == "info" && fitted["time"].is_string(), "{fitted}");
     assert!(lines.iter().any(|line| line["message"] == "evaluated"), "debug tells of evaluations");
+    // Errors are lines of JSON, too.
+    let ran = tiers_run(&job, &["--log-format", "json", "--set", "models.null.formula=y"]);
+    let line: serde_json::Value = serde_json::from_str(ran.err.trim_end()).expect("one line");
+    assert!(ran.code == 1 && line["error"].as_str().is_some_and(|error| error.contains("formula")), "{line}");
     let ran = tiers_run(&job, &["--fresh"]);
     assert!(ran.err.contains(" INFO fitted criterion="), "{}", ran.err);
     let ran = tiers_run(&job, &["--fresh", "--quiet"]);
