@@ -3,9 +3,12 @@
 use crate::anova::AnovaArgs;
 use crate::bench::BenchArgs;
 use crate::compare::CompareArgs;
+use crate::diagnose::DiagnoseArgs;
+use crate::influence::InfluenceArgs;
 use crate::means::MeansArgs;
 use crate::moments::MomentsArgs;
 use crate::predict::PredictArgs;
+use crate::ranef::RanefArgs;
 use crate::run::RunArgs;
 use crate::simulate::SimulateArgs;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -39,6 +42,12 @@ pub(crate) enum Command {
     /// Marginal means of a saved fit, their differences, and tests of linear hypotheses
     #[command(after_help = crate::means::EXAMPLES)]
     Means(MeansArgs),
+    /// Show which top-level groups change a saved fit most: Cook's distance, DFBETAS, variances without them
+    Influence(InfluenceArgs),
+    /// Show the groups of a saved fit with the largest and smallest random effects
+    Ranef(RanefArgs),
+    /// Tell in plain words how well the parameters of a saved fit are determined
+    Diagnose(DiagnoseArgs),
     /// Write the moments of data or of a part of it, to be merged and fitted by `tiers fit --moments`
     #[command(after_help = crate::moments::EXAMPLES)]
     Moments(MomentsArgs),
@@ -138,6 +147,14 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = Df::Satterthwaite)]
     pub df: Df,
 
+    /// Cluster-robust standard errors of the fixed effects, from a second pass over the rows
+    #[arg(long, value_name = "TYPE", value_enum, ignore_case = true, conflicts_with = "moments")]
+    pub robust: Option<Robust>,
+
+    /// Level whose groups are the clusters of --robust: the top level, which is the default
+    #[arg(long, value_name = "LEVEL", requires = "robust")]
+    pub cluster: Option<String>,
+
     /// Folder for summary.txt, fit.json and random_effects/*.parquet; replaced when all is done
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -176,6 +193,26 @@ pub(crate) enum Df {
     KenwardRoger,
     /// None: the normal approximation
     None,
+}
+
+/// Cluster-robust covariances, by the names of R's clubSandwich.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Robust {
+    /// No adjustment
+    #[value(name = "CR0")]
+    Cr0,
+    /// Times m/(m - 1), m clusters
+    #[value(name = "CR1")]
+    Cr1,
+    /// Times m/(m - p), p coefficients
+    #[value(name = "CR1p")]
+    Cr1p,
+    /// Times m(n - 1)/((m - 1)(n - p)), as Stata
+    #[value(name = "CR1S")]
+    Cr1s,
+    /// Adjusted to be unbiased under the model, with Satterthwaite's degrees of freedom: for few clusters
+    #[value(name = "CR2")]
+    Cr2,
 }
 
 /// Reads the command line; what clap has to say (errors, help, the version) is the error.

@@ -1,12 +1,12 @@
 //! What is to be done, checked as far as can be without touching the data.
 
-use crate::args::{Df, FitArgs};
+use crate::args::{Df, FitArgs, Robust};
 use crate::memory::Limit;
-use crate::steps::How;
+use crate::steps::{Clustered, How};
 use anyhow::{bail, ensure};
 use std::path::PathBuf;
 use tiers_design::{Formula, Settings};
-use tiers_reml::{DfMethod, Inference, Method, NewtonSettings};
+use tiers_reml::{DfMethod, Inference, Method, NewtonSettings, Sandwich};
 
 /// A fit to be made.
 #[derive(Debug)]
@@ -94,13 +94,16 @@ impl Job {
             },
             None => Input::Moments(args.moments),
         };
+        let memory = Limit::parse(&args.memory_limit)?;
+        let robust = args.robust.map(|kind| Clustered { kind: sandwich(kind), level: args.cluster, memory });
         Ok(Job {
             input,
-            memory: Limit::parse(&args.memory_limit)?,
+            memory,
             how: How {
                 method,
                 newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
                 inference: Inference { df: df_method(args.df, method)?, confidence },
+                robust,
                 fitted: args.fitted,
                 reproducible: false,
             },
@@ -130,6 +133,16 @@ pub(crate) fn reference(text: &str) -> anyhow::Result<(String, String)> {
     match text.split_once('=') {
         Some((factor, level)) if !factor.is_empty() => Ok((factor.to_owned(), level.to_owned())),
         _ => bail!("--reference {text}: write the factor, `=` and the level, as in --reference gender=F"),
+    }
+}
+
+fn sandwich(kind: Robust) -> Sandwich {
+    match kind {
+        Robust::Cr0 => Sandwich::Cr0,
+        Robust::Cr1 => Sandwich::Cr1,
+        Robust::Cr1p => Sandwich::Cr1p,
+        Robust::Cr1s => Sandwich::Cr1s,
+        Robust::Cr2 => Sandwich::Cr2,
     }
 }
 

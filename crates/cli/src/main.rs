@@ -10,6 +10,9 @@
 //! report    a fit with what belongs to the run; becomes fit.json
 //! summary   a report as text, laid out by numbers and layout
 //! outputs   the folder of results, put in place as a whole
+//! influence what each top-level group does to a saved fit
+//! ranef     the largest and smallest groups of a saved fit
+//! diagnose  how well a saved fit is determined
 //! saved     a folder of results, opened to be asked further questions
 //! tables    random effects and fitted values as parquet
 //! anova     F tests of the terms of a saved fit
@@ -31,8 +34,10 @@ mod anova;
 mod args;
 mod bench;
 mod compare;
+mod diagnose;
 mod exit;
 mod fit;
+mod influence;
 mod input;
 mod job;
 mod layout;
@@ -44,6 +49,7 @@ mod outputs;
 mod pages;
 mod predict;
 mod progress;
+mod ranef;
 mod report;
 mod run;
 #[allow(dead_code, unused_imports)]
@@ -74,6 +80,9 @@ fn run() -> anyhow::Result<exit::Outcome> {
         args::Command::Run(args) => run::run(&args),
         args::Command::Compare(args) => threads::with(args.refit.threads, || compare::run(&args)),
         args::Command::Means(args) => means::run(&args),
+        args::Command::Influence(args) => threads::with(args.refit.threads, || influence::run(&args)),
+        args::Command::Diagnose(args) => threads::with(args.refit.threads, || diagnose::run(&args)),
+        args::Command::Ranef(args) => ranef::run(&args),
         args::Command::Simulate(args) => simulate::run(&args),
         args::Command::Bench(args) => bench::run(&args),
         args::Command::Completions { shell } => pages::completions(shell, args::definition()),

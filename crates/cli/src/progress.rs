@@ -29,9 +29,9 @@ impl Progress {
         self.rows("reading", rows)
     }
 
-    /// Writing of the fitted values of so many rows.
-    pub(crate) fn fitting_values(self, rows: u64) -> Reading {
-        self.rows("fitted values", Some(rows))
+    /// A second pass over so many rows.
+    pub(crate) fn second_pass(self, rows: u64) -> Reading {
+        self.rows("second pass", Some(rows))
     }
 
     /// Predicting for so many rows, where that is known.
@@ -163,6 +163,6 @@ impl Watch for Fitting {
     }
 
     fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver {
-        self.second_pass.insert(self.progress.fitting_values(rows))
+        self.second_pass.insert(self.progress.second_pass(rows))
     }
 }

@@ -1,6 +1,7 @@
 //! One model, from its moments to its files: settle, search, infer, report, write.
 
 use crate::input::Input;
+use crate::memory::Limit;
 use crate::outputs::{Folder, Staged};
 use crate::report::{Phases, Report, Timing, peak_memory};
 use crate::saved::{MODEL, SavedModel};
@@ -8,8 +9,9 @@ use crate::{summary, tables};
 use anyhow::{anyhow, ensure};
 use std::time::{Duration, Instant};
 use tiers_reml::{
-    Fit, FittedValues, FixedInference, FixedModel, Inference, Ingested, Method, NewtonSettings, Objective, Optimum,
-    ReadObserver, ReadTimes, Step, optimise_while, random_effects, settle,
+    ClusterMoments, Fit, FittedValues, FixedInference, FixedModel, Inference, Ingested, Method, NewtonSettings,
+    Objective, Optimum, ReadObserver, ReadTimes, Robust, Sandwich, Step, Until, cluster_level, optimise_while,
+    random_effects, settle,
 };
 
 /// How a model is fitted.
@@ -21,11 +23,24 @@ pub(crate) struct How {
     pub newton: NewtonSettings,
     /// Degrees of freedom, and the level of confidence intervals.
     pub inference: Inference,
+    /// Cluster-robust inference on the fixed effects.
+    pub robust: Option<Clustered>,
     /// Whether fitted values are written too.
     pub fitted: bool,
     /// Whether to leave out of the files what differs from one run to the next: times, memory and the
     /// working folder.
     pub reproducible: bool,
+}
+
+/// Cluster-robust inference that is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Clustered {
+    /// Which sandwich.
+    pub kind: Sandwich,
+    /// The level that was named for the clusters.
+    pub level: Option<String>,
+    /// How much memory their moments may use.
+    pub memory: Limit,
 }
 
 /// Moments, and when and how they came about.
@@ -90,7 +105,8 @@ pub(crate) fn make<'a>(
     clock.phases.search = (began.elapsed() - read).as_secs_f64();
     let inference = FixedInference::new(&objective, &optimum, how.inference);
     let fixed = FixedModel::new(&model, inference);
-    let fit = Fit::with(&objective, &optimum, &dropped, &fixed);
+    let mut fit = Fit::with(&objective, &optimum, &dropped, &fixed);
+    fit.robust = robust(input, &objective, &optimum, how, watch)?;
     let fitted = began.elapsed();
     clock.phases.inference = (fitted - read).as_secs_f64() - clock.phases.search;
 
@@ -123,6 +139,25 @@ pub(crate) fn make<'a>(
     Ok(Made { staged, report, text, json })
 }
 
+/// Cluster-robust inference, where it was asked for, from a second pass over the rows.
+fn robust(
+    input: &Input<'_>,
+    objective: &Objective<'_>,
+    optimum: &Optimum,
+    how: &How,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Option<Robust>> {
+    let (Some(Clustered { kind, level, memory }), Some(source)) = (&how.robust, input.source()) else {
+        return Ok(None);
+    };
+    let model = objective.model();
+    cluster_level(model, level.as_deref()).map_err(|error| anyhow!("--cluster: {error}"))?;
+    let limit = memory.of_rows(input.count(), Until::Moments);
+    let clusters = ClusterMoments::read(model, source, limit, watch.second_pass(model.forest.rows))?;
+    let robust = Robust::new(objective, optimum, &clusters, *kind, how.inference.confidence);
+    Ok(Some(robust.map_err(|error| anyhow!("--robust {kind}: {error}"))?))
+}
+
 /// Random effects, and fitted values if they are wanted; the seconds that the effects took.
 fn effects(
     input: &Input<'_>,
@@ -136,7 +171,7 @@ fn effects(
     let clock = Instant::now();
     let effects = random_effects(objective, optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
     let seconds = clock.elapsed().as_secs_f64();
-    tables::write_effects(staged, &effects)?;
+    tables::write_effects(staged, &effects, &report.fit)?;
     if let (true, Some(source)) = (how.fitted, input.source()) {
         let fitted = FittedValues::new(objective, optimum, &effects);
         tables::write_fitted(staged, &fitted, source, watch.second_pass(report.rows()))?;

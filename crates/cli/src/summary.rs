@@ -3,7 +3,7 @@
 use crate::layout::{Column, paragraph, table};
 use crate::numbers::{column, decimals_of_smallest, fixed_point, p_values, round};
 use crate::report::Report;
-use tiers_reml::{DfMethod, Fit, FixedEffect, Method, Status, VarianceComponent};
+use tiers_reml::{DfMethod, Fit, FixedEffect, Method, Robust, Sandwich, Status, VarianceComponent};
 
 /// Significant digits, as in lme4's summary.
 const DIGITS: usize = 4;
@@ -180,7 +180,8 @@ fn correlations(report: &Report) -> String {
 
 /// Coefficients with their uncertainty.
 fn fixed_effects(report: &Report) -> String {
-    let effects = &report.fit.fixed_effects;
+    let robust = report.fit.robust.as_ref();
+    let effects = robust.map_or(&report.fit.fixed_effects, |robust| &robust.coefficients);
     let dropped = dropped_columns(&report.fit);
     if effects.is_empty() {
         return format!("No fixed effects\n{dropped}");
@@ -205,20 +206,22 @@ fn fixed_effects(report: &Report) -> String {
     let percent = |share: f64| format!("{} %", trim_number(100.0 * share));
     let tail = 0.5 * (1.0 - report.confidence_level);
     let (letter, by) = tests_by(report.fit.df_method);
+    let letter = if robust.is_some() { 't' } else { letter };
     let mut columns = vec![
         Column::names("", effects.iter().map(|e| e.term.clone()).collect()),
         Column::numbers("Estimate", estimate_cells.to_vec()),
-        Column::numbers("Std. Error", error_cells.to_vec()),
+        Column::numbers(if robust.is_some() { "Robust SE" } else { "Std. Error" }, error_cells.to_vec()),
         Column::numbers(&format!("{letter} value"), column(&statistics, DIGITS)),
         Column::numbers(&format!("Pr(>|{letter}|)"), p_values(&of(|e| e.p_value))),
         Column::numbers(&percent(tail), lower.to_vec()),
         Column::numbers(&percent(1.0 - tail), upper.to_vec()),
     ];
-    if report.fit.df_method != DfMethod::None {
+    if report.fit.df_method != DfMethod::None || robust.is_some() {
         columns.insert(3, Column::numbers("df", degrees(effects)));
     }
     let text = table(0, &columns);
     let level = trim_number(100.0 * report.confidence_level);
+    let by = robust.map_or_else(|| by.to_owned(), robust_by);
     let note = paragraph(&format!("{letter}, Pr and the {level} % confidence intervals {by}"), 0);
     format!("Fixed effects:\n{text}{note}{dropped}")
 }
@@ -230,6 +233,16 @@ fn tests_by(method: DfMethod) -> (char, &'static str) {
         DfMethod::KenwardRoger => ('t', "with Kenward and Roger's covariance and degrees of freedom"),
         DfMethod::None => ('z', "by the normal approximation"),
     }
+}
+
+/// What robust tests rest on.
+fn robust_by(robust: &Robust) -> String {
+    let Robust { kind, cluster, clusters, .. } = robust;
+    let df = match kind {
+        Sandwich::Cr2 => "Satterthwaite's degrees of freedom",
+        _ => "clusters - 1 degrees of freedom",
+    };
+    format!("with standard errors robust to clusters ({kind}, {clusters} clusters of {cluster}) and {df}")
 }
 
 /// Degrees of freedom, with a decimal where there are few; where there are none, or too many to
@@ -264,8 +277,18 @@ fn trim_number(value: f64) -> String {
 
 /// What is to be said of how the optimisation ended, in plain words.
 fn verdict(fit: &Fit) -> Option<String> {
+    let told = verdict_in_words(fit).join(" ");
     match fit.status {
         Status::Converged => None,
+        Status::Boundary => Some(paragraph(&format!("On the boundary: {told}"), 2)),
+        Status::NotConverged => Some(paragraph(&format!("NOT CONVERGED: {told}"), 2)),
+    }
+}
+
+/// The verdict sentence by sentence; nothing where all is well.
+pub(crate) fn verdict_in_words(fit: &Fit) -> Vec<String> {
+    match fit.status {
+        Status::Converged => Vec::new(),
         Status::Boundary => {
             let mut told: Vec<String> = fit.variance_components.iter().flat_map(boundaries).collect();
             if told.is_empty() {
@@ -279,17 +302,14 @@ fn verdict(fit: &Fit) -> Option<String> {
                  standard error (NA) of a variance on the boundary; `tiers confint` gives intervals."
                     .to_owned(),
             );
-            Some(paragraph(&format!("On the boundary: {}", told.join(" ")), 2))
+            told
         }
-        Status::NotConverged => Some(paragraph(
-            &format!(
-                "NOT CONVERGED: the search for the optimum stopped after {} evaluations of the likelihood, so these \
-                 are not the estimates. Allow more by --max-evaluations; if that does not help, the data cannot tell \
-                 the variances of this model apart: take out random slopes or a level.",
-                fit.optimizer.evaluations
-            ),
-            2,
-        )),
+        Status::NotConverged => vec![format!(
+            "the search for the optimum stopped after {} evaluations of the likelihood, so these are not the estimates. \
+             Allow more by --max-evaluations; if that does not help, the data cannot tell the variances of this model \
+             apart: take out random slopes or a level.",
+            fit.optimizer.evaluations
+        )],
     }
 }
 

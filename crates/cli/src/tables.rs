@@ -3,24 +3,26 @@
 use crate::outputs::Staged;
 use anyhow::anyhow;
 use tiers_design::PackedText;
-use tiers_reml::{FittedRows, FittedValues, KeyLabels, LevelEffects, ReadObserver};
+use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects, ReadObserver};
 use tiers_tables::{OutColumn, OutField, OutKind, OutValues, ParquetSink, Source};
 
 /// Groups that are put into columns at a time.
 const GROUPS: usize = 1 << 16;
 
 /// Columns beside those of the ids.
-const OF_EFFECTS: [&str; 4] = ["term", "estimate", "conditional_sd", "prediction_sd"];
+pub(crate) const OF_EFFECTS: [&str; 5] = ["term", "estimate", "conditional_sd", "prediction_sd", "standardised"];
 
 /// Writes a file per level: the id columns in their own type, then a row per group and coefficient.
-pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects]) -> anyhow::Result<()> {
+pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects], fit: &Fit) -> anyhow::Result<()> {
     staged.folder(crate::outputs::EFFECTS)?;
     let names = effects_file_names(levels.iter().map(|effects| &effects.level[..]));
     for (effects, name) in levels.iter().zip(names) {
         let mut sink = ParquetSink::create(&staged.path(crate::outputs::EFFECTS).join(name), &fields(effects))?;
         let groups = effects.rows.len();
+        let of_level = fit.variance_components.iter().filter(|component| component.level == effects.level);
+        let variances: Vec<f64> = of_level.flat_map(|component| component.variance.clone()).collect();
         for start in (0..groups).step_by(GROUPS) {
-            sink.push(columns(effects, start..groups.min(start + GROUPS)))?;
+            sink.push(columns(effects, &variances, start..groups.min(start + GROUPS)))?;
         }
         sink.finish()?;
     }
@@ -39,7 +41,7 @@ pub(crate) fn key_name(key: &str) -> String {
 }
 
 /// `school.class.parquet` for the level `school:class`; every file has a name of its own.
-fn file_name(level: &str, taken: &mut Vec<String>) -> String {
+pub(crate) fn file_name(level: &str, taken: &mut Vec<String>) -> String {
     let safe = |c: char| match c {
         ':' => '.',
         '/' | '\\' | '\0' => '_',
@@ -59,7 +61,7 @@ pub(crate) fn own_name<S: AsRef<str>>(name: &str, taken: &[S]) -> String {
 }
 
 fn fields(effects: &LevelEffects) -> Vec<OutField> {
-    let key = |key: &tiers_reml::KeyColumn| OutField {
+    let key = |key: &KeyColumn| OutField {
         name: key_name(&key.name),
         kind: match key.labels {
             KeyLabels::Integer(_) => OutKind::I64,
@@ -74,7 +76,7 @@ fn fields(effects: &LevelEffects) -> Vec<OutField> {
 }
 
 /// The rows of some of the groups: each label stands once per coefficient.
-fn columns(effects: &LevelEffects, groups: std::ops::Range<usize>) -> Vec<OutColumn> {
+fn columns(effects: &LevelEffects, variances: &[f64], groups: std::ops::Range<usize>) -> Vec<OutColumn> {
     let r = effects.terms.len();
     let rows = groups.start * r..groups.end * r;
     let each = |group: usize| std::iter::repeat_n(group, r);
@@ -90,7 +92,34 @@ fn columns(effects: &LevelEffects, groups: std::ops::Range<usize>) -> Vec<OutCol
     for numbers in [&effects.estimate, &effects.conditional_sd, &effects.prediction_sd] {
         values.push(OutValues::F64(numbers[rows.clone()].to_vec()));
     }
-    fields(effects).into_iter().zip(values).map(|(field, values)| OutColumn::new(field.name, values)).collect()
+    let (estimates, deviations) = (&effects.estimate[rows.clone()], &effects.prediction_sd[rows]);
+    let each = estimates.iter().zip(deviations).zip(variances.iter().cycle());
+    let standardised: Vec<f64> = each.map(|((b, sd), variance)| standardise(*b, *sd, *variance)).collect();
+    let missing = standardised.iter().any(|v| v.is_nan()).then(|| standardised.iter().map(|v| v.is_nan()).collect());
+    values.push(OutValues::F64(standardised));
+    let mut columns: Vec<OutColumn> =
+        fields(effects).into_iter().zip(values).map(|(field, values)| OutColumn::new(field.name, values)).collect();
+    columns.last_mut().expect("columns").missing = missing;
+    columns
+}
+
+/// A random effect over its own standard deviation, `Var(b̂) = Var(b) - Var(b̂ - b)`; NaN where its
+/// variance is zero.
+pub(crate) fn standardise(estimate: f64, prediction_sd: f64, variance: f64) -> f64 {
+    let own = variance - prediction_sd * prediction_sd;
+    if own > 1e-12 * variance { estimate / own.sqrt() } else { f64::NAN }
+}
+
+/// The id columns of groups, in their own type.
+pub(crate) fn group_columns(keys: &[KeyColumn], groups: usize) -> Vec<OutColumn> {
+    let column = |key: &KeyColumn| {
+        let values = match &key.labels {
+            KeyLabels::Integer(labels) => OutValues::I64(labels.clone()),
+            KeyLabels::Text(labels) => OutValues::Text((0..groups).map(|group| labels.get(group)).collect()),
+        };
+        OutColumn::new(key.name.clone(), values)
+    };
+    keys.iter().map(column).collect()
 }
 
 /// Writes `fitted.parquet` in a second pass over the data.

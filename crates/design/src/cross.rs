@@ -73,6 +73,12 @@ impl Cross {
         self.sums.iter_mut().zip(&other.sums).for_each(|(s, o)| *s += o);
     }
 
+    /// Takes another sum over the same columns away.
+    pub fn remove(&mut self, other: &Cross) {
+        assert_eq!(self.m, other.m, "sums over different columns cannot be subtracted");
+        self.sums.iter_mut().zip(&other.sums).for_each(|(s, o)| *s -= o);
+    }
+
     /// Entry (i, j), read from the upper triangle.
     pub fn get(&self, i: usize, j: usize) -> f64 {
         let (i, j) = (i.min(j), i.max(j));

@@ -26,6 +26,7 @@ mod plan;
 mod recipe;
 mod select;
 mod source;
+mod subtree;
 mod z_matrix;
 
 pub use block_sums::BlockSums;
@@ -51,4 +52,5 @@ pub use part::{
 pub use plan::{Plan, Settings};
 pub use recipe::{Atom, Coefficient, ColumnSpec, Factor, Grouping, RandomSpec, Recipe};
 pub use source::{RawBlock, Scan, Source, SourceError};
+pub use subtree::TopGroups;
 pub use z_matrix::{ZColumn, ZMatrix, z_matrix};

@@ -238,7 +238,8 @@ fn ranks(table: &LabelTable) -> Vec<u32> {
     ranks
 }
 
-fn keys_of(model: &Model, k: usize, groups: &[Place]) -> Vec<KeyColumn> {
+/// The labels of some groups of level k.
+pub(crate) fn keys_of(model: &Model, k: usize, groups: &[Place]) -> Vec<KeyColumn> {
     let (recipe, forest) = (&model.recipe, &model.forest);
     let column = |&key: &usize| {
         let table = &forest.labels[key];

@@ -2,7 +2,7 @@
 
 use crate::components::{Component, Icc, Uncertainty, intraclass};
 use crate::estimate::{Optimum, Status};
-use crate::inference::{AnovaType, DfMethod, FixedInference, FixedModel, Inference, TermTest};
+use crate::inference::{AnovaType, DfMethod, FixedInference, FixedModel, Inference, Robust, TTest, TermTest};
 use crate::ingest::Dropped;
 use crate::model::Model;
 use crate::newton::Step;
@@ -46,6 +46,9 @@ pub struct Fit {
     pub df_method: DfMethod,
     /// The fixed effects.
     pub fixed_effects: Vec<FixedEffect>,
+    /// Cluster-robust inference on the fixed effects, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robust: Option<Robust>,
     /// Type III F tests of the terms.
     pub anova: Vec<TermTest>,
     /// Columns of X that were dropped, since those before them determine theirs.
@@ -95,6 +98,22 @@ pub struct FixedEffect {
     pub lower: f64,
     /// Upper end of the confidence interval.
     pub upper: f64,
+}
+
+impl FixedEffect {
+    /// A coefficient with its test.
+    pub(crate) fn new(term: &str, test: &TTest) -> Self {
+        FixedEffect {
+            term: term.to_owned(),
+            estimate: test.estimate,
+            std_error: test.std_error,
+            df: test.df,
+            t_value: test.statistic,
+            p_value: test.p_value,
+            lower: test.lower,
+            upper: test.upper,
+        }
+    }
 }
 
 /// The covariance of one random-effect term.
@@ -202,6 +221,7 @@ impl Fit {
             residual_df: objective.nu(),
             df_method: inference.df_method(),
             fixed_effects: fixed_effects(&names, inference),
+            robust: None,
             anova: fixed.anova(&model.recipe, AnovaType::Three, sigma2.sqrt()),
             dropped_columns: model.dropped.iter().map(name).collect(),
             vcov: rows(&inference.covariance),
@@ -228,17 +248,7 @@ fn rows(matrix: &DMatrix<f64>) -> Vec<Vec<f64>> {
 fn fixed_effects(names: &[String], inference: &FixedInference) -> Vec<FixedEffect> {
     let effect = |(i, name): (usize, &String)| {
         let unit = DVector::from_fn(names.len(), |j, _| f64::from(u8::from(i == j)));
-        let test = inference.t_test(&unit);
-        FixedEffect {
-            term: name.clone(),
-            estimate: test.estimate,
-            std_error: test.std_error,
-            df: test.df,
-            t_value: test.statistic,
-            p_value: test.p_value,
-            lower: test.lower,
-            upper: test.upper,
-        }
+        FixedEffect::new(name, &inference.t_test(&unit))
     };
     names.iter().enumerate().map(effect).collect()
 }

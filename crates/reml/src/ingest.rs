@@ -8,7 +8,7 @@
 use crate::many::PassState;
 use crate::memory::{MemoryError, MemoryLimit};
 use crate::model::ModelError;
-use crate::read_times::{BlockTimes, Laps, ReadTimes, timed};
+use crate::read_times::{BlockTimes, Laps, ReadTimes, ScanTime, timed};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -173,16 +173,43 @@ fn pass(
     if recipe.random.is_empty() {
         return Err(ModelError::NoRandomEffects.into());
     }
-    let encoder = Encoder::new(&recipe);
-    let mut work = Work::start(&recipe, &encoder, &first)?;
+    sum_up(scan, scan_time, &recipe, &first, reading.limit, observer)
+}
+
+/// Sums by a recipe over the rows of a source that has been read before.
+pub(crate) fn accumulate_again(
+    source: &dyn Source,
+    recipe: &Recipe,
+    limit: Option<MemoryLimit>,
+    observer: &mut dyn ReadObserver,
+) -> Result<Ingested, IngestError> {
+    let (mut scan, scan_time) = timed(source.scan(&recipe.requests).map_err(IngestError::Source)?);
+    let first = match scan.next() {
+        Some(raw) => raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?,
+        None => Block::default(),
+    };
+    sum_up(scan, scan_time, recipe, &first, limit, observer)
+}
+
+/// Sums the first block and all that follow.
+fn sum_up(
+    scan: Scan,
+    scan_time: ScanTime,
+    recipe: &Recipe,
+    first: &Block,
+    limit: Option<MemoryLimit>,
+    observer: &mut dyn ReadObserver,
+) -> Result<Ingested, IngestError> {
+    let encoder = Encoder::new(recipe);
+    let mut work = Work::start(recipe, &encoder, first)?;
     work.times.wait = scan_time.seconds();
     let mut clock = Laps::start();
     in_waves(scan, |wave| {
         work.times.wait += clock.lap();
         work.absorb(wave)?;
         clock.lap();
-        if let Some(limit) = &reading.limit {
-            limit.check(&recipe, &work.moments, (work.rows_read, "rows"))?;
+        if let Some(limit) = &limit {
+            limit.check(recipe, &work.moments, (work.rows_read, "rows"))?;
         }
         match observer.rows_read(work.rows_read) {
             true => Ok(()),

@@ -4,13 +4,16 @@
 //! [`Objective`] (criterion and derivatives at theta) → [`optimise`] → [`Fit`] (plain data).
 
 mod bootstrap;
+mod clusters;
 mod compare;
 mod components;
+mod diagnosis;
 mod effects;
 mod estimate;
 mod fit;
 mod fitted;
 mod inference;
+mod influence;
 mod ingest;
 mod many;
 mod memory;
@@ -28,17 +31,20 @@ mod span;
 mod threads;
 
 pub use bootstrap::{Bootstrap, BootstrapSettings, Draws, IntervalType, Quantity, Replicate, Simulator, bootstrap};
+pub use clusters::{ClusterError, ClusterMoments, cluster_level};
 pub use compare::{Candidate, LikelihoodRatio, Mixture, NoTest};
 pub use components::{Component, Icc};
+pub use diagnosis::{Diagnosis, Weak};
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
 pub use estimate::{Optimum, Status, optimise, optimise_from, optimise_while};
 pub use fit::{Covariances, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{
     AnovaType, Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, Inference, KenwardRoger, LinearError,
-    LinearHypothesis, Margin, MarginalMean, MeanDifference, MeansError, Satterthwaite, Setting, TTest, TermTest,
-    chi_squared_tail, holm_adjusted, pairwise,
+    LinearHypothesis, Margin, MarginalMean, MeanDifference, MeansError, Robust, RobustError, Sandwich, Satterthwaite,
+    Setting, TTest, TermTest, chi_squared_tail, holm_adjusted, normal_quantile, pairwise,
 };
+pub use influence::{Influence, WithoutGroup};
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, Reading, accumulate, accumulate_with};
 pub use many::{Checkpoint, CheckpointError, Partitions, PassState, Shared, Wanted, accumulate_many};
 pub use memory::{MemoryError, MemoryLimit, Needed, Size, Until, in_words};

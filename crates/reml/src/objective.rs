@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::f64::consts::PI;
-use tiers_design::Cross;
+use tiers_design::{Cross, Tree};
 use tiers_equations::{Curvature, CurvatureAt, TreePlan, TreeScratch, TreeSums};
 
 /// Which likelihood is maximised.
@@ -40,6 +40,17 @@ pub struct Objective<'a> {
     /// REML or ML.
     pub method: Method,
     x: Vec<usize>,
+}
+
+/// What else than the sums over groups the criterion needs of rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample<'a> {
+    /// `C'WC`, m×m.
+    pub(crate) cross: &'a [f64],
+    /// n.
+    pub(crate) rows: f64,
+    /// `Σ log w`.
+    pub(crate) sum_log_weights: f64,
 }
 
 /// Room for evaluations; one per objective and thread of control.
@@ -97,6 +108,11 @@ impl<'a> Objective<'a> {
         Objective { model, plan, parameters: Parameters::new(&model.forest), method, x: model.x() }
     }
 
+    /// The elimination.
+    pub(crate) fn plan(&self) -> &TreePlan {
+        &self.plan
+    }
+
     /// The model.
     pub fn model(&self) -> &'a Model {
         self.model
@@ -104,7 +120,11 @@ impl<'a> Objective<'a> {
 
     /// Degrees of freedom of the criterion: n - p for REML, n for ML.
     pub fn nu(&self) -> f64 {
-        let n = self.model.forest.rows as f64;
+        self.nu_of(self.model.forest.rows as f64)
+    }
+
+    /// The same for a part of the data with n rows.
+    fn nu_of(&self, n: f64) -> f64 {
         match self.method {
             Method::Reml => n - self.x.len() as f64,
             Method::Ml => n,
@@ -119,6 +139,13 @@ impl<'a> Objective<'a> {
 
     /// Evaluates the criterion, and its gradient where asked for.
     pub fn evaluate(&self, theta: &[f64], with_gradient: bool, scratch: &mut Scratch) -> Evaluation {
+        let (forest, sums) = (&self.model.forest, self.sums(theta, with_gradient, scratch));
+        let sum_log_weights = forest.sum_log_weights;
+        self.finish(theta, &sums, &Sample { cross: &forest.cross, rows: forest.rows as f64, sum_log_weights })
+    }
+
+    /// The sums over all groups.
+    pub(crate) fn sums(&self, theta: &[f64], with_gradient: bool, scratch: &mut Scratch) -> TreeSums {
         let g = self.parameters.covariances(theta);
         let forest = &self.model.forest;
         // Shards in any order on any thread, but summed in the order of the shards.
@@ -132,13 +159,13 @@ impl<'a> Objective<'a> {
         let mut sums = sums.into_iter();
         let mut total = sums.next().expect("a forest has shards");
         sums.for_each(|sum| total.merge(&sum));
-        self.finish(theta, &total)
+        total
     }
 
-    /// From the sums over shards to the criterion.
-    fn finish(&self, theta: &[f64], sums: &TreeSums) -> Evaluation {
-        let (forest, p) = (&self.model.forest, self.x.len());
-        let s = self.pick(|i, j| forest.cross[i * forest.m + j] - sums.downdate.get(i, j));
+    /// From the sums over all groups of a sample to the criterion.
+    pub(crate) fn finish(&self, theta: &[f64], sums: &TreeSums, sample: &Sample<'_>) -> Evaluation {
+        let (m, p) = (self.model.forest.m, self.x.len());
+        let s = self.pick(|i, j| sample.cross[i * m + j] - sums.downdate.get(i, j));
         let mut out = Evaluation {
             theta: theta.to_vec(),
             criterion: f64::INFINITY,
@@ -160,8 +187,8 @@ impl<'a> Objective<'a> {
             out.beta = xx.solve(&s.view((0, p), (p, 1)).column(0).clone_owned());
             out.xx_inverse = xx.inverse();
         }
-        let nu = self.nu();
-        out.criterion = sums.log_det - forest.sum_log_weights + nu * (1.0 + (2.0 * PI * out.pwrss / nu).ln());
+        let nu = self.nu_of(sample.rows);
+        out.criterion = sums.log_det - sample.sum_log_weights + nu * (1.0 + (2.0 * PI * out.pwrss / nu).ln());
         if self.method == Method::Reml {
             out.criterion += out.log_det_xx;
         }
@@ -170,7 +197,7 @@ impl<'a> Objective<'a> {
             return out;
         }
         if !sums.derivatives.is_empty() {
-            self.first_derivatives(sums, &mut out);
+            self.first_derivatives(sums, nu, &mut out);
         }
         out
     }
@@ -188,7 +215,7 @@ impl<'a> Objective<'a> {
         DVector::from_fn(p + 1, |i, _| if i < p { -beta[i] } else { 1.0 })
     }
 
-    fn first_derivatives(&self, sums: &TreeSums, out: &mut Evaluation) {
+    fn first_derivatives(&self, sums: &TreeSums, nu: f64, out: &mut Evaluation) {
         let p = self.x.len();
         let gamma = Self::residual_combination(&out.beta);
         let d = self.parameters.directions.len();
@@ -201,7 +228,7 @@ impl<'a> Objective<'a> {
             let cross: &Cross = &level.cross[a * r - a * (a + 1) / 2 + b];
             let d_s = -self.pick(|i, j| cross.get(i, j));
             let d_pwrss = gamma.dot(&(&d_s * &gamma));
-            out.gradient_g[i] = out.d_log_det[i] + self.nu() * d_pwrss / out.pwrss;
+            out.gradient_g[i] = out.d_log_det[i] + nu * d_pwrss / out.pwrss;
             if self.method == Method::Reml {
                 out.gradient_g[i] += out.xx_inverse.dot(&d_s.view((0, 0), (p, p)));
             }
@@ -221,7 +248,11 @@ impl<'a> Objective<'a> {
     /// with very many groups the shorter form serves for steps as well.
     pub fn second_derivatives_by(&self, at: &Evaluation, exact: bool) -> SecondDerivatives {
         let with_fixed = exact && self.method == Method::Reml;
-        let sums = self.curvature(at, with_fixed, false);
+        self.second_of(at, &self.curvature(at, with_fixed, false), with_fixed, self.model.forest.rows as f64)
+    }
+
+    /// From the sums over all groups of a sample of n rows to the second derivatives.
+    pub(crate) fn second_of(&self, at: &Evaluation, sums: &Curvature, with_fixed: bool, n: f64) -> SecondDerivatives {
         let (d, p) = (self.parameters.directions.len(), self.x.len());
         let gamma = Self::residual_combination(&at.beta);
         let level = |i: usize| self.level_of(i);
@@ -251,7 +282,7 @@ impl<'a> Objective<'a> {
         for i in 0..d {
             for j in 0..d {
                 let profile = pwrss[(i, j)] / at.pwrss - d_pwrss[i] * d_pwrss[j] / at.pwrss.powi(2);
-                hessian_g[(i, j)] += self.nu() * profile;
+                hessian_g[(i, j)] += self.nu_of(n) * profile;
             }
         }
         if with_fixed {
@@ -315,8 +346,19 @@ impl<'a> Objective<'a> {
         Some(self.parameters.from_covariances(|i| variances[i] / sigma2))
     }
 
-    fn curvature(&self, at: &Evaluation, with_fixed: bool, with_products: bool) -> Curvature {
-        let (forest, m) = (&self.model.forest, self.model.forest.m);
+    pub(crate) fn curvature(&self, at: &Evaluation, with_fixed: bool, with_products: bool) -> Curvature {
+        self.curvature_of(&self.model.forest.trees, at, with_fixed, with_products)
+    }
+
+    /// The sums of the second derivatives over some trees.
+    pub(crate) fn curvature_of(
+        &self,
+        trees: &[Tree],
+        at: &Evaluation,
+        with_fixed: bool,
+        with_products: bool,
+    ) -> Curvature {
+        let m = self.model.forest.m;
         let g = self.parameters.covariances(&at.theta);
         let mut residual = vec![0.0; m];
         residual[m - 1] = 1.0;
@@ -335,7 +377,7 @@ impl<'a> Objective<'a> {
             with_products,
         };
         let sums: Vec<Curvature> =
-            forest.trees.par_iter().with_max_len(1).map(|tree| self.plan.curvature(tree, &here)).collect();
+            trees.par_iter().with_max_len(1).map(|tree| self.plan.curvature(tree, &here)).collect();
         let mut sums = sums.into_iter();
         let mut total = sums.next().expect("a forest has shards");
         sums.for_each(|sum| total.merge(&sum));

@@ -2,7 +2,7 @@
 //!
 //! With V̇_i as in the oracle's derivatives, C(θ, σ) = σ² (X'V⁻¹X)⁻¹ and e = y − Xβ.
 
-use crate::oracle::{Method, Problem};
+use crate::oracle::{Method, Parts, Problem};
 use crate::oracle_derivatives::difference;
 use nalgebra::{DMatrix, DVector};
 
@@ -13,7 +13,12 @@ pub enum Sandwich {
     Cr0,
     /// Residuals times √(m/(m−1)), m clusters.
     Cr1,
-    /// The bias-reducing adjustment with V as working covariance (Pustejovsky and Tipton 2018).
+    /// Residuals times √(m/(m−p)).
+    Cr1p,
+    /// Residuals times √(m(n−1)/((m−1)(n−p))).
+    Cr1s,
+    /// The bias-reducing adjustment with V as working covariance (Pustejovsky and Tipton 2018), of the
+    /// rows multiplied by √w.
     Cr2,
 }
 
@@ -125,56 +130,82 @@ impl Problem {
 
     /// Cluster-robust covariance of β; V must be block-diagonal over the clusters.
     pub fn cluster_robust(&self, theta: &[f64], cluster: &[usize], kind: Sandwich) -> DMatrix<f64> {
-        let parts = self.parts(theta);
-        let solution = self.solve(theta, Method::Reml);
-        let residual = &self.y - &self.x * &solution.beta;
-        let clusters = 1 + cluster.iter().max().expect("rows");
+        let whole = self.without_weights();
+        let parts = whole.parts(theta);
+        let residual = &whole.y - &whole.x * whole.solve(theta, Method::Reml).beta;
         let mut meat = DMatrix::zeros(self.p(), self.p());
-        for c in 0..clusters {
-            let rows: Vec<_> = (0..self.n()).filter(|&i| cluster[i] == c).collect();
-            let x = self.x.select_rows(&rows);
-            let w = parts.v_inv.select_rows(&rows).select_columns(&rows);
-            let adjustment = match kind {
-                Sandwich::Cr0 => DMatrix::identity(rows.len(), rows.len()),
-                Sandwich::Cr1 => {
-                    DMatrix::identity(rows.len(), rows.len()) * (clusters as f64 / (clusters as f64 - 1.0)).sqrt()
-                }
-                // A = D'B^{+1/2}D with V_c = D'D, B = D (V_c − X_c (X'V⁻¹X)⁻¹ X_c') D'
-                Sandwich::Cr2 => {
-                    let v = parts.v.select_rows(&rows).select_columns(&rows);
-                    let d = v.clone().cholesky().expect("positive definite").l().transpose();
-                    let b = &d * (v - &x * &parts.xvx_inv * x.transpose()) * d.transpose();
-                    d.transpose() * inverse_root(&b) * d
-                }
-            };
+        for rows in rows_of(cluster) {
+            let x = whole.x.select_rows(&rows);
+            let w = block(&parts.v_inv, &rows);
+            let adjustment = whole.adjustment(&parts, &rows, rows_of(cluster).len(), kind);
             let score = x.transpose() * w * adjustment * residual.select_rows(&rows);
             meat += &score * score.transpose();
         }
         &parts.xvx_inv * meat * &parts.xvx_inv
     }
 
-    /// Satterthwaite degrees of freedom of l'β under CR2, with V as working covariance: with
+    /// Satterthwaite degrees of freedom of l'β under a sandwich, with V as working covariance: with
     /// g_c = (I − H)' (rows of c)' A_c'W_cX_c M l, df = (Σ_c g_c'Vg_c)² / Σ_cd (g_c'Vg_d)².
-    pub fn cr2_df(&self, theta: &[f64], cluster: &[usize], l: &DVector<f64>) -> f64 {
-        let parts = self.parts(theta);
-        let (n, clusters) = (self.n(), 1 + cluster.iter().max().expect("rows"));
-        let hat = &self.x * &parts.xvx_inv * self.x.transpose() * &parts.v_inv;
+    pub fn robust_df(&self, theta: &[f64], cluster: &[usize], kind: Sandwich, l: &DVector<f64>) -> f64 {
+        let whole = self.without_weights();
+        let parts = whole.parts(theta);
+        let n = self.n();
+        let hat = &whole.x * &parts.xvx_inv * whole.x.transpose() * &parts.v_inv;
         let residual_maker = DMatrix::identity(n, n) - hat;
-        let mut g = DMatrix::zeros(n, clusters);
-        for c in 0..clusters {
-            let rows: Vec<_> = (0..n).filter(|&i| cluster[i] == c).collect();
-            let x = self.x.select_rows(&rows);
-            let v = parts.v.select_rows(&rows).select_columns(&rows);
-            let w = parts.v_inv.select_rows(&rows).select_columns(&rows);
-            let d = v.clone().cholesky().expect("positive definite").l().transpose();
-            let b = &d * (v - &x * &parts.xvx_inv * x.transpose()) * d.transpose();
-            let a = d.transpose() * inverse_root(&b) * d;
+        let clusters = rows_of(cluster);
+        let mut g = DMatrix::zeros(n, clusters.len());
+        for (c, rows) in clusters.iter().enumerate() {
+            let x = whole.x.select_rows(rows);
+            let w = block(&parts.v_inv, rows);
+            let a = whole.adjustment(&parts, rows, clusters.len(), kind);
             let weights = a.transpose() * w * x * &parts.xvx_inv * l;
-            g.set_column(c, &(residual_maker.select_rows(&rows).transpose() * weights));
+            g.set_column(c, &(residual_maker.select_rows(rows).transpose() * weights));
         }
         let gram = g.transpose() * &parts.v * g;
         gram.trace().powi(2) / gram.norm_squared()
     }
+
+    /// A_c: the identity, a multiple of it, or `A = D'B^{+1/2}D` with `V_c = D'D` and
+    /// `B = D (V_c − X_c (X'V⁻¹X)⁻¹ X_c') D'`.
+    fn adjustment(&self, parts: &Parts, rows: &[usize], clusters: usize, kind: Sandwich) -> DMatrix<f64> {
+        let (m, n, p) = (clusters as f64, self.n() as f64, self.p() as f64);
+        let identity = DMatrix::identity(rows.len(), rows.len());
+        match kind {
+            Sandwich::Cr0 => identity,
+            Sandwich::Cr1 => identity * (m / (m - 1.0)).sqrt(),
+            Sandwich::Cr1p => identity * (m / (m - p)).sqrt(),
+            Sandwich::Cr1s => identity * (m * (n - 1.0) / ((m - 1.0) * (n - p))).sqrt(),
+            Sandwich::Cr2 => {
+                let (x, v) = (self.x.select_rows(rows), block(&parts.v, rows));
+                let d = v.clone().cholesky().expect("positive definite").l().transpose();
+                let b = &d * (v - &x * &parts.xvx_inv * x.transpose()) * d.transpose();
+                d.transpose() * inverse_root(&b) * d
+            }
+        }
+    }
+
+    /// The same model of the rows multiplied by √w, which have no weights.
+    fn without_weights(&self) -> Problem {
+        let mut out = self.clone();
+        if let Some(weights) = out.weights.take() {
+            let root = DMatrix::from_diagonal(&weights.map(f64::sqrt));
+            out.x = &root * &out.x;
+            out.y = &root * &out.y;
+            out.terms.iter_mut().for_each(|term| term.z = &root * &term.z);
+        }
+        out
+    }
+}
+
+/// Per cluster its rows.
+fn rows_of(cluster: &[usize]) -> Vec<Vec<usize>> {
+    let mut rows = vec![Vec::new(); 1 + cluster.iter().max().expect("rows")];
+    cluster.iter().enumerate().for_each(|(row, &c)| rows[c].push(row));
+    rows
+}
+
+fn block(matrix: &DMatrix<f64>, rows: &[usize]) -> DMatrix<f64> {
+    matrix.select_rows(rows).select_columns(rows)
 }
 
 impl KenwardRoger {

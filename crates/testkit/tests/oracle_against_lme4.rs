@@ -79,14 +79,10 @@ fn inference(checks: &mut Checks, case: &Case, fit: &GoldenFit, method: Method) 
         for (name, kind) in [("CR0", Sandwich::Cr0), ("CR1", Sandwich::Cr1), ("CR2", Sandwich::Cr2)] {
             let got = case.problem.cluster_robust(&fit.theta, cluster, kind);
             checks.matrix(name, &got, &matrix(&want.vcov[name]), Tolerance::of_largest(1e-7));
-        }
-        for i in 0..p {
-            checks.check(
-                "CR2's df",
-                case.problem.cr2_df(&fit.theta, cluster, &unit(i)),
-                want.df["CR2"][i],
-                Tolerance::relative(1e-6),
-            );
+            for i in 0..p {
+                let got = case.problem.robust_df(&fit.theta, cluster, kind, &unit(i));
+                checks.check(&format!("df of {name}"), got, want.df[name][i], Tolerance::relative(1e-6));
+            }
         }
     }
 }

@@ -146,7 +146,7 @@ impl Watch for FitWatch<'_> {
     }
 
     fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver {
-        let bar = self.board.progress.fitting_values(rows);
+        let bar = self.board.progress.second_pass(rows);
         self.second_pass.insert(SecondPass { bar, stop: self.board.stop.clone() })
     }
 }

@@ -146,6 +146,6 @@ fn model(document: &Document, i: usize, keys: &ModelKeys) -> anyhow::Result<Mode
     };
     let newton = NewtonSettings { max_evaluations: keys.max_evaluations, ..NewtonSettings::default() };
     let inference = Inference { df, confidence: keys.conf_level };
-    let how = How { method, newton, inference, fitted: keys.fitted, reproducible: true };
+    let how = How { method, newton, inference, robust: None, fitted: keys.fitted, reproducible: true };
     Ok(ModelJob { keys: keys.clone(), formula, how })
 }

@@ -8,11 +8,13 @@ mod bad_model;
 mod bench;
 #[cfg(unix)]
 mod changing;
+mod diagnostics;
 mod moments;
 mod outputs;
 mod predict;
 mod reference;
 mod results;
+mod robust;
 mod run;
 mod several;
 mod simulate;

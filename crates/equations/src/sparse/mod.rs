@@ -37,7 +37,7 @@ use crate::TreeSums;
 use crate::error::{EquationsError, Place};
 use crate::fixed::FixedEffects;
 use factor::Factor;
-use moments::GroupMoments;
+pub(crate) use moments::GroupMoments;
 use nalgebra::DMatrix;
 use pattern::Pattern;
 use pulp::Arch;

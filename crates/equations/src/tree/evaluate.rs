@@ -28,6 +28,16 @@ pub struct TreeSums {
 }
 
 impl TreeSums {
+    /// Takes the sums of some of the groups away.
+    pub fn remove(&mut self, other: &TreeSums) {
+        self.log_det -= other.log_det;
+        self.downdate.remove(&other.downdate);
+        for (mine, theirs) in self.derivatives.iter_mut().zip(&other.derivatives) {
+            mine.h.iter_mut().zip(&theirs.h).for_each(|(a, b)| *a -= b);
+            mine.cross.iter_mut().zip(&theirs.cross).for_each(|(a, b)| a.remove(b));
+        }
+    }
+
     /// Adds the sums of another shard.
     pub fn merge(&mut self, other: &TreeSums) {
         self.log_det += other.log_det;

@@ -3,6 +3,7 @@
 //! Everything follows from the sums over groups that the fit has made: nothing is n×n and nothing
 //! depends on the number of rows. See `docs/theory.md`, "Inference on β".
 
+mod adjust;
 mod anova;
 mod estimable;
 mod fisher;
@@ -13,6 +14,7 @@ mod marginal;
 mod means;
 pub(crate) mod observed;
 mod packed;
+mod robust;
 mod satterthwaite;
 pub(crate) mod student;
 
@@ -23,9 +25,10 @@ pub use kenward_roger::KenwardRoger;
 pub use linear::{LinearError, LinearHypothesis};
 pub use marginal::{Margin, MarginalMean, MeanDifference, holm_adjusted, pairwise};
 pub use means::{Averaging, Grid, MeansError, Setting};
+pub use robust::{Robust, RobustError, Sandwich};
 pub use satterthwaite::Satterthwaite;
 pub(crate) use satterthwaite::pseudo_inverse;
-pub(crate) use student::normal_quantile;
+pub use student::normal_quantile;
 
 use crate::estimate::Optimum;
 use crate::objective::{Method, Objective};
@@ -176,20 +179,12 @@ impl FixedInference {
     pub fn t_test_of(&self, l: &DVector<f64>, c: f64) -> TTest {
         let estimate = l.dot(&self.beta);
         let std_error = l.dot(&(&self.covariance * l)).sqrt();
-        let statistic = (estimate - c) / std_error;
         let df = match &self.approximation {
             Approximation::None => None,
             Approximation::Satterthwaite(parts) => Some(parts.df(l)),
             Approximation::KenwardRoger(parts) => Some(parts.test(&DMatrix::from_rows(&[l.transpose()])).df),
         };
-        // Degrees of freedom that are infinite, or none at all, are the normal distribution's.
-        let tail = 0.5 - 0.5 * self.settings.confidence;
-        let (p_value, quantile) = match df.filter(|df| df.is_finite() && *df > 0.0) {
-            Some(df) => (2.0 * student::upper_tail(statistic.abs(), df), student::upper_quantile(tail, df)),
-            None => (2.0 * student::normal_tail(statistic.abs()), student::normal_quantile(tail)),
-        };
-        let half = quantile * std_error;
-        TTest { estimate, std_error, df, statistic, p_value, lower: estimate - half, upper: estimate + half }
+        t_test(estimate, c, std_error, df, self.settings.confidence)
     }
 
     /// Tests L β = 0. Rows of L that others imply count once.
@@ -237,6 +232,19 @@ impl FixedInference {
         let eigenvalues = correlation.symmetric_eigenvalues();
         eigenvalues.iter().filter(|value| **value > 1e-9).count()
     }
+}
+
+/// Tests an estimate against c, with its confidence interval.
+fn t_test(estimate: f64, c: f64, std_error: f64, df: Option<f64>, confidence: f64) -> TTest {
+    let statistic = (estimate - c) / std_error;
+    // Degrees of freedom that are infinite, or none at all, are the normal distribution's.
+    let tail = 0.5 - 0.5 * confidence;
+    let (p_value, quantile) = match df.filter(|df| df.is_finite() && *df > 0.0) {
+        Some(df) => (2.0 * student::upper_tail(statistic.abs(), df), student::upper_quantile(tail, df)),
+        None => (2.0 * student::normal_tail(statistic.abs()), student::normal_quantile(tail)),
+    };
+    let half = quantile * std_error;
+    TTest { estimate, std_error, df, statistic, p_value, lower: estimate - half, upper: estimate + half }
 }
 
 /// Denominator degrees of freedom of an F test from those of its independent t tests (Fai and

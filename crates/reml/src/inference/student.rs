@@ -16,7 +16,7 @@ pub(crate) fn normal_tail(z: f64) -> f64 {
 }
 
 /// z that is exceeded with probability `tail`: the library's, improved by one step of Newton.
-pub(crate) fn normal_quantile(tail: f64) -> f64 {
+pub fn normal_quantile(tail: f64) -> f64 {
     let z = -Normal::standard().inverse_cdf(tail);
     let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
     z + (normal_tail(z) - tail) / density

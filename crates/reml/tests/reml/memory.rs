@@ -109,14 +109,14 @@ impl Memory {
         Memory { block_rows, ..self.clone() }
     }
 
-    /// The same rows in another order.
+    /// The same rows in another order, or some of them.
     pub(crate) fn permuted(&self, order: &[usize]) -> Self {
         let pick = |values: &Values| match values {
             Values::Numbers(v) => Values::Numbers(order.iter().map(|&i| v[i]).collect()),
             Values::Ids(v) => Values::Ids(order.iter().map(|&i| v[i]).collect()),
             Values::Texts(v) => Values::Texts(order.iter().map(|&i| v[i].clone()).collect()),
         };
-        Memory { values: self.values.iter().map(pick).collect(), ..self.clone() }
+        Memory { values: self.values.iter().map(pick).collect(), rows: order.len(), ..self.clone() }
     }
 }
 

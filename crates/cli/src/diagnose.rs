@@ -1,0 +1,117 @@
+//! `tiers diagnose`: whether a saved fit converged, is on the boundary, and what it hardly determines.
+
+use crate::exit::{Outcome, print};
+use crate::layout::{Column, paragraph, table};
+use crate::saved::{RefitArgs, Saved};
+use crate::summary;
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+use tiers_reml::{Diagnosis, Fit, Objective, Status, Until};
+
+/// `tiers diagnose`.
+#[derive(Debug, Args)]
+pub(crate) struct DiagnoseArgs {
+    /// The fit: the folder that `tiers fit --out` wrote, or the fit.json in it
+    pub fit: PathBuf,
+
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub refit: RefitArgs,
+}
+
+/// Curvature below which the data hardly tell parameters apart: standard errors are ten times what they
+/// would be if the others were known.
+const WEAK: f64 = 0.01;
+/// Groups of a level below which its variances are hardly known.
+const FEW: usize = 6;
+
+/// Reads the data of a fit again and judges its optimum.
+pub(crate) fn run(args: &DiagnoseArgs) -> anyhow::Result<Outcome> {
+    let saved = Saved::open(&args.fit)?;
+    let (model, _) = saved.read(&args.refit, Until::Estimates)?;
+    let objective = Objective::new(&model, saved.fit().method);
+    let optimum = saved.optimum(&objective, &args.refit)?;
+    let diagnosis = Diagnosis::new(&objective, &optimum);
+    let told = findings(saved.fit(), &diagnosis);
+    if args.json {
+        let fit = saved.fit();
+        let value = json!({
+            "formula": fit.formula, "status": fit.status, "evaluations": fit.optimizer.evaluations,
+            "diagnosis": diagnosis, "findings": told,
+        });
+        print(&format!("{value:#}\n"))?;
+    } else {
+        print(&text(saved.fit(), &diagnosis, &told))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// What is to be said, in plain words.
+fn findings(fit: &Fit, diagnosis: &Diagnosis) -> Vec<String> {
+    let mut told = Vec::new();
+    told.push(match fit.status {
+        Status::Converged => "The search converged: a further step would lower the criterion by nothing that can be \
+                              seen, and all variances are inside of their range."
+            .to_owned(),
+        Status::Boundary | Status::NotConverged => summary::verdict_in_words(fit).join(" "),
+    });
+    if let Some(least) = diagnosis.least_curvature {
+        let names: Vec<&str> = diagnosis.weakest.iter().map(|weak| weak.parameter.as_str()).collect();
+        if least <= 0.0 {
+            told.push(format!(
+                "The criterion does not rise in every direction ({}): this is no minimum to rely on.",
+                names.join("; ")
+            ));
+        } else if least < WEAK {
+            told.push(format!(
+                "The data hardly tell these apart: {}. Their standard errors are {:.0} times what they would be if the \
+                 others were known. Leave out one of them, or centre the variables with random slopes.",
+                names.join("; "),
+                1.0 / least.sqrt()
+            ));
+        } else {
+            told.push("The variance parameters are told apart well.".to_owned());
+        }
+    }
+    for level in fit.levels.iter().filter(|level| level.groups < FEW) {
+        told.push(format!(
+            "{} has {} groups: its variances rest on these few, and are known to hardly more than their order of size.",
+            level.name, level.groups
+        ));
+    }
+    told
+}
+
+fn text(fit: &Fit, diagnosis: &Diagnosis, told: &[String]) -> String {
+    let mut text = paragraph(&format!("Diagnosis of {}", fit.formula), 2);
+    text.push('\n');
+    for finding in told {
+        text += &paragraph(&format!("- {finding}"), 2);
+    }
+    let number = |value: f64| format!("{value:.2e}");
+    let or_none = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:.4}"));
+    let rows = [
+        ("evaluations of the likelihood", fit.optimizer.evaluations.to_string()),
+        ("largest gradient, over the root of its curvature", number(diagnosis.gradient)),
+        ("Newton decrement (twice the fall still to be had)", number(diagnosis.decrement)),
+        ("least eigenvalue of the Hessian, unit diagonal", or_none(diagnosis.least_curvature)),
+        ("condition number of that", diagnosis.condition.map_or_else(|| "none".to_owned(), |c| format!("{c:.1}"))),
+    ];
+    let (names, values): (Vec<&str>, Vec<String>) = rows.into_iter().unzip();
+    text.push('\n');
+    text +=
+        &table(1, &[Column::names("", names.into_iter().map(str::to_owned).collect()), Column::numbers("", values)]);
+    if !diagnosis.weakest.is_empty() {
+        let share = |weak: &tiers_reml::Weak| format!("{} ({:.0} %)", weak.parameter, 100.0 * weak.share);
+        let shares: Vec<String> = diagnosis.weakest.iter().map(share).collect();
+        text += &paragraph(&format!(" Determined least: {}", shares.join("; ")), 3);
+    }
+    if !diagnosis.flat.is_empty() {
+        text += &paragraph(&format!(" On the boundary: {}", diagnosis.flat.join("; ")), 3);
+    }
+    text
+}

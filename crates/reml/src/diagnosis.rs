@@ -1,0 +1,101 @@
+//! How good an optimum is: gradient, curvature, and which parameters the data hardly determine.
+
+use crate::estimate::Optimum;
+use crate::objective::Objective;
+use nalgebra::{DMatrix, SymmetricEigen};
+use serde::Serialize;
+
+/// What is known of an optimum. All in the entries of theta, each in units in which the criterion has
+/// curvature one by itself, so that nothing depends on the units of the data.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// Largest entry of the gradient, in standard errors that remain: `|g_i| / √H_ii`, less what is
+    /// zero by symmetry.
+    pub gradient: f64,
+    /// Newton decrement `g'H⁻¹g`: twice the fall of the criterion that another step would promise.
+    pub decrement: f64,
+    /// Least eigenvalue of the Hessian with unit diagonal, over the entries that have curvature; 1 is
+    /// as good as can be, 0 means that some combination is not determined.
+    pub least_curvature: Option<f64>,
+    /// Largest over least eigenvalue.
+    pub condition: Option<f64>,
+    /// Random-effect parameters on the boundary or without curvature of their own.
+    pub flat: Vec<String>,
+    /// The parameters that make up the combination of least curvature, largest share first.
+    pub weakest: Vec<Weak>,
+}
+
+/// A parameter's part in the combination that is determined least.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Weak {
+    /// Name: `sd (Intercept) | school`, `x with (Intercept) | school`.
+    pub parameter: String,
+    /// Its share of that combination; shares add up to one.
+    pub share: f64,
+}
+
+/// Shares below this are not worth telling.
+const SHARE: f64 = 0.1;
+
+impl Diagnosis {
+    /// Diagnoses an optimum.
+    pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
+        let hessian = &optimum.second.hessian;
+        let names = names(objective);
+        let largest = hessian.diagonal().iter().fold(0.0_f64, |m, h| m.max(*h));
+        // An entry whose own curvature is no more than rounding beside the others'.
+        let is_curved = |i: usize| hessian[(i, i)] > 1e-10 * largest && !on_boundary(objective, optimum, i);
+        let curved: Vec<usize> = (0..names.len()).filter(|&i| is_curved(i)).collect();
+        let unit = |i: usize| 1.0 / hessian[(i, i)].sqrt();
+        let scaled = DMatrix::from_fn(curved.len(), curved.len(), |i, j| {
+            hessian[(curved[i], curved[j])] * unit(curved[i]) * unit(curved[j])
+        });
+        let gradient = curved.iter().map(|&i| (optimum.at.gradient[i] * unit(i)).abs()).fold(0.0, f64::max);
+        let flat = (0..names.len()).filter(|i| !curved.contains(i)).map(|i| names[i].clone()).collect();
+        let mut out = Diagnosis {
+            gradient,
+            decrement: optimum.decrement,
+            least_curvature: None,
+            condition: None,
+            flat,
+            weakest: Vec::new(),
+        };
+        if curved.is_empty() {
+            return out;
+        }
+        let eigen = SymmetricEigen::new(scaled);
+        let at = eigen.eigenvalues.imin();
+        let (least, most) = (eigen.eigenvalues[at], eigen.eigenvalues.max());
+        out.least_curvature = Some(least);
+        out.condition = (least > 0.0).then_some(most / least);
+        let share = |(i, v): (usize, &f64)| Weak { parameter: names[curved[i]].clone(), share: v * v };
+        out.weakest = eigen.eigenvectors.column(at).iter().enumerate().map(share).filter(|w| w.share > SHARE).collect();
+        out.weakest.sort_by(|a, b| b.share.total_cmp(&a.share));
+        out
+    }
+}
+
+/// Whether an entry belongs to a column of a factor that is zero: there the gradient vanishes by
+/// symmetry, and its curvature says something else.
+fn on_boundary(objective: &Objective<'_>, optimum: &Optimum, i: usize) -> bool {
+    let entries = &objective.parameters.entries;
+    let same = |other: &crate::parameters::Entry| {
+        (other.level, other.term, other.column) == (entries[i].level, entries[i].term, entries[i].column)
+    };
+    entries.iter().zip(&optimum.at.theta).filter(|(e, _)| same(e)).all(|(_, theta)| *theta == 0.0)
+}
+
+/// What each entry of theta stands for, in the user's words.
+fn names(objective: &Objective<'_>) -> Vec<String> {
+    let model = objective.model();
+    let name = |entry: &crate::parameters::Entry| {
+        let level = &model.forest.levels[entry.level];
+        let start = level.terms.iter().find(|(term, _)| *term == entry.term).map_or(0, |(_, start)| *start);
+        let of = |row: usize| &model.recipe.random[entry.term].names[row - start];
+        match entry.row == entry.column {
+            true => format!("sd {} | {}", of(entry.row), level.name),
+            false => format!("{} with {} | {}", of(entry.row), of(entry.column), level.name),
+        }
+    };
+    objective.parameters.entries.iter().map(name).collect()
+}

@@ -1,0 +1,254 @@
+//! What each top-level group does to the fit: estimates without it, from sums over its own tree.
+//!
+//! With the variances held at their estimates the fixed effects without group c are exact, as
+//! `S - S_c` is all that they need (Cook's distance, MDFFITS, DFBETAS: Demidenko and Stukel 2005,
+//! Loy and Hofmann 2014). The variances without it follow by one Newton step on the criterion of the
+//! remaining groups, whose gradient and Hessian at the estimates are those of all groups less those of
+//! the group, β profiled anew. See `docs/theory.md`, "Influence".
+
+use crate::clusters::ClusterMoments;
+use crate::effects::{KeyColumn, Place, keys_of, sorted_groups};
+use crate::estimate::Optimum;
+use crate::fit::Covariances;
+use crate::model::Model;
+use crate::objective::{Evaluation, Method, Objective, Sample};
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use rayon::prelude::*;
+use tiers_design::{TopGroups, Tree};
+use tiers_equations::{Curvature, TreeScratch, TreeSums};
+
+/// The influence of every top-level group, one row per group, sorted by the labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Influence {
+    /// Name of the top level.
+    pub level: String,
+    /// Its key columns with the labels of every group.
+    pub keys: Vec<KeyColumn>,
+    /// Rows of data per group.
+    pub rows: Vec<u64>,
+    /// Names of the coefficients, p.
+    pub terms: Vec<String>,
+    /// Names of the standard deviations: (level, coefficient), in the order of the fit's variance
+    /// components; that of the residual is the last, and has no coefficient.
+    pub deviations: Vec<(String, Option<String>)>,
+    /// The standard deviations with all groups.
+    pub all: Vec<f64>,
+    /// The groups.
+    pub groups: Vec<WithoutGroup>,
+}
+
+/// Estimates without one group. NaN throughout where the others do not determine the coefficients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WithoutGroup {
+    /// Cook's distance: `Δ'Cov(β)⁻¹Δ / p`, Δ the change of β that the group brings about.
+    pub cooks_distance: f64,
+    /// The same with the covariance of β without the group.
+    pub mdffits: f64,
+    /// β without the group, the variances held; p.
+    pub beta: Vec<f64>,
+    /// Δ over the standard errors of β without the group; p.
+    pub dfbetas: Vec<f64>,
+    /// Standard deviations without the group, by one Newton step.
+    pub deviations: Vec<f64>,
+}
+
+impl Influence {
+    /// The influence of all top-level groups.
+    pub fn new(objective: &Objective<'_>, optimum: &Optimum, moments: &ClusterMoments) -> Self {
+        let model = objective.model();
+        let forest = &model.forest;
+        let whole = Whole::new(objective, optimum, moments);
+        let of_shard = |(shard, tree): (usize, &Tree)| {
+            let tops = TopGroups::new(tree);
+            (0..tops.len()).map(|top| whole.without(tops.tree(top), shard, top)).collect::<Vec<_>>()
+        };
+        let shards: Vec<Vec<WithoutGroup>> =
+            forest.trees.par_iter().enumerate().with_max_len(1).map(of_shard).collect();
+        let top = forest.levels.len() - 1;
+        let places = sorted_groups(model, top);
+        let name = |&i: &usize| model.recipe.x[i].name.clone();
+        Influence {
+            level: forest.levels[top].name.clone(),
+            keys: keys_of(model, top, &places),
+            rows: places.iter().map(|at| forest.trees[at.shard].levels[top].rows[at.group]).collect(),
+            terms: model.coefficients.iter().map(name).collect(),
+            deviations: names_of_deviations(model),
+            all: whole.deviations(&Covariances::new(objective, optimum)),
+            groups: places.iter().map(|&Place { shard, group }| shards[shard][group].clone()).collect(),
+        }
+    }
+}
+
+/// The fit with all groups.
+struct Whole<'a> {
+    objective: &'a Objective<'a>,
+    at: &'a Evaluation,
+    moments: &'a ClusterMoments,
+    sums: TreeSums,
+    curvature: Curvature,
+    sigma2: f64,
+    /// β in the user's columns.
+    beta: DVector<f64>,
+    /// The map to the user's columns.
+    map: DMatrix<f64>,
+    maps: Vec<DMatrix<f64>>,
+}
+
+impl<'a> Whole<'a> {
+    fn new(objective: &'a Objective<'_>, optimum: &'a Optimum, moments: &'a ClusterMoments) -> Self {
+        let (model, at) = (objective.model(), &optimum.at);
+        Whole {
+            objective,
+            at,
+            moments,
+            sums: objective.sums(&at.theta, true, &mut objective.scratch()),
+            curvature: objective.curvature(at, true, true),
+            sigma2: at.pwrss / objective.nu(),
+            beta: model.unshift(&at.beta, &at.xx_inverse).0,
+            map: model.unshift_map(),
+            maps: model.effect_maps(),
+        }
+    }
+
+    /// The estimates without a group.
+    fn without(&self, tree: Tree, shard: usize, group: usize) -> WithoutGroup {
+        let forest = &self.objective.model().forest;
+        let plan = self.objective.plan();
+        let g = self.objective.parameters.covariances(&self.at.theta);
+        let mut scratch = TreeScratch::new(plan, &tree);
+        let mut sums = self.sums.clone();
+        sums.remove(&plan.evaluate(&tree, &g, true, &mut scratch));
+        let own = self.moments.of(shard, group);
+        let cross: Vec<f64> = forest.cross.iter().zip(own).map(|(all, own)| all - own).collect();
+        let rows = (forest.rows - self.moments.rows(shard, group)) as f64;
+        // The logarithms of the weights do not depend on theta.
+        let sample = Sample { cross: &cross, rows, sum_log_weights: 0.0 };
+        let rest = self.objective.finish(&self.at.theta, &sums, &sample);
+        if !self.determines_beta(&rest) {
+            return self.undetermined();
+        }
+        let mut out = self.fixed_effects(&rest);
+        let theirs = self.objective.curvature_of(std::slice::from_ref(&tree), self.at, true, true);
+        out.deviations = self.variances(&rest, &theirs, rows);
+        out
+    }
+
+    /// Whether the remaining rows determine every coefficient: none has lost all its information.
+    fn determines_beta(&self, rest: &Evaluation) -> bool {
+        let diagonal = |at: &Evaluation| at.xx_inverse.diagonal();
+        rest.criterion.is_finite()
+            && diagonal(rest).iter().zip(&diagonal(self.at)).all(|(rest, all)| *rest > 0.0 && *rest < 1e9 * all)
+    }
+
+    fn undetermined(&self) -> WithoutGroup {
+        let none = |len: usize| vec![f64::NAN; len];
+        let p = self.beta.len();
+        let deviations = none(names_of_deviations(self.objective.model()).len());
+        WithoutGroup { cooks_distance: f64::NAN, mdffits: f64::NAN, beta: none(p), dfbetas: none(p), deviations }
+    }
+
+    /// β without the group and its distances, the variances held.
+    fn fixed_effects(&self, rest: &Evaluation) -> WithoutGroup {
+        let model = self.objective.model();
+        let p = self.beta.len() as f64;
+        let difference = &self.at.beta - &rest.beta;
+        let distance = |inverse: &DMatrix<f64>| match inverse.clone().cholesky() {
+            Some(factor) => difference.dot(&factor.solve(&difference)) / (p * self.sigma2),
+            None => f64::NAN,
+        };
+        let beta = model.unshift(&rest.beta, &rest.xx_inverse).0;
+        let covariance = &self.map * &rest.xx_inverse * self.map.transpose() * self.sigma2;
+        let variances = covariance.diagonal();
+        let of_beta = self.beta.iter().zip(&beta).zip(&variances);
+        WithoutGroup {
+            cooks_distance: distance(&self.at.xx_inverse),
+            mdffits: distance(&rest.xx_inverse),
+            dfbetas: of_beta.map(|((all, rest), variance)| (all - rest) / variance.sqrt()).collect(),
+            beta: beta.iter().copied().collect(),
+            deviations: Vec::new(),
+        }
+    }
+
+    /// Standard deviations after one Newton step on the criterion of the other groups.
+    fn variances(&self, rest: &Evaluation, theirs: &Curvature, rows: f64) -> Vec<f64> {
+        let (objective, parameters) = (self.objective, &self.objective.parameters);
+        let sums = self.curvature_without(rest, theirs);
+        let second = objective.second_of(rest, &sums, objective.method == Method::Reml, rows);
+        let step = newton_step(&second.hessian, &rest.gradient);
+        let theta: Vec<f64> = rest.theta.iter().zip(&step).map(|(theta, step)| theta + step).collect();
+        let moved = parameters.entries_of_covariances(&theta) - parameters.entries_of_covariances(&rest.theta);
+        // pwrss to second order, as the criterion itself.
+        let change = objective.d_pwrss(rest).dot(&moved) + 0.5 * moved.dot(&(&second.pwrss * &moved));
+        let pwrss = if rest.pwrss + change > 0.0 { rest.pwrss + change } else { rest.pwrss };
+        let nu = rows - objective.model().forest.rows as f64 + objective.nu();
+        let factors = parameters.factors(&theta).iter().zip(&self.maps).map(|(l, map)| map * l).collect();
+        self.deviations(&Covariances { factors, sigma2: pwrss / nu })
+    }
+
+    /// The sums of the second derivatives without a group's, at the residuals of the other groups' β.
+    fn curvature_without(&self, rest: &Evaluation, theirs: &Curvature) -> Curvature {
+        let (model, d) = (self.objective.model(), self.objective.parameters.directions.len());
+        let (m, x) = (model.forest.m, model.x());
+        // e = y - Xβ without the group, in terms of X and the residual of all groups.
+        let mut combination = vec![0.0; m];
+        combination[m - 1] = 1.0;
+        x.iter().zip(self.at.beta.iter().zip(&rest.beta)).for_each(|(&c, (all, rest))| combination[c] = all - rest);
+        let mut out = Curvature {
+            trace: self.curvature.trace.iter().zip(&theirs.trace).map(|(all, own)| all - own).collect(),
+            residual: vec![0.0; d * d],
+            fixed: vec![0.0; d * d],
+            products: Vec::new(),
+        };
+        let mut product = vec![0.0; m * m];
+        for at in 0..d * d {
+            let both = self.curvature.products[at].iter().zip(&theirs.products[at]);
+            product.iter_mut().zip(both).for_each(|(product, (all, own))| *product = all - own);
+            for (row, left) in product.chunks_exact(m).zip(&combination).filter(|(_, left)| **left != 0.0) {
+                out.residual[at] += left * row.iter().zip(&combination).map(|(v, c)| v * c).sum::<f64>();
+            }
+            for (i, &a) in x.iter().enumerate() {
+                out.fixed[at] +=
+                    x.iter().enumerate().map(|(j, &b)| rest.xx_inverse[(i, j)] * product[a * m + b]).sum::<f64>();
+            }
+        }
+        out
+    }
+
+    /// The standard deviations in the order of [`names_of_deviations`].
+    fn deviations(&self, covariances: &Covariances) -> Vec<f64> {
+        let Covariances { factors, sigma2 } = covariances;
+        let levels = self.objective.model().forest.levels.iter().zip(factors);
+        let of_level = |(level, factor): (&tiers_design::Level, &DMatrix<f64>)| {
+            (0..level.r()).map(|i| (sigma2 * factor.row(i).norm_squared()).sqrt()).collect::<Vec<_>>()
+        };
+        levels.flat_map(of_level).chain([sigma2.sqrt()]).collect()
+    }
+}
+
+/// Level by level, finest first, the coefficients; and the residual.
+fn names_of_deviations(model: &Model) -> Vec<(String, Option<String>)> {
+    let mut names = Vec::new();
+    for level in &model.forest.levels {
+        for &(term, _) in &level.terms {
+            names.extend(model.recipe.random[term].names.iter().map(|name| (level.name.clone(), Some(name.clone()))));
+        }
+    }
+    names.push(("Residual".to_owned(), None));
+    names
+}
+
+/// `-H⁻¹g` over the directions that have curvature; downhill also where that is negative.
+///
+/// A variance at zero has no gradient in theta, by symmetry, and stays where it is.
+fn newton_step(hessian: &DMatrix<f64>, gradient: &DVector<f64>) -> DVector<f64> {
+    const FLAT: f64 = 1e-8;
+    let eigen = SymmetricEigen::new(hessian.clone());
+    let largest = eigen.eigenvalues.amax();
+    let mut step = DVector::zeros(gradient.len());
+    for (value, vector) in eigen.eigenvalues.iter().zip(eigen.eigenvectors.column_iter()) {
+        if value.abs() > FLAT * largest {
+            step.axpy(-vector.dot(gradient) / value.abs(), &vector, 1.0);
+        }
+    }
+    step
+}

@@ -1,0 +1,143 @@
+//! Estimates without a group against the formulas on the other rows, and against fits to them.
+
+use crate::common::{METHODS, Random, fit, model, reference, table_of};
+use crate::memory::{Memory, Values};
+use nalgebra::DVector;
+use tiers_reml::{
+    ClusterMoments, Covariances, Influence, KeyLabels, Method, NewtonSettings, Objective, Status, optimise,
+};
+use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, simulate_nested};
+
+/// The problem without some rows; groups are numbered anew.
+fn without(problem: &Problem, keep: &[usize]) -> Problem {
+    let term = |term: &Term| {
+        let mut known: Vec<usize> = Vec::new();
+        let mut number = |g: usize| {
+            known.iter().position(|&k| k == g).unwrap_or_else(|| {
+                known.push(g);
+                known.len() - 1
+            })
+        };
+        Term { z: term.z.select_rows(keep), group: keep.iter().map(|&i| number(term.group[i])).collect() }
+    };
+    Problem {
+        x: problem.x.select_rows(keep),
+        y: problem.y.select_rows(keep),
+        weights: problem.weights.as_ref().map(|w| w.select_rows(keep)),
+        terms: problem.terms.iter().map(term).collect(),
+    }
+}
+
+#[test]
+fn estimates_without_a_group_agree_with_the_formulas() {
+    let mut checks = Checks::new("influence");
+    let (mut compared, mut stepped) = (0, 0);
+    for seed in 0..60 {
+        let shape = Shape::any(seed);
+        let sample = simulate_nested(seed, &shape);
+        let (table, formula) = table_of(&sample);
+        let Ok((model, _)) = model(&table, &formula, sample.weights.as_ref().map(|_| "w")) else { continue };
+        for method in METHODS {
+            let objective = Objective::new(&model, method);
+            let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+            let theta = Covariances::new(&objective, &optimum).theta(&objective);
+            if optimum.status != Status::Converged || theta.iter().any(|t| t.abs() > 1e2) {
+                continue;
+            }
+            let clusters = ClusterMoments::read(&model, &table, None, &mut ()).expect("the same rows");
+            let got = Influence::new(&objective, &optimum, &clusters);
+            let problem = sample.problem();
+            let all = problem.solve(&theta, reference(method));
+            let KeyLabels::Integer(labels) = &got.keys[0].labels else { panic!("integers") };
+            let top = &sample.levels.last().expect("a level").group;
+            for (label, group) in labels.iter().zip(&got.groups) {
+                let keep: Vec<usize> = (0..sample.n()).filter(|&i| top[i] as i64 + 100 != *label).collect();
+                let rest = without(&problem, &keep);
+                let gram = rest.x.transpose() * &rest.x;
+                if gram.clone().cholesky().is_none() || gram.svd(false, false).singular_values.min() < 1e-6 {
+                    continue;
+                }
+                let name = |what: &str| format!("seed {seed} {method} without {label} {what}: {formula}");
+                let parts = rest.parts(&theta);
+                let beta = &parts.xvx_inv * (rest.x.transpose() * &parts.v_inv * &rest.y);
+                let change = &all.beta - &beta;
+                let distance = |covariance: &nalgebra::DMatrix<f64>| {
+                    let solved = covariance.clone().cholesky().expect("positive definite").solve(&change);
+                    change.dot(&solved) / change.len() as f64
+                };
+                let covariance = &parts.xvx_inv * all.sigma2;
+                let dfbetas = DVector::from_fn(beta.len(), |i, _| change[i] / covariance[(i, i)].sqrt());
+                let close = Tolerance::both(1e-7, 1e-9);
+                checks.slice(&name("β"), &group.beta, beta.as_slice(), Tolerance::of_largest(1e-8));
+                checks.check(&name("Cook"), group.cooks_distance, distance(&all.cov_beta), close);
+                checks.check(&name("MDFFITS"), group.mdffits, distance(&covariance), close);
+                checks.slice(&name("DFBETAS"), &group.dfbetas, dfbetas.as_slice(), Tolerance::of_largest(1e-7));
+                compared += 1;
+                // With intercepts alone theta is the ratio of standard deviations, in all coordinates.
+                let definite = rest.hessian(&theta, reference(method)).cholesky();
+                if let (0, Some(hessian)) = (shape.slopes, definite) {
+                    let step = -hessian.solve(&rest.gradient(&theta, reference(method)));
+                    let (sigma, ratios) = group.deviations.split_last().expect("the residual's");
+                    for (k, sd) in ratios.iter().enumerate() {
+                        let want = (theta[k] + step[k]).abs();
+                        checks.check(&name("Newton step"), sd / sigma, want, Tolerance::both(1e-6, 1e-7));
+                    }
+                    stepped += 1;
+                }
+            }
+        }
+    }
+    checks.that(&format!("most are compared: {compared}, {stepped}"), compared > 200 && stepped > 30);
+    checks.finish();
+}
+
+/// How far the one-step standard deviations are from those of a fit without the group, as a share of
+/// the largest change that any group brings about.
+fn one_step_error(table: &Memory, formula: &str, key: &str) -> f64 {
+    let (model, _) = model(table, formula, None).expect("a model");
+    let objective = Objective::new(&model, Method::Reml);
+    let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+    let clusters = ClusterMoments::read(&model, table, None, &mut ()).expect("the same rows");
+    let got = Influence::new(&objective, &optimum, &clusters);
+    let KeyLabels::Integer(labels) = &got.keys[0].labels else { panic!("integers") };
+    let (mut error, mut change) = (0.0_f64, 0.0_f64);
+    for (label, group) in labels.iter().zip(&got.groups) {
+        let keep: Vec<usize> = (0..table.rows()).filter(|&i| table.ids(key)[i] != *label).collect();
+        let refit = fit(&table.permuted(&keep), formula, None, Method::Reml).expect("a fit").fit;
+        let want: Vec<f64> = refit.variance_components.iter().flat_map(|c| c.sd.clone()).chain([refit.sigma]).collect();
+        for ((got, want), all) in group.deviations.iter().zip(&want).zip(&got.all) {
+            error = error.max((got - want).abs() / all);
+            change = change.max((want - all).abs() / all);
+        }
+    }
+    println!("{formula}: error {error}, change {change}");
+    error / change
+}
+
+/// Schools of 10 to 29 pupils with their own intercepts and slopes.
+fn schools(count: i64) -> Memory {
+    let mut random = Random(11);
+    let (mut school, mut x, mut y) = (Vec::new(), Vec::new(), Vec::new());
+    for s in 0..count {
+        let (level, slope) = (0.8 * random.normal(), 0.4 * random.normal());
+        for _ in 0..10 + random.below(20) {
+            let covariate = random.normal();
+            school.push(s);
+            x.push(covariate);
+            y.push(level + (0.5 + slope) * covariate + random.normal());
+        }
+    }
+    Memory::new(vec![("y", Values::Numbers(y)), ("x", Values::Numbers(x)), ("school", Values::Ids(school))])
+}
+
+#[test]
+fn one_step_is_near_a_fit_without_the_group() {
+    let sleep = Memory::of_dataset("sleepstudy", &["Reaction", "Days"], &["Subject"]);
+    let mut checks = Checks::new("one step");
+    let near = Tolerance::absolute(0.05);
+    let (forty, formula) = (schools(40), "y ~ x + (1 + x | school)");
+    checks.not_above("forty schools", one_step_error(&forty, formula, "school"), 0.05, near);
+    let formula = "Reaction ~ Days + (Days | Subject)";
+    checks.not_above("sleepstudy", one_step_error(&sleep, formula, "Subject"), 0.3, near);
+    checks.finish();
+}
