@@ -3,6 +3,7 @@
 use crate::anova::AnovaArgs;
 use crate::bench::BenchArgs;
 use crate::compare::CompareArgs;
+use crate::confint::ConfintArgs;
 use crate::diagnose::DiagnoseArgs;
 use crate::influence::InfluenceArgs;
 use crate::means::MeansArgs;
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     Ranef(RanefArgs),
     /// Tell in plain words how well the parameters of a saved fit are determined
     Diagnose(DiagnoseArgs),
+    /// Confidence intervals of all parameters of a saved fit
+    #[command(after_help = crate::confint::EXAMPLES)]
+    Confint(ConfintArgs),
     /// Write the moments of data or of a part of it, to be merged and fitted by `tiers fit --moments`
     #[command(after_help = crate::moments::EXAMPLES)]
     Moments(MomentsArgs),

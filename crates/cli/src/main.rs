@@ -16,6 +16,7 @@
 //! saved     a folder of results, opened to be asked further questions
 //! tables    random effects and fitted values as parquet
 //! anova     F tests of the terms of a saved fit
+//! confint   intervals of all parameters of a saved fit
 //! bench     how time and memory grow with the rows, by a flow of its own
 //! compare   saved fits side by side
 //! means     marginal means and linear hypotheses of a saved fit
@@ -34,6 +35,7 @@ mod anova;
 mod args;
 mod bench;
 mod compare;
+mod confint;
 mod diagnose;
 mod exit;
 mod fit;
@@ -75,6 +77,7 @@ fn run() -> anyhow::Result<exit::Outcome> {
     match command {
         args::Command::Moments(args) => threads::with(args.threads, || moments::run(args)),
         args::Command::Fit(args) => threads::with(args.threads, || fit::run(&job::Job::new(args)?)),
+        args::Command::Confint(args) => threads::with(args.refit.threads, || confint::run(&args)),
         args::Command::Anova(args) => threads::with(args.refit.threads, || anova::run(&args)),
         args::Command::Predict(args) => threads::with(args.refit.threads, || predict::run(&args)),
         args::Command::Run(args) => run::run(&args),

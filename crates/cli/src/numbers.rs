@@ -47,6 +47,12 @@ pub(crate) fn fixed_point(value: f64, decimals: usize) -> String {
     }
 }
 
+/// `2.5`, `95`: at most four decimals, none that are zeros.
+pub(crate) fn trim_number(value: f64) -> String {
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// p values as R's `format.pval`: three digits, `<2e-16` where there is nothing more to say.
 pub(crate) fn p_values(values: &[f64]) -> Vec<String> {
     const TINY: f64 = 2.2e-16;

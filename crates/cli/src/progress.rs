@@ -53,6 +53,12 @@ impl Progress {
         Reading { bar: self.style(bar, template).with_prefix(what), times: ReadTimes::default() }
     }
 
+    /// So many pieces of work, one like the other.
+    pub(crate) fn counting(self, what: &'static str, count: u64) -> Counting {
+        let template = "{prefix} [{bar:24}] {human_pos} of {human_len}, {eta} left";
+        Counting { bar: self.style(ProgressBar::new(count), template).with_prefix(what) }
+    }
+
     /// The search for the optimum.
     pub(crate) fn optimising(self) -> Optimising {
         let bar = self.style(ProgressBar::no_length(), "fitting {spinner} {msg}");
@@ -117,6 +123,30 @@ impl Simulating {
     /// So many more are on their way to the disk.
     pub(crate) fn more_rows(&self, rows: u64) {
         self.0.bar.inc(rows);
+    }
+}
+
+/// Pieces of work being counted, from any thread.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    bar: ProgressBar,
+}
+
+impl Counting {
+    /// So many are done.
+    pub(crate) fn set(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// So many more are done.
+    pub(crate) fn more(&self, done: u64) {
+        self.bar.inc(done);
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -1,7 +1,7 @@
 //! A report as text, in the order and with the digits of lme4's summary.
 
 use crate::layout::{Column, paragraph, table};
-use crate::numbers::{column, decimals_of_smallest, fixed_point, p_values, round};
+use crate::numbers::{column, decimals_of_smallest, fixed_point, p_values, round, trim_number};
 use crate::report::Report;
 use tiers_reml::{DfMethod, Fit, FixedEffect, Method, Robust, Sandwich, Status, VarianceComponent};
 
@@ -267,12 +267,6 @@ fn dropped_columns(fit: &Fit) -> String {
             paragraph(&text, 2)
         }
     }
-}
-
-/// `2.5`, `95`: at most four decimals, none that are zeros.
-fn trim_number(value: f64) -> String {
-    let text = format!("{value:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// What is to be said of how the optimisation ended, in plain words.

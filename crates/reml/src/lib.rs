@@ -33,7 +33,7 @@ mod threads;
 pub use bootstrap::{Bootstrap, BootstrapSettings, Draws, IntervalType, Quantity, Replicate, Simulator, bootstrap};
 pub use clusters::{ClusterError, ClusterMoments, cluster_level};
 pub use compare::{Candidate, LikelihoodRatio, Mixture, NoTest};
-pub use components::{Component, Icc};
+pub use components::{Component, Icc, WaldScale, wald_interval};
 pub use diagnosis::{Diagnosis, Weak};
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
 pub use estimate::{Optimum, Status, optimise, optimise_from, optimise_while};

@@ -8,6 +8,7 @@ mod bad_model;
 mod bench;
 #[cfg(unix)]
 mod changing;
+mod confint;
 mod diagnostics;
 mod moments;
 mod outputs;

@@ -3,10 +3,12 @@
 
 mod icc;
 mod uncertainty;
+mod wald;
 
 pub use icc::Icc;
 pub(crate) use icc::intraclass;
 pub(crate) use uncertainty::Uncertainty;
+pub use wald::{WaldScale, wald_interval};
 
 use crate::fit::Covariances;
 use crate::model::Model;

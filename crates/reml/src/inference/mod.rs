@@ -170,6 +170,11 @@ impl FixedInference {
         self.settings.df
     }
 
+    /// Tests one coefficient, by its place among those in use.
+    pub fn coefficient(&self, place: usize) -> TTest {
+        self.t_test(&DVector::from_fn(self.beta.len(), |j, _| f64::from(u8::from(j == place))))
+    }
+
     /// Tests l'β = 0, and its confidence interval.
     pub fn t_test(&self, l: &DVector<f64>) -> TTest {
         self.t_test_of(l, 0.0)

@@ -1,0 +1,148 @@
+//! The command line of `tiers confint`.
+
+use crate::saved::RefitArgs;
+use anyhow::ensure;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use tiers_reml::{BootstrapSettings, IntervalType};
+
+/// Examples below the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  tiers fit \"score ~ pretest + treat + (1 | school/class)\" students.parquet --out results
+  tiers confint results
+  tiers confint results --method wald --level 0.9
+  tiers confint results --method bootstrap --replicates 2000 --seed 7 --out results/bootstrap
+  tiers confint results --parm \"sd_(Intercept)|school\" treat
+
+Parameters have lme4's names: sd_(Intercept)|school, cor_year.(Intercept)|child, sigma, and those of the
+coefficients; theta_ stands for all of the variances, beta_ for all coefficients. Profiles and the
+bootstrap read the data again; wald needs nothing but the saved fit.";
+
+/// `tiers confint`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfintArgs {
+    /// Folder of results of `tiers fit --out`, or its fit.json
+    #[arg(value_name = "FIT")]
+    pub fit: PathBuf,
+
+    /// How intervals are made
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = IntervalMethod::Profile)]
+    pub method: IntervalMethod,
+
+    /// Level of the intervals
+    #[arg(long, value_name = "LEVEL", default_value_t = 0.95)]
+    pub level: f64,
+
+    /// Parameters to give intervals of (default: all); theta_ or beta_ for all of a kind
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub parm: Vec<String>,
+
+    /// Bootstrap: number of replicates [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub replicates: Option<u64>,
+
+    /// Bootstrap: seed of the random numbers [default: 1]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Bootstrap: what is made of the replicates [default: percentile]
+    #[arg(long = "type", value_name = "TYPE", value_enum)]
+    pub kind: Option<BootstrapType>,
+
+    /// Folder for confint.json, and profile.parquet or replicates.parquet
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Print the intervals as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub refit: RefitArgs,
+}
+
+/// How intervals are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IntervalMethod {
+    /// By standard errors
+    Wald,
+    /// By the likelihood, each parameter held in turn
+    Profile,
+    /// By refitting responses drawn from the fitted model
+    Bootstrap,
+}
+
+/// What is made of bootstrap replicates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BootstrapType {
+    /// Their quantiles
+    Percentile,
+    /// Twice the estimate less their quantiles
+    Basic,
+    /// Estimate less bias, and their standard deviation
+    Normal,
+}
+
+impl BootstrapType {
+    /// As the library knows it.
+    pub(crate) fn interval_type(self) -> IntervalType {
+        match self {
+            BootstrapType::Percentile => IntervalType::Percentile,
+            BootstrapType::Basic => IntervalType::Basic,
+            BootstrapType::Normal => IntervalType::Normal,
+        }
+    }
+
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            BootstrapType::Percentile => "percentile",
+            BootstrapType::Basic => "basic",
+            BootstrapType::Normal => "normal",
+        }
+    }
+}
+
+impl ConfintArgs {
+    /// Checks what can be checked without the fit.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let level = self.level;
+        ensure!(level > 0.0 && level < 1.0, "--level {level}: a confidence level lies between 0 and 1, such as 0.95");
+        let told = [
+            ("--replicates", self.replicates.is_some()),
+            ("--seed", self.seed.is_some()),
+            ("--type", self.kind.is_some()),
+        ];
+        if self.method != IntervalMethod::Bootstrap
+            && let Some((option, _)) = told.iter().find(|(_, is_given)| *is_given)
+        {
+            anyhow::bail!("{option} is of the bootstrap: add --method bootstrap, or leave it out");
+        }
+        if self.method == IntervalMethod::Bootstrap {
+            // Below, there is no replicate beyond an end.
+            let least = (2.0 / (1.0 - level) - 1.0 - 1e-9).ceil().max(2.0);
+            let replicates = self.bootstrap().replicates;
+            ensure!(
+                replicates as f64 >= least,
+                "--replicates {replicates}: intervals of level {level} need {least} at the least, and about 1000 to be \
+                 of use"
+            );
+        }
+        Ok(())
+    }
+
+    /// What the bootstrap is to do.
+    pub(crate) fn bootstrap(&self) -> BootstrapSettings {
+        let default = BootstrapSettings::default();
+        BootstrapSettings {
+            replicates: self.replicates.unwrap_or(default.replicates),
+            seed: self.seed.unwrap_or(default.seed),
+        }
+    }
+
+    /// Which type of bootstrap interval.
+    pub(crate) fn kind(&self) -> BootstrapType {
+        self.kind.unwrap_or(BootstrapType::Percentile)
+    }
+}

@@ -1,0 +1,114 @@
+//! The intervals as R prints them, and what is to be said of them.
+
+use super::args::{ConfintArgs, IntervalMethod};
+use super::{Found, Interval};
+use crate::layout::{Column, paragraph, table};
+use crate::numbers::{column, trim_number};
+use crate::saved::Saved;
+use tiers_reml::{DfMethod, Method, Status};
+
+/// Significant digits.
+const DIGITS: usize = 5;
+
+/// The table with its notes.
+pub(super) fn text(args: &ConfintArgs, saved: &Saved, found: &Found) -> String {
+    let percent = |share: f64| format!("{} %", trim_number(100.0 * share));
+    let tail = 0.5 - 0.5 * args.level;
+    let ends = |end: fn(&Interval) -> Option<f64>| -> Vec<String> {
+        let values: Vec<f64> = found.intervals.iter().filter_map(end).collect();
+        let mut cells = column(&values, DIGITS).into_iter();
+        let cell = |interval: &Interval| end(interval).and_then(|_| cells.next()).unwrap_or_else(|| "NA".to_owned());
+        found.intervals.iter().map(cell).collect()
+    };
+    let mut text = table(
+        0,
+        &[
+            Column::names("", found.intervals.iter().map(|interval| interval.parameter.clone()).collect()),
+            Column::numbers(&percent(tail), ends(|interval| interval.lower)),
+            Column::numbers(&percent(1.0 - tail), ends(|interval| interval.upper)),
+        ],
+    );
+    for note in notes(args, saved, found) {
+        text += &paragraph(&note, 2);
+    }
+    text
+}
+
+/// How the intervals were made, and what is special about some.
+fn notes(args: &ConfintArgs, saved: &Saved, found: &Found) -> Vec<String> {
+    let fit = saved.fit();
+    let mut notes = Vec::new();
+    match args.method {
+        IntervalMethod::Wald => {
+            let by = match saved.inference().df_method() {
+                DfMethod::Satterthwaite => "with Satterthwaite's degrees of freedom",
+                DfMethod::KenwardRoger => "with Kenward and Roger's covariance and degrees of freedom",
+                DfMethod::None => "by the normal approximation",
+            };
+            notes.push(format!(
+                "Wald intervals: coefficients {by}; standard deviations on the log scale, correlations on Fisher's z, \
+                 intraclass correlations on the log odds."
+            ));
+        }
+        IntervalMethod::Profile => {
+            let reml = match fit.method {
+                Method::Reml => " The fit is by REML; profiles, as lme4's, are of the maximum likelihood.",
+                Method::Ml => "",
+            };
+            notes.push(format!("Profile likelihood intervals.{reml}"));
+        }
+        IntervalMethod::Bootstrap => {
+            let settings = args.bootstrap();
+            let counts = found.bootstrap.as_ref().expect("a bootstrap was made");
+            notes.push(format!(
+                "Parametric bootstrap, {} intervals from {} replicates (seed {}), of which {} ended on the boundary and \
+                 {} did not converge{}.",
+                args.kind().name(),
+                settings.replicates,
+                settings.seed,
+                counts.singular,
+                counts.failed,
+                if counts.failed > 0 { " and are left out" } else { "" }
+            ));
+        }
+    }
+    notes.extend(special(args, found));
+    if fit.status == Status::Boundary && args.method == IntervalMethod::Wald {
+        notes.push(
+            "On the boundary (a variance of zero, a correlation of 1 or -1) there is no standard error and no Wald \
+             interval (NA); --method profile and --method bootstrap have one."
+                .to_owned(),
+        );
+    }
+    if found.lower_deviance.is_some() {
+        notes.push(
+            "A profile met a likelihood higher than that of the estimates: they are a local optimum, and these \
+             intervals are not to be used. Look for a variance that the data hardly tell."
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// Ends that are those of a parameter's range, and parameters without any.
+fn special(args: &ConfintArgs, found: &Found) -> Vec<String> {
+    let names = |keep: &dyn Fn(&&Interval) -> bool| -> Vec<&str> {
+        found.intervals.iter().filter(keep).map(|interval| interval.parameter.as_str()).collect()
+    };
+    let mut notes = Vec::new();
+    let bounded = names(&|interval| interval.lower_at_bound || interval.upper_at_bound);
+    if !bounded.is_empty() {
+        notes
+            .push(format!("The data do not exclude the bound of {}: its range ends the interval.", bounded.join(", ")));
+    }
+    let undefined = names(&|interval| interval.estimate.is_none());
+    if !undefined.is_empty() {
+        notes.push(format!("Not defined, since one of the two does not vary: {}.", undefined.join(", ")));
+    }
+    let missing =
+        names(&|interval| interval.estimate.is_some() && (interval.lower.is_none() || interval.upper.is_none()));
+    if args.method == IntervalMethod::Profile && !missing.is_empty() {
+        notes.push(format!("NA: the likelihood hardly changes, or cannot be followed, for {}.", missing.join(", ")));
+    }
+    notes
+}

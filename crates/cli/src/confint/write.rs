@@ -1,0 +1,79 @@
+//! `confint.json`, and profiles and replicates as parquet.
+
+use super::{Found, Kept};
+use anyhow::anyhow;
+use std::fs;
+use std::path::Path;
+use tiers_design::PackedText;
+use tiers_reml::{Bootstrap, Profile, Status};
+use tiers_tables::{OutColumn, OutValues, write_parquet};
+
+/// Writes the files into a folder, which may exist; each file appears whole.
+pub(super) fn write(folder: &Path, found: &Found, json: &str) -> anyhow::Result<()> {
+    let failed =
+        |error: std::io::Error| anyhow!("--out {}: {error}; name a folder where you may write", folder.display());
+    fs::create_dir_all(folder).map_err(failed)?;
+    match &found.kept {
+        Kept::Nothing => {}
+        Kept::Profile(profile, names) => write_parquet(&folder.join("profile.parquet"), of_profile(profile, names))?,
+        Kept::Replicates(bootstrap) => write_parquet(&folder.join("replicates.parquet"), of_replicates(bootstrap))?,
+    }
+    let aside = folder.join(format!(".confint.json.tiers-{}.tmp", std::process::id()));
+    fs::write(&aside, json).and_then(|()| fs::rename(&aside, folder.join("confint.json"))).map_err(failed)
+}
+
+/// A row per point of each profile: the parameter held, its value, ζ and the deviance, then all
+/// parameters.
+fn of_profile(profile: &Profile, names: &[String]) -> Vec<OutColumn> {
+    let points = || profile.curves.iter().flat_map(|curve| curve.points.iter().map(move |point| (curve, point)));
+    let number = |name: &str, value: &dyn Fn(&tiers_reml::ProfilePoint) -> f64| {
+        numbers(name, points().map(|(_, point)| value(point)).collect())
+    };
+    let held = points().map(|(curve, _)| curve.name.as_str()).collect::<PackedText>();
+    let mut columns = vec![
+        OutColumn::new("parameter", OutValues::Text(held)),
+        number("value", &|point| point.value),
+        number("zeta", &|point| point.zeta),
+        number("deviance", &|point| point.deviance),
+    ];
+    for (i, name) in names.iter().enumerate() {
+        columns.push(number(&own_name(name, &columns), &|point| point.parameters[i]));
+    }
+    columns
+}
+
+/// A row per replicate: how it ended, then all quantities.
+fn of_replicates(bootstrap: &Bootstrap) -> Vec<OutColumn> {
+    let replicates = &bootstrap.replicates;
+    let word = |status: Status| match status {
+        Status::Converged => "converged",
+        Status::Boundary => "boundary",
+        Status::NotConverged => "not_converged",
+    };
+    let status = replicates.iter().map(|replicate| word(replicate.status)).collect::<PackedText>();
+    let mut columns = vec![
+        OutColumn::new("replicate", OutValues::I64((1..=replicates.len() as i64).collect())),
+        OutColumn::new("status", OutValues::Text(status)),
+        OutColumn::new("evaluations", OutValues::I64(replicates.iter().map(|r| r.evaluations as i64).collect())),
+    ];
+    for (i, name) in bootstrap.names.iter().enumerate() {
+        let values = replicates.iter().map(|replicate| replicate.values[i]).collect();
+        columns.push(numbers(&own_name(name, &columns), values));
+    }
+    columns
+}
+
+/// A column of numbers, missing where there is none.
+fn numbers(name: &str, values: Vec<f64>) -> OutColumn {
+    let missing: Vec<bool> = values.iter().map(|value| value.is_nan()).collect();
+    let mut column = OutColumn::new(name, OutValues::F64(values));
+    column.missing = missing.iter().any(|missing| *missing).then_some(missing);
+    column
+}
+
+/// A coefficient that is called `value` is `value_2` here.
+fn own_name(name: &str, taken: &[OutColumn]) -> String {
+    let is_free = |name: &String| taken.iter().all(|other| other.name != *name);
+    let further = (2..).map(|n| format!("{name}_{n}"));
+    std::iter::once(name.to_owned()).chain(further).find(is_free).expect("a name that is free")
+}

@@ -1,0 +1,132 @@
+//! `tiers confint` on saved fits.
+
+use crate::support::{Folder, Ran, dataset, fit_well, labels_of, numbers_of, program, run};
+use serde_json::Value;
+
+fn confint(arguments: &[&str]) -> Ran {
+    run(program().arg("confint").args(arguments))
+}
+
+fn well(arguments: &[&str]) -> String {
+    let ran = confint(arguments);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}: {ran:?}");
+    ran.out
+}
+
+fn told(arguments: &[&str], words: &[&str]) {
+    let ran = confint(arguments);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
+    for word in words {
+        assert!(ran.err.contains(word), "`{word}` is not in: {}", ran.err);
+    }
+}
+
+/// A folder with the fit of a formula to a data set.
+fn saved(folder: &Folder, formula: &str, data: &str) -> String {
+    let out = folder.join("fit");
+    fit_well(&[formula, data, "--out", &out, "--quiet"]);
+    out
+}
+
+fn interval(json: &Value, name: &str) -> (f64, f64) {
+    let intervals = json["intervals"].as_array().expect("intervals");
+    let found = intervals.iter().find(|interval| interval["parameter"] == name).unwrap_or_else(|| panic!("no {name}"));
+    (found["lower"].as_f64().expect("an end"), found["upper"].as_f64().expect("an end"))
+}
+
+#[test]
+fn profiles_are_printed_as_r_prints_them() {
+    let folder = Folder::new();
+    let fit = saved(&folder, "Reaction ~ Days + (Days | Subject)", &dataset("sleepstudy"));
+    let out = folder.join("intervals");
+    let text = well(&[&fit, "--out", &out]);
+    // lme4 has 14.381, -0.482, 3.801, 22.898, 237.681, 7.359 and 37.716, 0.685, 8.753, 28.858, 265.130, 13.576.
+    let expected = "\
+                                  2.5 %    97.5 %
+sd_(Intercept)|Subject        14.38";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(text.contains("The fit is by REML; profiles, as lme4's, are of the maximum"), "{text}");
+    let json: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("intervals/confint.json")).expect("a file"))
+            .expect("JSON");
+    let (lower, upper) = interval(&json, "cor_Days.(Intercept)|Subject");
+    assert!((lower + 0.4815).abs() < 1e-3 && (upper - 0.685).abs() < 1e-3, "{lower} {upper}");
+
+    let profile = folder.join("intervals/profile.parquet");
+    let (names, zeta) = (labels_of(&profile, "parameter"), numbers_of(&profile, "zeta"));
+    let (value, days) = (numbers_of(&profile, "value"), numbers_of(&profile, "Days"));
+    assert!(names.iter().any(|name| name == "sigma") && zeta.iter().any(|z| *z == 0.0));
+    for (i, name) in names.iter().enumerate().filter(|(_, name)| *name == "Days") {
+        assert!((value[i] - days[i]).abs() < 1e-9, "{name} is held");
+        assert!(zeta[i].abs() < 1.96 + 1e-6);
+    }
+}
+
+#[test]
+fn an_end_at_zero_is_told() {
+    let folder = Folder::new();
+    let fit = saved(&folder, "strength ~ 1 + (1 | batch/cask)", &dataset("pastes"));
+    let text = well(&[&fit, "--parm", "sd_(Intercept)|batch", "sigma"]);
+    assert!(
+        text.contains("sd_(Intercept)|batch 0.00000")
+            && text.contains("do not exclude the bound of sd_(Intercept)|batch"),
+        "{text}"
+    );
+    assert!(!text.contains("batch:cask"), "{text}");
+    told(&[&fit, "--parm", "sd_cask"], &["--parm sd_cask", "sd_(Intercept)|batch:cask", "sigma"]);
+}
+
+#[test]
+fn wald_intervals_need_no_data() {
+    let folder = Folder::new();
+    let data = folder.join("data.parquet");
+    std::fs::copy(dataset("sleepstudy"), &data).expect("a copy");
+    let fit = saved(&folder, "Reaction ~ Days + (Days | Subject)", &data);
+    std::fs::remove_file(&data).expect("removed");
+    let json: Value =
+        serde_json::from_str(&well(&[&fit, "--method", "wald", "--json", "--level", "0.9"])).expect("JSON");
+    // exp(log(24.740448) ± 1.644854 · 5.836243 / 24.740448), as nlme's intervals do.
+    let (lower, upper) = interval(&json, "sd_(Intercept)|Subject");
+    assert!((lower - 16.784_2).abs() < 1e-3 && (upper - 36.468).abs() < 1e-2, "{lower} {upper}");
+    let (lower, upper) = interval(&json, "icc_Subject");
+    assert!(0.25 < lower && upper < 0.75);
+    // Satterthwaite's 17 degrees of freedom.
+    let (lower, upper) = interval(&json, "Days");
+    assert!(
+        (0.5 * (lower + upper) - 10.467_29).abs() < 1e-4 && (upper - lower - 2.0 * 1.739_607 * 1.545_79).abs() < 1e-3
+    );
+    told(&[&fit], &["data.parquet", "--data"]);
+}
+
+#[test]
+fn a_bootstrap_is_the_same_on_any_number_of_threads() {
+    let folder = Folder::new();
+    let fit = saved(&folder, "Yield ~ 1 + (1 | Batch)", &dataset("dyestuff2"));
+    let out = folder.join("boot");
+    let common = [&fit[..], "--method", "bootstrap", "--replicates", "100", "--seed", "3"];
+    let with = |more: &[&str]| well(&[&common[..], more].concat());
+    let one = with(&["--threads", "1", "--json"]);
+    assert_eq!(one, with(&["--threads", "2", "--json"]));
+    let text = with(&["--out", &out, "--type", "basic"]);
+    assert!(
+        text.contains("basic intervals from 100 replicates (seed 3)") && text.contains("0 did not converge"),
+        "{text}"
+    );
+    assert!(text.contains("icc_Batch"), "{text}");
+    let replicates = folder.join("boot/replicates.parquet");
+    let (status, sd) = (labels_of(&replicates, "status"), numbers_of(&replicates, "sd_(Intercept)|Batch"));
+    assert_eq!(sd.len(), 100);
+    assert!(status.iter().zip(&sd).all(|(status, sd)| (status == "boundary") == (*sd == 0.0)));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let folder = Folder::new();
+    let fit = saved(&folder, "Yield ~ 1 + (1 | Batch)", &dataset("dyestuff2"));
+    told(&[&fit, "--seed", "3"], &["--seed", "--method bootstrap"]);
+    told(&[&fit, "--level", "95"], &["--level 95", "between 0 and 1"]);
+    told(&[&fit, "--method", "bootstrap", "--replicates", "20"], &["--replicates 20", "39"]);
+    told(&[&folder.join("nothing")], &["no such folder"]);
+    let text = well(&[&fit, "--method", "wald"]);
+    assert!(text.contains("On the boundary") && text.contains("NA"), "{text}");
+}
