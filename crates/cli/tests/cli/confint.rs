@@ -42,10 +42,17 @@ fn profiles_are_printed_as_r_prints_them() {
     let text = well(&[&fit, "--out", &out]);
     // lme4 has 14.381, -0.482, 3.801, 22.898, 237.681, 7.359 and 37.716, 0.685, 8.753, 28.858, 265.130, 13.576.
     let expected = "\
-                                  2.5 %    97.5 %
-sd_(Intercept)|Subject        14.38";
-    assert!(text.starts_with(expected), "{text}");
-    assert!(text.contains("The fit is by REML; profiles, as lme4's, are of the maximum"), "{text}");
+                                 2.5 %    97.5 %
+sd_(Intercept)|Subject        14.38138  37.71605
+cor_Days.(Intercept)|Subject  -0.48149   0.68502
+sd_Days|Subject                3.80118   8.75339
+sigma                         22.89826  28.85800
+(Intercept)                  237.68069 265.12952
+Days                           7.35865  13.57592
+Profile likelihood intervals. The fit is by REML; profiles, as lme4's, are of
+  the maximum likelihood.
+";
+    assert_eq!(text, expected);
     let json: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join("intervals/confint.json")).expect("a file"))
             .expect("JSON");

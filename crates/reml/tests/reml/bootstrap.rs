@@ -290,3 +290,39 @@ fn a_fit_on_the_boundary_has_a_bootstrap() {
     assert!(low == 0.0 && high == 0.0, "cut to the range: {low} {high}");
     assert!(found.interval(0, 0.95, IntervalType::Percentile).expect("an interval").1 > 0.5);
 }
+
+/// With very many groups replicates are refitted by the second derivatives of the estimates: in a few
+/// evaluations, as far from the estimates as standard errors say.
+#[test]
+fn very_many_groups_take_few_evaluations() {
+    let (groups, rows) = (22_000, 3);
+    let mut random = Random(3);
+    let (mut y, mut x, mut g) = (Vec::new(), Vec::new(), Vec::new());
+    for group in 0..groups {
+        let b = 0.7 * random.normal();
+        for _ in 0..rows {
+            let covariate = random.normal();
+            y.push(1.0 + 0.5 * covariate + b + random.normal());
+            x.push(covariate);
+            g.push(group);
+        }
+    }
+    let table = Memory::new(vec![("y", Values::Numbers(y)), ("x", Values::Numbers(x)), ("g", Values::Ids(g))]);
+    let found = of_fit(&table, "y ~ x + (1 | g)", Method::Reml, &BootstrapSettings { replicates: 12, seed: 2 });
+    let fit = fit(&table, "y ~ x + (1 | g)", None, Method::Reml).expect("a fit").fit;
+    let errors = [
+        fit.variance_components[0].sd_std_error[0].expect("inside"),
+        fit.sigma_std_error.expect("inside"),
+        fit.fixed_effects[0].std_error,
+        fit.fixed_effects[1].std_error,
+    ];
+    for replicate in &found.replicates {
+        assert_eq!(replicate.status, Status::Converged);
+        assert!(replicate.evaluations <= 5, "{} evaluations", replicate.evaluations);
+    }
+    for (i, error) in errors.iter().enumerate() {
+        // The root of the mean square of twelve deviations, in standard errors: χ² with 12 degrees of freedom.
+        let square: f64 = found.values_of(i).iter().map(|v| ((v - found.estimates[i]) / error).powi(2)).sum::<f64>();
+        assert!(2.0 < square && square < 33.0, "{}: {square}", found.names[i]);
+    }
+}
