@@ -64,7 +64,8 @@ fn refused(folder: &Folder, data: &[&str], words: &[&str], mischief: impl FnOnce
 
 /// The students as csv.
 fn csv(rows: usize) -> String {
-    let row = |i: usize| format!("{}.5,{},{},{}\n", (i * 7) % 11, i % 5, if i.is_multiple_of(3) { "F" } else { "M" }, i / 16);
+    let row =
+        |i: usize| format!("{}.5,{},{},{}\n", (i * 7) % 11, i % 5, if i.is_multiple_of(3) { "F" } else { "M" }, i / 16);
     "y,x,sex,school\n".to_owned() + &(0..rows).map(row).collect::<String>()
 }
 

@@ -238,3 +238,34 @@ fn a_response_is_not_asked_for() {
     assert!(predictor.requests().iter().all(|request| request.column != "g0"));
     assert_eq!(predictor.levels().collect::<Vec<_>>(), ["g1"]);
 }
+
+#[test]
+fn columns_far_from_zero_have_the_same_errors() {
+    const FAR: f64 = 1e6;
+    for seed in 0..4 {
+        let near = Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))).expect("a case");
+        let mut sample = simulate_nested(seed, &Shape::any(seed));
+        assert!(sample.levels.iter().all(|level| level.terms == [[0]]), "no slopes, so that theta stays the same");
+        sample.columns[1].iter_mut().for_each(|x| *x += FAR);
+        sample.y.iter_mut().for_each(|y| *y += 100.0 * FAR);
+        let far = Sampled::new(&format!("seed {seed}, far"), sample).expect("a case");
+        let levels = near.sample.levels.len();
+        let new = NewRows::of(&near, &mut Random(seed));
+        let table = new.table();
+        let predicted = |case: &Sampled, table: &Memory| {
+            let at = Case::new(case, Method::Reml, &near.sample.theta);
+            predict(&at.predictor(&vec![true; levels], IntervalKind::Prediction), table)
+        };
+        let want = predicted(&near, &table);
+        let got = predicted(&far, &table.map("c1", |x| x + FAR));
+        let mut checks = Checks::new(far.name.clone());
+        let prediction: Vec<f64> = want.prediction.iter().map(|p| p + 100.0 * FAR).collect();
+        let half =
+            |rows: &PredictedRows| -> Vec<f64> { rows.upper.iter().zip(&rows.lower).map(|(u, l)| u - l).collect() };
+        checks
+            .slice("predictions", &got.prediction, &prediction, Tolerance::absolute(1e-6))
+            .slice("standard errors", &got.std_error, &want.std_error, Tolerance::relative(1e-8))
+            .slice("intervals", &half(&got), &half(&want), Tolerance::absolute(1e-6));
+        checks.finish();
+    }
+}
