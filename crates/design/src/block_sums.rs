@@ -3,6 +3,7 @@
 //! Pure and independent of every other block, so that blocks can be summed side by side; what has
 //! to happen in the order of the rows is left to [`crate::moments`].
 
+use crate::bundle::BlockPartitionSums;
 use crate::columns::{Dictionary, MISSING};
 use crate::cross::{CHUNK, Cross, padded};
 use crate::encode::RowBlock;
@@ -38,6 +39,8 @@ pub struct BlockSums {
     pub(crate) numbers: Vec<Vec<AtomicU32>>,
     /// Runs ordered by shard, and where each shard begins; set by [`BlockSums::assign_shards`].
     pub(crate) by_shard: (Vec<u32>, Vec<u32>),
+    /// The sums over all rows of each partition, where rows belong to partitions.
+    pub(crate) partitions: Option<BlockPartitionSums>,
 }
 
 impl BlockSums {
@@ -49,9 +52,25 @@ impl BlockSums {
             sums.sum_log_weights = weights.iter().map(|w| w.ln()).sum();
         }
         sums.find_runs(&block);
-        Arch::new().dispatch(|| sums.sum_rows(summands, &block));
-        sums.set_dictionaries(block.keys.into_iter().map(|labels| labels.dictionary).collect());
+        Arch::new().dispatch(|| sums.sum_rows::<true>(summands, &block));
+        sums.set_dictionaries(block.keys.into_iter().map(|labels| labels.dictionary).collect(), &[]);
         sums
+    }
+
+    /// Sums an encoded block by cell only. `codes` are further labels of the first `by` keys that are
+    /// to have numbers, though it may be that no run has them.
+    pub(crate) fn without_cross(summands: &Summands, block: RowBlock, codes: &[u32], by: usize) -> Self {
+        let mut sums = BlockSums::empty(summands);
+        sums.find_runs(&block);
+        Arch::new().dispatch(|| sums.sum_rows::<false>(summands, &block));
+        let further: Vec<Vec<u32>> = (0..by).map(|key| codes.iter().skip(key).step_by(by).copied().collect()).collect();
+        sums.set_dictionaries(block.keys.into_iter().map(|labels| labels.dictionary).collect(), &further);
+        sums
+    }
+
+    /// The number in the whole data set of a label, once it has one.
+    pub(crate) fn number(&self, key: usize, code: u32) -> u32 {
+        self.numbers[key][code as usize].load(Ordering::Relaxed)
     }
 
     /// Sums over no rows.
@@ -67,16 +86,18 @@ impl BlockSums {
             dictionaries: Vec::new(),
             numbers: Vec::new(),
             by_shard: (Vec::new(), Vec::new()),
+            partitions: None,
         }
     }
 
-    /// Takes the labels of the runs' codes.
-    pub(crate) fn set_dictionaries(&mut self, dictionaries: Vec<Dictionary>) {
+    /// Takes the labels of the runs' codes, and of `further` codes of the first keys.
+    pub(crate) fn set_dictionaries(&mut self, dictionaries: Vec<Dictionary>, further: &[Vec<u32>]) {
         let keys = dictionaries.len();
         for (key, dictionary) in dictionaries.into_iter().enumerate() {
             // A dictionary may hold labels that only dropped rows have.
             let mut used = vec![false; dictionary.len()];
             self.codes.iter().skip(key).step_by(keys).for_each(|&code| used[code as usize] = true);
+            further.get(key).into_iter().flatten().for_each(|&code| used[code as usize] = true);
             let entries = (0..used.len()).filter(|&entry| used[entry]);
             let entries = entries.map(|entry| (entry as u32, labels::hash(&dictionary, entry))).collect();
             self.numbers.push(used.iter().map(|_| AtomicU32::new(MISSING)).collect());
@@ -99,9 +120,9 @@ impl BlockSums {
         }
     }
 
-    /// Fills `cross` and `sums`, chunk by chunk of rows turned to row-major.
+    /// Fills `cross` (if `CROSS`) and `sums`, chunk by chunk of rows turned to row-major.
     #[inline(always)]
-    fn sum_rows(&mut self, summands: &Summands, block: &RowBlock) {
+    fn sum_rows<const CROSS: bool>(&mut self, summands: &Summands, block: &RowBlock) {
         let (m, width) = (summands.m, padded(summands.m));
         let mut plain = vec![0.0; CHUNK * width];
         let mut weighted = vec![0.0; CHUNK * width];
@@ -119,10 +140,14 @@ impl BlockSums {
                     let row = i * width..(i + 1) * width;
                     weighted[row.clone()].iter_mut().zip(&plain[row]).for_each(|(out, v)| *out = w * v);
                 }
-                self.cross.add(weighted, plain);
+                if CROSS {
+                    self.cross.add(weighted, plain);
+                }
                 runs.add(weighted, plain, &mut self.sums);
             } else {
-                self.cross.add(plain, plain);
+                if CROSS {
+                    self.cross.add(plain, plain);
+                }
                 runs.add(plain, plain, &mut self.sums);
             }
         }

@@ -48,6 +48,16 @@ impl Cross {
         Cross { m, width, sums: vec![0.0; width * width], arch: Arch2(Arch::new()) }
     }
 
+    /// The numbers of the sum, to be kept elsewhere.
+    pub fn sums(&self) -> &[f64] {
+        &self.sums
+    }
+
+    /// A sum that was kept elsewhere; `None` where the numbers are not those of `m` columns.
+    pub fn restored(m: usize, sums: Vec<f64>) -> Option<Cross> {
+        (sums.len() == padded(m) * padded(m)).then(|| Cross { sums, ..Cross::new(m) })
+    }
+
     /// Number of columns `m`.
     pub fn columns(&self) -> usize {
         self.m

@@ -8,7 +8,7 @@ use crate::error::EncodeError;
 use crate::evaluate::{Compiled, numbers};
 use crate::formula::Expr;
 use crate::gather::{FactorCodes, Gathered, Origin, keep_in_place, kept_of, labels};
-use crate::recipe::{Atom, ColumnSpec, Recipe};
+use crate::recipe::{Atom, ColumnSpec, Factor, Recipe};
 use crate::select::{Selection, first_not_finite, select};
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub struct RowBlock {
     pub first_row: u64,
     /// Rows kept.
     pub rows: usize,
-    /// Columns m of C: the recipe's columns and y.
+    /// Columns m of C: the recipe's columns and y (or the responses of several models).
     pub columns: usize,
     /// C, rows × m by columns, y last; shifted as the recipe says, and not weighted.
     pub values: Vec<f64>,
@@ -32,7 +32,7 @@ pub struct RowBlock {
     pub kept: Option<Vec<u32>>,
     /// Rows dropped.
     pub dropped_rows: u64,
-    /// Per request the rows in which it is missing.
+    /// Per request of the encoder's own the rows in which it is missing.
     pub missing: Vec<u64>,
     /// Per expression (see [`Encoder::expressions`]) the otherwise complete rows dropped because it
     /// is not a number there, such as the logarithm of a negative number.
@@ -49,16 +49,48 @@ impl RowBlock {
 /// Encodes blocks by a recipe, compiled once.
 #[derive(Clone, Debug)]
 pub struct Encoder {
+    /// What a block holds.
     requests: Vec<Request>,
+    /// The requests of which none may be missing in a row.
+    own: Vec<usize>,
     expressions: Vec<Expression>,
     factors: Vec<FactorCodes>,
     columns: Vec<CompiledColumn>,
-    response: Origin,
-    response_name: String,
-    response_shift: f64,
-    offsets: Vec<Origin>,
+    responses: Vec<CompiledResponse>,
     weights: Option<usize>,
     keys: Vec<usize>,
+}
+
+/// What an encoder is compiled from: a recipe, or what several recipes have together.
+pub(crate) struct EncoderParts<'a> {
+    pub(crate) requests: &'a [Request],
+    pub(crate) own: &'a [usize],
+    pub(crate) factors: &'a [Factor],
+    pub(crate) columns: &'a [ColumnSpec],
+    pub(crate) responses: &'a [Response],
+    pub(crate) weights: Option<usize>,
+    pub(crate) keys: &'a [usize],
+}
+
+/// A response less its offsets and its shift.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Response {
+    pub(crate) expr: Expr,
+    pub(crate) name: String,
+    pub(crate) offsets: Vec<Expr>,
+    pub(crate) shift: f64,
+}
+
+impl Response {
+    /// The response of a recipe.
+    pub(crate) fn of(recipe: &Recipe) -> Response {
+        Response {
+            expr: recipe.response.clone(),
+            name: recipe.response_name.clone(),
+            offsets: recipe.offsets.clone(),
+            shift: recipe.response_shift,
+        }
+    }
 }
 
 /// An expression that is more than a column.
@@ -76,6 +108,14 @@ struct CompiledColumn {
     shift: f64,
 }
 
+#[derive(Clone, Debug)]
+struct CompiledResponse {
+    name: String,
+    origin: Origin,
+    offsets: Vec<Origin>,
+    shift: f64,
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Part {
     Number(Origin),
@@ -85,21 +125,37 @@ enum Part {
 impl Encoder {
     /// Compiles a recipe; panics on one whose parts do not belong together.
     pub fn new(recipe: &Recipe) -> Encoder {
-        let mut expressions = Expressions { requests: &recipe.requests, found: Vec::new() };
-        let columns = recipe.columns.iter().map(|spec| CompiledColumn::new(spec, &mut expressions)).collect();
-        let response = expressions.origin(&recipe.response);
-        let offsets = recipe.offsets.iter().map(|offset| expressions.origin(offset)).collect();
+        let own: Vec<usize> = (0..recipe.requests.len()).collect();
+        Encoder::compile(&EncoderParts {
+            requests: &recipe.requests,
+            own: &own,
+            factors: &recipe.factors,
+            columns: &recipe.columns,
+            responses: &[Response::of(recipe)],
+            weights: recipe.weights,
+            keys: &recipe.keys,
+        })
+    }
+
+    /// Compiles what has the parts of a recipe.
+    pub(crate) fn compile(source: &EncoderParts<'_>) -> Encoder {
+        let mut expressions = Expressions { requests: source.requests, found: Vec::new() };
+        let columns = source.columns.iter().map(|spec| CompiledColumn::new(spec, &mut expressions)).collect();
+        let mut responses = Vec::with_capacity(source.responses.len());
+        for response in source.responses {
+            let origin = expressions.origin(&response.expr);
+            let offsets = response.offsets.iter().map(|offset| expressions.origin(offset)).collect();
+            responses.push(CompiledResponse { name: response.name.clone(), origin, offsets, shift: response.shift });
+        }
         Encoder {
             expressions: expressions.found,
             columns,
-            response,
-            offsets,
-            requests: recipe.requests.clone(),
-            factors: recipe.factors.iter().map(FactorCodes::new).collect(),
-            response_name: recipe.response_name.clone(),
-            response_shift: recipe.response_shift,
-            weights: recipe.weights,
-            keys: recipe.keys.clone(),
+            responses,
+            requests: source.requests.to_vec(),
+            own: source.own.to_vec(),
+            factors: source.factors.iter().map(FactorCodes::new).collect(),
+            weights: source.weights,
+            keys: source.keys.to_vec(),
         }
     }
 
@@ -114,12 +170,18 @@ impl Encoder {
     pub fn encode(&self, block: &Block) -> Result<RowBlock, EncodeError> {
         let block = &*self.with_columns(block);
         let selection = self.select(block)?;
+        self.encode_selected(block, selection)
+    }
+
+    /// Encodes the rows that [`Encoder::select`] selected.
+    pub(crate) fn encode_selected(&self, block: &Block, selection: Selection) -> Result<RowBlock, EncodeError> {
+        let block = &*self.with_columns(block);
         let kept = selection.kept.as_deref();
         let gathered = Gathered::new(block, &selection, &self.factors)?;
-        let columns = self.columns.len() + 1;
+        let columns = self.columns.len() + self.responses.len();
         let mut values = Vec::with_capacity(block.rows * columns);
         self.columns.iter().for_each(|column| column.push(&gathered, &mut values));
-        self.push_response(&gathered, &mut values);
+        self.responses.iter().for_each(|response| response.push(&gathered, &mut values));
         if let Some(kept) = kept {
             keep_in_place(&mut values, block.rows, kept);
         }
@@ -137,7 +199,7 @@ impl Encoder {
     pub(crate) fn select(&self, block: &Block) -> Result<Selection, EncodeError> {
         let block = &*self.with_columns(block);
         assert_eq!(block.columns.len(), self.requests.len(), "a block has the columns that were requested");
-        select(block, &self.requests, self.weights, &self.expressions)
+        select(block, (&self.requests, &self.own), self.weights, &self.expressions)
     }
 
     fn with_columns<'a>(&self, block: &'a Block) -> Cow<'a, Block> {
@@ -154,16 +216,6 @@ impl Encoder {
         Cow::Owned(Block { first_row: block.first_row, rows: 0, columns })
     }
 
-    fn push_response(&self, gathered: &Gathered<'_>, values: &mut Vec<f64>) {
-        let start = values.len();
-        values.extend_from_slice(gathered.numbers(self.response));
-        let y = &mut values[start..];
-        for &offset in &self.offsets {
-            y.iter_mut().zip(gathered.numbers(offset)).for_each(|(y, offset)| *y -= offset);
-        }
-        y.iter_mut().for_each(|y| *y -= self.response_shift);
-    }
-
     /// Sums and products of finite numbers may still overflow.
     fn check_products(
         &self,
@@ -173,8 +225,8 @@ impl Encoder {
         kept: Option<&[u32]>,
     ) -> Result<(), EncodeError> {
         let products = self.columns.iter().map(|column| (column.is_product(), &column.name));
-        let response = (!self.offsets.is_empty(), &self.response_name);
-        for (j, (_, name)) in products.chain([response]).enumerate().filter(|(_, (computed, _))| *computed) {
+        let responses = self.responses.iter().map(|response| (!response.offsets.is_empty(), &response.name));
+        for (j, (_, name)) in products.chain(responses).enumerate().filter(|(_, (computed, _))| *computed) {
             let column = &values[j * rows..(j + 1) * rows];
             if let Some(i) = first_not_finite(column) {
                 return Err(EncodeError::InfiniteExpression {
@@ -228,6 +280,19 @@ impl Expressions<'_> {
             self.found.push(Expression { text: expr.to_string(), compiled });
             self.found.len() - 1
         }))
+    }
+}
+
+impl CompiledResponse {
+    /// Appends the response's values.
+    fn push(&self, gathered: &Gathered<'_>, values: &mut Vec<f64>) {
+        let start = values.len();
+        values.extend_from_slice(gathered.numbers(self.origin));
+        let y = &mut values[start..];
+        for &offset in &self.offsets {
+            y.iter_mut().zip(gathered.numbers(offset)).for_each(|(y, offset)| *y -= offset);
+        }
+        y.iter_mut().for_each(|y| *y -= self.shift);
     }
 }
 

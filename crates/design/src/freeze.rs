@@ -35,10 +35,39 @@ impl Plan {
         Ok(recipe)
     }
 
+    /// The recipe with some of the levels only, and per column of it the column of `frozen`, from which
+    /// it has its shift. `levels` are as for [`Plan::freeze`], and must be among those of `frozen`.
+    pub(crate) fn refreeze(
+        &self,
+        frozen: &Recipe,
+        levels: &[Vec<String>],
+    ) -> Result<(Recipe, Vec<usize>), DesignError> {
+        let mut recipe = Recipe { response_shift: frozen.response_shift, ..self.provisional() };
+        recipe.factors = self.factors(&Block::default(), None, Some(levels))?;
+        let shifted = self.columns(&mut recipe)?;
+        let mut whole = Recipe { factors: frozen.factors.clone(), ..self.provisional() };
+        let whole_shifted = self.columns(&mut whole)?;
+        let mut known = HashMap::new();
+        for (j, &shifted) in whole_shifted.iter().enumerate() {
+            known.entry((product(&whole, j), shifted)).or_insert(j);
+        }
+        let place = |j: usize| known[&(product(&recipe, j), shifted[j])];
+        let columns: Vec<usize> = (0..recipe.columns.len()).map(place).collect();
+        for (column, &j) in recipe.columns.iter_mut().zip(&columns) {
+            column.shift = frozen.columns[j].shift;
+        }
+        Ok((recipe, columns))
+    }
+
     /// Whether a block has a complete row: one without tells [`Plan::freeze`] no level and no mean.
     pub fn can_freeze(&self, block: &Block) -> Result<bool, DesignError> {
-        let kept = Encoder::new(&self.provisional()).select(block)?.kept;
+        let kept = self.complete_rows(block)?;
         Ok(kept.map_or(block.rows, |kept| kept.len()) > 0)
+    }
+
+    /// Indices of the complete rows of a block; `None` where all are.
+    pub fn complete_rows(&self, block: &Block) -> Result<Option<Vec<u32>>, DesignError> {
+        Ok(Encoder::new(&self.provisional()).select(block)?.kept)
     }
 
     /// A recipe without levels and with the number variables for columns: enough to tell which rows
@@ -124,6 +153,17 @@ impl Plan {
         recipe.columns = distinct.columns;
         Ok(distinct.shifted)
     }
+}
+
+/// The atoms of column `j` in an order of their own, with the levels' names.
+fn product(recipe: &Recipe, j: usize) -> Vec<String> {
+    let atom = |atom: &Atom| match atom {
+        Atom::Number(expr) => format!("{expr:?}"),
+        Atom::Indicator { factor, level } => format!("{factor}={}", recipe.factors[*factor].levels[*level]),
+    };
+    let mut atoms: Vec<String> = recipe.columns[j].atoms.iter().map(atom).collect();
+    atoms.sort_unstable();
+    atoms
 }
 
 /// Columns of C, each kept once per product of atoms and whether it is shifted; those of X stand

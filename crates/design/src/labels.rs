@@ -8,19 +8,20 @@
 use crate::columns::{Dictionary, PackedText};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 /// Parts of a [`LabelTable`]; a power of two.
 pub(crate) const PARTS: usize = 16;
 
 /// All labels of one key column.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LabelTable {
     parts: Vec<LabelPart>,
 }
 
 /// The labels of one key column whose hashes fall into one part.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LabelPart {
     table: HashTable<(u64, u32)>,
     labels: Dictionary,
@@ -49,6 +50,47 @@ impl LabelTable {
         };
         let part = |_| LabelPart { table: HashTable::new(), labels: empty() };
         LabelTable { parts: (0..PARTS).map(part).collect() }
+    }
+
+    /// The labels of each part in order, which is all that a table is.
+    pub fn dictionaries(&self) -> impl Iterator<Item = &Dictionary> {
+        self.parts.iter().map(|part| &part.labels)
+    }
+
+    /// A table of labels that were kept elsewhere; `None` unless they are what
+    /// [`LabelTable::dictionaries`] gives.
+    pub fn restored(dictionaries: &[Dictionary]) -> Option<LabelTable> {
+        let mut table = LabelTable::new(dictionaries.first()?);
+        if dictionaries.len() != PARTS {
+            return None;
+        }
+        for (p, dictionary) in dictionaries.iter().enumerate() {
+            let entries: Vec<(u32, u64)> = (0..dictionary.len()).map(|e| (e as u32, hash(dictionary, e))).collect();
+            let same_kind = matches!(dictionary, Dictionary::Text(_)) != table.is_integer();
+            if !same_kind || entries.iter().any(|&(_, hash)| part_of(hash) != p) {
+                return None;
+            }
+            let mut in_order = true;
+            table.parts[p].intern(p, dictionary, &entries, |entry, id| in_order &= entry == id as usize / PARTS);
+            if !in_order {
+                return None;
+            }
+        }
+        Some(table)
+    }
+
+    /// Some of the labels as a table of their own, and per label its number there; others have none.
+    pub fn some(&self, ids: impl Iterator<Item = u32>) -> (LabelTable, HashMap<u32, u32>) {
+        let mut table = LabelTable::new(&self.parts[0].labels);
+        let mut new = HashMap::new();
+        for id in ids {
+            let (part, at) = (id as usize % PARTS, id as usize / PARTS);
+            new.entry(id).or_insert_with(|| {
+                let dictionary = &self.parts[part].labels;
+                table.parts[part].find_or_insert(dictionary, at, hash(dictionary, at)) * PARTS as u32 + part as u32
+            });
+        }
+        (table, new)
     }
 
     /// The parts, to be filled side by side.

@@ -4,6 +4,7 @@
 //! rows) → [`Encoder`], which turns each [`Block`] of columns into a [`RowBlock`] of numbers.
 
 mod block_sums;
+mod bundle;
 mod coding;
 mod columns;
 mod cross;
@@ -30,6 +31,10 @@ mod subtree;
 mod z_matrix;
 
 pub use block_sums::BlockSums;
+pub use bundle::{
+    BlockPartitions, Bundle, Candidate, Encoded, Member, PartitionSum, PartitionTotals, Partitioned, Projection,
+    sort_into_bundles,
+};
 pub use columns::{BLOCK_ROWS, Block, Column, Dictionary, Field, Kind, Labels, MISSING, PackedText, Request, Role};
 pub use cross::{CHUNK, Cross, padded};
 pub use encode::{Encoder, RowBlock};

@@ -62,7 +62,7 @@ impl Summands {
 }
 
 /// The cells of one shard, in order of first appearance.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CellShard {
     table: HashTable<u32>,
     /// Per cell and key the number of the label.
@@ -100,7 +100,7 @@ impl CellShard {
         }
     }
 
-    fn find_or_insert(&mut self, labels: &[u32], first_row: u64, per_cell: usize) -> usize {
+    pub(crate) fn find_or_insert(&mut self, labels: &[u32], first_row: u64, per_cell: usize) -> usize {
         let keys = labels.len();
         let state = FixedState::with_seed(1);
         let mine = &self.labels;
@@ -118,6 +118,22 @@ impl CellShard {
         cell as usize
     }
 
+    /// Cells that were kept elsewhere, `keys` labels each.
+    pub fn restored(keys: usize, labels: Vec<u32>, first_row: Vec<u64>, counts: Vec<u64>, sums: Vec<f64>) -> CellShard {
+        let mut cells = CellShard { table: HashTable::new(), labels, first_row, counts, sums };
+        cells.index(keys);
+        cells
+    }
+
+    /// Makes the table by which cells are found; all are distinct.
+    pub(crate) fn index(&mut self, keys: usize) {
+        let state = FixedState::with_seed(1);
+        let labels = &self.labels;
+        let hash = |cell: u32| state.hash_one(&labels[cell as usize * keys..][..keys]);
+        self.table = HashTable::with_capacity(self.counts.len());
+        (0..self.counts.len() as u32).for_each(|cell| _ = self.table.insert_unique(hash(cell), cell, |&c| hash(c)));
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         8 * (self.sums.capacity() + self.counts.capacity() + self.first_row.capacity())
@@ -127,7 +143,7 @@ impl CellShard {
 }
 
 /// The moments of a data set.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Moments {
     /// What was summed.
     pub summands: Summands,
@@ -147,6 +163,11 @@ impl Moments {
     /// Moments of no rows. `like` gives for each key the kind of its labels.
     pub fn new(summands: Summands, like: &BlockSums) -> Self {
         let labels = like.dictionaries.iter().map(|(dictionary, _)| LabelTable::new(dictionary)).collect();
+        Moments::empty(summands, labels)
+    }
+
+    /// Moments of no rows, with empty tables of labels.
+    pub fn empty(summands: Summands, labels: Vec<LabelTable>) -> Self {
         let shards = (0..summands.shards).map(|_| CellShard::default()).collect();
         Moments { cross: Cross::new(summands.m), rows: 0, sum_log_weights: 0.0, labels, shards, summands }
     }

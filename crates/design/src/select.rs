@@ -10,25 +10,28 @@ use crate::error::EncodeError;
 pub(crate) struct Selection {
     /// Indices of the kept rows; `None` where all are kept.
     pub(crate) kept: Option<Vec<u32>>,
-    /// Per request the rows in which it is missing.
+    /// Per request asked about the rows in which it is missing.
     pub(crate) missing: Vec<u64>,
     /// Per expression the rows that are complete and where it is not a number.
     pub(crate) not_a_number: Vec<u64>,
+    /// The same rows themselves; rows that an earlier expression drops are not among them.
+    pub(crate) nan_rows: Vec<Vec<u32>>,
     /// Per expression its values on all rows of the block.
     pub(crate) values: Vec<Vec<f64>>,
 }
 
-/// Selects the rows of a block. A missing weight (the request `weights`) drops no row: it is for
+/// Selects the rows of a block, in which none of the requests `own` may be missing. A missing weight (the request `weights`) drops no row: it is for
 /// the caller to refuse where the row is complete.
 pub(crate) fn select(
     block: &Block,
-    requests: &[Request],
+    (requests, own): (&[Request], &[usize]),
     weights: Option<usize>,
     expressions: &[Expression],
 ) -> Result<Selection, EncodeError> {
     let mut dropped = Dropped { rows: block.rows, flags: Vec::new() };
-    let mut missing = Vec::with_capacity(requests.len());
-    for (i, (request, column)) in requests.iter().zip(&block.columns).enumerate() {
+    let mut missing = Vec::with_capacity(own.len());
+    for &i in own {
+        let (request, column) = (&requests[i], &block.columns[i]);
         let infinite =
             |row| EncodeError::InfiniteColumn { column: request.column.clone(), row: block.first_row + row as u64 + 1 };
         missing.push(match column {
@@ -41,17 +44,19 @@ pub(crate) fn select(
         });
     }
     let mut not_a_number = Vec::with_capacity(expressions.len());
+    let mut nan_rows = Vec::with_capacity(expressions.len());
     let mut all_values = Vec::with_capacity(expressions.len());
     for expression in expressions {
         let values = expression.compiled.evaluate(block);
-        let count = dropped.nan_among_kept(&values).map_err(|row| EncodeError::InfiniteExpression {
+        let rows = dropped.nan_among_kept(&values).map_err(|row| EncodeError::InfiniteExpression {
             expression: expression.text.clone(),
             row: block.first_row + row as u64 + 1,
         })?;
-        not_a_number.push(count);
+        not_a_number.push(rows.len() as u64);
+        nan_rows.push(rows);
         all_values.push(values);
     }
-    Ok(Selection { kept: dropped.kept(), missing, not_a_number, values: all_values })
+    Ok(Selection { kept: dropped.kept(), missing, not_a_number, nan_rows, values: all_values })
 }
 
 /// Whether all are finite; counting keeps the loop free of branches.
@@ -94,17 +99,18 @@ impl Dropped {
 
     /// The same for a computed column, judged on rows not yet dropped: what is computed from a
     /// missing value is missing itself, and not the expression's fault.
-    fn nan_among_kept(&mut self, values: &[f64]) -> Result<u64, usize> {
+    fn nan_among_kept(&mut self, values: &[f64]) -> Result<Vec<u32>, usize> {
         if all_finite(values) {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let flags = self.flags();
         if let Some(row) = flags.iter().zip(values).position(|(&dropped, v)| !dropped && v.is_infinite()) {
             return Err(row);
         }
-        let count = flags.iter().zip(values).filter(|(dropped, v)| !**dropped & v.is_nan()).count();
-        flags.iter_mut().zip(values).for_each(|(dropped, v)| *dropped |= v.is_nan());
-        Ok(count as u64)
+        let newly = |&row: &usize| !flags[row] & values[row].is_nan();
+        let rows: Vec<u32> = (0..values.len()).filter(newly).map(|row| row as u32).collect();
+        rows.iter().for_each(|&row| flags[row as usize] = true);
+        Ok(rows)
     }
 
     fn unlabelled(&mut self, codes: &[u32]) -> u64 {

@@ -12,6 +12,13 @@ pub trait Source: Sync {
 
     /// Starts a scan of the requested columns from the first row.
     fn scan(&self, requests: &[Request]) -> Result<Scan, SourceError>;
+
+    /// Starts a scan behind the first `blocks` blocks. A source that can leaves them unread; this one
+    /// reads and drops them.
+    fn scan_from(&self, requests: &[Request], blocks: u64) -> Result<Scan, SourceError> {
+        let behind = move |(i, raw): (usize, Result<_, _>)| (i as u64 >= blocks || raw.is_err()).then_some(raw);
+        Ok(Box::new(self.scan(requests)?.enumerate().filter_map(behind)))
+    }
 }
 
 /// The blocks of a table in order, not yet decoded.

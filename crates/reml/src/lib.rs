@@ -8,6 +8,7 @@ mod clusters;
 mod compare;
 mod components;
 mod diagnosis;
+mod collect;
 mod effects;
 mod estimate;
 mod fit;

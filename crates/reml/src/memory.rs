@@ -17,7 +17,11 @@
 //! long as needed at times, but memory that was never written to is not taken from the machine; the
 //! copy of what is being moved, a shard per thread, is within [`SLACK`].
 
+<<<<<<< HEAD
 use tiers_design::{LabelTable, Moments, Recipe, SHARDS};
+=======
+use tiers_design::{LabelTable, Moments, Projection, Recipe};
+>>>>>>> 0a595e1 (Many models in one pass: bundles of models that lose the same rows, parted where they differ; partitions; room within a limit)
 
 /// On top of what is counted: what allocation wastes, and copies of shards while they grow. With
 /// the constants below the estimate is about right, or up to a third more than the peak that the system measured, for
@@ -85,34 +89,66 @@ impl Needed {
     }
 }
 
+/// Bytes of a cell with so many sums and key columns.
+fn per_cell(sums: u64, keys: u64) -> u64 {
+    8 * sums + 16 + 4 * keys + 8
+}
+
 impl Size {
     /// The size of moments as they are; the groups of coarser levels are known by their labels alone
     /// and may be more.
     pub fn of(recipe: &Recipe, moments: &Moments) -> Size {
-        let cells = moments.cells() as u64;
+        let tables: Vec<&LabelTable> = moments.labels.iter().collect();
+        let (m, r) = (moments.summands.m as u64, moments.summands.z.len() as u64);
+        Size::of_tables(recipe, &tables, moments.cells() as u64, moments.rows, (m, r))
+    }
+
+    /// The size of what a model has among the sums of several; `further` bytes are counted with the
+    /// labels. Where others have finer keys, its cells are fewer than this tells.
+    pub(crate) fn of_member(recipe: &Recipe, projection: &Projection, whole: &Moments, further: u64) -> Size {
+        let tables: Vec<&LabelTable> = projection.keys.iter().map(|&key| &whole.labels[key]).collect();
+        let (m, r) = (projection.columns.len() as u64, projection.z.len() as u64);
+        let mut cells = whole.cells() as u64;
+        if let [table] = tables[..] {
+            cells = cells.min(table.len() as u64);
+        }
+        let mut size = Size::of_tables(recipe, &tables, cells, whole.rows, (m, r));
+        size.labels += further;
+        size
+    }
+
+    /// Bytes that sums take as they are.
+    pub(crate) fn held(moments: &Moments) -> u64 {
+        let labels = moments.labels.iter().map(LabelTable::bytes).sum::<usize>() as u64;
+        let summands = &moments.summands;
+        let bytes = moments.cells() as u64 * per_cell(summands.per_cell() as u64, summands.keys as u64) + labels;
+        (SLACK * bytes as f64) as u64
+    }
+
+    fn of_tables(recipe: &Recipe, tables: &[&LabelTable], cells: u64, rows: u64, (m, r): (u64, u64)) -> Size {
         let mut levels: Vec<(u64, u64)> = Vec::new();
         for (index, grouping) in recipe.groupings.iter().enumerate() {
-            let labels = grouping.keys.iter().map(|&key| moments.labels[key].len() as u64).max().unwrap_or(0);
+            let labels = grouping.keys.iter().map(|&key| tables[key].len() as u64).max().unwrap_or(0);
             let groups = if grouping.keys.len() == recipe.keys.len() { cells } else { labels.min(cells) };
             let effects = recipe.random.iter().filter(|term| term.grouping == index);
             levels.push((groups, effects.map(|term| term.columns.len() as u64).sum()));
         }
         levels.sort_by_key(|level| std::cmp::Reverse(level.0));
         Size {
-            rows: moments.rows,
+            rows,
             cells,
-            m: moments.summands.m as u64,
-            r: moments.summands.z.len() as u64,
+            m,
+            r,
             keys: recipe.keys.len() as u64,
-            texts: moments.labels.iter().filter(|table| !table.is_integer()).count() as u64,
+            texts: tables.iter().filter(|table| !table.is_integer()).count() as u64,
             levels,
-            labels: moments.labels.iter().map(LabelTable::bytes).sum::<usize>() as u64,
+            labels: tables.iter().map(|table| table.bytes()).sum::<usize>() as u64,
         }
     }
 
     /// Bytes of a cell.
     pub fn per_cell(&self) -> u64 {
-        8 * self.r * self.m + 16 + 4 * self.keys + 8
+        per_cell(self.r * self.m, self.keys)
     }
 
     /// The size when all numbers are `factor` times as large.
@@ -210,7 +246,17 @@ impl MemoryLimit {
         moments: &Moments,
         (read, unit): (u64, &'static str),
     ) -> Result<(), Box<MemoryError>> {
-        let size = Size::of(recipe, moments);
+        let names: Vec<&str> = recipe.keys.iter().map(|&key| recipe.requests[key].column.as_str()).collect();
+        self.check_size(Size::of(recipe, moments), names.join(" and "), (read, unit))
+    }
+
+    /// The same of a size that is known; `grouping` names the columns that make up a cell.
+    pub(crate) fn check_size(
+        &self,
+        size: Size,
+        grouping: String,
+        (read, unit): (u64, &'static str),
+    ) -> Result<(), Box<MemoryError>> {
         let needed = size.needed().peak(self.until);
         if needed <= self.bytes {
             return Ok(());
@@ -218,8 +264,6 @@ impl MemoryLimit {
         let of = self.rows.filter(|&rows| rows > read);
         let growth = |rows: u64| rows as f64 / read.max(1) as f64;
         let whole = of.map(|rows| size.times(growth(rows)).needed().peak(self.until));
-        let names: Vec<&str> = recipe.keys.iter().map(|&key| recipe.requests[key].column.as_str()).collect();
-        let grouping = names.join(" and ");
         Err(Box::new(MemoryError { read, unit, of, grouping, size, needed, whole, limit: self.bytes }))
     }
 }

@@ -61,6 +61,21 @@ fn cut(files: &[DataFile], most: usize) -> Vec<RowRange> {
     ranges
 }
 
+/// What of the ranges is left behind the first rows of all.
+fn behind(ranges: Vec<RowRange>, mut skipped: u64) -> Vec<RowRange> {
+    let mut left = Vec::with_capacity(ranges.len());
+    for mut range in ranges {
+        let gone = skipped.min(range.rows as u64) as usize;
+        skipped -= gone as u64;
+        range.offset += gone;
+        range.rows -= gone;
+        if range.rows > 0 {
+            left.push(range);
+        }
+    }
+    left
+}
+
 /// What a range became.
 pub(crate) type Outcome = Result<DataFrame, (RowRange, ReadFailure)>;
 
@@ -95,10 +110,10 @@ struct State {
 }
 
 impl RangeReader {
-    /// Starts to read.
-    pub(crate) fn start(source: Arc<Inner>, plan: Arc<Plan>) -> io::Result<RangeReader> {
+    /// Starts to read, behind the first `skipped` rows of all files.
+    pub(crate) fn start(source: Arc<Inner>, plan: Arc<Plan>, skipped: u64) -> io::Result<RangeReader> {
         let most = (RANGE_BYTES / plan.row_bytes(&source)).clamp(1 << 15, 1 << 20);
-        let ranges = cut(&source.files, most);
+        let ranges = behind(cut(&source.files, most), skipped);
         let workers = threads().min(ranges.len());
         let shared = Arc::new(Shared {
             ranges,
@@ -204,6 +219,20 @@ mod tests {
         let files: Vec<DataFile> = rows.iter().map(|&r| DataFile::of_rows(r)).collect();
         let ranges: Vec<_> = cut(&files, most).into_iter().map(|r| (r.files, r.offset, r.rows)).collect();
         assert_eq!(ranges, expected);
+    }
+
+    #[test]
+    fn rows_are_left_out_without_reading_them() {
+        let files: Vec<DataFile> = [10, 20, 250].map(DataFile::of_rows).into();
+        let left = |skipped| -> Vec<_> {
+            behind(cut(&files, 100), skipped).into_iter().map(|r| (r.files, r.offset, r.rows)).collect()
+        };
+        assert_eq!(left(0), [(0..2, 0, 30), (2..3, 0, 83), (2..3, 83, 83), (2..3, 166, 84)]);
+        assert_eq!(left(12)[0], (0..2, 12, 18));
+        assert_eq!(left(30)[0], (2..3, 0, 83));
+        assert_eq!(left(120), [(2..3, 90, 76), (2..3, 166, 84)]);
+        assert_eq!(left(280), []);
+        assert_eq!(left(300), []);
     }
 
     #[test]

@@ -11,7 +11,11 @@ impl tiers_design::Source for Source {
     }
 
     fn scan(&self, requests: &[Request]) -> Result<Scan, SourceError> {
-        let scan = Source::scan(self, requests)?;
+        tiers_design::Source::scan_from(self, requests, 0)
+    }
+
+    fn scan_from(&self, requests: &[Request], blocks: u64) -> Result<Scan, SourceError> {
+        let scan = Source::scan_from(self, requests, blocks)?;
         Ok(Box::new(scan.map(|raw| match raw {
             Ok(raw) => Ok(Box::new(raw) as Box<dyn tiers_design::RawBlock>),
             Err(error) => Err(error.into()),

@@ -28,6 +28,8 @@ pub struct Scan {
     /// Batches, of which the first may be partly used, not yet handed over.
     pending: VecDeque<DataFrame>,
     pending_rows: usize,
+    /// Rows at the start that nobody wants.
+    to_drop: u64,
     next_row: u64,
 }
 
@@ -41,15 +43,17 @@ enum Feed {
 }
 
 impl Feed {
-    fn start(source: &Arc<Inner>, plan: &Arc<Plan>) -> Result<Feed, TableError> {
+    /// Starts behind the first `skipped` rows, where that can be done without reading them; tells how
+    /// many rows have still to be dropped.
+    fn start(source: &Arc<Inner>, plan: &Arc<Plan>, skipped: u64) -> Result<(Feed, u64), TableError> {
         let no_thread = |e: std::io::Error| reader_error(source, e.to_string());
         if source.files.iter().all(|f| f.rows.is_some()) {
-            let reader = RangeReader::start(Arc::clone(source), Arc::clone(plan));
-            return reader.map(Feed::Ranges).map_err(no_thread);
+            let reader = RangeReader::start(Arc::clone(source), Arc::clone(plan), skipped);
+            return reader.map(|reader| (Feed::Ranges(reader), 0)).map_err(no_thread);
         }
         let query = plan.query(source, &source.paths(), None);
         let query = query.map_err(|e| reader_error(source, words(&e)))?;
-        Reader::start(query).map(Feed::Stream).map_err(no_thread)
+        Reader::start(query).map(|reader| (Feed::Stream(reader), skipped)).map_err(no_thread)
     }
 
     /// The next batch; nothing after the last. A failure comes with the files it may be due to.
@@ -109,10 +113,12 @@ impl RawBlock {
 }
 
 impl Scan {
-    pub(crate) fn start(source: Arc<Inner>, requests: &[Request]) -> Result<Scan, TableError> {
+    /// Starts behind the first `skipped` rows.
+    pub(crate) fn start(source: Arc<Inner>, requests: &[Request], skipped: u64) -> Result<Scan, TableError> {
         let plan = Arc::new(Plan::new(&source, requests)?);
-        let feed = Feed::start(&source, &plan)?;
-        Ok(Scan { source, plan, feed: Some(feed), pending: VecDeque::new(), pending_rows: 0, next_row: 0 })
+        let (feed, to_drop) = Feed::start(&source, &plan, skipped)?;
+        let (pending, next_row) = (VecDeque::new(), skipped);
+        Ok(Scan { source, plan, feed: Some(feed), pending, pending_rows: 0, to_drop, next_row })
     }
 
     /// Takes batches until a block is full or there are no more.
@@ -120,6 +126,12 @@ impl Scan {
         while self.pending_rows < BLOCK_ROWS {
             let Some(feed) = &self.feed else { break };
             match feed.next() {
+                Some(Ok(batch)) if self.to_drop > 0 => {
+                    let dropped = self.to_drop.min(batch.height() as u64);
+                    self.to_drop -= dropped;
+                    self.pending_rows += batch.height() - dropped as usize;
+                    self.pending.push_back(batch.slice(dropped as i64, batch.height()));
+                }
                 Some(Ok(batch)) => {
                     self.pending_rows += batch.height();
                     self.pending.push_back(batch);
@@ -162,7 +174,7 @@ impl Scan {
         for file in &self.source.files {
             file.check_unchanged()?;
         }
-        let read = self.next_row + self.pending_rows as u64;
+        let read = (self.next_row + self.pending_rows as u64).saturating_sub(self.to_drop);
         let files = self.source.files.len();
         if read == 0 {
             return Err(TableError::NoRows { path: self.source.first_path(), files });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use polars::prelude::Schema;
-use tiers_design::{Field, Request};
+use tiers_design::{BLOCK_ROWS, Field, Request};
 
 use crate::error::TableError;
 use crate::hive::{self, Partition};
@@ -132,7 +132,16 @@ impl Source {
     /// If a column does not exist or cannot be had in the role asked for. Trouble with the files
     /// comes from the scan itself.
     pub fn scan(&self, requests: &[Request]) -> Result<Scan, TableError> {
-        Scan::start(Arc::clone(&self.inner), requests)
+        self.scan_from(requests, 0)
+    }
+
+    /// [`Source::scan`] behind the first `blocks` blocks of [`tiers_design::BLOCK_ROWS`] rows. Of
+    /// parquet they are not read; of other formats they are read and dropped.
+    ///
+    /// # Errors
+    /// As for [`Source::scan`].
+    pub fn scan_from(&self, requests: &[Request], blocks: u64) -> Result<Scan, TableError> {
+        Scan::start(Arc::clone(&self.inner), requests, blocks.saturating_mul(BLOCK_ROWS as u64))
     }
 }
 

@@ -110,7 +110,7 @@ impl BlockSums {
         block.first_row = cells.first_row.into_iter().map(|row| row + rows_before).collect();
         block.counts = cells.rows;
         block.sums = alignment.sums(cells.sums);
-        block.set_dictionaries(cells.keys.into_iter().map(|key| key.dictionary).collect());
+        block.set_dictionaries(cells.keys.into_iter().map(|key| key.dictionary).collect(), &[]);
         block
     }
 }
@@ -119,7 +119,7 @@ impl BlockSums {
     /// Sums of nothing with the labels of some cells, to begin [`Moments::new`] with.
     pub fn like(summands: &Summands, cells: Cells) -> BlockSums {
         let mut block = BlockSums::empty(summands);
-        block.set_dictionaries(cells.keys.into_iter().map(|key| key.dictionary).collect());
+        block.set_dictionaries(cells.keys.into_iter().map(|key| key.dictionary).collect(), &[]);
         block
     }
 }

@@ -2,16 +2,32 @@
 //!
 //! [`accumulate_many`] sums the moments of all models that are wanted while the rows are read once;
 //! [`Shared`] then hands them out model by model, each as if its rows had been read for it alone.
+//! Models that lose the same rows are summed together where that is less work (see
+//! [`tiers_design::sort_into_bundles`]); where they part ways, in the middle of the rows, so do the
+//! sums.
 
 mod checkpoint;
-mod filtered;
+mod partitions;
+mod pass;
+mod room;
+mod shared;
+mod start;
 
 pub use checkpoint::{Checkpoint, CheckpointError, PassState};
+pub use partitions::Partitions;
+pub use shared::Shared;
 
-use crate::ingest::{IngestError, Ingested, ReadObserver, Reading, accumulate_with};
-use filtered::{Filtered, partition_labels};
-use std::sync::{Mutex, PoisonError};
-use tiers_design::{Plan, Source};
+use crate::collect;
+use crate::ingest::{IngestError, ReadObserver, Reading, in_waves};
+use crate::read_times::{Laps, timed};
+use pass::{Pass, Stop};
+use rayon::prelude::*;
+use start::{NoStart, Start};
+use std::collections::BTreeMap;
+use tiers_design::{Block, Moments, Plan, Projection, RawBlock, Source};
+
+/// Per factor its levels.
+pub(crate) type Levels = BTreeMap<String, Vec<String>>;
 
 /// A model that is wanted of the rows.
 #[derive(Clone, Debug)]
@@ -30,48 +46,26 @@ impl Wanted {
     }
 }
 
-/// The moments of many models.
-#[derive(Debug)]
-pub struct Shared {
-    passes: usize,
-    deferred: Vec<usize>,
-    models: Vec<Option<Result<Summed, IngestError>>>,
-}
-
-#[derive(Debug)]
-enum Summed {
-    Whole(Box<Ingested>),
-    Parts(Partitions),
-}
-
-/// The moments of one model in every partition.
-#[derive(Debug)]
-pub struct Partitions {
-    /// The columns that cut the rows.
-    pub by: Vec<String>,
-    /// Rows without a label in one of these columns: they belong to no partition.
-    pub unlabelled_rows: u64,
-    labels: Vec<Vec<String>>,
-    parts: Vec<Mutex<Option<Result<Ingested, IngestError>>>>,
-}
-
 /// Sums the moments of all models while the rows are read once.
 ///
 /// Every model's rows, columns, shifts and levels are those of a read for it alone: rows with a
 /// missing value are left out model by model. Its moments are the same to rounding, and estimates
 /// to about 1e-10.
 ///
-/// `reading` serves all models; [`Reading::recipe`] is refused where several are wanted. With
-/// [`Reading::limit`] models whose sums together would take more than that are put off, see
-/// [`Shared::deferred`]; one that would take more by itself has the error.
+/// `reading` serves all models; [`Reading::recipe`] can serve one only. With [`Reading::limit`]
+/// models whose sums together would take more than that are put off, see [`Shared::deferred`]; one
+/// that would take more by itself has the error.
 ///
 /// `resume` goes on from a checkpoint of the same call (same source, models and reading), and gives
 /// the same bits as if the pass had never stopped.
 ///
 /// # Errors
 /// If the table cannot be read, the checkpoint is none of this call, or the observer calls the work
-/// off. What concerns one model only (a level without rows, an infinite value in its columns, too
-/// much memory) is told when that model is taken.
+/// off. What concerns one model only (an infinite value in its columns, too much memory) is told when
+/// that model is taken.
+///
+/// # Panics
+/// If a recipe is given for several models.
 pub fn accumulate_many(
     source: &dyn Source,
     wanted: &[Wanted],
@@ -80,103 +74,117 @@ pub fn accumulate_many(
     observer: &mut dyn ReadObserver,
 ) -> Result<Shared, IngestError> {
     assert!(wanted.len() < 2 || reading.recipe.is_none(), "one recipe cannot serve several models");
-    if let Some(never) = resume {
-        match never {}
+    let collected = || collect::levels(source, wanted, &reading.levels);
+    let mut levels = None;
+    let mut pass = resume.map(|checkpoint| checkpoint.pass(wanted)).transpose()?;
+    let mut passes = 0;
+    loop {
+        if pass.is_none() && levels.is_none() && !reading.levels.is_empty() && reading.recipe.is_none() {
+            levels = Some(collected()?);
+        }
+        passes += 1;
+        let start = Start { source, wanted, reading, levels: levels.as_ref() };
+        match run(&start, pass.take(), observer) {
+            Ok(pass) => return Ok(Shared::new(pass, passes, source, wanted, reading.part)),
+            Err(NoPass::Error(error)) => return Err(error),
+            Err(NoPass::NeedsLevels) => levels = Some(collected()?),
+            Err(NoPass::NewLevel { column, level }) => {
+                observer.restarted(&column, &level);
+                levels = Some(collected()?);
+            }
+        }
     }
-    let mut models = Vec::with_capacity(wanted.len());
-    for Wanted { plan, by } in wanted {
-        let summed = match by.is_empty() {
-            true => accumulate_with(source, plan, reading, observer).map(|ingested| Summed::Whole(Box::new(ingested))),
-            false => each_partition(source, plan, by, reading, observer).map(Summed::Parts),
-        };
-        models.push(Some(match summed {
-            Err(error @ (IngestError::Source(_) | IngestError::Interrupted)) => return Err(error),
-            summed => summed,
-        }));
-    }
-    Ok(Shared { passes: wanted.len(), deferred: Vec::new(), models })
 }
 
-fn each_partition(
-    source: &dyn Source,
-    plan: &Plan,
-    by: &[String],
+/// Why there is no end of a pass.
+enum NoPass {
+    NeedsLevels,
+    NewLevel { column: String, level: String },
+    Error(IngestError),
+}
+
+impl From<IngestError> for NoPass {
+    fn from(error: IngestError) -> Self {
+        NoPass::Error(error)
+    }
+}
+
+/// One pass, from the first row or from where an earlier one stopped.
+fn run(start: &Start<'_>, resumed: Option<Pass>, observer: &mut dyn ReadObserver) -> Result<Pass, NoPass> {
+    if let Some(pass) = resumed.as_ref().filter(|pass| pass.complete) {
+        observer.rows_read(pass.rows_read);
+        return Ok(resumed.expect("just looked at"));
+    }
+    let requests = start::requests(start.wanted);
+    let blocks = resumed.as_ref().map_or(0, |pass| pass.blocks);
+    let (mut scan, scan_time) = timed(start.source.scan_from(&requests, blocks).map_err(IngestError::Source)?);
+    let mut pass = match resumed {
+        Some(pass) => pass,
+        None => {
+            let first = match scan.next() {
+                Some(raw) => raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?,
+                None => Block::default(),
+            };
+            let mut pass = start.pass(&first).map_err(|no_start| match no_start {
+                NoStart::NeedsLevels => NoPass::NeedsLevels,
+                NoStart::Error(error) => NoPass::Error(error),
+            })?;
+            pass.times.wait = scan_time.seconds();
+            let wave: Vec<crate::ingest::Raw> = vec![Ok(Box::new(first) as Box<dyn RawBlock>)];
+            match pass.absorb(wave) {
+                Err(Stop::NothingLeft) => return Ok(pass),
+                stopped => stopped.map_err(no_pass)?,
+            }
+            pass
+        }
+    };
+    let mut clock = Laps::start();
+    let stopped = in_waves(scan, |wave| {
+        pass.times.wait += clock.lap();
+        let stopped = wave_of(&mut pass, wave, start.reading, observer);
+        clock.lap();
+        stopped
+    });
+    match stopped {
+        Ok(()) | Err(Stop::NothingLeft) => {}
+        Err(stop) => return Err(no_pass(stop)),
+    }
+    pass.complete = true;
+    pass.times.scan = scan_time.seconds();
+    observer.finished(&pass.times);
+    observer.checkpoint(&PassState::of(&pass));
+    Ok(pass)
+}
+
+fn no_pass(stop: Stop) -> NoPass {
+    match stop {
+        Stop::NewLevel { column, level } => NoPass::NewLevel { column, level },
+        Stop::Error(error) => NoPass::Error(error),
+        Stop::NothingLeft => unreachable!("nothing left is no failure of the pass"),
+    }
+}
+
+/// Adds a wave, keeps to the limit of memory, and tells the observer.
+fn wave_of(
+    pass: &mut Pass,
+    wave: Vec<crate::ingest::Raw>,
     reading: &Reading<'_>,
     observer: &mut dyn ReadObserver,
-) -> Result<Partitions, IngestError> {
-    let (labels, unlabelled_rows) = partition_labels(source, by)?;
-    let mut parts = Vec::with_capacity(labels.len());
-    for label in &labels {
-        let rows = Filtered { source, by, label };
-        parts.push(Mutex::new(Some(match accumulate_with(&rows, plan, reading, observer) {
-            Err(error @ (IngestError::Source(_) | IngestError::Interrupted)) => return Err(error),
-            done => done,
-        })));
+) -> Result<(), Stop> {
+    pass.absorb(wave)?;
+    if let Some(limit) = &reading.limit {
+        room::make(pass, limit);
     }
-    Ok(Partitions { by: by.to_vec(), unlabelled_rows, labels, parts })
+    let go_on = observer.rows_read(pass.rows_read);
+    observer.checkpoint(&PassState::of(pass));
+    if go_on { Ok(()) } else { Err(IngestError::Interrupted.into()) }
 }
 
-impl Shared {
-    /// Passes over the rows that were made: one, where all went well; more where a factor had a
-    /// level that the first rows did not show.
-    pub fn passes(&self) -> usize {
-        self.passes
-    }
-
-    /// Models (indices into those wanted) that were put off for lack of memory. To be asked for
-    /// again, in a call of their own, when what the others took has been let go.
-    pub fn deferred(&self) -> &[usize] {
-        &self.deferred
-    }
-
-    /// The moments of a model (an index into those wanted), or why there are none. To be asked once
-    /// per model; panics on one that was deferred, taken before, or wanted by partitions.
-    ///
-    /// # Errors
-    /// Those of [`crate::accumulate_with`] that concern this model alone.
-    pub fn take(&mut self, model: usize) -> Result<Ingested, IngestError> {
-        match self.models[model].take().expect("a model is taken once")? {
-            Summed::Whole(ingested) => Ok(*ingested),
-            Summed::Parts(_) => panic!("model {model} is wanted by partitions"),
-        }
-    }
-
-    /// The partitions of a model that was wanted by partitions; to be asked once per model.
-    ///
-    /// # Errors
-    /// What keeps the model from being summed in any partition.
-    pub fn take_partitions(&mut self, model: usize) -> Result<Partitions, IngestError> {
-        match self.models[model].take().expect("a model is taken once")? {
-            Summed::Parts(partitions) => Ok(partitions),
-            Summed::Whole(_) => panic!("model {model} is wanted of all rows"),
-        }
-    }
-}
-
-impl Partitions {
-    /// Number of partitions.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether there is no partition.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// The labels of a partition, one per column of `by`. Partitions are in the order of their
-    /// labels: integers by value, texts by their bytes.
-    pub fn labels(&self, partition: usize) -> &[String] {
-        &self.labels[partition]
-    }
-
-    /// The moments of a partition, as a read of its rows alone would give them: factors have the
-    /// levels that its rows show. To be asked once per partition, from any thread.
-    ///
-    /// # Errors
-    /// What keeps the model from being fitted in this partition, such as a factor with one level.
-    pub fn ingested(&self, partition: usize) -> Result<Ingested, IngestError> {
-        let mut part = self.parts[partition].lock().unwrap_or_else(PoisonError::into_inner);
-        part.take().expect("a partition is taken once")
-    }
+/// The moments of some of the columns and keys, side by side over the shards.
+pub(crate) fn project(moments: &Moments, projection: &Projection) -> Moments {
+    let shards = match projection.keeps_shards(&moments.summands) {
+        true => moments.shards.par_iter().map(|cells| projection.shard(&moments.summands, cells)).collect(),
+        false => projection.shards(moments),
+    };
+    moments.projected(projection, shards)
 }

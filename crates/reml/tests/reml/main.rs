@@ -4,10 +4,15 @@ mod anova;
 mod bootstrap;
 mod boundary;
 mod common;
+<<<<<<< HEAD
 mod components;
+=======
+mod filtered;
+>>>>>>> 0a595e1 (Many models in one pass: bundles of models that lose the same rows, parted where they differ; partitions; room within a limit)
 mod inference;
 mod influence;
 mod invariance;
+mod many;
 mod memory;
 mod nests;
 mod parts;

@@ -1,10 +1,10 @@
 //! The rows of one partition, as a table of its own.
 
-use crate::ingest::IngestError;
 use std::collections::BTreeSet;
 use tiers_design::{
     Block, Column, Dictionary, Field, Labels, MISSING, RawBlock, Request, Role, Scan, Source, SourceError,
 };
+use tiers_reml::IngestError;
 
 /// The rows of a table that have these labels.
 pub(crate) struct Filtered<'a> {

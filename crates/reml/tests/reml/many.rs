@@ -1,0 +1,370 @@
+//! One read for many models gives what a read for each gives.
+
+use crate::common::{METHODS, Random, report};
+use crate::filtered::{Filtered, partition_labels};
+use crate::memory::{Memory, Values};
+use proptest::prelude::*;
+use tiers_design::{Formula, Plan, Settings, Source};
+use tiers_reml::{
+    Fit, IngestError, Ingested, MemoryLimit, Method, NewtonSettings, Objective, ReadObserver, Reading, Status, Until,
+    Wanted, accumulate, accumulate_many, accumulate_with, optimise, settle,
+};
+
+/// Students in classes in schools in states, with gaps in some columns.
+pub(crate) fn students(rows: usize, seed: u64, gaps: bool) -> Memory {
+    let mut random = Random(seed);
+    let school: Vec<i64> = (0..rows).map(|_| random.below(12) as i64).collect();
+    let state: Vec<i64> = school.iter().map(|s| 100 - s / 4).collect();
+    let class: Vec<i64> = (0..rows).map(|_| random.below(4) as i64).collect();
+    let effect: Vec<f64> = (0..60).map(|_| random.normal()).collect();
+    let gap = |values: Vec<f64>, share: usize, random: &mut Random| -> Vec<f64> {
+        let hole = |v| if gaps && random.below(100) < share { f64::NAN } else { v };
+        values.into_iter().map(hole).collect()
+    };
+    let x: Vec<f64> = (0..rows).map(|_| 50.0 + 3.0 * random.normal()).collect();
+    let z: Vec<f64> = (0..rows).map(|_| random.normal()).collect();
+    let y: Vec<f64> = (0..rows)
+        .map(|i| {
+            let s = school[i] as usize;
+            let slope = 0.4 + 0.3 * effect[48 + s];
+            200.0 + slope * x[i] + effect[s] + 0.7 * effect[12 + (4 * s + class[i] as usize) % 36] + random.normal()
+        })
+        .collect();
+    let y2: Vec<f64> = (0..rows).map(|i| 0.5 * y[i] - z[i] + effect[school[i] as usize] + random.normal()).collect();
+    let level = |names: &[&str], random: &mut Random| -> Vec<String> {
+        (0..rows).map(|_| names[random.below(names.len())].to_owned()).collect()
+    };
+    let f = level(&["A", "B", "C"], &mut random);
+    let w: Vec<f64> = (0..rows).map(|_| 0.5 + random.normal().abs()).collect();
+    // `z` and `z2` are missing in the same rows, `x` in others.
+    let z = gap(z, 10, &mut random);
+    let z2 = z.iter().map(|v| v * v + 1.0).collect();
+    Memory::new(vec![
+        ("x", Values::Numbers(gap(x, 3, &mut random))),
+        ("z2", Values::Numbers(z2)),
+        ("z", Values::Numbers(z)),
+        ("y", Values::Numbers(y)),
+        ("y2", Values::Numbers(gap(y2, 2, &mut random))),
+        ("w", Values::Numbers(w)),
+        ("f", Values::Texts(f)),
+        ("school", Values::Ids(school)),
+        ("class", Values::Texts(class.iter().map(|c| format!("c{c}")).collect())),
+        ("state", Values::Ids(state)),
+    ])
+}
+
+/// A formula, a column of weights and a reference level of `f`.
+type Wish = (&'static str, Option<&'static str>, Option<&'static str>);
+
+pub(crate) const WISHES: [Wish; 16] = [
+    ("y ~ x + (1 | school)", None, None),
+    ("y ~ x + f + (1 | school/class)", None, None),
+    ("y ~ x + f + (1 | school/class)", None, Some("C")),
+    ("y2 ~ x + z + (1 + x | school)", None, None),
+    ("y ~ z + (1 | school)", None, None),
+    ("y ~ z2 + (1 | school) + (1 | state)", None, None),
+    ("y ~ z + z2 + f + (1 | school/class)", None, None),
+    ("y ~ x + (1 | school)", Some("w"), None),
+    ("y2 ~ x * f + (1 | school/class)", Some("w"), None),
+    ("y ~ 0 + f + x + (1 | school)", None, None),
+    ("y ~ x + I(x^2) + (1 | school/class)", None, None),
+    ("log(y) ~ log(x) + (1 | school)", None, None),
+    ("y ~ x + log(z) + (1 | school)", None, None),
+    ("y ~ x + (1 | school) + (0 + x | school) + (1 | school:class)", None, None),
+    ("y - z ~ x:f + (1 | school)", None, None),
+    ("y ~ x + offset(z) + (1 | state/school)", None, None),
+];
+
+pub(crate) fn plan(table: &dyn Source, (formula, weights, reference): Wish) -> Plan {
+    let reference = reference.map(|level| ("f".to_owned(), level.to_owned())).into_iter().collect();
+    let settings = Settings { weights: weights.map(str::to_owned), reference };
+    let formula: Formula = formula.parse().unwrap();
+    Plan::new(&formula, table.fields(), &settings).unwrap()
+}
+
+pub(crate) fn fit(ingested: Ingested, method: Method) -> Result<Fit, IngestError> {
+    let (model, dropped) = settle(ingested)?;
+    let objective = Objective::new(&model, method);
+    let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+    Ok(report(&objective, &optimum, &dropped))
+}
+
+/// Sums, cell by cell in the order of labels.
+fn by_label(ingested: &Ingested) -> Vec<(Vec<String>, u64, u64, Vec<f64>)> {
+    let per_cell = ingested.moments.summands.per_cell();
+    let mut all = Vec::new();
+    for shard in 0..ingested.moments.shards.len() {
+        let cells = ingested.moments.cells_of(shard);
+        for i in 0..cells.rows.len() {
+            let label: Vec<String> = cells.keys.iter().map(|key| key.dictionary.label(key.codes[i] as usize)).collect();
+            all.push((label, cells.rows[i], cells.first_row[i], cells.sums[i * per_cell..(i + 1) * per_cell].to_vec()));
+        }
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+/// That two sets of moments are the same to rounding. First rows are compared where asked to.
+#[track_caller]
+pub(crate) fn same_moments(name: &str, got: &Ingested, want: &Ingested, first_rows: bool) {
+    assert_eq!(got.recipe, want.recipe, "{name}");
+    assert_eq!(got.dropped, want.dropped, "{name}");
+    assert_eq!(got.moments.rows, want.moments.rows, "{name}");
+    assert!((got.moments.sum_log_weights - want.moments.sum_log_weights).abs() < 1e-9, "{name}");
+    let (own, other) = (&got.moments.summands, &want.moments.summands);
+    assert_eq!((own.m, &own.z, own.keys), (other.m, &other.z, other.keys), "{name}");
+    let m = want.moments.summands.m;
+    let scale = |i: usize| want.moments.cross.get(i, i).sqrt().max(1e-3);
+    for (i, j) in (0..m).flat_map(|i| (0..m).map(move |j| (i, j))) {
+        let (got, want) = (got.moments.cross.get(i, j), want.moments.cross.get(i, j));
+        assert!((got - want).abs() <= 1e-12 * scale(i) * scale(j), "{name}: C'WC {i} {j}: {got} {want}");
+    }
+    let (got_cells, want_cells) = (by_label(got), by_label(want));
+    assert_eq!(got_cells.len(), want_cells.len(), "{name}");
+    for (got, wanted) in got_cells.iter().zip(&want_cells) {
+        assert_eq!((&got.0, got.1), (&wanted.0, wanted.1), "{name}");
+        assert!(!first_rows || got.2 == wanted.2, "{name}: first row of {:?}", got.0);
+        for (k, (got, sum)) in got.3.iter().zip(&wanted.3).enumerate() {
+            let room = 1e-12 * scale(want.moments.summands.z[k / m]) * scale(k % m);
+            assert!((got - sum).abs() <= room, "{name}: {:?} {k}: {got} {sum}", wanted.0);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Each model's moments are those of a read for it alone, whichever others are read with it.
+    #[test]
+    fn moments_are_those_of_a_read_for_each(
+        chosen in proptest::collection::vec(0..WISHES.len(), 1..9), rows in 80_usize..300, block_rows in 5_usize..90,
+        seed in 0_u64..1 << 40, gaps: bool,
+    ) {
+        let table = students(rows, seed, gaps).in_blocks_of(block_rows);
+        let plans: Vec<Plan> = chosen.iter().map(|&wish| plan(&table, WISHES[wish])).collect();
+        let wanted: Vec<Wanted> = plans.iter().cloned().map(Wanted::new).collect();
+        let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut ()).unwrap();
+        for (model, plan) in plans.iter().enumerate() {
+            let name = WISHES[chosen[model]].0;
+            match (shared.take(model), accumulate(&table, plan, &mut ())) {
+                (Ok(got), Ok(want)) => same_moments(name, &got, &want, true),
+                (Err(got), Err(want)) => prop_assert_eq!(got.to_string(), want.to_string()),
+                (got, want) => prop_assert!(false, "{name}: {:?} {:?}", got.map(|_| ()), want.map(|_| ())),
+            }
+        }
+    }
+
+    /// Each partition's moments are those of a read of its rows alone.
+    #[test]
+    fn partitions_are_those_of_filtered_rows(
+        chosen in proptest::collection::vec(0..WISHES.len(), 1..5), rows in 80_usize..300, block_rows in 5_usize..90,
+        seed in 0_u64..1 << 40, gaps: bool, by in 0_usize..3,
+    ) {
+        let by: Vec<String> = [&["state"][..], &["f"], &["class", "state"]][by].iter().map(|c| (*c).to_owned()).collect();
+        let table = students(rows, seed, gaps).in_blocks_of(block_rows);
+        let plans: Vec<Plan> = chosen.iter().map(|&wish| plan(&table, WISHES[wish])).collect();
+        let wanted: Vec<Wanted> = plans.iter().map(|plan| Wanted { plan: plan.clone(), by: by.clone() }).collect();
+        let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut ()).unwrap();
+        let (labels, without) = partition_labels(&table, &by).unwrap();
+        for (model, plan) in plans.iter().enumerate() {
+            let name = WISHES[chosen[model]].0;
+            let partitions = shared.take_partitions(model).unwrap();
+            prop_assert_eq!(partitions.unlabelled_rows, without);
+            let own: Vec<&[String]> = (0..partitions.len()).map(|p| partitions.labels(p)).collect();
+            prop_assert_eq!(&own, &labels.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            for (p, label) in labels.iter().enumerate() {
+                let rows = Filtered { source: &table, by: &by, label };
+                // A read of few rows may see levels that belong to dropped rows only; here none count.
+                let got = partitions.ingested(p);
+                let want = accumulate(&rows, plan, &mut ());
+                match (got, want) {
+                    (Ok(got), Ok(want)) => compare_partition(&format!("{name} {label:?}"), &rows, plan, got, want)?,
+                    (Err(got), Err(want)) => prop_assert_eq!(got.to_string(), want.to_string()),
+                    (got, want) => prop_assert!(false, "{name} {label:?}: {:?} {:?}", got.map(|_| ()), want.map(|_| ())),
+                }
+            }
+        }
+    }
+}
+
+/// Moments are compared with those of the partition's rows by the same recipe. A read of its rows alone
+/// has the same levels but other shifts, and ends at the same optimum as far as the search cares.
+fn compare_partition(
+    name: &str,
+    rows: &Filtered<'_>,
+    plan: &Plan,
+    got: Ingested,
+    want: Ingested,
+) -> Result<(), TestCaseError> {
+    prop_assert_eq!(&got.dropped, &want.dropped, "{}", name);
+    let levels = |ingested: &Ingested| -> Vec<Vec<String>> {
+        ingested.recipe.factors.iter().map(|factor| factor.levels.clone()).collect()
+    };
+    prop_assert_eq!(levels(&got), levels(&want), "{}", name);
+    let recipe = got.recipe.clone();
+    let alike = accumulate_with(rows, plan, &Reading { recipe: Some(&recipe), ..Reading::default() }, &mut ()).unwrap();
+    // Rows of the filtered table have numbers of their own.
+    same_moments(name, &got, &alike, false);
+    match (fit(got, Method::Reml), fit(alike, Method::Reml), fit(want, Method::Reml)) {
+        (Ok(got), Ok(alike), Ok(want)) => {
+            // Few rows make for flat optima: estimates are compared below, with more.
+            let close = |other: &Fit| (got.criterion - other.criterion).abs() <= 1e-8;
+            prop_assert!(close(&alike) && close(&want), "{name}: {} {}", got.criterion, want.criterion);
+        }
+        (Err(got), _, Err(want)) => prop_assert_eq!(got.to_string(), want.to_string(), "{}", name),
+        (got, _, want) => prop_assert!(false, "{name}: {:?} {:?}", got.map(|_| ()), want.map(|_| ())),
+    }
+    Ok(())
+}
+
+/// That two fits agree; where a covariance is singular the optimum is flat in some direction, and
+/// rounding shows.
+#[track_caller]
+pub(crate) fn same_fit(name: &str, got: &Fit, want: &Fit, digits: f64) {
+    let close = |what: &str, got: f64, want: f64, room: f64| {
+        assert!((got - want).abs() <= room, "{name} {what}: {got} {want}");
+    };
+    let digits = if want.status == Status::Boundary { digits.max(1e-6) } else { digits };
+    close("criterion", got.criterion, want.criterion, 1e-10 * want.criterion.abs().max(1.0));
+    close("sigma", got.sigma, want.sigma, digits * want.sigma);
+    for (got, want) in got.fixed_effects.iter().zip(&want.fixed_effects) {
+        assert_eq!(got.term, want.term, "{name}");
+        close(&want.term, got.estimate, want.estimate, digits * (want.estimate.abs() + want.std_error));
+        close(&format!("se of {}", want.term), got.std_error, want.std_error, digits * want.std_error);
+    }
+}
+
+#[test]
+fn estimates_are_those_of_separate_fits() {
+    let table = students(3_000, 5, true).in_blocks_of(250);
+    let plans: Vec<Plan> = WISHES.iter().map(|&wish| plan(&table, wish)).collect();
+    let wanted: Vec<Wanted> = plans.iter().cloned().map(Wanted::new).collect();
+    let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut ()).unwrap();
+    assert_eq!((shared.passes(), shared.deferred()), (1, vec![]));
+    assert!(shared.bundles().len() < WISHES.len(), "{:?}", shared.bundles());
+    for (model, plan) in plans.iter().enumerate() {
+        let (got, want) = (shared.take(model).unwrap(), accumulate(&table, plan, &mut ()).unwrap());
+        let name = WISHES[model].0;
+        same_moments(name, &got, &want, true);
+        if model % 4 != 0 {
+            continue;
+        }
+        let (got, want) = (fit(got, METHODS[0]), fit(want, METHODS[0]));
+        match (got, want) {
+            (Ok(got), Ok(want)) => same_fit(name, &got, &want, 1e-10),
+            (got, want) => assert_eq!(got.unwrap_err().to_string(), want.unwrap_err().to_string()),
+        }
+    }
+}
+
+#[test]
+fn partitions_of_many_rows_have_the_estimates_of_separate_fits() {
+    let table = students(6_000, 11, true).in_blocks_of(500);
+    let by = ["state".to_owned()];
+    for wish in [WISHES[2], WISHES[3], WISHES[8]] {
+        let wanted = Wanted { plan: plan(&table, wish), by: by.to_vec() };
+        // Beside a model of all rows.
+        let wanted = [wanted, Wanted::new(plan(&table, wish))];
+        let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut ()).unwrap();
+        let partitions = shared.take_partitions(0).unwrap();
+        assert_eq!(partitions.len(), 3);
+        for p in 0..3 {
+            let rows = Filtered { source: &table, by: &by, label: partitions.labels(p) };
+            let want = fit(accumulate(&rows, &wanted[0].plan, &mut ()).unwrap(), Method::Reml).unwrap();
+            same_fit(wish.0, &fit(partitions.ingested(p).unwrap(), Method::Reml).unwrap(), &want, 1e-9);
+        }
+        let want = accumulate(&table, &wanted[1].plan, &mut ()).unwrap();
+        same_moments(wish.0, &shared.take(1).unwrap(), &want, true);
+    }
+}
+
+/// Counts what an observer is told.
+#[derive(Default)]
+struct Counting {
+    restarted: usize,
+}
+
+impl ReadObserver for Counting {
+    fn rows_read(&mut self, _: u64) -> bool {
+        true
+    }
+    fn restarted(&mut self, _: &str, _: &str) {
+        self.restarted += 1;
+    }
+}
+
+#[test]
+fn one_models_trouble_is_its_own() {
+    let rows = 600;
+    let mut x2 = vec![1.5; rows];
+    x2[431] = f64::INFINITY;
+    let mut late = vec!["a".to_owned(); rows];
+    late.iter_mut().step_by(2).for_each(|l| *l = "b".to_owned());
+    late[598] = "z".to_owned();
+    let mut w2 = vec![1.0; rows];
+    w2[500] = -1.0;
+    let table = students(rows, 9, false)
+        .with("x2", Values::Numbers(x2))
+        .with("one", Values::Texts(vec!["same".to_owned(); rows]))
+        .with("flat", Values::Numbers(vec![3.0; rows]))
+        .with("w2", Values::Numbers(w2))
+        .with("late", Values::Texts(late))
+        .in_blocks_of(40);
+    let wishes: [Wish; 8] = [
+        ("y ~ x + (1 | school)", None, None),
+        ("y ~ x + x2 + (1 | school)", None, None),
+        ("y ~ x + late + (1 | school)", None, None),
+        ("y ~ x + one + (1 | school)", None, None),
+        ("flat ~ x + (1 | school)", None, None),
+        ("y ~ x + (1 | school)", Some("w2"), None),
+        ("y ~ x + f + (1 | school)", None, Some("nowhere")),
+        ("y ~ x", None, None),
+    ];
+    let wanted: Vec<Wanted> = wishes.iter().map(|&wish| Wanted::new(plan(&table, wish))).collect();
+    let mut counting = Counting::default();
+    let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut counting).unwrap();
+    for (model, &wish) in wishes.iter().enumerate() {
+        let alone = accumulate(&table, &plan(&table, wish), &mut ());
+        match (shared.take(model).and_then(|i| fit(i, METHODS[0])), alone.and_then(|i| fit(i, METHODS[0]))) {
+            (Ok(got), Ok(want)) => same_fit(wish.0, &got, &want, 1e-10),
+            (got, want) => assert_eq!(got.unwrap_err().to_string(), want.unwrap_err().to_string(), "{}", wish.0),
+        }
+    }
+    assert!(counting.restarted <= 1);
+}
+
+#[test]
+fn models_that_have_no_room_are_put_off() {
+    // A cell per row: the moments outgrow the limit.
+    let rows = 60_000;
+    let table = students(rows, 3, false).with("pupil", Values::Ids((0..rows as i64).map(|i| i / 2).collect()));
+    let table = table.in_blocks_of(2_000);
+    let wishes: [Wish; 3] = [
+        ("y ~ x + (1 | pupil)", None, None),
+        ("y2 ~ x + z + f + (1 + x | pupil)", None, None),
+        ("y ~ z + (1 + z | pupil)", None, None),
+    ];
+    let wanted: Vec<Wanted> = wishes.iter().map(|&wish| Wanted::new(plan(&table, wish))).collect();
+    let read = |bytes: u64, wanted: &[Wanted]| {
+        let limit = Some(MemoryLimit { bytes, rows: Some(rows as u64), until: Until::Moments });
+        accumulate_many(&table, wanted, &Reading { limit, ..Reading::default() }, None, &mut ()).unwrap()
+    };
+    let mut all = read(1 << 30, &wanted);
+    assert!(all.deferred().is_empty());
+    let mut left = vec![0, 1, 2];
+    let mut calls = 0;
+    while !left.is_empty() {
+        let own: Vec<Wanted> = left.iter().map(|&model| wanted[model].clone()).collect();
+        let mut some = read(56 << 20, &own);
+        let deferred = some.deferred();
+        for (place, &model) in left.iter().enumerate().filter(|(place, _)| !deferred.contains(place)) {
+            same_moments(wishes[model].0, &some.take(place).unwrap(), &all.take(model).unwrap(), true);
+        }
+        left = deferred.iter().map(|&place| left[place]).collect();
+        calls += 1;
+    }
+    assert!(calls > 1, "{calls} calls: the limit is no limit");
+    let mut none = read(34 << 20, &wanted[..1]);
+    let error = none.take(0).unwrap_err().to_string();
+    assert!(error.starts_with("not enough memory"), "{error}");
+}
