@@ -118,11 +118,16 @@ impl CellShard {
         cell as usize
     }
 
-    /// Cells that were kept elsewhere, `keys` labels each.
-    pub fn restored(keys: usize, labels: Vec<u32>, first_row: Vec<u64>, counts: Vec<u64>, sums: Vec<f64>) -> CellShard {
-        let mut cells = CellShard { table: HashTable::new(), labels, first_row, counts, sums };
-        cells.index(keys);
-        cells
+    /// Cells that were kept elsewhere, not yet to be found by their labels.
+    pub fn of(labels: Vec<u32>, first_row: Vec<u64>, counts: Vec<u64>, sums: Vec<f64>) -> CellShard {
+        CellShard { table: HashTable::new(), labels, first_row, counts, sums }
+    }
+
+    /// The same cells, to be found by their `keys` labels each.
+    #[must_use]
+    pub fn indexed(mut self, keys: usize) -> CellShard {
+        self.index(keys);
+        self
     }
 
     /// Makes the table by which cells are found; all are distinct.

@@ -6,7 +6,7 @@ use crate::columns::{Field, Kind, Request, Role};
 use crate::error::DesignError;
 use crate::formula::{Caret, Expr, Formula, TermList, VariableKind};
 use crate::nearest::nearest;
-use crate::recipe::Grouping;
+use crate::recipe::{Factor, Grouping, Recipe};
 use serde::{Deserialize, Serialize};
 
 /// What a design needs beside the formula.
@@ -72,6 +72,16 @@ impl Plan {
     /// The columns to read, in this order.
     pub fn requests(&self) -> &[Request] {
         &self.requests
+    }
+
+    /// Whether a recipe was frozen from this plan or one like it: same formula, weights, keys and
+    /// reference levels.
+    pub fn is_of(&self, recipe: &Recipe) -> bool {
+        let last = |column: &str| self.settings.reference.iter().rev().find(|(factor, _)| factor == column);
+        let is_reference = |factor: &Factor| last(&factor.column).is_none_or(|(_, l)| factor.levels.first() == Some(l));
+        recipe.formula == self.formula.source
+            && (recipe.weights, &recipe.keys) == (self.weights, &self.keys)
+            && recipe.factors.iter().all(is_reference)
     }
 
     /// The columns of the factors: what a pass reads to collect all levels. The levels given to

@@ -17,11 +17,7 @@
 //! long as needed at times, but memory that was never written to is not taken from the machine; the
 //! copy of what is being moved, a shard per thread, is within [`SLACK`].
 
-<<<<<<< HEAD
-use tiers_design::{LabelTable, Moments, Recipe, SHARDS};
-=======
-use tiers_design::{LabelTable, Moments, Projection, Recipe};
->>>>>>> 0a595e1 (Many models in one pass: bundles of models that lose the same rows, parted where they differ; partitions; room within a limit)
+use tiers_design::{LabelTable, Moments, Projection, Recipe, SHARDS};
 
 /// On top of what is counted: what allocation wastes, and copies of shards while they grow. With
 /// the constants below the estimate is about right, or up to a third more than the peak that the system measured, for

@@ -22,8 +22,9 @@ pub struct Candidate<'a> {
 ///
 /// All share the reading of the rows anyway. Together they share products of columns that they have
 /// in common, but are charged for the products of each one's columns with the other's: so models of
-/// the same columns go together, and models with little in common do not. They must agree in weights
-/// and partitions, and the keys of one must be among those of the other, lest the cells multiply.
+/// the same columns go together, and models with little in common do not. They must agree in weights,
+/// partitions and keys: then each sum is taken in the order in which a read for one model alone takes
+/// it, and has the same bits whichever models are summed with it.
 pub fn sort_into_bundles(candidates: &[Candidate<'_>]) -> Vec<Vec<usize>> {
     let mut names = Names::default();
     let mut bundles: Vec<(Sums, Vec<usize>)> = Vec::new();
@@ -56,14 +57,10 @@ struct Sums {
 impl Sums {
     /// The sums for these and the others' models.
     fn with(&self, other: &Sums) -> Option<Sums> {
-        let (wide, narrow) = if self.keys.len() >= other.keys.len() { (self, other) } else { (other, self) };
-        let together = self.agree == other.agree && narrow.keys.is_subset(&wide.keys);
-        together.then(|| Sums {
-            agree: self.agree.clone(),
+        (self.agree == other.agree && self.keys == other.keys).then(|| Sums {
             columns: &self.columns | &other.columns,
             z: &self.z | &other.z,
-            keys: wide.keys.clone(),
-            cells_per_row: wide.cells_per_row,
+            ..self.clone()
         })
     }
 

@@ -7,7 +7,7 @@ use crate::moments::{SHARDS, Summands};
 use crate::recipe::{Atom, ColumnSpec, Factor, Recipe};
 use std::collections::HashMap;
 
-/// Several recipes as one: they must lose the same rows and have the same weights.
+/// Several recipes as one: they must lose the same rows and have the same weights and keys.
 ///
 /// The columns of its C are the distinct columns of all recipes, then the distinct responses; the
 /// first of its key columns are those that cut the rows into partitions.

@@ -250,9 +250,22 @@ pub struct PartitionTotals {
 }
 
 impl PartitionTotals {
+    /// Whether these are totals of a bundle, as far as their shapes tell.
+    pub fn fits(&self, bundle: &Bundle) -> bool {
+        let (m, expressions) = (bundle.summands.m, bundle.encoder.expressions().count());
+        let levels = bundle.factors.iter().map(|factor| factor.levels.len());
+        self.labels.len() == self.sums.len() * bundle.by
+            && self.sums.iter().all(|sum| {
+                sum.cross.len() == m * (m + 1) / 2
+                    && sum.missing.len() == bundle.own.len()
+                    && sum.not_a_number.len() == expressions
+                    && sum.levels.iter().map(Vec::len).eq(levels.clone())
+            })
+    }
+
     /// Totals that were kept elsewhere; `labels` are `by` per partition.
     pub fn restored(by: usize, labels: Vec<u32>, sums: Vec<PartitionSum>, unlabelled: u64) -> PartitionTotals {
-        let table = labels.chunks_exact(by).enumerate().map(|(i, own)| (own.to_vec(), i)).collect();
+        let table = labels.chunks_exact(by.max(1)).enumerate().map(|(i, own)| (own.to_vec(), i)).collect();
         PartitionTotals { labels, sums, unlabelled, table }
     }
 

@@ -72,15 +72,19 @@ impl Projection {
         out
     }
 
-    /// The model's cells, all at once.
+    /// The model's cells, all at once, in the order of their first rows, as if they had come in it.
     pub fn shards(&self, whole: &Moments) -> Vec<CellShard> {
         let own = self.summands(&whole.summands);
         let mut out: Vec<CellShard> = (0..own.shards).map(|_| CellShard::default()).collect();
-        for cells in &whole.shards {
-            for cell in 0..cells.len() {
-                let shard = own.shard_of(&self.labels(&whole.summands, cells, cell));
-                self.add(&whole.summands, (cells, cell), &own, &mut out[shard]);
-            }
+        let mut order: Vec<(u64, u32, u32)> = Vec::with_capacity(whole.cells());
+        for (shard, cells) in whole.shards.iter().enumerate() {
+            order.extend(cells.first_row.iter().zip(0..).map(|(&row, cell)| (row, shard as u32, cell)));
+        }
+        order.sort_unstable();
+        for (_, shard, cell) in order {
+            let (cells, cell) = (&whole.shards[shard as usize], cell as usize);
+            let shard = own.shard_of(&self.labels(&whole.summands, cells, cell));
+            self.add(&whole.summands, (cells, cell), &own, &mut out[shard]);
         }
         out
     }

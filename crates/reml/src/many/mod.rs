@@ -7,6 +7,7 @@
 //! sums.
 
 mod checkpoint;
+mod frames;
 mod partitions;
 mod pass;
 mod room;
@@ -48,9 +49,9 @@ impl Wanted {
 
 /// Sums the moments of all models while the rows are read once.
 ///
-/// Every model's rows, columns, shifts and levels are those of a read for it alone: rows with a
-/// missing value are left out model by model. Its moments are the same to rounding, and estimates
-/// to about 1e-10.
+/// Every model's rows, columns, shifts and sums are those of a read for it alone, to the bit: rows with
+/// a missing value are left out model by model. (Only where the pass starts again for another model's
+/// factor, a factor may have a level that only left-out rows show, with a column of zeros.)
 ///
 /// `reading` serves all models; [`Reading::recipe`] can serve one only. With [`Reading::limit`]
 /// models whose sums together would take more than that are put off, see [`Shared::deferred`]; one

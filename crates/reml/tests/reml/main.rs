@@ -4,11 +4,8 @@ mod anova;
 mod bootstrap;
 mod boundary;
 mod common;
-<<<<<<< HEAD
 mod components;
-=======
 mod filtered;
->>>>>>> 0a595e1 (Many models in one pass: bundles of models that lose the same rows, parted where they differ; partitions; room within a limit)
 mod inference;
 mod influence;
 mod invariance;
@@ -20,6 +17,7 @@ mod prediction;
 mod profile;
 mod refused;
 mod robust;
+mod resume;
 mod saturated;
 mod scales;
 mod sparse;
