@@ -99,6 +99,29 @@ fn csv_and_arrow_are_cut_alike() {
 }
 
 #[test]
+fn a_scan_may_start_behind_the_first_blocks() {
+    let dir = folder();
+    let rows = 3 * BLOCK_ROWS as i64 + 17;
+    let mut start = 0;
+    for (i, size) in [20_000, 0, 50_000, 5, rows - 70_005].into_iter().enumerate() {
+        parquet(&dir.path().join(format!("part-{i}.parquet")), counted(start, size));
+        start += size;
+    }
+    let (glob, path) = (dir.path().join("*.parquet"), dir.path().join("a.csv"));
+    csv(&path, counted(0, rows));
+    let requests = [number("x"), label("g")];
+    for source in [open(&[&glob]).unwrap(), open(&[&path]).unwrap()] {
+        let all = blocks(&source, &requests).unwrap();
+        assert_eq!(all.len(), 4);
+        for skipped in 0..4 {
+            let scan = source.scan_from(&requests, skipped as u64).unwrap();
+            let rest: Vec<_> = scan.map(|raw| raw.unwrap().decode().unwrap()).collect();
+            assert!(rest == all[skipped..], "behind {skipped} blocks");
+        }
+    }
+}
+
+#[test]
 fn a_block_outlives_its_scan_and_decodes_elsewhere() {
     let dir = folder();
     let path = dir.path().join("a.parquet");

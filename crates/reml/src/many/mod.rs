@@ -172,11 +172,16 @@ fn wave_of(
     reading: &Reading<'_>,
     observer: &mut dyn ReadObserver,
 ) -> Result<(), Stop> {
+    let last = wave.is_empty();
     pass.absorb(wave)?;
     if let Some(limit) = &reading.limit {
         room::make(pass, limit);
     }
     let go_on = observer.rows_read(pass.rows_read);
+    if last {
+        // There is nothing to call off any more, and nothing new to keep.
+        return Ok(());
+    }
     observer.checkpoint(&PassState::of(pass));
     if go_on { Ok(()) } else { Err(IngestError::Interrupted.into()) }
 }

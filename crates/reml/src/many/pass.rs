@@ -78,8 +78,9 @@ struct Counts {
     not_a_number: Vec<u64>,
 }
 
-/// A block in the hands of a thread: as it was read, its rows, and what it is to each bundle.
-type Worked = Result<(Box<dyn RawBlock>, u64, Vec<Summed>, BlockTimes), SourceError>;
+/// A block in the hands of a thread: as it was read (where it may be needed again), its rows, and what
+/// it is to each bundle.
+type Worked = Result<(Option<Box<dyn RawBlock>>, u64, Vec<Summed>, BlockTimes), SourceError>;
 
 impl Pass {
     pub(crate) fn new(sums: Vec<Summing>, outcomes: Vec<Outcome>, all_levels: bool) -> Pass {
@@ -99,10 +100,13 @@ impl Pass {
             return Err(Stop::NothingLeft);
         }
         let bundles: Vec<&Bundle> = self.sums.iter().map(|sums| &sums.bundle).collect();
+        // A bundle of one cannot part.
+        let may_part = bundles.iter().any(|bundle| bundle.members.len() > 1);
         let work = |raw: Raw| -> Worked {
             let (mut clock, mut times) = (Laps::start(), BlockTimes::default());
             let raw = raw?;
             let block = raw.decode()?;
+            let raw = may_part.then_some(raw);
             times.decode = clock.lap();
             let sums = bundles.iter().map(|bundle| sum(bundle, &block, &mut clock, &mut times)).collect();
             Ok((raw, block.rows as u64, sums, times))
@@ -116,7 +120,7 @@ impl Pass {
                     self.times.add(&times);
                     self.rows_read += rows;
                     self.blocks += 1;
-                    raws.push(raw);
+                    raws.extend(raw);
                     of_bundles.iter_mut().zip(sums).for_each(|(all, sums)| all.push(sums));
                 }
                 Err(error) => {
