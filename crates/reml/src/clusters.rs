@@ -4,7 +4,8 @@
 //! What a single top-level group contributes to `X'V⁻¹X` and `X'V⁻¹y` (sandwiches, influence) needs
 //! the products of all columns: m² numbers a group, read when they are asked for.
 
-use crate::ingest::{IngestError, ReadObserver, accumulate_again};
+use crate::ingest::{IngestError, ReadObserver};
+use crate::many::accumulate_again;
 use crate::memory::MemoryLimit;
 use crate::model::Model;
 use tiers_design::{CellShard, Dictionary, Grouping, LabelTable, PackedText, RandomSpec, Recipe, Source};

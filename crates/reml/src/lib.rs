@@ -5,13 +5,10 @@
 
 mod bootstrap;
 mod clusters;
+mod collect;
 mod compare;
 mod components;
 mod diagnosis;
-mod collect;
-mod collect;
-mod compare;
-mod components;
 mod effects;
 mod estimate;
 mod fit;

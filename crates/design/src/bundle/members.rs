@@ -66,7 +66,7 @@ impl Bundle {
             let response = member.projection.columns.last_mut().expect("C ends with the response");
             *response += columns;
         }
-        let Union { own, factors, columns: specs, responses, weights, keys, z, .. } = union;
+        let Union { own, factors, columns: specs, responses, weights, keys, .. } = union;
         let encoder = Encoder::compile(&EncoderParts {
             requests,
             own: &own,
@@ -85,8 +85,12 @@ impl Bundle {
         let first = &all[0].projection;
         let shard_keys = first.shard_keys.iter().map(|&key| first.keys[key]).collect();
         let m = columns + responses.len();
-        let mut z = z;
+        let mut z = Vec::new();
+        for Member { recipe, projection, .. } in &all {
+            z.extend(recipe.random.iter().flat_map(|term| &term.columns).map(|&z| projection.columns[z]));
+        }
         z.sort_unstable();
+        z.dedup();
         let summands = Summands { m, z, keys: keys.len(), shard_keys, shards: SHARDS };
         for member in &mut all {
             member.projection.find_z(&member.recipe, &summands);
@@ -184,7 +188,6 @@ struct Union {
     responses: Vec<Response>,
     weights: Option<usize>,
     keys: Vec<usize>,
-    z: Vec<usize>,
 }
 
 impl Union {
@@ -203,9 +206,6 @@ impl Union {
             self.responses.len() - 1
         }));
         let keys = recipe.keys.iter().map(|&key| push_new(&mut self.keys, own[key])).collect();
-        for &z in recipe.random.iter().flat_map(|term| &term.columns) {
-            push_new(&mut self.z, columns[z]);
-        }
         Projection { columns, z: Vec::new(), own_z: Vec::new(), keys, shard_keys }
     }
 

@@ -19,13 +19,14 @@ pub use partitions::Partitions;
 pub use shared::Shared;
 
 use crate::collect;
-use crate::ingest::{IngestError, ReadObserver, Reading, in_waves};
-use crate::read_times::{Laps, timed};
+use crate::ingest::{IngestError, Ingested, Raw, ReadObserver, Reading, in_waves};
+use crate::memory::MemoryLimit;
+use crate::read_times::{Laps, ScanTime, timed};
 use pass::{Pass, Stop};
 use rayon::prelude::*;
 use start::{NoStart, Start};
 use std::collections::BTreeMap;
-use tiers_design::{Block, Moments, Plan, Projection, RawBlock, Source};
+use tiers_design::{Block, Moments, Plan, Projection, RawBlock, Recipe, Scan, Source};
 
 /// Per factor its levels.
 pub(crate) type Levels = BTreeMap<String, Vec<String>>;
@@ -118,40 +119,91 @@ fn run(start: &Start<'_>, resumed: Option<Pass>, observer: &mut dyn ReadObserver
     }
     let requests = start::requests(start.wanted);
     let blocks = resumed.as_ref().map_or(0, |pass| pass.blocks);
-    let (mut scan, scan_time) = timed(start.source.scan_from(&requests, blocks).map_err(IngestError::Source)?);
-    let mut pass = match resumed {
+    let (mut scan, time) = timed(start.source.scan_from(&requests, blocks).map_err(IngestError::Source)?);
+    let pass = match resumed {
         Some(pass) => pass,
         None => {
-            let first = match scan.next() {
-                Some(raw) => raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?,
-                None => Block::default(),
-            };
-            let mut pass = start.pass(&first).map_err(|no_start| match no_start {
+            let first = first_block(&mut scan)?;
+            let pass = start.pass(&first).map_err(|no_start| match no_start {
                 NoStart::NeedsLevels => NoPass::NeedsLevels,
                 NoStart::Error(error) => NoPass::Error(error),
             })?;
-            pass.times.wait = scan_time.seconds();
-            let wave: Vec<crate::ingest::Raw> = vec![Ok(Box::new(first) as Box<dyn RawBlock>)];
-            match pass.absorb(wave) {
-                Err(Stop::NothingLeft) => return Ok(pass),
-                stopped => stopped.map_err(no_pass)?,
+            match begin(pass, first, &time) {
+                Begun::Going(pass) => pass,
+                Begun::Over(pass) => return Ok(pass),
+                Begun::Stopped(stop) => return Err(no_pass(stop)),
             }
-            pass
         }
     };
+    sum_up(pass, scan, &time, start.reading.limit.as_ref(), observer).map_err(no_pass)
+}
+
+/// Sums by a recipe over the rows of a source that has been read before.
+pub(crate) fn accumulate_again(
+    source: &dyn Source,
+    recipe: &Recipe,
+    limit: Option<MemoryLimit>,
+    observer: &mut dyn ReadObserver,
+) -> Result<Ingested, IngestError> {
+    let (mut scan, time) = timed(source.scan(&recipe.requests).map_err(IngestError::Source)?);
+    let first = first_block(&mut scan)?;
+    let stopped = match begin(start::of_recipe(recipe, &first), first, &time) {
+        Begun::Going(pass) => sum_up(pass, scan, &time, limit.as_ref(), observer),
+        Begun::Over(pass) => Ok(pass),
+        Begun::Stopped(stop) => Err(stop),
+    };
+    match stopped {
+        Ok(pass) => shared::alone(pass),
+        Err(Stop::Error(error)) => Err(error),
+        Err(Stop::NewLevel { .. } | Stop::NothingLeft) => unreachable!("all levels are known, and failures kept"),
+    }
+}
+
+fn first_block(scan: &mut Scan) -> Result<Block, IngestError> {
+    match scan.next() {
+        Some(raw) => raw.and_then(|raw| raw.decode()).map_err(IngestError::Source),
+        None => Ok(Block::default()),
+    }
+}
+
+/// What the first block made of a pass.
+enum Begun {
+    Going(Pass),
+    /// No model is left to be summed.
+    Over(Pass),
+    Stopped(Stop),
+}
+
+fn begin(mut pass: Pass, first: Block, time: &ScanTime) -> Begun {
+    pass.times.wait = time.seconds();
+    match pass.absorb(vec![Ok(Box::new(first) as Box<dyn RawBlock>)]) {
+        Ok(()) => Begun::Going(pass),
+        Err(Stop::NothingLeft) => Begun::Over(pass),
+        Err(stop) => Begun::Stopped(stop),
+    }
+}
+
+/// Adds all blocks of a scan.
+fn sum_up(
+    mut pass: Pass,
+    scan: Scan,
+    time: &ScanTime,
+    limit: Option<&MemoryLimit>,
+    observer: &mut dyn ReadObserver,
+) -> Result<Pass, Stop> {
     let mut clock = Laps::start();
     let stopped = in_waves(scan, |wave| {
         pass.times.wait += clock.lap();
-        let stopped = wave_of(&mut pass, wave, start.reading, observer);
+        let stopped = wave_of(&mut pass, wave, limit, observer);
         clock.lap();
         stopped
     });
     match stopped {
         Ok(()) | Err(Stop::NothingLeft) => {}
-        Err(stop) => return Err(no_pass(stop)),
+        Err(stop) => return Err(stop),
     }
     pass.complete = true;
-    pass.times.scan = scan_time.seconds();
+    pass.times.scan = time.seconds();
     observer.finished(&pass.times);
     observer.checkpoint(&PassState::of(&pass));
     Ok(pass)
@@ -168,13 +220,13 @@ fn no_pass(stop: Stop) -> NoPass {
 /// Adds a wave, keeps to the limit of memory, and tells the observer.
 fn wave_of(
     pass: &mut Pass,
-    wave: Vec<crate::ingest::Raw>,
-    reading: &Reading<'_>,
+    wave: Vec<Raw>,
+    limit: Option<&MemoryLimit>,
     observer: &mut dyn ReadObserver,
 ) -> Result<(), Stop> {
     let last = wave.is_empty();
     pass.absorb(wave)?;
-    if let Some(limit) = &reading.limit {
+    if let Some(limit) = limit {
         room::make(pass, limit);
     }
     let go_on = observer.rows_read(pass.rows_read);

@@ -34,6 +34,22 @@ enum Place {
     Taken,
 }
 
+/// The moments of the only model of a pass.
+pub(crate) fn alone(mut pass: Pass) -> Result<Ingested, IngestError> {
+    if let Some(Outcome::Failed(error)) = pass.outcomes.pop() {
+        return Err(error);
+    }
+    let sums = pass.sums.pop().expect("the model was summed");
+    let dropped = sums.dropped(0);
+    let member = &sums.bundle.members[0];
+    let (recipe, projection) = (member.recipe.clone(), &member.projection);
+    let moments = match projection.is_identity(&sums.moments.summands) {
+        true => sums.moments,
+        false => project(&sums.moments, projection),
+    };
+    Ok(Ingested { recipe, moments, dropped })
+}
+
 impl Shared {
     pub(crate) fn new(pass: Pass, passes: usize, source: &dyn Source, wanted: &[Wanted], part: bool) -> Shared {
         let outcome = |outcome: Outcome| match outcome {

@@ -162,6 +162,14 @@ impl Start<'_> {
     }
 }
 
+/// A pass for one recipe that is there already.
+pub(crate) fn of_recipe(recipe: &Recipe, first: &Block) -> Pass {
+    let distinct: Vec<usize> = recipe.keys.iter().map(|&key| dictionary_len(first, key)).collect();
+    let shard_keys = guess_top(recipe, &distinct);
+    let bundle = Bundle::new(&recipe.requests, &[], vec![(0, recipe.clone(), shard_keys)]);
+    Pass::new(vec![Summing::new(bundle, Vec::new(), first)], vec![Outcome::Summed], true)
+}
+
 /// The columns of a block that a plan asks for.
 fn view(block: &Block, all: &[Request], own: &[Request]) -> Block {
     if block.columns.is_empty() {
