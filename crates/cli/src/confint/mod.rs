@@ -149,14 +149,14 @@ pub(crate) fn run(args: &ConfintArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The wanted ones of all intervals.
-fn pick(args: &ConfintArgs, all: Vec<Interval>) -> anyhow::Result<Vec<Interval>> {
+fn pick(args: &ConfintArgs, all: &[Interval]) -> anyhow::Result<Vec<Interval>> {
     let names: Vec<String> = all.iter().map(|interval| interval.parameter.clone()).collect();
     let wanted = select::select(&args.parm, &names, |place| all[place].is_coefficient)?;
     Ok(wanted.into_iter().map(|place| all[place].clone()).collect())
 }
 
 fn by_wald(args: &ConfintArgs, saved: &Saved) -> anyhow::Result<Found> {
-    let intervals = pick(args, wald::intervals(saved, args.level))?;
+    let intervals = pick(args, &wald::intervals(saved, args.level))?;
     Ok(Found { intervals, bootstrap: None, lower_deviance: None, kept: Kept::Nothing })
 }
 
@@ -195,7 +195,7 @@ fn by_bootstrap(args: &ConfintArgs, saved: &Saved) -> anyhow::Result<Found> {
     let optimum = saved.optimum(&objective, &args.refit)?;
     let (settings, kind) = (args.bootstrap(), args.kind());
     // Names are looked up before the work is done.
-    pick(args, wald::intervals(saved, args.level))?;
+    pick(args, &wald::intervals(saved, args.level))?;
     let watch = Progress::new(args.refit.quiet).counting("replicates", settings.replicates);
     let found = bootstrap(&objective, &optimum, &settings, &|| watch.more(1));
     drop(watch);
@@ -213,7 +213,7 @@ fn by_bootstrap(args: &ConfintArgs, saved: &Saved) -> anyhow::Result<Found> {
             ..Interval::of_variance(name.clone(), estimate)
         }
     };
-    let all = found.names.iter().enumerate().map(interval).collect();
+    let all: Vec<Interval> = found.names.iter().enumerate().map(interval).collect();
     let counts = Counts {
         replicates: settings.replicates,
         seed: settings.seed,
@@ -222,7 +222,7 @@ fn by_bootstrap(args: &ConfintArgs, saved: &Saved) -> anyhow::Result<Found> {
         failed: found.failed(),
     };
     Ok(Found {
-        intervals: pick(args, all)?,
+        intervals: pick(args, &all)?,
         bootstrap: Some(counts),
         lower_deviance: None,
         kept: Kept::Replicates(found),

@@ -62,7 +62,7 @@ Profile likelihood intervals. The fit is by REML; profiles, as lme4's, are of
     let profile = folder.join("intervals/profile.parquet");
     let (names, zeta) = (labels_of(&profile, "parameter"), numbers_of(&profile, "zeta"));
     let (value, days) = (numbers_of(&profile, "value"), numbers_of(&profile, "Days"));
-    assert!(names.iter().any(|name| name == "sigma") && zeta.iter().any(|z| *z == 0.0));
+    assert!(names.iter().any(|name| name == "sigma") && zeta.contains(&0.0));
     for (i, name) in names.iter().enumerate().filter(|(_, name)| *name == "Days") {
         assert!((value[i] - days[i]).abs() < 1e-9, "{name} is held");
         assert!(zeta[i].abs() < 1.96 + 1e-6);

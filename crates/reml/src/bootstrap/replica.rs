@@ -83,6 +83,6 @@ impl Replica {
 
 /// Bytes of the moments that a copy holds.
 pub(super) fn bytes(forest: &Forest) -> usize {
-    let of_tree = |tree: &Tree| tree.levels.iter().map(|level| 8 * level.moments.len() + 4 * level.parent.len()).sum();
-    forest.trees.iter().map(of_tree).fold(0, |sum: usize, bytes: usize| sum + bytes)
+    let levels = forest.trees.iter().flat_map(|tree| &tree.levels);
+    levels.map(|level| 8 * level.moments.len() + 4 * level.parent.len()).sum()
 }
