@@ -176,7 +176,7 @@ fn text(saved: &Saved, influence: &Influence, top: usize) -> String {
     columns.push(Column::numbers("Without", without.to_vec()));
     columns
         .push(Column::numbers("Change", at.iter().map(|at| format!("{} %", fixed_point(100.0 * at.1, 1))).collect()));
-    text += "\nStandard deviations without the group, by one Newton step (the one that changes\nmost):\n";
+    text += "\nStandard deviations without the group, by one step of scoring (the one that\nchanges most):\n";
     text += &table(1, &columns);
     let undetermined: Vec<String> = (0..groups.len())
         .filter(|&i| groups[i].cooks_distance.is_nan())

@@ -2,16 +2,17 @@
 //!
 //! With the variances held at their estimates the fixed effects without group c are exact, as
 //! `S - S_c` is all that they need (Cook's distance, MDFFITS, DFBETAS: Demidenko and Stukel 2005,
-//! Loy and Hofmann 2014). The variances without it follow by one Newton step on the criterion of the
-//! remaining groups, whose gradient and Hessian at the estimates are those of all groups less those of
-//! the group, β profiled anew. See `docs/theory.md`, "Influence".
+//! Loy and Hofmann 2014). The variances without it follow by one step of Fisher's scoring (a Newton step
+//! with the expected curvature) on the likelihood of the remaining groups, whose gradient and curvature
+//! at the estimates are those of all groups less those of the group, β profiled anew. See
+//! `docs/theory.md`, "Influence".
 
 use crate::clusters::ClusterMoments;
 use crate::effects::{KeyColumn, Place, keys_of, sorted_groups};
 use crate::estimate::Optimum;
 use crate::fit::Covariances;
 use crate::model::Model;
-use crate::objective::{Evaluation, Method, Objective, Sample};
+use crate::objective::{Evaluation, Method, Objective, Sample, SecondDerivatives};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use rayon::prelude::*;
 use tiers_design::{TopGroups, Tree};
@@ -48,7 +49,7 @@ pub struct WithoutGroup {
     pub beta: Vec<f64>,
     /// Δ over the standard errors of β without the group; p.
     pub dfbetas: Vec<f64>,
-    /// Standard deviations without the group, by one Newton step.
+    /// Standard deviations without the group, by one step of scoring.
     pub deviations: Vec<f64>,
 }
 
@@ -169,49 +170,56 @@ impl<'a> Whole<'a> {
         }
     }
 
-    /// Standard deviations after one Newton step on the criterion of the other groups.
+    /// Standard deviations after one step of Fisher's scoring on the likelihood of the other groups.
     fn variances(&self, rest: &Evaluation, theirs: &Curvature, rows: f64) -> Vec<f64> {
-        let (objective, parameters) = (self.objective, &self.objective.parameters);
+        let (objective, directions) = (self.objective, &self.objective.parameters.directions);
         let sums = self.curvature_without(rest, theirs);
         let second = objective.second_of(rest, &sums, objective.method == Method::Reml, rows);
-        let step = newton_step(&second.hessian, &rest.gradient);
-        let theta: Vec<f64> = rest.theta.iter().zip(&step).map(|(theta, step)| theta + step).collect();
-        let moved = parameters.entries_of_covariances(&theta) - parameters.entries_of_covariances(&rest.theta);
-        // pwrss to second order, as the criterion itself.
-        let change = objective.d_pwrss(rest).dot(&moved) + 0.5 * moved.dot(&(&second.pwrss * &moved));
-        let pwrss = if rest.pwrss + change > 0.0 { rest.pwrss + change } else { rest.pwrss };
         let nu = rows - objective.model().forest.rows as f64 + objective.nu();
-        let factors = parameters.factors(&theta).iter().zip(&self.maps).map(|(l, map)| map * l).collect();
-        self.deviations(&Covariances { factors, sigma2: pwrss / nu })
+        let Some(variances) = scoring(objective, rest, &second, nu) else {
+            return vec![f64::NAN; self.sigmas(&DVector::zeros(directions.len() + 1)).len()];
+        };
+        self.sigmas(&variances)
     }
 
-    /// The sums of the second derivatives without a group's, at the residuals of the other groups' β.
+    /// The sums of the second derivatives of log|V| and log|X'V⁻¹X| without a group's.
     fn curvature_without(&self, rest: &Evaluation, theirs: &Curvature) -> Curvature {
         let (model, d) = (self.objective.model(), self.objective.parameters.directions.len());
         let (m, x) = (model.forest.m, model.x());
-        // e = y - Xβ without the group, in terms of X and the residual of all groups.
-        let mut combination = vec![0.0; m];
-        combination[m - 1] = 1.0;
-        x.iter().zip(self.at.beta.iter().zip(&rest.beta)).for_each(|(&c, (all, rest))| combination[c] = all - rest);
         let mut out = Curvature {
             trace: self.curvature.trace.iter().zip(&theirs.trace).map(|(all, own)| all - own).collect(),
             residual: vec![0.0; d * d],
             fixed: vec![0.0; d * d],
             products: Vec::new(),
         };
-        let mut product = vec![0.0; m * m];
         for at in 0..d * d {
-            let both = self.curvature.products[at].iter().zip(&theirs.products[at]);
-            product.iter_mut().zip(both).for_each(|(product, (all, own))| *product = all - own);
-            for (row, left) in product.chunks_exact(m).zip(&combination).filter(|(_, left)| **left != 0.0) {
-                out.residual[at] += left * row.iter().zip(&combination).map(|(v, c)| v * c).sum::<f64>();
-            }
+            let (all, own) = (&self.curvature.products[at], &theirs.products[at]);
             for (i, &a) in x.iter().enumerate() {
-                out.fixed[at] +=
-                    x.iter().enumerate().map(|(j, &b)| rest.xx_inverse[(i, j)] * product[a * m + b]).sum::<f64>();
+                let row = |(j, &b): (usize, &usize)| rest.xx_inverse[(i, j)] * (all[a * m + b] - own[a * m + b]);
+                out.fixed[at] += x.iter().enumerate().map(row).sum::<f64>();
             }
         }
         out
+    }
+
+    /// Standard deviations from the entries of `σ²G` by direction, and `σ²`, of the shifted columns; a
+    /// covariance matrix that is not positive semidefinite is replaced by the nearest one that is.
+    fn sigmas(&self, variances: &DVector<f64>) -> Vec<f64> {
+        let parameters = &self.objective.parameters;
+        let mut blocks: Vec<DMatrix<f64>> = parameters.r.iter().map(|&r| DMatrix::zeros(r, r)).collect();
+        for (direction, variance) in parameters.directions.iter().zip(variances.iter()) {
+            blocks[direction.level][(direction.a, direction.b)] = *variance;
+            blocks[direction.level][(direction.b, direction.a)] = *variance;
+        }
+        let root = |(block, map): (&DMatrix<f64>, &DMatrix<f64>)| {
+            let eigen = SymmetricEigen::new(map * block * map.transpose());
+            let roots = eigen.eigenvalues.map(|v| v.max(0.0).sqrt());
+            eigen.eigenvectors * DMatrix::from_diagonal(&roots)
+        };
+        let factors = blocks.iter().zip(&self.maps).map(root);
+        let of_rows = |factor: DMatrix<f64>| factor.row_iter().map(|row| row.norm()).collect::<Vec<_>>();
+        let sigma2 = variances[variances.len() - 1];
+        factors.flat_map(of_rows).chain([sigma2.max(0.0).sqrt()]).collect()
     }
 
     /// The standard deviations in the order of [`names_of_deviations`].
@@ -237,18 +245,33 @@ fn names_of_deviations(model: &Model) -> Vec<(String, Option<String>)> {
     names
 }
 
-/// `-H⁻¹g` over the directions that have curvature; downhill also where that is negative.
+/// One step of Fisher's scoring in the variances `ω = (σ²G, σ²)`, in which `Cov(y) = Σ ω_j V_j` is linear:
+/// the solution of `y'PV_iPy = Σ_j tr(PV_iPV_j) ω_j`, P at the present θ (Anderson 1973).
 ///
-/// A variance at zero has no gradient in theta, by symmetry, and stays where it is.
-fn newton_step(hessian: &DMatrix<f64>, gradient: &DVector<f64>) -> DVector<f64> {
-    const FLAT: f64 = 1e-8;
-    let eigen = SymmetricEigen::new(hessian.clone());
-    let largest = eigen.eigenvalues.amax();
-    let mut step = DVector::zeros(gradient.len());
-    for (value, vector) in eigen.eigenvalues.iter().zip(eigen.eigenvectors.column_iter()) {
-        if value.abs() > FLAT * largest {
-            step.axpy(-vector.dot(gradient) / value.abs(), &vector, 1.0);
+/// For ML the traces have V⁻¹ in the place of P. Those with the residual's `V_0 = V - Σ g_j V_j` follow
+/// from `PVP = P`. In balanced data the equations do not depend on θ, and the step is exact.
+fn scoring(objective: &Objective<'_>, at: &Evaluation, second: &SecondDerivatives, nu: f64) -> Option<DVector<f64>> {
+    let d = objective.parameters.directions.len();
+    let p = at.beta.len();
+    let g = objective.parameters.entries_of_covariances(&at.theta);
+    let (mut traces, mut linear) = (-&second.log_det, at.d_log_det.clone());
+    if objective.method == Method::Reml {
+        traces -= &second.log_det_xx;
+        for (sum, d_s) in linear.iter_mut().zip(&at.d_s) {
+            *sum += at.xx_inverse.dot(&d_s.view((0, 0), (p, p)));
         }
     }
-    step
+    let forms = -objective.d_pwrss(at);
+    let with_residual = &linear - &traces * &g;
+    let mut system = DMatrix::zeros(d + 1, d + 1);
+    system.view_mut((0, 0), (d, d)).copy_from(&traces);
+    system.view_mut((0, d), (d, 1)).copy_from(&with_residual);
+    system.view_mut((d, 0), (1, d)).copy_from(&with_residual.transpose());
+    system[(d, d)] = nu - g.dot(&linear) - g.dot(&with_residual);
+    let right = DVector::from_fn(d + 1, |i, _| if i < d { forms[i] } else { at.pwrss - g.dot(&forms) });
+    // Rows and columns in units of their own.
+    let unit = system.diagonal().map(|v| if v > 0.0 { 1.0 / v.sqrt() } else { 0.0 });
+    let scaled = DMatrix::from_fn(d + 1, d + 1, |i, j| system[(i, j)] * unit[i] * unit[j]);
+    let solved = scaled.lu().solve(&right.component_mul(&unit))?;
+    Some(solved.component_mul(&unit)).filter(|variances| variances.iter().all(|v| v.is_finite()))
 }
