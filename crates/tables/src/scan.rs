@@ -113,9 +113,11 @@ impl RawBlock {
 }
 
 impl Scan {
-    /// Starts behind the first `skipped` rows.
+    /// Starts behind the first `skipped` rows; behind the last there is nothing.
     pub(crate) fn start(source: Arc<Inner>, requests: &[Request], skipped: u64) -> Result<Scan, TableError> {
         let plan = Arc::new(Plan::new(&source, requests)?);
+        let rows: Option<u64> = source.files.iter().map(|f| f.rows).sum();
+        let skipped = rows.map_or(skipped, |rows| skipped.min(rows));
         let (feed, to_drop) = Feed::start(&source, &plan, skipped)?;
         let (pending, next_row) = (VecDeque::new(), skipped);
         Ok(Scan { source, plan, feed: Some(feed), pending, pending_rows: 0, to_drop, next_row })

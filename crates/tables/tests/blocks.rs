@@ -113,10 +113,10 @@ fn a_scan_may_start_behind_the_first_blocks() {
     for source in [open(&[&glob]).unwrap(), open(&[&path]).unwrap()] {
         let all = blocks(&source, &requests).unwrap();
         assert_eq!(all.len(), 4);
-        for skipped in 0..4 {
+        for skipped in 0..=5 {
             let scan = source.scan_from(&requests, skipped as u64).unwrap();
             let rest: Vec<_> = scan.map(|raw| raw.unwrap().decode().unwrap()).collect();
-            assert!(rest == all[skipped..], "behind {skipped} blocks");
+            assert!(rest == all[skipped.min(4)..], "behind {skipped} blocks");
         }
     }
 }
