@@ -61,7 +61,7 @@ impl Influence {
         let whole = Whole::new(objective, optimum, moments);
         let of_shard = |(shard, tree): (usize, &Tree)| {
             let tops = TopGroups::new(tree);
-            (0..tops.len()).map(|top| whole.without(tops.tree(top), shard, top)).collect::<Vec<_>>()
+            (0..tops.len()).map(|top| whole.without(&tops.tree(top), shard, top)).collect::<Vec<_>>()
         };
         let shards: Vec<Vec<WithoutGroup>> =
             forest.trees.par_iter().enumerate().with_max_len(1).map(of_shard).collect();
@@ -112,13 +112,13 @@ impl<'a> Whole<'a> {
     }
 
     /// The estimates without a group.
-    fn without(&self, tree: Tree, shard: usize, group: usize) -> WithoutGroup {
+    fn without(&self, tree: &Tree, shard: usize, group: usize) -> WithoutGroup {
         let forest = &self.objective.model().forest;
         let plan = self.objective.plan();
         let g = self.objective.parameters.covariances(&self.at.theta);
-        let mut scratch = TreeScratch::new(plan, &tree);
+        let mut scratch = TreeScratch::new(plan, tree);
         let mut sums = self.sums.clone();
-        sums.remove(&plan.evaluate(&tree, &g, true, &mut scratch));
+        sums.remove(&plan.evaluate(tree, &g, true, &mut scratch));
         let own = self.moments.of(shard, group);
         let cross: Vec<f64> = forest.cross.iter().zip(own).map(|(all, own)| all - own).collect();
         let rows = (forest.rows - self.moments.rows(shard, group)) as f64;
@@ -129,7 +129,7 @@ impl<'a> Whole<'a> {
             return self.undetermined();
         }
         let mut out = self.fixed_effects(&rest);
-        let theirs = self.objective.curvature_of(std::slice::from_ref(&tree), self.at, true, true);
+        let theirs = self.objective.curvature_of(std::slice::from_ref(tree), self.at, true, true);
         out.deviations = self.variances(&rest, &theirs, rows);
         out
     }

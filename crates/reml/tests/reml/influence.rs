@@ -140,7 +140,6 @@ fn one_step_error(table: &Memory, formula: &str, key: &str) -> f64 {
             change = change.max((want - all).abs() / all);
         }
     }
-    println!("{formula}: error {error}, change {change}");
     error / change
 }
 
