@@ -4,7 +4,7 @@ use crate::args::Df;
 use crate::exit::{Outcome, print};
 use crate::job::df_method;
 use crate::layout::{Column, paragraph, table};
-use crate::numbers::{column, p_values};
+use crate::numbers::{column, p_values, round};
 use crate::saved::{RefitArgs, Saved};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -108,18 +108,29 @@ fn text(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighted: bool) -> St
     let of = |value: fn(&TermTest) -> f64| -> Vec<f64> { tests.iter().map(value).collect() };
     let mut columns = vec![
         Column::names("", tests.iter().map(|test| test.term.clone()).collect()),
-        Column::numbers("Sum Sq", column(&of(|t| t.sum_sq), DIGITS)),
-        Column::numbers("Mean Sq", column(&of(|t| t.mean_sq), DIGITS)),
+        Column::numbers("Sum Sq", figures(&of(|t| t.sum_sq))),
+        Column::numbers("Mean Sq", figures(&of(|t| t.mean_sq))),
         Column::numbers("NumDF", column(&of(|t| t.num_df), DIGITS)),
-        Column::numbers("F value", column(&of(|t| t.f_value), DIGITS)),
+        Column::numbers("F value", figures(&of(|t| t.f_value))),
         Column::numbers("Pr(>F)", p_values(&of(|t| t.p_value))),
     ];
     if df != DfMethod::None {
-        columns.insert(4, Column::numbers("DenDF", column(&of(|t| t.den_df.unwrap_or(f64::INFINITY)), DIGITS)));
+        columns.insert(4, Column::numbers("DenDF", figures(&of(|t| t.den_df.unwrap_or(f64::INFINITY)))));
     }
     let mut text = heading + &table(0, &columns);
     if weighted && kind == AnovaType::One {
         text += &paragraph("What a term adds is judged with the weights of the fit (lmerTest: without).", 0);
     }
     text
+}
+
+/// A column with the digits of its largest number, as R's `zapsmall` leaves them.
+fn figures(values: &[f64]) -> Vec<String> {
+    let largest = values.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
+    let whole = if largest > 0.0 { largest.log10().ceil() as i32 } else { 0 };
+    let decimals = (DIGITS as i32 - whole).max(0) as usize;
+    column(
+        &values.iter().map(|&value| if value.is_finite() { round(value, decimals) } else { value }).collect::<Vec<_>>(),
+        DIGITS,
+    )
 }

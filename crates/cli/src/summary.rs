@@ -169,12 +169,26 @@ fn correlations(report: &Report) -> String {
     let slopes = fit.variance_components.iter().flat_map(|c| &c.terms).any(|term| term != "(Intercept)");
     let weights = report.data.weights.is_some();
     let note = match (slopes, weights) {
-        (false, false) => return text,
+        (false, false) => return text + &explained(fit),
         (true, false) => "where the variables with random slopes are 0",
         (false, true) => "for observations of weight 1",
         (true, true) => "where the variables with random slopes are 0, for observations of weight 1",
     };
     text += &format!(" ({note})\n");
+    text + &explained(fit)
+}
+
+/// How much the model explains, and how many independent rows the mean of all is worth.
+fn explained(fit: &Fit) -> String {
+    let mut text = String::new();
+    if let Some(shares) = &fit.r_squared {
+        let [marginal, conditional] = [shares.marginal, shares.conditional].map(|share| fixed_point(share, 4));
+        text += &format!("R-squared: {marginal} by the fixed effects, {conditional} with the random effects\n");
+    }
+    if let Some(top) = fit.design_effect.first() {
+        let [size, effect] = [top.effective_sample_size, top.design_effect].map(|value| fixed_point(value, 1));
+        text += &format!("Effective sample size of a mean: {size} (design effect {effect})\n");
+    }
     text
 }
 

@@ -2,6 +2,7 @@
 
 use crate::components::{Component, Icc, Uncertainty, intraclass};
 use crate::estimate::{Optimum, Status};
+use crate::explained::{DesignEffect, RSquared, design_effects, r_squared};
 use crate::inference::{AnovaType, DfMethod, FixedInference, FixedModel, Inference, Robust, TTest, TermTest};
 use crate::ingest::Dropped;
 use crate::model::Model;
@@ -66,6 +67,12 @@ pub struct Fit {
     pub variance_components: Vec<VarianceComponent>,
     /// Intraclass correlations, coarsest level first.
     pub icc: Vec<Icc>,
+    /// Shares of the variance explained; none where no combination of the columns is constant.
+    #[serde(default)]
+    pub r_squared: Option<RSquared>,
+    /// Design effects and effective sample sizes, coarsest level first.
+    #[serde(default)]
+    pub design_effect: Vec<DesignEffect>,
     /// What the optimiser did.
     pub optimizer: OptimizerReport,
 }
@@ -198,6 +205,7 @@ impl Fit {
         let criterion = optimum.at.criterion;
         let name = |&i: &usize| model.recipe.x[i].name.clone();
         let names: Vec<String> = model.coefficients.iter().map(name).collect();
+        let icc = intraclass(model, &covariances, (&optimum.at.beta, &beta_covariance), Some(&uncertainty));
         Fit {
             tiers: env!("CARGO_PKG_VERSION").to_owned(),
             formula: model.recipe.formula.clone(),
@@ -229,7 +237,9 @@ impl Fit {
             sigma_std_error: uncertainty.std_error(Component::Sigma),
             theta: covariances.theta(objective),
             variance_components: variance_components(model, &covariances, &uncertainty),
-            icc: intraclass(model, &covariances, (&optimum.at.beta, &beta_covariance), Some(&uncertainty)),
+            r_squared: r_squared(objective, &optimum.at.theta, &optimum.at.beta, sigma2),
+            design_effect: design_effects(model, &icc),
+            icc,
             optimizer: OptimizerReport {
                 evaluations: optimum.evaluations,
                 gradient_norm: optimum.at.gradient.amax(),

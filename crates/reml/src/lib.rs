@@ -11,6 +11,7 @@ mod components;
 mod diagnosis;
 mod effects;
 mod estimate;
+mod explained;
 mod fit;
 mod fitted;
 mod inference;
@@ -38,6 +39,7 @@ pub use components::{Component, Icc, WaldScale, wald_interval};
 pub use diagnosis::{Diagnosis, Weak};
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
 pub use estimate::{Optimum, Status, optimise, optimise_from, optimise_while};
+pub use explained::{DesignEffect, LevelVariance, RSquared};
 pub use fit::{Covariances, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{

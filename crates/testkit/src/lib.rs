@@ -6,8 +6,9 @@
 
 pub mod check;
 mod components;
+mod explained;
 pub mod golden;
-pub mod inference;
+mod inference;
 pub mod oracle;
 mod oracle_derivatives;
 mod prediction;

@@ -10,6 +10,7 @@ mod bench;
 mod changing;
 mod confint;
 mod diagnostics;
+mod later;
 mod moments;
 mod outputs;
 mod predict;

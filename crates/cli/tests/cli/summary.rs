@@ -27,6 +27,8 @@ Intraclass correlation of two observations of
                                        ICC Std. Error
  the same lea:school                0.1860     0.0073
  the same lea, different lea:school 0.0033     0.0025
+R-squared: 0.4394 by the fixed effects, 0.5437 with the random effects
+Effective sample size of a mean: 4308.0 (design effect 7.2)
 
 Fixed effects:
               Estimate Std. Error    df t value Pr(>|t|)      2.5 %     97.5 %
@@ -56,6 +58,8 @@ Intraclass correlation of two observations of
                      ICC Std. Error
  the same Subject 0.4831     0.1240
  (where the variables with random slopes are 0)
+R-squared: 0.2787 by the fixed effects, 0.7992 with the random effects
+Effective sample size of a mean: 33.7 (design effect 5.3)
 
 Fixed effects:
             Estimate Std. Error z value Pr(>|z|)   2.5 %  97.5 %

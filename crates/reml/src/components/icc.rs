@@ -97,7 +97,7 @@ fn share_std_error(
 /// the β of the shifted columns. Rows count by their weights.
 ///
 /// `None` where no combination of the columns is constant, so that there is no mean to go by.
-fn fixed_variance(model: &Model, beta: &DVector<f64>) -> Option<(f64, DVector<f64>)> {
+pub(crate) fn fixed_variance(model: &Model, beta: &DVector<f64>) -> Option<(f64, DVector<f64>)> {
     let (forest, x) = (&model.forest, model.x());
     let cross = |i: usize, j: usize| forest.cross[i * forest.m + j];
     let constant = model.recipe.columns.iter().position(|c| c.atoms.is_empty());

@@ -6,7 +6,7 @@ mod uncertainty;
 mod wald;
 
 pub use icc::Icc;
-pub(crate) use icc::intraclass;
+pub(crate) use icc::{fixed_variance, intraclass};
 pub(crate) use uncertainty::Uncertainty;
 pub use wald::{WaldScale, wald_interval};
 

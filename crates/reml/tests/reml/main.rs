@@ -5,6 +5,7 @@ mod bootstrap;
 mod boundary;
 mod common;
 mod components;
+mod explained;
 mod filtered;
 mod inference;
 mod influence;
