@@ -40,16 +40,16 @@ fn estimates(tests: &[Option<TTest>]) -> [Vec<String>; 4] {
     let of = |value: fn(&TTest) -> f64| -> Vec<f64> { tests.iter().flatten().map(value).collect() };
     let both = [of(|t| t.estimate), of(|t| t.std_error)].concat();
     let decimals = decimals_of_smallest(&both, DIGITS as i32);
-    let cells = |value: fn(&TTest) -> f64| {
+    let cells = |value: fn(&TTest) -> f64, missing: &str| {
         let rounded: Vec<f64> = of(value).iter().map(|&v| round(v, decimals)).collect();
         let mut known = column(&rounded, DIGITS).into_iter();
         let one = |test: &Option<TTest>| match test {
             Some(_) => known.next().unwrap_or_default(),
-            None => "nonEst".to_owned(),
+            None => missing.to_owned(),
         };
         tests.iter().map(one).collect()
     };
-    [cells(|t| t.estimate), cells(|t| t.std_error), cells(|t| t.lower), cells(|t| t.upper)]
+    [cells(|t| t.estimate, "nonEst"), cells(|t| t.std_error, ""), cells(|t| t.lower, ""), cells(|t| t.upper, "")]
 }
 
 /// Degrees of freedom, with a decimal where there are few.

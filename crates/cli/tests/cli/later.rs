@@ -121,7 +121,7 @@ fn nested_fits_are_tested_and_a_variance_at_its_boundary() {
     near(&json["tests"][0]["p_value"], 1.226e-6, 1e-3);
     assert!(json["tests"][0]["boundary"].is_null());
     // Not nested: criteria only.
-    let text = well(&["compare", &constant, &small, "--ml"]);
+    let text = well(&["compare", &constant, &small, "--ml"]).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("neither model is a special case"), "{text}");
 }
 
@@ -148,7 +148,7 @@ fn coding_by_another_reference_is_the_same_model() {
     let one = saved(&folder, "one", &["y ~ sex + (1 | school)", &data]);
     let two = saved(&folder, "two", &["y ~ 0 + sex + (1 | school/class)", &data, "--reference", "sex=M"]);
     let json: Value = serde_json::from_str(&well(&["compare", &one, &two, "--json"])).expect("JSON");
-    assert_eq!(json["tests"][0]["boundary"]["df"], serde_json::json!([0, 1]));
+    assert_eq!((json["tests"][0]["df"].as_u64(), json["tests"][0]["variances_tested"].as_u64()), (Some(1), Some(1)));
 }
 
 /// Students with two factors and what was given in R by the same formulas.

@@ -18,7 +18,8 @@ use crate::objective::Objective;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
-/// Kenward and Roger's adjusted covariance and what their tests need, in the user's columns.
+/// Kenward and Roger's adjusted covariance and what their tests need, in the model's shifted
+/// columns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KenwardRoger {
     /// Φ_A.
@@ -69,12 +70,11 @@ impl KenwardRoger {
         }
         second.push(last);
         first.push(residual);
-        Self::assemble(objective, optimum, sigma2, &first, &second, &traces)
+        Self::assemble(optimum, sigma2, &first, &second, &traces)
     }
 
     /// From the products to Φ_A; Σ = σ²V brings powers of σ² with it.
     fn assemble(
-        objective: &Objective<'_>,
         optimum: &Optimum,
         sigma2: f64,
         first: &[DMatrix<f64>],
@@ -98,9 +98,7 @@ impl KenwardRoger {
         }
         let adjusted = &phi + &phi * adjustment * &phi * 2.0;
         let adjusted = 0.5 * (&adjusted + adjusted.transpose());
-        let unshift = |c: &DMatrix<f64>| objective.model().unshift(&optimum.at.beta, c).1;
-        let spreads = spreads.iter().map(unshift).collect();
-        KenwardRoger { adjusted: unshift(&adjusted), phi: unshift(&phi), spreads, w }
+        KenwardRoger { adjusted, phi, spreads, w }
     }
 
     /// Whether all is of p coefficients.

@@ -72,6 +72,16 @@ pub struct FixedInference {
     /// Covariance of β by which tests are made: model-based, or adjusted (Kenward–Roger).
     #[serde(with = "packed::symmetric")]
     pub covariance: DMatrix<f64>,
+    /// The same for the model's shifted columns: combinations that keep to the middle of the data have
+    /// more digits there.
+    #[serde(with = "packed::symmetric")]
+    shifted: DMatrix<f64>,
+    /// What was subtracted from the columns.
+    #[serde(with = "packed::vector")]
+    shift: DVector<f64>,
+    /// The combination of the columns that is 1 on every row.
+    #[serde(with = "packed::vector")]
+    constant: DVector<f64>,
     settings: Inference,
     approximation: Approximation,
 }
@@ -123,25 +133,35 @@ impl FixedInference {
     pub fn new(objective: &Objective<'_>, optimum: &Optimum, settings: Inference) -> Self {
         let model = objective.model();
         let sigma2 = optimum.at.pwrss / objective.nu();
-        let (beta, covariance) = model.unshift(&optimum.at.beta, &(&optimum.at.xx_inverse * sigma2));
         let df = match (settings.df, objective.method) {
             // Kenward and Roger's adjustment is derived for REML.
             (DfMethod::KenwardRoger, Method::Ml) => DfMethod::Satterthwaite,
             (df, _) => df,
         };
         let settings = Inference { df, ..settings };
-        let (covariance, approximation) = match df {
-            DfMethod::None => (covariance, Approximation::None),
+        let model_based = &optimum.at.xx_inverse * sigma2;
+        let (shifted, approximation) = match df {
+            DfMethod::None => (model_based, Approximation::None),
             DfMethod::Satterthwaite => {
                 let parts = Satterthwaite::new(objective, optimum);
-                (covariance, Approximation::Satterthwaite(parts))
+                (model_based, Approximation::Satterthwaite(parts))
             }
             DfMethod::KenwardRoger => {
                 let parts = KenwardRoger::new(objective, optimum);
                 (parts.adjusted.clone(), Approximation::KenwardRoger(parts))
             }
         };
-        FixedInference { beta, covariance, settings, approximation }
+        let (beta, covariance) = model.unshift(&optimum.at.beta, &shifted);
+        let shift = model.x().into_iter().map(|column| model.recipe.columns[column].shift);
+        let shift = DVector::from_iterator(model.p(), shift);
+        let constant = model.constant().unwrap_or_else(|| DVector::zeros(model.p()));
+        FixedInference { beta, covariance, shifted, shift, constant, settings, approximation }
+    }
+
+    /// Combinations of β as such of the shifted columns' coefficients: `β = (I - a s') β̃` and a constant,
+    /// with s the shifts and a the combination that is 1, so `l̃ = l - (l'a) s`.
+    fn to_shifted(&self, l: &DMatrix<f64>) -> DMatrix<f64> {
+        l - l * &self.constant * self.shift.transpose()
     }
 
     /// Number of coefficients, where all parts agree on it.
@@ -152,7 +172,8 @@ impl FixedInference {
             Approximation::KenwardRoger(parts) => parts.has_size(p),
             Approximation::None => true,
         };
-        (parts && self.covariance.nrows() == p).then_some(p)
+        let sizes = [self.covariance.nrows(), self.shifted.nrows(), self.shift.len(), self.constant.len()];
+        (parts && sizes.iter().all(|size| *size == p)).then_some(p)
     }
 
     /// Level of the confidence intervals.
@@ -183,11 +204,13 @@ impl FixedInference {
     /// Tests l'β = c, and the confidence interval of l'β.
     pub fn t_test_of(&self, l: &DVector<f64>, c: f64) -> TTest {
         let estimate = l.dot(&self.beta);
-        let std_error = l.dot(&(&self.covariance * l)).sqrt();
+        let row = self.to_shifted(&DMatrix::from_rows(&[l.transpose()]));
+        let l = row.transpose().column(0).clone_owned();
+        let std_error = l.dot(&(&self.shifted * &l)).sqrt();
         let df = match &self.approximation {
             Approximation::None => None,
-            Approximation::Satterthwaite(parts) => Some(parts.df(l)),
-            Approximation::KenwardRoger(parts) => Some(parts.test(&DMatrix::from_rows(&[l.transpose()])).df),
+            Approximation::Satterthwaite(parts) => Some(parts.df(&l)),
+            Approximation::KenwardRoger(parts) => Some(parts.test(&row).df),
         };
         t_test(estimate, c, std_error, df, self.settings.confidence)
     }
@@ -200,7 +223,8 @@ impl FixedInference {
     /// Tests L β = c.
     pub fn f_test_of(&self, l: &DMatrix<f64>, c: &DVector<f64>) -> FTest {
         let estimate = l * &self.beta - c;
-        let eigen = SymmetricEigen::new(l * &self.covariance * l.transpose());
+        let l = &self.to_shifted(l);
+        let eigen = SymmetricEigen::new(l * &self.shifted * l.transpose());
         // Along the directions that the rows span, largest variance first.
         let mut order: Vec<usize> = (0..l.nrows()).collect();
         order.sort_by(|&i, &j| eigen.eigenvalues[j].total_cmp(&eigen.eigenvalues[i]));
@@ -229,9 +253,9 @@ impl FixedInference {
         FTest { num_df: q as f64, den_df, f, wald, p_value }
     }
 
-    /// The number of rows of L that are linearly independent, whatever their units.
+    /// The number of rows of L, of the shifted columns, that are linearly independent, whatever their units.
     fn rank(&self, l: &DMatrix<f64>) -> usize {
-        let covariance = l * &self.covariance * l.transpose();
+        let covariance = l * &self.shifted * l.transpose();
         let scale = covariance.diagonal().map(|v| if v > 0.0 { 1.0 / v.sqrt() } else { 0.0 });
         let correlation = DMatrix::from_fn(l.nrows(), l.nrows(), |i, j| covariance[(i, j)] * scale[i] * scale[j]);
         let eigenvalues = correlation.symmetric_eigenvalues();

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// For a combination l, `df = 2 (l'Cl)² / g'𝒱g` with `C = Cov(β)`, `g = ∂(l'Cl)/∂ψ`, `ψ = (theta,
 /// σ²)` and `𝒱 = 2 H⁻¹` the covariance of ψ, H the Hessian of the unprofiled criterion. Where a
-/// variance is zero its factor has `g = 0` by symmetry: it counts as known, as in lmerTest.
+/// variance is zero its factor has `g = 0` by symmetry: it counts as known, as in lmerTest. All is of
+/// the model's shifted columns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Satterthwaite {
     #[serde(with = "packed::symmetric")]
@@ -32,16 +33,13 @@ impl Satterthwaite {
         let hessian = observed::hessian(objective, optimum);
         let jacobian = objective.parameters.jacobian(&at.theta);
 
-        let model = objective.model();
-        let unshift = |c: DMatrix<f64>| model.unshift(&at.beta, &c).1;
         let spread = |d_s: &DMatrix<f64>| -(&at.xx_inverse * d_s.view((0, 0), (p, p)) * &at.xx_inverse) * sigma2;
         let by_g: Vec<DMatrix<f64>> = at.d_s.iter().map(spread).collect();
         let mut derivatives: Vec<DMatrix<f64>> = (0..d)
             .map(|t| by_g.iter().enumerate().fold(DMatrix::zeros(p, p), |sum, (i, c)| sum + c * jacobian[(i, t)]))
-            .map(unshift)
             .collect();
-        derivatives.push(unshift(at.xx_inverse.clone()));
-        let covariance = unshift(&at.xx_inverse * sigma2);
+        derivatives.push(at.xx_inverse.clone());
+        let covariance = &at.xx_inverse * sigma2;
         Satterthwaite { covariance, derivatives, of_parameters: 2.0 * pseudo_inverse(&hessian) }
     }
 
