@@ -54,7 +54,6 @@ mod progress;
 mod ranef;
 mod report;
 mod run;
-#[allow(dead_code, unused_imports)]
 mod saved;
 mod several;
 mod simulate;

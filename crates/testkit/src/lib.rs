@@ -8,7 +8,7 @@ pub mod check;
 mod components;
 mod explained;
 pub mod golden;
-mod inference;
+pub mod inference;
 pub mod oracle;
 mod oracle_derivatives;
 mod prediction;

@@ -3,13 +3,15 @@
 
 use crate::common::model;
 use crate::memory::{Memory, Values};
+use std::collections::BTreeMap;
 use tiers_reml::{
-    AnovaType, DfMethod, FixedInference, FixedModel, Inference, Method, NewtonSettings, Objective, optimise,
+    AnovaType, Averaging, DfMethod, FixedInference, FixedModel, Grid, Inference, Method, NewtonSettings, Objective,
+    Setting, optimise,
 };
 use tiers_testkit::{Checks, Tolerance};
 
-/// The table; with or without the rows of level c of f and q of h.
-pub(crate) fn table(all: bool) -> Memory {
+/// The table; with or without the rows of level c of f and q of h; x from this value on.
+fn table(all: bool, offset: f64) -> Memory {
     let rows: Vec<usize> = (0..180).filter(|i| i % 7 != 3).filter(|i| all || !(i % 3 == 2 && i / 3 % 2 == 1)).collect();
     let indicator = |is: bool| f64::from(u8::from(is));
     let x = |i: usize| (i * 53 % 97) as f64 / 10.0;
@@ -24,7 +26,7 @@ pub(crate) fn table(all: bool) -> Memory {
     let text = |of: &dyn Fn(usize) -> &'static str| Values::Texts(rows.iter().map(|&i| of(i).to_owned()).collect());
     Memory::new(vec![
         ("y", Values::Numbers(rows.iter().map(|&i| y(i)).collect())),
-        ("x", Values::Numbers(rows.iter().map(|&i| 1000.0 + x(i)).collect())),
+        ("x", Values::Numbers(rows.iter().map(|&i| offset + x(i)).collect())),
         ("f", text(&|i| ["a", "b", "c"][i % 3])),
         ("h", text(&|i| ["p", "q"][i / 3 % 2])),
         ("g", Values::Ids(rows.iter().map(|&i| (i / 9) as i64).collect())),
@@ -32,8 +34,12 @@ pub(crate) fn table(all: bool) -> Memory {
 }
 
 /// The fixed part of a REML fit, saved and opened again.
-pub(crate) fn saved(all: bool, formula: &str, df: DfMethod) -> (FixedModel, tiers_design::Recipe, f64) {
-    let (model, _) = model(&table(all), formula, None).expect("a model");
+fn saved(all: bool, formula: &str, df: DfMethod) -> (FixedModel, tiers_design::Recipe, f64) {
+    saved_at(1000.0, all, formula, df)
+}
+
+fn saved_at(offset: f64, all: bool, formula: &str, df: DfMethod) -> (FixedModel, tiers_design::Recipe, f64) {
+    let (model, _) = model(&table(all, offset), formula, None).expect("a model");
     let objective = Objective::new(&model, Method::Reml);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
     let inference = FixedInference::new(&objective, &optimum, Inference { df, confidence: 0.95 });
@@ -136,4 +142,25 @@ fn a_nested_term_is_averaged_over() {
     let of_f = |tests: &[tiers_reml::TermTest]| tests.iter().find(|t| t.term == "f").expect("a test").f_value;
     let (one, two) = (of_f(&of_nested), of_f(&of_crossed));
     assert!((one - two).abs() < 1e-8 * two, "{one} and {two}: the two models are the same");
+}
+
+/// A covariate far from zero moves the intercept far away; means in the middle of the data do not mind.
+#[test]
+fn means_keep_their_digits() {
+    let mean = |offset: f64, df: DfMethod| {
+        let (fixed, recipe, _) = saved_at(offset, true, "y ~ x + f*h + (1 | g)", df);
+        let grid = Grid::new(&fixed, &recipe, Averaging::Equal);
+        let set = BTreeMap::from([("f".to_owned(), Setting::Level(1))]);
+        let row = grid.mean_at(&set).expect("a mean").expect("all cells occur");
+        fixed.inference.t_test(&row)
+    };
+    let mut checks = Checks::new("means");
+    for df in [DfMethod::Satterthwaite, DfMethod::KenwardRoger] {
+        let (near, far) = (mean(0.0, df), mean(1e6, df));
+        checks.check("estimate", far.estimate, near.estimate, Tolerance::relative(1e-7));
+        checks.check("standard error", far.std_error, near.std_error, Tolerance::relative(1e-7));
+        let [near, far] = [near, far].map(|test| test.df.expect("degrees of freedom"));
+        checks.check("df", far, near, Tolerance::relative(1e-6));
+    }
+    checks.finish();
 }
