@@ -1,11 +1,10 @@
 //! The flow of a job: find out what a former run left, read, fit model by model, complete.
 
 use super::board::{Board, ReadWatch};
-use super::by;
 use super::checkpoint::{self, Keeper};
 use super::inputs::Inputs;
-use super::job::{Job, ModelJob};
-use super::kept::{Counts, Kept, Outline, Took};
+use super::job::Job;
+use super::kept::{Counts, Kept, Outline};
 use super::lock::Lock;
 use super::manifest::{Account, DataAccount, Manifest, ModelAccount, ReadAccount, pretty};
 use super::origin::Origin;
@@ -13,16 +12,13 @@ use super::status::ModelState;
 use super::store::Store;
 use super::table::{Line, text};
 use crate::exit::Outcome;
-use crate::input::Input;
-use crate::outputs::{Folder, Staged};
 use crate::report::peak_memory;
-use crate::steps::{Read, make};
 use anyhow::{anyhow, bail};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
-use tiers_reml::{ReadTimes, Reading, Shared, Status, Until, accumulate_many};
+use tiers_reml::{Checkpoint, ReadTimes, Reading, Shared, Status, Until, accumulate_many};
 use tracing::{info, warn};
 
 /// What a job is of, in the hidden folder as long as it is not complete.
@@ -33,20 +29,19 @@ const TOGETHER: &str = "read.json";
 
 /// A job at work.
 pub(crate) struct Flow<'a> {
-    job: &'a Job,
-    inputs: &'a Inputs,
-    lock: &'a Lock,
-    board: &'a mut Board,
-    store: Store,
-    origin: Origin,
+    pub(super) job: &'a Job,
+    pub(super) inputs: &'a Inputs,
+    pub(super) lock: &'a Lock,
+    pub(super) board: &'a mut Board,
+    pub(super) store: Store,
+    pub(super) origin: Origin,
     account: Account,
     began: Instant,
-    kept: BTreeMap<String, Kept>,
-    failed: BTreeMap<String, String>,
+    pub(super) kept: BTreeMap<String, Kept>,
+    pub(super) failed: BTreeMap<String, String>,
     /// Models that this run has fitted.
-    fitted: Vec<String>,
-    /// Models of the next read. What is read together is the same on every run of the job, whichever
-    /// of them are done: the last bits of sums may depend on it.
+    pub(super) fitted: Vec<String>,
+    /// Models that are read together, which a checkpoint is of.
     together: Vec<usize>,
 }
 
@@ -167,37 +162,48 @@ impl<'a> Flow<'a> {
             let deferred: Vec<usize> = shared.deferred().iter().map(|&k| models[k]).collect();
             let left = self.left();
             for (k, &model) in models.iter().enumerate().filter(|(_, model)| !deferred.contains(model)) {
-                if left.contains(&model) {
-                    self.model(k, model, &mut shared, times)?;
+                match left.contains(&model) {
+                    true => self.model(k, model, &mut shared, times)?,
+                    false => shared.leave(k),
                 }
             }
             if deferred.len() == models.len() {
                 bail!("run.memory_limit: it does not suffice for any of the models that are left");
             }
-            drop(shared);
             checkpoint::remove(&self.store);
-            self.together = deferred;
         }
         self.complete()
     }
 
-    /// The moments of the models that are read together, all of them if nothing else is known.
-    fn read(&mut self) -> anyhow::Result<(Shared, ReadTimes)> {
-        let (clock, store) = (Instant::now(), self.store.clone());
+    fn names(&self, models: &[usize]) -> Vec<String> {
+        models.iter().map(|&i| self.job.models[i].keys.name.clone()).collect()
+    }
+
+    /// What has been read for models some of which are left, if it was kept and is whole.
+    fn checkpoint(&self) -> Option<Checkpoint> {
         let left = self.left();
         if !self.together.iter().any(|model| left.contains(model)) {
-            self.together = (0..self.job.models.len()).collect();
+            return None;
+        }
+        let fingerprint = self.origin.fingerprint_of_read(&self.names(&self.together));
+        checkpoint::find(&self.store, &fingerprint).unwrap_or_else(|error| {
+            warn!(%error, "the checkpoint cannot be used; reading starts from the first row");
+            None
+        })
+    }
+
+    /// The moments of all models that are left, or of those of the checkpoint.
+    fn read(&mut self) -> anyhow::Result<(Shared, ReadTimes)> {
+        let (clock, store) = (Instant::now(), self.store.clone());
+        let checkpoint = self.checkpoint();
+        if checkpoint.is_none() {
+            self.together = self.left();
         }
         let models = self.together.clone();
-        let names: Vec<String> = models.iter().map(|&i| self.job.models[i].keys.name.clone()).collect();
+        let names = self.names(&models);
         store.write_text(&store.hidden(TOGETHER), &serde_json::to_string(&names)?)?;
         let fingerprint = self.origin.fingerprint_of_read(&names);
-        let checkpoint = checkpoint::find(&store, &fingerprint).unwrap_or_else(|error| {
-            warn!(%error, "the checkpoint cannot be used; reading starts from the first row");
-            checkpoint::remove(&store);
-            None
-        });
-        let resumed = checkpoint.as_ref().map_or(0, tiers_reml::Checkpoint::rows_read);
+        let resumed = checkpoint.as_ref().map_or(0, Checkpoint::rows_read);
         let rows = self.inputs.source.rows();
         info!(models = names.join(", "), rows = rows.unwrap_or(0), resumed, "reading");
         self.board.phase(super::status::Phase::Reading, None);
@@ -223,115 +229,6 @@ impl<'a> Flow<'a> {
         info!(seconds = account.seconds, passes = account.passes, "read");
         self.account.reads.push(account);
         Ok((shared, times))
-    }
-
-    /// Fits a model, if the job is not asked to stop; it may fail without stopping the others.
-    fn model(&mut self, k: usize, index: usize, shared: &mut Shared, times: ReadTimes) -> anyhow::Result<()> {
-        if self.board.stop.asked() {
-            bail!("interrupted");
-        }
-        let model = &self.job.models[index];
-        let name = model.keys.name.clone();
-        let clock = Instant::now();
-        let done = match model.keys.by.is_empty() {
-            true => self.one(k, index, shared, times),
-            false => self.partitions(k, index, shared),
-        };
-        match done {
-            Ok((result, mut took)) => {
-                took.seconds = clock.elapsed().as_secs_f64();
-                let fingerprint = self.origin.fingerprint_of(&model.keys);
-                let status = result.status.map_or_else(|| "by partitions".to_owned(), words);
-                info!(model = name, status, criterion = result.criterion, seconds = took.seconds, "fitted");
-                self.kept.insert(name.clone(), Kept::note(&self.store, fingerprint, result, took)?);
-                self.board.status.of_model(&name, ModelState::Done, Some(&status));
-                self.fitted.push(name);
-                Ok(())
-            }
-            Err(error) if self.job.goes_on() && !self.board.stop.asked() && self.lock.check().is_ok() => {
-                warn!(model = name, %error, "not fitted");
-                self.board.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
-                self.failed.insert(name, error.to_string());
-                Ok(())
-            }
-            Err(error) => {
-                self.board.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
-                Err(anyhow!("{name}: {error}"))
-            }
-        }
-    }
-
-    /// One model of all rows.
-    fn one(
-        &mut self,
-        k: usize,
-        index: usize,
-        shared: &mut Shared,
-        times: ReadTimes,
-    ) -> anyhow::Result<(Outline, Took)> {
-        let model = &self.job.models[index];
-        let (formula, settings) = (&model.formula, &self.inputs.settings[index]);
-        let input = Input::Rows { paths: &self.job.paths, source: self.inputs.source.clone(), formula, settings };
-        let folder = self.folder(model)?;
-        let read = Read { ingested: shared.take(k)?, began: Instant::now(), times };
-        let mut made = make(&input, read, &model.how, Some(&folder), &mut self.board.fitting(&model.keys.name))?;
-        if let Some(staged) = made.staged.take() {
-            self.put_in_place(staged)?;
-        }
-        let fit = &made.report.fit;
-        let (name, n_obs) = (model.keys.name.clone(), fit.n_obs);
-        let outline =
-            Outline { name, status: Some(fit.status), n_obs, criterion: Some(fit.criterion), partitions: None };
-        let evaluations = fit.optimizer.evaluations as u64;
-        let (phases, peak_memory_bytes) = (made.report.timing_seconds.take(), peak_memory());
-        Ok((outline, Took { seconds: 0.0, phases, evaluations, peak_memory_bytes }))
-    }
-
-    /// The same model in every partition.
-    fn partitions(&mut self, k: usize, index: usize, shared: &mut Shared) -> anyhow::Result<(Outline, Took)> {
-        let model = &self.job.models[index];
-        let folder = self.folder(model)?;
-        let partitions = shared.take_partitions(k)?;
-        if partitions.is_empty() {
-            bail!("no row has a value in {}", model.keys.by.join(" and "));
-        }
-        let name = &model.keys.name;
-        drop(self.board.fitting(name));
-        let bar = self.board.progress.partitions(partitions.len() as u64);
-        let stop = self.board.stop.clone();
-        let fitted = by::fit(&partitions, model, &stop, &|| bar.inc(1));
-        bar.finish_and_clear();
-        let fitted = fitted.ok_or_else(|| anyhow!("interrupted"))?;
-        let counts = fitted.counts();
-        for (partition, why) in fitted.failures() {
-            warn!(model = name, partition, why, "a partition was not fitted");
-        }
-        if let (Some((partition, why)), false) = (fitted.failures().next(), self.job.goes_on()) {
-            let more = if counts.failed > 1 { format!(" (and {} more)", counts.failed - 1) } else { String::new() };
-            bail!("{partition}: {why}{more}; to go on in spite of it write on_error = \"continue\" in [run]");
-        }
-        if fitted.unlabelled_rows > 0 {
-            warn!(model = name, rows = fitted.unlabelled_rows, "rows belong to no partition");
-        }
-        let staged = folder.stage()?;
-        fitted.write(model, &self.inputs.source, &staged)?;
-        self.put_in_place(staged)?;
-        let (name, n_obs) = (name.clone(), fitted.n_obs());
-        let outline = Outline { name, status: None, n_obs, criterion: None, partitions: Some(counts) };
-        let (evaluations, peak_memory_bytes) = (fitted.evaluations(), peak_memory());
-        Ok((outline, Took { seconds: 0.0, phases: None, evaluations, peak_memory_bytes }))
-    }
-
-    fn folder(&self, model: &ModelJob) -> anyhow::Result<Folder> {
-        self.lock.check()?;
-        Folder::open(&self.store.path(&model.keys.name), &self.inputs.files())
-    }
-
-    /// From here on the manifest of a former job does not tell what is there.
-    fn put_in_place(&self, staged: Staged<'_>) -> anyhow::Result<()> {
-        self.lock.check()?;
-        Manifest::remove(&self.store)?;
-        staged.put_in_place()
     }
 
     /// Everything is done: says so in the folder of results.
@@ -362,16 +259,6 @@ impl<'a> Flow<'a> {
         let json = pretty(&serde_json::json!({ "models": results, "failed": self.failed }));
         Ok(Summary { outcome: outcome(&results, &self.failed), text: text(&lines, &self.failed), json })
     }
-}
-
-/// What a status is called in `fit.json`.
-fn words(status: Status) -> String {
-    match status {
-        Status::Converged => "converged",
-        Status::Boundary => "boundary",
-        Status::NotConverged => "not_converged",
-    }
-    .to_owned()
 }
 
 /// What all models come to. Partitions are told in their table, whatever became of them.

@@ -8,6 +8,7 @@
 //! inputs      its data opened, its models resolved against their columns
 //! dry         what it would do, told without reading a row
 //! mod, flow   the flow: lock, resume, read, fit, complete
+//! fitting     one model: fitted, put in place, noted as done
 //! lock        one run at a time on a folder
 //! origin      what a job is of, by which a run knows its own
 //! checkpoint  the sums of a read, kept from time to time
@@ -23,6 +24,7 @@ mod by;
 mod checkpoint;
 mod dry;
 mod file;
+mod fitting;
 mod flow;
 mod inputs;
 mod job;

@@ -53,6 +53,7 @@ fn the_same_job_goes_on() {
     assert_eq!(tiers_run(&job, &GO_ON).code, 1);
     let account = json(&folder, "results/job.json");
     assert_eq!(account["models"][0]["by_this_run"], "kept");
+    assert_eq!(account["reads"][0]["rows_resumed"], 96);
     assert_same(&whole, &results(&folder.path().join("results")), "resumed");
 }
 

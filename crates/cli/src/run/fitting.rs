@@ -1,0 +1,143 @@
+//! One model of a job: fitted, its files put in place, and noted as done.
+
+use super::by;
+use super::flow::Flow;
+use super::job::ModelJob;
+use super::kept::{Kept, Outline, Took};
+use super::manifest::Manifest;
+use super::status::ModelState;
+use crate::input::Input;
+use crate::outputs::{Folder, Staged};
+use crate::report::peak_memory;
+use crate::steps::{Read, make};
+use anyhow::{anyhow, bail};
+use std::time::Instant;
+use tiers_reml::{ReadTimes, Shared, Status};
+use tracing::{info, warn};
+
+impl Flow<'_> {
+    /// Fits a model, if the job is not asked to stop; it may fail without stopping the others.
+    pub(super) fn model(
+        &mut self,
+        k: usize,
+        index: usize,
+        shared: &mut Shared,
+        times: ReadTimes,
+    ) -> anyhow::Result<()> {
+        if self.board.stop.asked() {
+            bail!("interrupted");
+        }
+        let model = &self.job.models[index];
+        let name = model.keys.name.clone();
+        let clock = Instant::now();
+        let done = match model.keys.by.is_empty() {
+            true => self.one(k, index, shared, times),
+            false => self.partitions(k, index, shared),
+        };
+        match done {
+            Ok((result, mut took)) => {
+                took.seconds = clock.elapsed().as_secs_f64();
+                let fingerprint = self.origin.fingerprint_of(&model.keys);
+                let status = result.status.map_or_else(|| "by partitions".to_owned(), words);
+                info!(model = name, status, criterion = result.criterion, seconds = took.seconds, "fitted");
+                self.kept.insert(name.clone(), Kept::note(&self.store, fingerprint, result, took)?);
+                self.board.status.of_model(&name, ModelState::Done, Some(&status));
+                self.fitted.push(name);
+                Ok(())
+            }
+            Err(error) if self.job.goes_on() && !self.board.stop.asked() && self.lock.check().is_ok() => {
+                warn!(model = name, %error, "not fitted");
+                self.board.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
+                self.failed.insert(name, error.to_string());
+                Ok(())
+            }
+            Err(error) => {
+                self.board.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
+                Err(anyhow!("{name}: {error}"))
+            }
+        }
+    }
+
+    /// One model of all rows.
+    fn one(
+        &mut self,
+        k: usize,
+        index: usize,
+        shared: &mut Shared,
+        times: ReadTimes,
+    ) -> anyhow::Result<(Outline, Took)> {
+        let model = &self.job.models[index];
+        let (formula, settings) = (&model.formula, &self.inputs.settings[index]);
+        let input = Input::Rows { paths: &self.job.paths, source: self.inputs.source.clone(), formula, settings };
+        let folder = self.folder(model)?;
+        let read = Read { ingested: shared.take(k)?, began: Instant::now(), times };
+        let mut made = make(&input, read, &model.how, Some(&folder), &mut self.board.fitting(&model.keys.name))?;
+        if let Some(staged) = made.staged.take() {
+            self.put_in_place(staged)?;
+        }
+        let fit = &made.report.fit;
+        let (name, n_obs) = (model.keys.name.clone(), fit.n_obs);
+        let outline =
+            Outline { name, status: Some(fit.status), n_obs, criterion: Some(fit.criterion), partitions: None };
+        let evaluations = fit.optimizer.evaluations as u64;
+        let (phases, peak_memory_bytes) = (made.report.timing_seconds.take(), peak_memory());
+        Ok((outline, Took { seconds: 0.0, phases, evaluations, peak_memory_bytes }))
+    }
+
+    /// The same model in every partition.
+    fn partitions(&mut self, k: usize, index: usize, shared: &mut Shared) -> anyhow::Result<(Outline, Took)> {
+        let model = &self.job.models[index];
+        let folder = self.folder(model)?;
+        let partitions = shared.take_partitions(k)?;
+        if partitions.is_empty() {
+            bail!("no row has a value in {}", model.keys.by.join(" and "));
+        }
+        let name = &model.keys.name;
+        drop(self.board.fitting(name));
+        let bar = self.board.progress.partitions(partitions.len() as u64);
+        let stop = self.board.stop.clone();
+        let fitted = by::fit(&partitions, model, &stop, &|| bar.inc(1));
+        bar.finish_and_clear();
+        let fitted = fitted.ok_or_else(|| anyhow!("interrupted"))?;
+        let counts = fitted.counts();
+        for (partition, why) in fitted.failures() {
+            warn!(model = name, partition, why, "a partition was not fitted");
+        }
+        if let (Some((partition, why)), false) = (fitted.failures().next(), self.job.goes_on()) {
+            let more = if counts.failed > 1 { format!(" (and {} more)", counts.failed - 1) } else { String::new() };
+            bail!("{partition}: {why}{more}; to go on in spite of it write on_error = \"continue\" in [run]");
+        }
+        if fitted.unlabelled_rows > 0 {
+            warn!(model = name, rows = fitted.unlabelled_rows, "rows belong to no partition");
+        }
+        let staged = folder.stage()?;
+        fitted.write(model, &self.inputs.source, &staged)?;
+        self.put_in_place(staged)?;
+        let (name, n_obs) = (name.clone(), fitted.n_obs());
+        let outline = Outline { name, status: None, n_obs, criterion: None, partitions: Some(counts) };
+        let (evaluations, peak_memory_bytes) = (fitted.evaluations(), peak_memory());
+        Ok((outline, Took { seconds: 0.0, phases: None, evaluations, peak_memory_bytes }))
+    }
+
+    fn folder(&self, model: &ModelJob) -> anyhow::Result<Folder> {
+        self.lock.check()?;
+        Folder::open(&self.store.path(&model.keys.name), &self.inputs.files())
+    }
+
+    /// From here on the manifest of a former job does not tell what is there.
+    fn put_in_place(&self, staged: Staged<'_>) -> anyhow::Result<()> {
+        self.lock.check()?;
+        Manifest::remove(&self.store)?;
+        staged.put_in_place()
+    }
+}
+
+/// What a status is called in `fit.json`.
+fn words(status: Status) -> String {
+    match status {
+        Status::Converged => "converged",
+        Status::Boundary => "boundary",
+        Status::NotConverged => "not_converged",
+    }
+    .to_owned()
+}
