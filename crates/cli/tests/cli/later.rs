@@ -162,14 +162,14 @@ fn factors(folder: &Folder) -> String {
             + is(i % 3 == 1)
             + 0.1 * x(i)
             + is(i % 3 == 2 && i / 3 % 2 == 1)
-            + is(i % 5 == 0)
+            + is(i.is_multiple_of(5))
     };
     folder.parquet(
         "factors.parquet",
         vec![
             numbers("y", rows.iter().map(y)),
             numbers("x", rows.iter().map(|&i| 1000.0 + x(i))),
-            numbers("d", rows.iter().map(|&i| is(i % 5 == 0))),
+            numbers("d", rows.iter().map(|&i| is(i.is_multiple_of(5)))),
             texts("f", rows.iter().map(|&i| ["a", "b", "c"][i % 3])),
             texts("h", rows.iter().map(|&i| ["p", "q"][i / 3 % 2])),
             integers("g", rows.iter().map(|&i| (i / 9) as i64)),
@@ -234,7 +234,7 @@ fn linear_hypotheses() {
 #[test]
 fn means_that_the_data_do_not_determine() {
     let folder = Folder::new();
-    let cell = |i: usize| if i % 3 == 0 { "u" } else { "v" };
+    let cell = |i: usize| if i.is_multiple_of(3) { "u" } else { "v" };
     let data = folder.parquet("a.parquet", students_with(texts("cell", (0..96).map(cell))));
     // Students of sex F are all in cell u, and those of M in v.
     let fit = saved(&folder, "fit", &["y ~ sex*cell + x + (1 | school)", &data]);
