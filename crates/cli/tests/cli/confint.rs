@@ -41,8 +41,7 @@ fn profiles_are_printed_as_r_prints_them() {
     let out = folder.join("intervals");
     let text = well(&[&fit, "--out", &out]);
     // lme4 has 14.381, -0.482, 3.801, 22.898, 237.681, 7.359 and 37.716, 0.685, 8.753, 28.858, 265.130, 13.576.
-    let expected = "\
-                                 2.5 %    97.5 %
+    let expected = "                                 2.5 %    97.5 %
 sd_(Intercept)|Subject        14.38138  37.71605
 cor_Days.(Intercept)|Subject  -0.48149   0.68502
 sd_Days|Subject                3.80118   8.75339
