@@ -1,119 +1,111 @@
 #!/usr/bin/env python3
-"""What a job of many models costs, against a job of one: time and peak memory of `tiers run`.
+"""What a job of many models costs: `tiers run` with twelve models that share one read, against the
+largest of them alone and against twelve jobs of one model each.
 
-    benches/batch.py TIERS DATA.parquet [--repeats 3] [--memory-limit 2GB] > benches/results/batch.json
+    benches/batch.py --data DIR [--size 1e7] [--repeats 3] [--memory-limit 2GB] [--no-separate]
 
-DATA is what `tiers simulate` writes of the specification that --spec prints, say of ten million rows:
-
-    benches/batch.py --spec > spec.toml
-    tiers simulate spec.toml --rows 10000000 --out rows.parquet
-
-Peak memory is that of the process (ru_maxrss), as the system measured it.
+Runs are whole processes, in turns; the files are those of models.py.
+Writes benches/results/<date>-batch.json (raw figures) and .md.
 """
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
-import time
+from pathlib import Path
 
-SPEC = """
-[response]
-name = "score"
-residual_sd = 1.0
-[[level]]
-name = "school"
-id = "integer"
-size = { min = 2, max = 6 }
-random = { "(Intercept)" = 0.5, pretest = 0.2 }
-[[level]]
-name = "class"
-id = "C{:02}"
-reuse_ids = true
-size = { min = 15, max = 35 }
-random = { "(Intercept)" = 0.4 }
-[[covariate]]
-name = "pretest"
-kind = "normal"
-[[covariate]]
-name = "ses"
-kind = "normal"
-[[covariate]]
-name = "age"
-kind = "normal"
-[[covariate]]
-name = "minority"
-kind = "binary"
-[fixed]
-"(Intercept)" = 2.0
-pretest = 0.5
-ses = 0.2
-"""
+import measure
+import models
+from measure import number, ratio
 
-FIXED = ["1", "pretest", "pretest + ses", "pretest + ses + minority", "pretest * minority", "pretest + ses + age"]
-RANDOM = ["(1 | school/class)", "(1 + pretest | school) + (1 | school:class)"]
-FORMULAS = [f"score ~ {fixed} + {random}" for random in RANDOM for fixed in FIXED]
+NAMES = ["pretest", "ses", "female", "minority", "treat", "class_size"]
+NESTED = " + (1 | school/class)"
+TWELVE = [
+    *["score ~ " + " + ".join(NAMES[: i + 1]) + NESTED for i in range(len(NAMES))],
+    models.FIXED + " + pretest:ses" + NESTED,
+    models.FIXED + " + treat:pretest" + NESTED,
+    models.FIXED + " + (1 + ses | school) + (1 | school:class)",
+    "pretest ~ ses + female + minority" + NESTED,
+    models.FIXED + " + (1 | school)",
+    models.B.formula,
+]
 
 
-def job(folder, data, formulas, limit):
-    lines = ["[data]", f"paths = [{json.dumps(os.path.abspath(data))}]", "[output]", 'folder = "results"', "[run]"]
-    lines += [f"memory_limit = {json.dumps(limit)}"]
-    for i, formula in enumerate(formulas, 1):
-        lines += ["[[models]]", f'name = "m{i}"', f"formula = {json.dumps(formula)}"]
-    path = os.path.join(folder, "job.toml")
-    with open(path, "w") as file:
-        file.write("\n".join(lines))
-    return path
-
-
-def run(tiers, data, formulas, limit):
-    with tempfile.TemporaryDirectory() as folder:
-        command = [tiers, "run", job(folder, data, formulas, limit), "--quiet"]
-        began = time.monotonic()
-        process = subprocess.Popen(command)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - began
-        if status != 0:
-            sys.exit(f"{' '.join(command)} ended with {status}")
-        with open(os.path.join(folder, "results", "job.json")) as file:
-            account = json.load(file)
-    reads = account["reads"]
-    return {
-        "models": len(formulas),
-        "seconds": seconds,
-        "read_seconds": sum(read["seconds"] for read in reads),
-        "passes": sum(read["passes"] for read in reads),
-        "fit_seconds": sum(model["seconds"] for model in account["models"]),
-        "peak_memory_bytes": usage.ru_maxrss * 1024,
-    }
-
-
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tiers", nargs="?")
-    parser.add_argument("data", nargs="?")
-    parser.add_argument("--spec", action="store_true", help="print the specification of the data")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the files that models.py names")
+    parser.add_argument("--size", default="1e7")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory-limit", default="80%")
-    args = parser.parse_args()
-    if args.spec:
-        print(SPEC.strip())
-        return
-    if not args.data:
-        parser.error("name the program and the data")
-    runs = []
-    for repeat in range(args.repeats):
-        for count in (1, 12):
-            # The last formula is the largest of them.
-            runs.append(run(args.tiers, args.data, FORMULAS[-count:], args.memory_limit))
-            print(json.dumps(runs[-1]), file=sys.stderr)
-    machine = {"cores": os.cpu_count(), "system": platform.platform()}
-    json.dump({"command": sys.argv, "machine": machine, "memory_limit": args.memory_limit, "runs": runs}, sys.stdout, indent=1)
-    print()
+    parser.add_argument("--no-separate", action="store_true", help="leave out the jobs of one model each")
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds per run")
+    parser.add_argument("--tiers", help="the program (default: from the target folder)")
+    parser.add_argument("--results", type=Path, default=measure.RESULTS)
+    arguments = parser.parse_args()
+    tiers = measure.program("tiers", arguments.tiers)
+    if tiers is None:
+        sys.exit("tiers is not in the target folder; build it, or name it with --tiers")
+    about = measure.about(sys.argv)
+    data = arguments.data / models.A.path(arguments.size)
+    with tempfile.TemporaryDirectory(dir=arguments.data) as folder:
+        jobs = {"one model": TWELVE[-1:], "twelve models": TWELVE}
+        if not arguments.no_separate:
+            jobs |= {f"separately: {i}": [formula] for i, formula in enumerate(TWELVE, 1)}
+        files = {name: job(Path(folder), i, data, of, arguments) for i, (name, of) in enumerate(jobs.items())}
+        commands = {
+            name: lambda file=file: measure.run([tiers, "run", str(file), "--fresh", "--quiet"], arguments.limit)
+            for name, file in files.items()
+        }
+        series = measure.interleave(commands, arguments.repeats, True, lambda line: print(line, flush=True))
+        reads = {name: json.loads((file.parent / "results" / "job.json").read_text())["reads"] for name, file in files.items()}
+    document = {"about": about, "repeats": arguments.repeats, "memory_limit": arguments.memory_limit, "rows": arguments.size}
+    document["formulas"] = TWELVE
+    document["jobs"] = {name: of.raw() | {"reads": reads[name]} for name, of in series.items()}
+    text = page(document)
+    print("\n" + text)
+    path = measure.write(arguments.results, "batch", document, text)
+    print(f"written: {path.name} and .md in {path.parent.name}/")
+    return 0
+
+
+def job(folder: Path, number: int, data: Path, formulas: list[str], arguments) -> Path:
+    """A job file in a folder of its own, results beside it."""
+    lines = ["[data]", f"paths = [{json.dumps(str(data.resolve()))}]", "[output]", 'folder = "results"', "[run]"]
+    lines.append(f"memory_limit = {json.dumps(arguments.memory_limit)}")
+    for i, formula in enumerate(formulas, 1):
+        lines += ["[[models]]", f'name = "m{i}"', f"formula = {json.dumps(formula)}"]
+    own = folder / str(number)
+    own.mkdir()
+    (own / "job.toml").write_text("\n".join(lines) + "\n")
+    return own / "job.toml"
+
+
+def page(document: dict) -> str:
+    """The results as a page."""
+    jobs = document["jobs"]
+    one = jobs["one model"]["median_seconds"]
+    lines = [
+        "# A job of twelve models",
+        "",
+        measure.about_in_words(document["about"]),
+        f"Medians of {document['repeats']} interleaved runs of `tiers run`, all results of all models written;"
+        f" {document['rows']} rows, memory limit {document['memory_limit']}.",
+        "",
+        "| job | total, s | spread | × one | passes over the rows | seconds of reading | MB |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    separate = [of for name, of in jobs.items() if name.startswith("separately")]
+    rows = [(name, of["median_seconds"], of["spread"], of["reads"], of["peak_mb"]) for name, of in jobs.items() if of not in separate]
+    if separate:
+        reads = [read for of in separate for read in of["reads"]]
+        total = sum(of["median_seconds"] for of in separate)
+        rows.append(("twelve jobs, one after the other", total, None, reads, max(of["peak_mb"] for of in separate)))
+    for name, seconds, spread, reads, peak in rows:
+        passes, reading = sum(read["passes"] for read in reads), sum(read["seconds"] for read in reads)
+        cells = [name, number(seconds, 2), number(spread), number(ratio(seconds, one), 2), str(passes), number(reading, 2), number(peak, 0)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
