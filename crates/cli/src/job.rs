@@ -136,7 +136,8 @@ pub(crate) fn reference(text: &str) -> anyhow::Result<(String, String)> {
     }
 }
 
-fn sandwich(kind: Robust) -> Sandwich {
+/// The sandwich of this name.
+pub(crate) fn sandwich(kind: Robust) -> Sandwich {
     match kind {
         Robust::Cr0 => Sandwich::Cr0,
         Robust::Cr1 => Sandwich::Cr1,

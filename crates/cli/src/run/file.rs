@@ -1,6 +1,7 @@
 //! The job file as it is written: its keys, their types and defaults. From these types the schema in
 //! `docs/job.schema.json` is generated, so what is said here is what users read there.
 
+use crate::args::Robust;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -112,6 +113,12 @@ pub(crate) struct ModelKeys {
     /// Column of prior weights: a row of weight w has residual variance sigma² / w.
     #[serde(default)]
     pub weights: Option<String>,
+    /// Cluster-robust standard errors of the fixed effects, from a second pass.
+    #[serde(default)]
+    pub robust: Option<Robust>,
+    /// Level whose groups are the clusters of `robust`: the top level, which is the default.
+    #[serde(default)]
+    pub cluster: Option<String>,
     /// Whether to write fitted values and residuals by row too, from a second pass.
     #[serde(default)]
     pub fitted: bool,

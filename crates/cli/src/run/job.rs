@@ -2,8 +2,9 @@
 
 use super::file::{DataKeys, DfKey, JobFile, MethodKey, ModelKeys, OnError};
 use super::parse::Document;
+use crate::job::sandwich;
 use crate::memory::Limit;
-use crate::steps::How;
+use crate::steps::{Clustered, How};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,7 +67,8 @@ impl Job {
         let checkpoints = Duration::try_from_secs_f64(run.checkpoint_seconds)
             .map_err(|_| told("run.checkpoint_seconds", &"a number of seconds is 0 or more"))?;
         check_names(&document, models)?;
-        let checked = models.iter().enumerate().map(|(i, keys)| model(&document, i, keys)).collect::<Result<_, _>>()?;
+        let checked =
+            models.iter().enumerate().map(|(i, keys)| model(&document, i, keys, memory)).collect::<Result<_, _>>()?;
         Ok(Job {
             paths: data.paths.iter().map(|path| above.join(path)).collect(),
             folder: above.join(&output.folder),
@@ -113,7 +115,7 @@ fn check_names(document: &Document, models: &[ModelKeys]) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn model(document: &Document, i: usize, keys: &ModelKeys) -> anyhow::Result<ModelJob> {
+fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyhow::Result<ModelJob> {
     let told = |key: &str, why: &dyn std::fmt::Display| document.error(&format!("models[{i}].{key}"), why);
     let formula = keys.formula.parse::<Formula>().map_err(|error| told("formula", &error))?;
     if !(keys.conf_level > 0.0 && keys.conf_level < 1.0) {
@@ -125,6 +127,12 @@ fn model(document: &Document, i: usize, keys: &ModelKeys) -> anyhow::Result<Mode
     }
     if keys.fitted && !keys.by.is_empty() {
         return Err(told("fitted", &"fitted values are not written by partition; leave out `fitted` or `by`"));
+    }
+    if keys.robust.is_some() && !keys.by.is_empty() {
+        return Err(told("robust", &"robust standard errors are not made by partition; leave out `robust` or `by`"));
+    }
+    if keys.cluster.is_some() && keys.robust.is_none() {
+        return Err(told("cluster", &"it names the clusters of robust standard errors; write robust = \"CR2\" too"));
     }
     if let Some(again) = keys.by.iter().enumerate().find(|(k, column)| keys.by[..*k].contains(column)) {
         return Err(told("by", &format!("`{}` stands here twice", again.1)));
@@ -146,6 +154,7 @@ fn model(document: &Document, i: usize, keys: &ModelKeys) -> anyhow::Result<Mode
     };
     let newton = NewtonSettings { max_evaluations: keys.max_evaluations, ..NewtonSettings::default() };
     let inference = Inference { df, confidence: keys.conf_level };
-    let how = How { method, newton, inference, robust: None, fitted: keys.fitted, reproducible: true };
+    let robust = keys.robust.map(|kind| Clustered { kind: sandwich(kind), level: keys.cluster.clone(), memory });
+    let how = How { method, newton, inference, robust, fitted: keys.fitted, reproducible: true };
     Ok(ModelJob { keys: keys.clone(), formula, how })
 }

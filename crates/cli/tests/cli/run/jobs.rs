@@ -51,6 +51,23 @@ fn a_model_of_a_job_is_that_of_a_fit() {
 }
 
 #[test]
+fn robust_standard_errors_of_a_job_are_those_of_a_fit() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    run_well(&job, &["--set", "models.*.robust=CR2", "--set", "models.full.cluster=school"]);
+    let data = folder.join("data/a.parquet");
+    let alone = fit_well(&["y ~ x + sex + (1 | school/class)", &data, "--ml", "--json", "--robust", "CR2"]);
+    let alone: serde_json::Value = serde_json::from_str(&alone).expect("JSON");
+    let of_job = json(&folder, "results/full/fit.json");
+    assert_eq!(of_job["robust"]["type"], "CR2");
+    for i in 0..3 {
+        let error = |fit: &serde_json::Value| fit["robust"]["coefficients"][i]["std_error"].as_f64().expect("a number");
+        assert!((error(&alone) - error(&of_job)).abs() < 1e-8 * error(&alone), "coefficient {i}");
+    }
+    run_refused(&job, &["--set", "models.full.cluster=school"], &["models.full.cluster", "robust = \"CR2\""]);
+}
+
+#[test]
 fn what_is_done_is_not_done_again() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
