@@ -8,7 +8,6 @@ Runs are whole processes, in turns; the files are those of models.py.
 Writes benches/results/<date>-batch.json (raw figures) and .md.
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -32,19 +31,12 @@ TWELVE = [
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the files that models.py names")
-    parser.add_argument("--size", default="1e7")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--memory-limit", default="80%")
-    parser.add_argument("--no-separate", action="store_true", help="leave out the jobs of one model each")
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds per run")
-    parser.add_argument("--tiers", help="the program (default: from the target folder)")
-    parser.add_argument("--results", type=Path, default=measure.RESULTS)
-    arguments = parser.parse_args()
-    tiers = measure.program("tiers", arguments.tiers)
-    if tiers is None:
-        sys.exit("tiers is not in the target folder; build it, or name it with --tiers")
+    arguments = measure.of_tiers(
+        __doc__,
+        memory_limit={"default": "80%"},
+        no_separate={"action": "store_true", "help": "leave out the jobs of one model each"},
+    )
+    tiers = arguments.tiers
     about = measure.about(sys.argv)
     data = arguments.data / models.A.path(arguments.size)
     with tempfile.TemporaryDirectory(dir=arguments.data) as folder:
@@ -57,6 +49,8 @@ def main() -> int:
             for name, file in files.items()
         }
         series = measure.interleave(commands, arguments.repeats, True, lambda line: print(line, flush=True))
+        if failed := [name for name, of in series.items() if not of.good()]:
+            sys.exit(f"no run of these jobs succeeded: {', '.join(failed)}")
         reads = {name: json.loads((file.parent / "results" / "job.json").read_text())["reads"] for name, file in files.items()}
     document = {"about": about, "repeats": arguments.repeats, "memory_limit": arguments.memory_limit, "rows": arguments.size}
     document["formulas"] = TWELVE

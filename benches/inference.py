@@ -7,7 +7,6 @@ prediction. Model B, whole processes; those on a saved fit read the data once mo
 Writes benches/results/<date>-inference.json (raw figures) and .md.
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -21,17 +20,8 @@ FEW, MANY = 40, 80
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the files that models.py names")
-    parser.add_argument("--size", default="1e7")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds per run")
-    parser.add_argument("--tiers", help="the program (default: from the target folder)")
-    parser.add_argument("--results", type=Path, default=measure.RESULTS)
-    arguments = parser.parse_args()
-    tiers = measure.program("tiers", arguments.tiers)
-    if tiers is None:
-        sys.exit("tiers is not in the target folder; build it, or name it with --tiers")
+    arguments = measure.of_tiers(__doc__)
+    tiers = arguments.tiers
     about = measure.about(sys.argv)
     data = str(arguments.data / models.B.path(arguments.size))
     with tempfile.TemporaryDirectory(dir=arguments.data) as folder:

@@ -7,6 +7,7 @@ down for a while slows them all down.
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import os
@@ -16,6 +17,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -189,6 +191,24 @@ def program(name: str, given: str | None) -> str | None:
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     path = target / "release" / name
     return str(path) if path.exists() else None
+
+
+def of_tiers(about: str | None, **further) -> argparse.Namespace:
+    """The arguments that scripts about tiers alone have in common, and `further` ones; the program is found."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the files that models.py names")
+    parser.add_argument("--size", default="1e7")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds per run")
+    parser.add_argument("--tiers", help="the program (default: from the target folder)")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    for name, settings in further.items():
+        parser.add_argument("--" + name.replace("_", "-"), **settings)
+    arguments = parser.parse_args()
+    arguments.tiers = program("tiers", arguments.tiers)
+    if arguments.tiers is None:
+        sys.exit("tiers is not in the target folder; build it, or name it with --tiers")
+    return arguments
 
 
 def numbered(path: Path) -> Path:
