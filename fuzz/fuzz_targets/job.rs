@@ -9,6 +9,8 @@ use libfuzzer_sys::fuzz_target;
 mod file;
 #[path = "../../crates/cli/src/run/parse.rs"]
 mod parse;
+#[path = "../../crates/cli/src/robust.rs"]
+mod robust;
 
 fuzz_target!(|text: &str| {
     // The last lines that begin with `--set ` are changes.

@@ -10,12 +10,11 @@ use crate::means::MeansArgs;
 use crate::moments::MomentsArgs;
 use crate::predict::PredictArgs;
 use crate::ranef::RanefArgs;
+use crate::robust::Robust;
 use crate::run::RunArgs;
 use crate::simulate::SimulateArgs;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -199,31 +198,6 @@ pub(crate) enum Df {
     KenwardRoger,
     /// None: the normal approximation
     None,
-}
-
-/// Cluster-robust covariances, by the names of R's clubSandwich.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
-pub(crate) enum Robust {
-    /// No adjustment
-    #[value(name = "CR0")]
-    #[serde(rename = "CR0")]
-    Cr0,
-    /// Times m/(m - 1), m clusters
-    #[value(name = "CR1")]
-    #[serde(rename = "CR1")]
-    Cr1,
-    /// Times m/(m - p), p coefficients
-    #[value(name = "CR1p")]
-    #[serde(rename = "CR1p")]
-    Cr1p,
-    /// Times m(n - 1)/((m - 1)(n - p)), as Stata
-    #[value(name = "CR1S")]
-    #[serde(rename = "CR1S")]
-    Cr1s,
-    /// Adjusted to be unbiased under the model, with Satterthwaite's degrees of freedom: for few clusters
-    #[value(name = "CR2")]
-    #[serde(rename = "CR2")]
-    Cr2,
 }
 
 /// Reads the command line; what clap has to say (errors, help, the version) is the error.

@@ -1,7 +1,8 @@
 //! What is to be done, checked as far as can be without touching the data.
 
-use crate::args::{Df, FitArgs, Robust};
+use crate::args::{Df, FitArgs};
 use crate::memory::Limit;
+use crate::robust::Robust;
 use crate::steps::{Clustered, How};
 use anyhow::{bail, ensure};
 use std::path::PathBuf;

@@ -26,6 +26,7 @@
 //! simulate  data to try out models on, by a flow of its own
 //! predict   predictions for other rows, by a flow of its own
 //! pages     completions and manual pages
+//! robust    which cluster-robust covariances there are
 //! progress  what a person sees while waiting
 //! threads   as many threads as were asked for
 //! exit      exit codes, and what becomes of errors and panics
@@ -53,6 +54,7 @@ mod predict;
 mod progress;
 mod ranef;
 mod report;
+mod robust;
 mod run;
 mod saved;
 mod several;

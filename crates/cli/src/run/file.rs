@@ -1,7 +1,7 @@
 //! The job file as it is written: its keys, their types and defaults. From these types the schema in
 //! `docs/job.schema.json` is generated, so what is said here is what users read there.
 
-use crate::args::Robust;
+use crate::robust::Robust;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
