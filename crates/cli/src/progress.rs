@@ -5,7 +5,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::Duration;
-use tiers_reml::{ReadObserver, ReadTimes, Step};
+use tiers_reml::{ReadObserver, ReadTimes, SearchObserver, Step};
 
 /// Whether progress is shown.
 #[derive(Clone, Copy, Debug)]
@@ -180,14 +180,16 @@ pub(crate) struct Fitting {
     second_pass: Option<Reading>,
 }
 
-impl Watch for Fitting {
+impl SearchObserver for Fitting {
     fn evaluated(&mut self, _: &[f64], step: &Step) -> bool {
         if let Some(search) = &self.search {
             search.evaluated(step);
         }
         true
     }
+}
 
+impl Watch for Fitting {
     fn searched(&mut self) {
         self.search = None;
     }

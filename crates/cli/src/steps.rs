@@ -10,8 +10,8 @@ use anyhow::{anyhow, ensure};
 use std::time::{Duration, Instant};
 use tiers_reml::{
     ClusterMoments, Fit, FittedValues, FixedInference, FixedModel, Inference, Ingested, Method, NewtonSettings,
-    Objective, Optimum, ReadObserver, ReadTimes, Robust, Sandwich, Step, Until, cluster_level, optimise_while,
-    random_effects, settle,
+    Objective, Optimum, ReadObserver, ReadTimes, Robust, Sandwich, SearchObserver, Until, cluster_level,
+    optimise_while, random_effects, settle,
 };
 
 /// How a model is fitted.
@@ -68,9 +68,7 @@ pub(crate) struct Made<'a> {
 }
 
 /// Whoever watches, and may call the work off.
-pub(crate) trait Watch {
-    /// One more evaluation of the likelihood, at this theta. Returning false calls the work off.
-    fn evaluated(&mut self, theta: &[f64], step: &Step) -> bool;
+pub(crate) trait Watch: SearchObserver {
     /// The search has ended.
     fn searched(&mut self) {}
     /// Rows are read a second time, so many.
@@ -94,7 +92,7 @@ pub(crate) fn make<'a>(
     clock.phases.settle = (read - summed).as_secs_f64();
 
     let objective = Objective::new(&model, how.method);
-    let optimum = optimise_while(&objective, &how.newton, &mut |theta, step| watch.evaluated(theta, step));
+    let optimum = optimise_while(&objective, &how.newton, watch);
     watch.searched();
     let optimum = optimum.ok_or_else(|| anyhow!("interrupted"))?;
     ensure!(

@@ -5,7 +5,8 @@
 //! numbers of labels, the sums of cells) is done wave by wave in the order of the blocks, side by
 //! side over parts of the label tables and shards of the cells.
 
-use crate::many::{CheckpointError, PassState, Wanted, accumulate_many};
+use crate::frames::CheckpointError;
+use crate::many::{PassState, Wanted, accumulate_many};
 use crate::memory::{MemoryError, MemoryLimit};
 use crate::model::ModelError;
 use crate::read_times::ReadTimes;

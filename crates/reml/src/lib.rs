@@ -14,6 +14,7 @@ mod estimate;
 mod explained;
 mod fit;
 mod fitted;
+mod frames;
 mod inference;
 mod influence;
 mod ingest;
@@ -38,10 +39,11 @@ pub use compare::{Candidate, LikelihoodRatio, Mixture, NoTest};
 pub use components::{Component, Icc, WaldScale, wald_interval};
 pub use diagnosis::{Diagnosis, Weak};
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
-pub use estimate::{Optimum, Status, optimise, optimise_from, optimise_while};
+pub use estimate::{Optimum, SearchObserver, Status, ThetaPath, optimise, optimise_from, optimise_while};
 pub use explained::{DesignEffect, LevelVariance, RSquared};
 pub use fit::{Covariances, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
 pub use fitted::{FittedError, FittedRows, FittedValues};
+pub use frames::CheckpointError;
 pub use inference::{
     AnovaType, Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, Inference, KenwardRoger, LinearError,
     LinearHypothesis, Margin, MarginalMean, MeanDifference, MeansError, Robust, RobustError, Sandwich, Satterthwaite,
@@ -49,7 +51,7 @@ pub use inference::{
 };
 pub use influence::{Influence, WithoutGroup};
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, Reading, accumulate, accumulate_with};
-pub use many::{Checkpoint, CheckpointError, Partitions, PassState, Shared, Wanted, accumulate_many};
+pub use many::{Checkpoint, Partitions, PassState, Shared, Wanted, accumulate_many};
 pub use memory::{MemoryError, MemoryLimit, Needed, Size, Until, in_words};
 pub use model::{Model, ModelError};
 pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};

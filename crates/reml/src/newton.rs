@@ -22,8 +22,10 @@ pub trait Criterion {
     fn second(&mut self, at: &Self::At) -> Self::Second;
     /// Second derivatives by theta.
     fn hessian(second: &Self::Second) -> &DMatrix<f64>;
-    /// The point as an observer knows it.
-    fn shown(at: &Self::At) -> &[f64];
+    /// Is told of every evaluation. Returning false calls the search off.
+    fn observe(&mut self, _at: &Self::At, _step: &Step) -> bool {
+        true
+    }
     /// The same point in coordinates in which the criterion is nearer to a quadratic one, where there
     /// are any: from then on theta and all derivatives are in those.
     fn better_coordinates(&mut self, _at: &mut Self::At) -> Option<Vec<f64>> {
@@ -80,35 +82,17 @@ pub struct Minimum<At, Second> {
     pub decrement: f64,
 }
 
-/// Minimises a criterion from `start`. Calls `observe` after every evaluation.
-pub fn minimise<C: Criterion>(
-    criterion: &mut C,
-    start: &[f64],
-    settings: &Settings,
-    observe: &mut dyn FnMut(&[f64], &Step),
-) -> Minimum<C::At, C::Second> {
-    minimise_while(criterion, start, settings, &mut |theta, step| {
-        observe(theta, step);
-        true
-    })
-}
-
-/// [`minimise`] until `observe` returns false; then it ends without having converged.
-pub(crate) fn minimise_while<C: Criterion>(
-    criterion: &mut C,
-    start: &[f64],
-    settings: &Settings,
-    observe: &mut dyn FnMut(&[f64], &Step) -> bool,
-) -> Minimum<C::At, C::Second> {
+/// Minimises a criterion from `start`. A search that is called off ends without having converged.
+pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Settings) -> Minimum<C::At, C::Second> {
     let mut theta = DVector::from_column_slice(start);
     let mut at = criterion.evaluate(start);
     let mut trace = Vec::new();
-    let mut record = |trial: &C::At, step: Step| {
-        let go_on = observe(C::shown(trial), &step);
+    let mut record = |criterion: &mut C, trial: &C::At, step: Step| {
+        let go_on = criterion.observe(trial, &step);
         trace.push(step);
         go_on
     };
-    let mut go_on = record(&at, Step { criterion: finite(C::value(&at)), step: 0.0, accepted: true });
+    let mut go_on = record(criterion, &at, Step { criterion: finite(C::value(&at)), step: 0.0, accepted: true });
     if let Some(better) = criterion.better_coordinates(&mut at) {
         theta = DVector::from_vec(better);
     }
@@ -132,7 +116,11 @@ pub(crate) fn minimise_while<C: Criterion>(
         // Near the optimum differences drown in rounding; there the gradient is the judge.
         let shrinks = C::value(&next).is_finite() && C::gradient(&next).norm() <= C::gradient(&at).norm();
         let accepted = actual > 0.05 * predicted || (actual.abs() <= rounding && shrinks);
-        go_on = record(&next, Step { criterion: finite(C::value(&next)), step: step.norm(), accepted });
+        let trial_step = Step { criterion: finite(C::value(&next)), step: step.norm(), accepted };
+        go_on = record(criterion, &next, trial_step);
+        if !go_on {
+            break;
+        }
         if accepted {
             theta = trial;
             at = next;
@@ -253,21 +241,18 @@ mod tests {
         fn hessian(second: &DMatrix<f64>) -> &DMatrix<f64> {
             second
         }
-        fn shown(at: &Self::At) -> &[f64] {
-            &at.0
-        }
     }
 
     #[test]
     fn leaves_a_saddle_where_the_gradient_is_zero() {
-        let end = minimise(&mut TwoWells, &[0.0, 0.0], &Settings::default(), &mut |_, _| {});
+        let end = minimise(&mut TwoWells, &[0.0, 0.0], &Settings::default());
         assert!(end.converged && end.at.1 < 1e-18, "{end:?}");
         assert!((end.at.0[0].abs() - 1.0).abs() < 1e-9);
     }
 
     #[test]
     fn converges_from_afar() {
-        let end = minimise(&mut TwoWells, &[30.0, -20.0], &Settings::default(), &mut |_, _| {});
+        let end = minimise(&mut TwoWells, &[30.0, -20.0], &Settings::default());
         assert!(end.converged && end.at.1 < 1e-18 && end.evaluations < 30, "{end:?}");
     }
 }

@@ -8,7 +8,7 @@ use super::store::Store;
 use crate::progress::{Fitting, Progress, Reading};
 use crate::steps::Watch;
 use std::time::{Duration, Instant};
-use tiers_reml::{PassState, ReadObserver, ReadTimes, Step};
+use tiers_reml::{PassState, ReadObserver, ReadTimes, SearchObserver, Step, ThetaPath};
 use tracing::{debug, info, warn};
 
 /// Time between log lines while nothing but numbers changes.
@@ -56,10 +56,16 @@ impl Board {
     }
 
     /// A model is being fitted.
-    pub(crate) fn fitting(&mut self, model: &str) -> FitWatch<'_> {
+    pub(crate) fn begin_model(&mut self, model: &str) {
         self.status.of_model(model, ModelState::Fitting, None);
         self.phase(Phase::Fitting, Some(model));
-        FitWatch { bar: self.progress.fitting(), model: model.to_owned(), board: self, second_pass: None }
+    }
+
+    /// A model of all rows is being fitted, whose search goes on from where it was.
+    pub(crate) fn fitting(&mut self, model: &str, path: ThetaPath, keeper: Keeper) -> FitWatch<'_> {
+        self.begin_model(model);
+        let bar = self.progress.fitting();
+        FitWatch { bar, model: model.to_owned(), board: self, path, keeper, second_pass: None }
     }
 }
 
@@ -109,7 +115,7 @@ impl ReadObserver for ReadWatch<'_> {
 
     fn checkpoint(&mut self, state: &PassState<'_>) {
         if let Some(keeper) = &mut self.keeper {
-            keeper.offer(&self.board.store, state, self.board.stop.asked());
+            keeper.offer_sums(&self.board.store, state, self.board.stop.asked());
         }
     }
 
@@ -124,10 +130,19 @@ pub(crate) struct FitWatch<'a> {
     board: &'a mut Board,
     bar: Fitting,
     model: String,
+    path: ThetaPath,
+    keeper: Keeper,
     second_pass: Option<SecondPass>,
 }
 
-impl Watch for FitWatch<'_> {
+impl FitWatch<'_> {
+    /// Keeps the path of a search that is called off, or of which something else was.
+    pub(crate) fn keep(mut self) {
+        self.keeper.offer_path(&self.board.store, &self.path, true);
+    }
+}
+
+impl SearchObserver for FitWatch<'_> {
     fn evaluated(&mut self, theta: &[f64], step: &Step) -> bool {
         self.bar.evaluated(theta, step);
         let status = &mut self.board.status;
@@ -137,9 +152,16 @@ impl Watch for FitWatch<'_> {
         status.refresh(&self.board.store);
         let (evaluation, criterion) = (status.evaluations, step.criterion);
         debug!(model = self.model, evaluation, criterion = criterion.unwrap_or(f64::NAN), ?theta, "evaluated");
+        self.keeper.offer_path(&self.board.store, &self.path, false);
         !self.board.stop.asked()
     }
 
+    fn path(&mut self) -> Option<&mut ThetaPath> {
+        Some(&mut self.path)
+    }
+}
+
+impl Watch for FitWatch<'_> {
     fn searched(&mut self) {
         self.bar.searched();
         self.board.phase(Phase::Writing, Some(&self.model));

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::path::Path;
 use tiers_design::{Kind, PackedText};
 use tiers_reml::{
-    Fit, FixedEffect, FixedInference, FixedModel, IngestError, Objective, Partitions, Status, VarianceComponent,
+    Fit, FixedEffect, FixedInference, FixedModel, IngestError, Objective, Partitions, Status, Step, VarianceComponent,
     optimise_while, settle,
 };
 use tiers_tables::{OutColumn, OutValues, Source, write_parquet};
@@ -74,7 +74,8 @@ fn fit_one(partitions: &Partitions, index: usize, model: &ModelJob, stop: &Stop)
     let how = &model.how;
     let (settled, dropped) = settle(partitions.ingested(index)?)?;
     let objective = Objective::new(&settled, how.method);
-    let Some(optimum) = optimise_while(&objective, &how.newton, &mut |_, _| !stop.asked()) else { return Ok(None) };
+    let mut go_on = |_: &[f64], _: &Step| !stop.asked();
+    let Some(optimum) = optimise_while(&objective, &how.newton, &mut go_on) else { return Ok(None) };
     let fixed = FixedModel::new(&settled, FixedInference::new(&objective, &optimum, how.inference));
     Ok(Some(Fit::with(&objective, &optimum, &dropped, &fixed)))
 }

@@ -1,17 +1,19 @@
-//! The sums of a read in a file, from time to time and when the job is asked to stop.
+//! What a job keeps of its work in files, from time to time and when it is asked to stop: the sums of a
+//! read, and the path of a search.
 //!
-//! The file is the library's, which checks every byte of it against checksums, and what it was made of
-//! against the fingerprint.
+//! The files are the library's, which checks every byte of them against checksums, and what they were
+//! made of against the fingerprint.
 
 use super::store::Store;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader, Read, Write};
 use std::time::{Duration, Instant};
-use tiers_reml::{Checkpoint, CheckpointError, PassState};
+use tiers_reml::{Checkpoint, CheckpointError, PassState, ThetaPath};
 use tracing::{info, warn};
 
-/// Its name in the hidden folder.
-const FILE: &str = "read.checkpoint";
+/// Names in the hidden folder.
+const READ: &str = "read.checkpoint";
+const SEARCH: &str = "search.checkpoint";
 
 /// A checkpoint need not be more than this long ago when all rows have been read.
 const AT_THE_END: Duration = Duration::from_secs(5);
@@ -29,40 +31,81 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// For a read of this fingerprint.
+    /// For work of this fingerprint.
     pub(crate) fn new(fingerprint: &str, every: Duration) -> Keeper {
         Keeper { fingerprint: fingerprint.to_owned(), every, last: Instant::now(), written: 0, seconds: 0.0 }
     }
 
-    /// Keeps the state if it is time, or `now`.
-    pub(crate) fn offer(&mut self, store: &Store, state: &PassState<'_>, now: bool) {
+    /// Keeps the sums of a read if it is time, or `now`.
+    pub(crate) fn offer_sums(&mut self, store: &Store, state: &PassState<'_>, now: bool) {
         let every = if state.is_complete() { self.every.min(AT_THE_END) } else { self.every };
-        if !now && self.last.elapsed() < every {
-            return;
+        if now || self.last.elapsed() >= every {
+            self.keep(store, READ, |fingerprint, to| state.write(fingerprint, to));
         }
+    }
+
+    /// Keeps the path of a search if it is time, or `now`.
+    pub(crate) fn offer_path(&mut self, store: &Store, path: &ThetaPath, now: bool) {
+        if now || self.last.elapsed() >= self.every {
+            self.keep(store, SEARCH, |fingerprint, to| path.write(fingerprint, to));
+        }
+    }
+
+    fn keep(&mut self, store: &Store, file: &str, write: impl FnOnce(&str, &mut dyn Write) -> io::Result<()>) {
         let clock = Instant::now();
-        let written = store.write(&store.hidden(FILE), |to| state.write(&self.fingerprint, to));
-        let rows = state.rows_read();
+        let written = store.write(&store.hidden(file), |to| write(&self.fingerprint, to));
+        let seconds = clock.elapsed().as_secs_f64();
         match written {
             Ok(()) => {
                 self.written += 1;
-                info!(rows, seconds = clock.elapsed().as_secs_f64(), "checkpoint written");
+                info!(file, seconds, "checkpoint written");
             }
             // The job goes on: it may come to its end yet, and the last checkpoint still stands.
-            Err(error) => warn!(rows, %error, "no checkpoint could be written"),
+            Err(error) => warn!(file, %error, "no checkpoint could be written"),
         }
-        self.seconds += clock.elapsed().as_secs_f64();
+        self.seconds += seconds;
         self.last = Instant::now();
     }
 }
 
-/// The checkpoint that stands there, if any. One that cannot be used is an error.
-pub(crate) fn find(store: &Store, fingerprint: &str) -> Result<Option<Checkpoint>, CheckpointError> {
-    let Ok(file) = File::open(store.hidden(FILE)) else { return Ok(None) };
-    Checkpoint::read(&mut BufReader::with_capacity(1 << 20, file), fingerprint).map(Some)
+/// The sums that stand there, if any; those that cannot be used are told and left alone.
+pub(crate) fn find_sums(store: &Store, fingerprint: &str) -> Option<Checkpoint> {
+    find(store, READ, |from| Checkpoint::read(from, fingerprint), "reading starts from the first row")
 }
 
-/// Removes it, when it is of no more use.
+/// The path of a search, likewise.
+pub(crate) fn find_path(store: &Store, fingerprint: &str) -> Option<ThetaPath> {
+    find(store, SEARCH, |from| ThetaPath::read(from, fingerprint), "the search starts anew")
+}
+
+fn find<T>(
+    store: &Store,
+    file: &str,
+    read: impl FnOnce(&mut dyn Read) -> Result<T, CheckpointError>,
+    instead: &str,
+) -> Option<T> {
+    let mut from = BufReader::with_capacity(1 << 20, File::open(store.hidden(file)).ok()?);
+    match read(&mut from) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            warn!(file, %error, "the checkpoint cannot be used; {instead}");
+            None
+        }
+    }
+}
+
+/// Whether there is anything to go on from.
+pub(crate) fn is_there(store: &Store) -> bool {
+    [READ, SEARCH].iter().any(|file| store.hidden(file).exists())
+}
+
+/// Removes all of it, when it is of no more use.
 pub(crate) fn remove(store: &Store) {
-    std::fs::remove_file(store.hidden(FILE)).ok();
+    std::fs::remove_file(store.hidden(READ)).ok();
+    remove_path(store);
+}
+
+/// Removes the path of a search that has come to its end.
+pub(crate) fn remove_path(store: &Store) {
+    std::fs::remove_file(store.hidden(SEARCH)).ok();
 }

@@ -19,7 +19,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 use tiers_reml::{Checkpoint, ReadTimes, Reading, Shared, Status, Until, accumulate_many};
-use tracing::{info, warn};
+use tracing::info;
 
 /// What a job is of, in the hidden folder as long as it is not complete.
 const ORIGIN: &str = "job.json";
@@ -58,7 +58,7 @@ pub(crate) struct Summary {
 
 /// Whether there is anything that a next run could go on from.
 pub(crate) fn is_worth_keeping(store: &Store) -> bool {
-    store.hidden("read.checkpoint").exists() || store.hidden("done").exists()
+    checkpoint::is_there(store) || store.hidden("done").exists()
 }
 
 impl<'a> Flow<'a> {
@@ -186,10 +186,7 @@ impl<'a> Flow<'a> {
             return None;
         }
         let fingerprint = self.origin.fingerprint_of_read(&self.names(&self.together));
-        checkpoint::find(&self.store, &fingerprint).unwrap_or_else(|error| {
-            warn!(%error, "the checkpoint cannot be used; reading starts from the first row");
-            None
-        })
+        checkpoint::find_sums(&self.store, &fingerprint)
     }
 
     /// The moments of all models that are left, or of those of the checkpoint.

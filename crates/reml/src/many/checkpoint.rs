@@ -1,12 +1,12 @@
 //! The state of a pass in a file, to go on from there.
 //!
-//! A file begins with [`MAGIC`] and goes on in frames with checksums ([`super::frames`]): version,
-//! fingerprint, where the pass is, recipes and sums. Recipes are JSON, which tells every f64 to the
+//! A file begins with [`MAGIC`] and goes on in frames with checksums ([`crate::frames`]): where the
+//! pass is, recipes and sums. Recipes are JSON, which tells every f64 to the
 //! last bit; sums are their bits. What can be made again (encoders, projections, hash tables) is, from
 //! the same parts by the same code, so that a pass that goes on has the bits of one that never stopped.
 
+use crate::frames::{Broken, CheckpointError, FrameReader, FrameWriter};
 use crate::ingest::IngestError;
-use crate::many::frames::{Broken, FrameReader, FrameWriter};
 use crate::many::pass::{Outcome, Pass, Summing};
 use crate::many::{Wanted, start};
 use std::io::{self, Read, Write};
@@ -18,8 +18,6 @@ use tiers_design::{
 const MAGIC: &[u8; 16] = b"tiers checkpoint";
 /// The version of the format; another one is refused.
 const FORMAT: u64 = 1;
-/// The version of the program; sums of another one might have other bits.
-const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// The state of a pass between two waves of blocks: all that has been summed and where the next
 /// rows are. Borrowed by an observer for as long as it takes to write it.
@@ -57,51 +55,6 @@ struct Saved {
     totals: PartitionTotals,
 }
 
-/// Why a checkpoint cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
-    /// It could not be read.
-    #[error("the checkpoint could not be read: {0}")]
-    Io(#[from] io::Error),
-    /// It is something else.
-    #[error("this is no checkpoint of a read")]
-    Foreign,
-    /// Another version of the program wrote it.
-    #[error("the checkpoint was written by tiers {found}, and this is tiers {own}: start anew")]
-    Version {
-        /// Who wrote it.
-        found: String,
-        /// Who reads it.
-        own: String,
-    },
-    /// It was made of other inputs.
-    #[error(
-        "the checkpoint was made of other inputs: their fingerprint is {found}, and now it is {own}; put back what \
-         was changed, or start anew"
-    )]
-    Inputs {
-        /// In the checkpoint.
-        found: String,
-        /// Given by the caller.
-        own: String,
-    },
-    /// It is of other models than those that are wanted.
-    #[error("the checkpoint is of other models: {0}")]
-    Models(String),
-    /// It is not what was written.
-    #[error("the checkpoint is damaged ({0}): start anew")]
-    Damaged(&'static str),
-}
-
-impl From<Broken> for CheckpointError {
-    fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::Io(error) => CheckpointError::Io(error),
-            Broken::Damaged(how) => CheckpointError::Damaged(how),
-        }
-    }
-}
-
 impl<'a> PassState<'a> {
     pub(crate) fn of(pass: &'a Pass) -> Self {
         PassState { pass }
@@ -124,11 +77,7 @@ impl<'a> PassState<'a> {
     /// # Errors
     /// If `to` cannot be written to.
     pub fn write(&self, fingerprint: &str, to: &mut dyn Write) -> io::Result<()> {
-        to.write_all(MAGIC)?;
-        let mut to = FrameWriter::new(to);
-        to.u64(FORMAT)?;
-        to.text(PROGRAM)?;
-        to.text(fingerprint)?;
+        let mut to = FrameWriter::begin(MAGIC, FORMAT, fingerprint, to)?;
         let Pass { sums, outcomes, all_levels, rows_read, blocks, complete, .. } = self.pass;
         for value in [*rows_read, *blocks, u64::from(*complete), u64::from(*all_levels), outcomes.len() as u64] {
             to.u64(value)?;
@@ -212,24 +161,7 @@ impl Checkpoint {
     /// # Errors
     /// If it is damaged, of another version of the program, or of other inputs.
     pub fn read(from: &mut dyn Read, fingerprint: &str) -> Result<Checkpoint, CheckpointError> {
-        let mut magic = [0; 16];
-        match from.read_exact(&mut magic) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(CheckpointError::Foreign),
-            read => read?,
-        }
-        if magic != *MAGIC {
-            return Err(CheckpointError::Foreign);
-        }
-        let mut from = FrameReader::new(from);
-        let format = from.u64()?;
-        let found = from.text()?;
-        if format != FORMAT || found != PROGRAM {
-            return Err(CheckpointError::Version { found, own: PROGRAM.to_owned() });
-        }
-        let found = from.text()?;
-        if found != fingerprint {
-            return Err(CheckpointError::Inputs { found, own: fingerprint.to_owned() });
-        }
+        let mut from = FrameReader::begin(MAGIC, FORMAT, fingerprint, from)?;
         let (rows_read, blocks) = (from.u64()?, from.u64()?);
         let (complete, all_levels) = (from.u64()? == 1, from.u64()? == 1);
         let outcomes = from.list(|from| {

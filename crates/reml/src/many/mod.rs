@@ -7,14 +7,13 @@
 //! sums.
 
 mod checkpoint;
-mod frames;
 mod partitions;
 mod pass;
 mod room;
 mod shared;
 mod start;
 
-pub use checkpoint::{Checkpoint, CheckpointError, PassState};
+pub use checkpoint::{Checkpoint, PassState};
 pub use partitions::Partitions;
 pub use shared::Shared;
 

@@ -80,7 +80,7 @@ impl<'a, 'm> Constrained<'a, 'm> {
         if begin.is_empty() {
             return Some(self.evaluate(&[])).filter(|point| point.deviance.is_finite());
         }
-        let found = minimise(&mut self, &begin, &settings, &mut |_, _| {});
+        let found = minimise(&mut self, &begin, &settings);
         (found.converged && found.at.deviance.is_finite()).then_some(found.at)
     }
 
@@ -247,10 +247,6 @@ impl Criterion for Constrained<'_, '_> {
 
     fn hessian(second: &DMatrix<f64>) -> &DMatrix<f64> {
         second
-    }
-
-    fn shown(point: &Point) -> &[f64] {
-        point.variables.as_slice()
     }
 }
 

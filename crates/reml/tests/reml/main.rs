@@ -25,4 +25,5 @@ mod sparse;
 mod starts;
 mod textbook;
 mod textbook_fit;
+mod theta_path;
 mod z_matrix;

@@ -146,3 +146,45 @@ fn a_folder_that_is_removed_meanwhile_is_told() {
     );
     run_well(&job, &[]);
 }
+
+/// A job that is killed in the second pass of its last model, whose search is over; all that it left.
+fn killed_after_a_search(folder: &Folder, job: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut child = start(job);
+    let (search, clock) = (folder.path().join("results/.tiers/search.checkpoint"), Instant::now());
+    let null = folder.path().join("results/.tiers/done/null.json");
+    while !(null.exists() && search.exists()) && clock.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
+    let mut left = BTreeMap::new();
+    collect(&folder.path().join("results"), "", &mut left);
+    assert!(left.contains_key(".tiers/search.checkpoint"), "{:?}", left.keys());
+    left
+}
+
+#[test]
+fn a_search_goes_on_unless_its_path_is_damaged() {
+    let folder = Folder::new();
+    let job = simulated(&folder);
+    let (whole, _) = undisturbed(&folder, &job);
+    let left = killed_after_a_search(&folder, &job);
+    for (variant, moment) in moments(9).take(8).enumerate() {
+        let out = folder.path().join("results");
+        fs::remove_dir_all(&out).expect("removed");
+        for (name, bytes) in &left {
+            let (path, mut bytes) = (out.join(name), bytes.clone());
+            if variant > 0 && name.ends_with("search.checkpoint") {
+                let place = (moment * bytes.len() as f64) as usize;
+                bytes[place] ^= 1 << (place % 8);
+            }
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, bytes).expect("a file");
+        }
+        let ran = tiers_run(&job, &["--log-format", "text"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let told = if variant == 0 { "the search goes on" } else { "the search starts anew" };
+        assert!(ran.err.contains(told), "variant {variant}: {ran:?}");
+        assert_same(&whole, &results(&out), &format!("variant {variant}"));
+    }
+}

@@ -1,5 +1,7 @@
-//! Bytes in a file, in frames with checksums: what comes out is what went in, or an error.
+//! Checkpoints in files: bytes in frames with checksums; what comes out is what went in, or an error.
 //!
+//! A file begins with 16 bytes that tell what it is; the first frame then begins with the version of
+//! its format, that of the program, and the fingerprint of what it was made of.
 //! A frame is its length, the checksum of its number and its bytes, and up to [`FRAME`] bytes; the
 //! last one is empty. Whoever reads never sees a byte of a frame that does not have its checksum, so
 //! that a length read from a frame can be believed.
@@ -9,6 +11,54 @@ use std::io::{self, ErrorKind, Read, Write};
 
 /// Bytes of a frame.
 const FRAME: usize = 1 << 20;
+
+/// The version of the program; sums of another one might have other bits.
+const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// It could not be read.
+    #[error("the checkpoint could not be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is something else.
+    #[error("this is no checkpoint of this kind")]
+    Foreign,
+    /// Another version of the program wrote it.
+    #[error("the checkpoint was written by tiers {found}, and this is tiers {own}: start anew")]
+    Version {
+        /// Who wrote it.
+        found: String,
+        /// Who reads it.
+        own: String,
+    },
+    /// It was made of other inputs.
+    #[error(
+        "the checkpoint was made of other inputs: their fingerprint is {found}, and now it is {own}; put back what \
+         was changed, or start anew"
+    )]
+    Inputs {
+        /// In the checkpoint.
+        found: String,
+        /// Given by the caller.
+        own: String,
+    },
+    /// It is of other models than those that are wanted.
+    #[error("the checkpoint is of other models: {0}")]
+    Models(String),
+    /// It is not what was written.
+    #[error("the checkpoint is damaged ({0}): start anew")]
+    Damaged(&'static str),
+}
+
+impl From<Broken> for CheckpointError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Io(error) => CheckpointError::Io(error),
+            Broken::Damaged(how) => CheckpointError::Damaged(how),
+        }
+    }
+}
 
 /// Writes frames.
 pub(crate) struct FrameWriter<'a> {
@@ -28,6 +78,16 @@ fn checksum(number: u64, bytes: &[u8]) -> u32 {
 impl<'a> FrameWriter<'a> {
     pub(crate) fn new(to: &'a mut dyn Write) -> Self {
         FrameWriter { to, buffer: Vec::with_capacity(FRAME), number: 0 }
+    }
+
+    /// Begins a file with its head.
+    pub(crate) fn begin(magic: &[u8; 16], format: u64, fingerprint: &str, to: &'a mut dyn Write) -> io::Result<Self> {
+        to.write_all(magic)?;
+        let mut to = FrameWriter::new(to);
+        to.u64(format)?;
+        to.text(PROGRAM)?;
+        to.text(fingerprint)?;
+        Ok(to)
     }
 
     fn frame(&mut self) -> io::Result<()> {
@@ -126,6 +186,33 @@ type Found<T> = Result<T, Broken>;
 impl<'a> FrameReader<'a> {
     pub(crate) fn new(from: &'a mut dyn Read) -> Self {
         FrameReader { from, buffer: Vec::new(), place: 0, number: 0 }
+    }
+
+    /// Reads the head of a file, which must be of this kind, of this program, and made of the same.
+    pub(crate) fn begin(
+        magic: &[u8; 16],
+        format: u64,
+        fingerprint: &str,
+        from: &'a mut dyn Read,
+    ) -> Result<Self, CheckpointError> {
+        let mut found = [0; 16];
+        match from.read_exact(&mut found) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(CheckpointError::Foreign),
+            read => read?,
+        }
+        if found != *magic {
+            return Err(CheckpointError::Foreign);
+        }
+        let mut from = FrameReader::new(from);
+        let (found_format, found) = (from.u64()?, from.text()?);
+        if found_format != format || found != PROGRAM {
+            return Err(CheckpointError::Version { found, own: PROGRAM.to_owned() });
+        }
+        let found = from.text()?;
+        if found != fingerprint {
+            return Err(CheckpointError::Inputs { found, own: fingerprint.to_owned() });
+        }
+        Ok(from)
     }
 
     /// The next frame; an empty one is the end.

@@ -1,0 +1,57 @@
+//! What is exactly zero at an optimum, and which of two signs a factor has.
+
+use crate::objective::{Evaluation, SecondDerivatives};
+use crate::parameters::{Parameters, lower_triangular};
+use nalgebra::{DMatrix, DVector};
+
+/// A singular value of a scaled factor below this may turn out to be zero.
+const NEARLY_SINGULAR: f64 = 1e-2;
+
+/// Signs of a factor's columns are arbitrary: makes the diagonals not negative.
+pub(super) fn flip(parameters: &Parameters, at: &mut Evaluation, second: &mut SecondDerivatives) {
+    // Where the criterion does not exist there are no derivatives either.
+    if !at.criterion.is_finite() {
+        return;
+    }
+    let signs = DVector::from_vec(parameters.signs(&at.theta));
+    at.theta.iter_mut().zip(signs.iter()).for_each(|(t, s)| *t *= s);
+    at.gradient.component_mul_assign(&signs);
+    second.hessian.component_mul_assign(&(&signs * signs.transpose()));
+}
+
+/// Number of random-effects terms.
+pub(super) fn terms(parameters: &Parameters) -> usize {
+    parameters.entries.iter().map(|e| e.term + 1).max().unwrap_or(0)
+}
+
+/// theta with the small singular values of its factors set to zero, and the terms this concerns;
+/// `None` where there are none.
+pub(super) fn nearly_singular(parameters: &Parameters, theta: &[f64]) -> Option<(Vec<f64>, Vec<bool>)> {
+    let mut out = theta.to_vec();
+    let mut which = vec![false; terms(parameters)];
+    for (term, singular) in which.iter_mut().enumerate() {
+        let entries: Vec<usize> = (0..theta.len()).filter(|&i| parameters.entries[i].term == term).collect();
+        let Some(start) = entries.iter().map(|&i| parameters.entries[i].row).min() else { continue };
+        let size = entries.iter().map(|&i| parameters.entries[i].row).max().map_or(0, |row| row + 1 - start);
+        let mut block = DMatrix::zeros(size, size);
+        for &i in &entries {
+            block[(parameters.entries[i].row - start, parameters.entries[i].column - start)] = theta[i];
+        }
+        let mut svd = block.svd(true, true);
+        let largest = svd.singular_values.max();
+        for value in svd.singular_values.iter_mut() {
+            if *value < NEARLY_SINGULAR * largest.max(1.0) {
+                *value = 0.0;
+                *singular = true;
+            }
+        }
+        if *singular {
+            let lower = lower_triangular(&svd.recompose().expect("both sides were computed"));
+            for &i in &entries {
+                let entry = parameters.entries[i];
+                out[i] = lower[(entry.row - start, entry.column - start)];
+            }
+        }
+    }
+    which.iter().any(|s| *s).then_some((out, which))
+}

@@ -1,0 +1,153 @@
+//! The criterion as the optimiser sees it.
+
+use super::SearchObserver;
+use crate::newton::{Criterion, Step};
+use crate::objective::{Evaluation, Objective, Scratch, SecondDerivatives};
+use crate::parameters::Parameters;
+use nalgebra::{DMatrix, DVector};
+
+/// With more groups than this the steps do without the second derivatives of log|X'V⁻¹X|.
+const EXACT_UP_TO: usize = 50_000;
+
+pub(super) struct Problem<'a, 'm> {
+    pub(super) objective: &'a Objective<'m>,
+    pub(super) scratch: Scratch,
+    /// Whether steps are by all second derivatives.
+    pub(super) exact: bool,
+    /// The coordinates of the steps: those of the objective, but for the order of rows.
+    pub(super) coordinates: Parameters,
+    /// Second derivatives by the entries of G that serve at every point.
+    pub(super) hessian_g: Option<&'a DMatrix<f64>>,
+    /// Whether the optimum gets second derivatives of its own.
+    pub(super) ends_with_second: bool,
+    pub(super) observer: &'a mut dyn SearchObserver,
+    /// Whether the observer called the search off.
+    pub(super) called_off: bool,
+}
+
+/// An evaluation as the optimiser sees it.
+pub(super) struct Point {
+    pub(super) at: Evaluation,
+    coordinates: Vec<f64>,
+    /// By the coordinates; zero where the criterion does not exist.
+    gradient: DVector<f64>,
+}
+
+/// Second derivatives as the optimiser sees them.
+pub(super) struct Curvature {
+    pub(super) second: SecondDerivatives,
+    hessian: DMatrix<f64>,
+}
+
+impl<'a, 'm> Problem<'a, 'm> {
+    pub(super) fn new(objective: &'a Objective<'m>, observer: &'a mut dyn SearchObserver) -> Self {
+        let groups: usize = objective.model().forest.levels.iter().map(|level| level.groups).sum();
+        Problem {
+            objective,
+            scratch: objective.scratch(),
+            exact: groups <= EXACT_UP_TO,
+            coordinates: objective.parameters.clone(),
+            hessian_g: None,
+            ends_with_second: true,
+            observer,
+            called_off: false,
+        }
+    }
+
+    /// Second derivatives at an evaluation; all zero where the criterion does not exist.
+    pub(super) fn curvature(&mut self, at: &Evaluation) -> SecondDerivatives {
+        if at.criterion.is_finite() && self.hessian_g.is_none() {
+            return self.second_derivatives(at, self.exact);
+        }
+        let zero = |size: usize| DMatrix::zeros(size, size);
+        let theta = zero(self.coordinates.len());
+        let g = self.hessian_g.cloned().unwrap_or_else(|| zero(self.coordinates.directions.len()));
+        let [log_det, pwrss, log_det_xx] = [g.clone(), g.clone(), g.clone()];
+        SecondDerivatives { hessian: theta, hessian_g: g, log_det, pwrss, log_det_xx }
+    }
+
+    /// The second derivatives at an evaluation, from the path where it has them.
+    pub(super) fn second_derivatives(&mut self, at: &Evaluation, exact: bool) -> SecondDerivatives {
+        let known = self.observer.path().and_then(|path| path.second(&at.theta, exact));
+        known.unwrap_or_else(|| {
+            let second = self.objective.second_derivatives_by(at, exact);
+            if let Some(path) = self.observer.path() {
+                path.keep_second(&at.theta, exact, &second);
+            }
+            second
+        })
+    }
+
+    /// The criterion with its gradient at theta, from the path where it has them.
+    pub(super) fn at(&mut self, theta: &[f64]) -> Evaluation {
+        let known = self.observer.path().and_then(|path| path.evaluation(theta));
+        known.unwrap_or_else(|| {
+            let at = self.objective.evaluate(theta, true, &mut self.scratch);
+            if let Some(path) = self.observer.path() {
+                path.keep(&at);
+            }
+            at
+        })
+    }
+
+    /// Tells of a trial. False once the search is called off.
+    pub(super) fn tell(&mut self, theta: &[f64], step: &Step) -> bool {
+        self.called_off = self.called_off || !self.observer.evaluated(theta, step);
+        !self.called_off
+    }
+}
+
+impl Criterion for Problem<'_, '_> {
+    type At = Point;
+
+    fn evaluate(&mut self, coordinates: &[f64]) -> Point {
+        let theta = self.objective.parameters.from_factors(&self.coordinates.factors(coordinates));
+        let at = self.at(&theta);
+        let gradient = match at.criterion.is_finite() {
+            true => self.coordinates.chain(coordinates, &at.gradient_g, None).0,
+            false => DVector::zeros(coordinates.len()),
+        };
+        Point { at, coordinates: coordinates.to_vec(), gradient }
+    }
+
+    fn value(point: &Point) -> f64 {
+        point.at.criterion
+    }
+
+    fn gradient(point: &Point) -> &DVector<f64> {
+        &point.gradient
+    }
+
+    type Second = Curvature;
+
+    fn second(&mut self, point: &Point) -> Curvature {
+        let second = self.curvature(&point.at);
+        let hessian = match point.at.criterion.is_finite() {
+            true => {
+                let (g, h) = (&point.at.gradient_g, Some(&second.hessian_g));
+                self.coordinates.chain(&point.coordinates, g, h).1.expect("asked for")
+            }
+            false => second.hessian.clone(),
+        };
+        Curvature { second, hessian }
+    }
+
+    fn hessian(curvature: &Curvature) -> &DMatrix<f64> {
+        &curvature.hessian
+    }
+
+    fn observe(&mut self, point: &Point, step: &Step) -> bool {
+        self.tell(&point.at.theta, step)
+    }
+
+    fn better_coordinates(&mut self, point: &mut Point) -> Option<Vec<f64>> {
+        if !point.at.criterion.is_finite() {
+            return None;
+        }
+        let factors = self.coordinates.factors(&point.coordinates);
+        self.coordinates = self.coordinates.pivoted(&factors)?;
+        point.coordinates = self.coordinates.from_factors(&factors);
+        point.gradient = self.coordinates.chain(&point.coordinates, &point.at.gradient_g, None).0;
+        Some(point.coordinates.clone())
+    }
+}
