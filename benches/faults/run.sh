@@ -42,9 +42,11 @@ TOML
   "$tiers" run "$place/job.toml" --quiet --set models.growth.fitted=false || true
   before="$(cd "$place/small/results" && find null growth -type f -exec sha256sum {} + 2>/dev/null | sort || true)"
   code=0
-  "$tiers" run "$place/job.toml" --set models.growth.conf_level=0.9 || code=$?
+  told="$("$tiers" run "$place/job.toml" --set models.growth.conf_level=0.9 2>&1)" || code=$?
+  echo "$told" >&2
   after="$(cd "$place/small/results" && find null growth -type f -exec sha256sum {} + 2>/dev/null | sort || true)"
   [[ $code == 1 && "$before" == "$after" ]] || { echo "FAILED: code $code, or former results changed" >&2; exit 1; }
+  [[ "$told" == *"free some space"* ]] || { echo "FAILED: no word of the full disk" >&2; exit 1; }
   echo "code 1, and former results are as they were" >&2
 else
   echo "skipped: this user may not mount" >&2

@@ -20,6 +20,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use tiers_tables::TableError;
 
 /// Names that a fit writes at the top of its folder; `random_effects` is a folder.
 const FILES: [&str; 5] = ["summary.txt", "fitted.parquet", "by.parquet", "model.json", "fit.json"];
@@ -163,6 +164,16 @@ impl Staged<'_> {
     /// Where to write a file or folder of this name.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Why a table could not be written, told of the folder that the user named.
+    pub(crate) fn told(&self, error: TableError) -> anyhow::Error {
+        match error {
+            TableError::Write { path, source } => {
+                self.failed(&path.strip_prefix(&self.path).unwrap_or(&path).to_string_lossy(), &source)
+            }
+            other => other.into(),
+        }
     }
 
     /// Puts everything in place.
@@ -312,6 +323,7 @@ fn cannot(error: &io::Error) -> String {
         }
         io::ErrorKind::NotADirectory => "; a part of this path is a file, not a folder",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space, or name a folder elsewhere",
+        io::ErrorKind::FileTooLarge => "; raise the limit on the size of files (ulimit -f)",
         _ => "; name another folder",
     };
     format!("results cannot be written here: {error}{remedy}")

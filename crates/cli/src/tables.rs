@@ -2,9 +2,10 @@
 
 use crate::outputs::Staged;
 use anyhow::anyhow;
+use std::path::Path;
 use tiers_design::PackedText;
 use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects, ReadObserver};
-use tiers_tables::{OutColumn, OutField, OutKind, OutValues, ParquetSink, Source};
+use tiers_tables::{OutColumn, OutField, OutKind, OutValues, ParquetSink, Source, TableError};
 
 /// Groups that are put into columns at a time.
 const GROUPS: usize = 1 << 16;
@@ -17,16 +18,21 @@ pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects], fit: &
     staged.folder(crate::outputs::EFFECTS)?;
     let names = effects_file_names(levels.iter().map(|effects| &effects.level[..]));
     for (effects, name) in levels.iter().zip(names) {
-        let mut sink = ParquetSink::create(&staged.path(crate::outputs::EFFECTS).join(name), &fields(effects))?;
-        let groups = effects.rows.len();
-        let of_level = fit.variance_components.iter().filter(|component| component.level == effects.level);
-        let variances: Vec<f64> = of_level.flat_map(|component| component.variance.clone()).collect();
-        for start in (0..groups).step_by(GROUPS) {
-            sink.push(columns(effects, &variances, start..groups.min(start + GROUPS)))?;
-        }
-        sink.finish()?;
+        let path = staged.path(crate::outputs::EFFECTS).join(name);
+        write_level(&path, effects, fit).map_err(|error| staged.told(error))?;
     }
     Ok(())
+}
+
+fn write_level(path: &Path, effects: &LevelEffects, fit: &Fit) -> Result<(), TableError> {
+    let mut sink = ParquetSink::create(path, &fields(effects))?;
+    let groups = effects.rows.len();
+    let of_level = fit.variance_components.iter().filter(|component| component.level == effects.level);
+    let variances: Vec<f64> = of_level.flat_map(|component| component.variance.clone()).collect();
+    for start in (0..groups).step_by(GROUPS) {
+        sink.push(columns(effects, &variances, start..groups.min(start + GROUPS)))?;
+    }
+    sink.finish()
 }
 
 /// Names of the files of levels, coarsest first, in the folder of random effects.
@@ -131,11 +137,24 @@ pub(crate) fn write_fitted(
 ) -> anyhow::Result<()> {
     let field = |column: &OutColumn| column.field();
     let fields: Vec<OutField> = fitted_columns(FittedRows::default()).iter().map(field).collect();
-    let mut sink = ParquetSink::create(&staged.path("fitted.parquet"), &fields)?;
-    fitted
-        .pass(source, observer, &mut |rows| Ok(sink.push(fitted_columns(rows))?))
-        .map_err(|error| anyhow!("fitted values: {error}"))?;
-    Ok(sink.finish()?)
+    let told = |error| staged.told(error);
+    let mut sink = ParquetSink::create(&staged.path("fitted.parquet"), &fields).map_err(told)?;
+    let mut failed = None;
+    let mut push = |rows| {
+        sink.push(fitted_columns(rows)).map_err(|error| {
+            let words = error.to_string();
+            failed = Some(error);
+            words.into()
+        })
+    };
+    let passed = fitted.pass(source, observer, &mut push);
+    match failed {
+        Some(error) => Err(told(error)),
+        None => {
+            passed.map_err(|error| anyhow!("fitted values: {error}"))?;
+            sink.finish().map_err(told)
+        }
+    }
 }
 
 fn fitted_columns(rows: FittedRows) -> Vec<OutColumn> {

@@ -180,7 +180,8 @@ impl ParquetSink {
             }
         }
         let aside = Aside::create(path)?;
-        let out = Shared(Arc::new(Mutex::new(BufWriter::new(aside.handle()?))));
+        let file = BufWriter::new(aside.handle()?);
+        let out = Shared(Arc::new(Mutex::new(Output { file, failure: None })));
         let writer = ParquetWriter::new(out.clone()).batched(&schema).map_err(|e| polars_error(path, &e))?;
         Ok(ParquetSink {
             waiting: DataFrame::empty_with_schema(&schema),
@@ -227,7 +228,7 @@ impl ParquetSink {
             self.write(rest)?;
         }
         let path = self.aside.target();
-        self.writer.finish().map_err(|e| polars_error(path, &e))?;
+        self.writer.finish().map_err(|e| self.failed(&e))?;
         self.out.clone().flush().map_err(|e| TableError::writing(path, e))?;
         self.aside.commit()
     }
@@ -252,7 +253,15 @@ impl ParquetSink {
     fn write(&mut self, mut group: DataFrame) -> Result<(), TableError> {
         // One chunk a column: the writer makes a row group of every chunk.
         group.rechunk_mut();
-        self.writer.write_batch(&group).map_err(|e| polars_error(self.aside.target(), &e))
+        self.writer.write_batch(&group).map_err(|e| self.failed(&e))
+    }
+
+    /// Why the writer failed: where that was the file, what the system said of it, which polars only
+    /// passes on in words.
+    fn failed(&self, error: &PolarsError) -> TableError {
+        let path = self.aside.target();
+        let failure = self.out.0.lock().unwrap_or_else(PoisonError::into_inner).failure.take();
+        failure.map_or_else(|| polars_error(path, error), |failure| TableError::writing(path, failure))
     }
 }
 
@@ -279,14 +288,30 @@ fn polars_error(path: &Path, error: &PolarsError) -> TableError {
 
 /// One buffered file for the writer, which keeps it to itself, and for us, who flush it.
 #[derive(Clone)]
-struct Shared(Arc<Mutex<BufWriter<File>>>);
+struct Shared(Arc<Mutex<Output>>);
+
+struct Output {
+    file: BufWriter<File>,
+    /// The first error of the system.
+    failure: Option<io::Error>,
+}
+
+impl Shared {
+    fn attempt<T>(&self, act: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> io::Result<T> {
+        let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut output.file).inspect_err(|error| {
+            let kept = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            output.failure.get_or_insert(kept);
+        })
+    }
+}
 
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        self.attempt(|file| file.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.attempt(BufWriter::flush)
     }
 }

@@ -12,7 +12,7 @@ use tiers_reml::{
     Fit, FixedEffect, FixedInference, FixedModel, IngestError, Objective, Partitions, Status, Step, VarianceComponent,
     optimise_while, settle,
 };
-use tiers_tables::{OutColumn, OutValues, Source, write_parquet};
+use tiers_tables::{OutColumn, OutValues, Source, TableError, write_parquet};
 
 /// Name of the table in the folder of the model.
 pub(crate) const TABLE: &str = "by.parquet";
@@ -119,7 +119,7 @@ impl Fitted {
 
     /// Writes the table, with a word on it as text and as JSON.
     pub(crate) fn write(&self, model: &ModelJob, source: &Source, staged: &Staged<'_>) -> anyhow::Result<()> {
-        self.write_table(source, &staged.path(TABLE))?;
+        self.write_table(source, &staged.path(TABLE)).map_err(|error| staged.told(error))?;
         let counts = self.counts();
         let (by, formula) = (&self.by, &model.keys.formula);
         let mut text = format!(
@@ -139,7 +139,7 @@ impl Fitted {
         staged.write("fit.json", &super::manifest::pretty(&report))
     }
 
-    fn write_table(&self, source: &Source, path: &Path) -> anyhow::Result<()> {
+    fn write_table(&self, source: &Source, path: &Path) -> Result<(), TableError> {
         let mut columns: Vec<OutColumn> = (0..self.by.len()).map(|k| self.label_column(k, source)).collect();
         let status = |outcome: &Outcome| match outcome {
             Ok(fit) => match fit.status {
@@ -178,7 +178,7 @@ impl Fitted {
                 columns[i].name += "_2";
             }
         }
-        Ok(write_parquet(path, columns)?)
+        write_parquet(path, columns)
     }
 
     /// Standard deviations and correlations of the random effects.

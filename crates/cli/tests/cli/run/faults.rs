@@ -40,7 +40,7 @@ fn a_disk_without_room_leaves_former_results() {
             assert!(of(&now) == of(&former) || of(&now) == of(&new), "{blocks}: {model}");
         }
         if ran.code == 1 {
-            assert!(ran.err.contains("tiers: error: "), "{ran:?}");
+            assert!(ran.err.contains("tiers: error: ") && ran.err.contains("cannot be written"), "{ran:?}");
             run_well(&job, &change);
             assert_same(&new, &results(&folder.path().join("results")), "with room again");
         }
