@@ -37,7 +37,7 @@ fn what_does_not_fit_the_table_is_told_with_a_remedy() {
     for (formula, words) in [
         ("y ~ z", "no column `z`"),
         ("y ~ schol", "did you mean `school`?"),
-        ("y ~ x + (1 | clas)", "did you mean `class`?; the columns are: y, x, n"),
+        ("y ~ x + (1 | clas)", "(did you mean `class`?); the columns are: y, x, n"),
         ("y ~ x - typo", "no column `typo`"),
         ("sex ~ x", "the response `sex` holds text values"),
         ("flag ~ x", "write I(flag)"),
