@@ -3,26 +3,21 @@
 //! With the shifted columns of the recipe, `x̃ = x - s` and `ỹ = y - offset - s_y`, the fixed part of
 //! a row is `x̃'β̃ + s_y + offset` and the random part `Σ_k z_k'b_k` over the groups that the row is in.
 
+use crate::blocks::{PassError, of_blocks};
 use crate::effects::{LevelEffects, sorted_groups};
 use crate::estimate::Optimum;
 use crate::ingest::ReadObserver;
 use crate::model::Model;
 use crate::objective::Objective;
-use rayon::prelude::*;
 use std::collections::HashMap;
-use tiers_design::{
-    Atom, Block, ColumnSpec, EncodeError, Encoder, Labels, MISSING, RawBlock, RowBlock, Source, SourceError,
-};
-
-/// Blocks that are worked on at a time.
-const WAVE: usize = 16;
+use tiers_design::{Atom, Block, ColumnSpec, EncodeError, Encoder, Labels, MISSING, RowBlock, Source, SourceError};
 
 /// Why fitted values could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum FittedError {
-    /// The table could not be read again.
-    #[error("{0}")]
-    Source(SourceError),
+    /// The pass did not reach the last row.
+    #[error(transparent)]
+    Pass(#[from] PassError),
     /// A row cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -36,12 +31,6 @@ pub enum FittedError {
         /// Name of the grouping.
         level: String,
     },
-    /// The values could not be passed on.
-    #[error("{0}")]
-    Sink(SourceError),
-    /// The work was called off by the observer.
-    #[error("interrupted")]
-    Interrupted,
 }
 
 /// Fitted values of consecutive rows; those that were dropped are not among them.
@@ -112,27 +101,7 @@ impl<'a> FittedValues<'a> {
         observer: &mut dyn ReadObserver,
         sink: &mut dyn FnMut(FittedRows) -> Result<(), SourceError>,
     ) -> Result<(), FittedError> {
-        let mut scan = source.scan(&self.model.recipe.requests).map_err(FittedError::Source)?;
-        let mut rows_read = 0;
-        loop {
-            let wave: Vec<_> = scan.by_ref().take(WAVE).collect();
-            if wave.is_empty() {
-                return Ok(());
-            }
-            let work = |raw: Result<Box<dyn RawBlock>, SourceError>| {
-                let block = raw.and_then(|raw| raw.decode()).map_err(FittedError::Source)?;
-                Ok((block.rows as u64, self.of_block(&block)?))
-            };
-            let done: Vec<Result<_, FittedError>> = wave.into_par_iter().with_max_len(1).map(work).collect();
-            for block in done {
-                let (rows, fitted) = block?;
-                rows_read += rows;
-                sink(fitted).map_err(FittedError::Sink)?;
-            }
-            if !observer.rows_read(rows_read) {
-                return Err(FittedError::Interrupted);
-            }
-        }
+        of_blocks(source, &self.model.recipe.requests, observer, |block| self.of_block(&block), sink)
     }
 
     /// The fitted values of one block.

@@ -3,6 +3,7 @@
 //! The way through: [`accumulate`] (rows to moments) → [`settle`] (moments to a [`Model`]) →
 //! [`Objective`] (criterion and derivatives at theta) → [`optimise`] → [`Fit`] (plain data).
 
+mod blocks;
 mod bootstrap;
 mod clusters;
 mod collect;
@@ -33,6 +34,7 @@ mod settle;
 mod span;
 mod threads;
 
+pub use blocks::PassError;
 pub use bootstrap::{Bootstrap, BootstrapSettings, Draws, IntervalType, Quantity, Replicate, Simulator, bootstrap};
 pub use clusters::{ClusterError, ClusterMoments, cluster_level};
 pub use compare::{Candidate, LikelihoodRatio, Mixture, NoTest};

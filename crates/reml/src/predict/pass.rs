@@ -1,19 +1,16 @@
 //! A pass over the rows of a table to predict for, in bounded memory.
 
 use super::{IntervalKind, Predictor};
+use crate::blocks::{PassError, of_blocks};
 use crate::ingest::ReadObserver;
-use rayon::prelude::*;
-use tiers_design::{Block, Column, EncodeError, MISSING, RawBlock, Request, RowBlock, Source, SourceError};
-
-/// Blocks that are worked on at a time.
-const WAVE: usize = 16;
+use tiers_design::{Block, Column, EncodeError, MISSING, Request, RowBlock, Source, SourceError};
 
 /// Why predictions could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
-    /// The table could not be read.
-    #[error("{0}")]
-    Source(SourceError),
+    /// The pass did not reach the last row.
+    #[error(transparent)]
+    Pass(#[from] PassError),
     /// A row cannot be encoded.
     #[error(transparent)]
     Encode(EncodeError),
@@ -30,12 +27,6 @@ pub enum PredictError {
         /// A row that has it, over all files, counted from 1.
         row: u64,
     },
-    /// The predictions could not be passed on.
-    #[error("{0}")]
-    Sink(SourceError),
-    /// The work was called off by the observer.
-    #[error("interrupted")]
-    Interrupted,
 }
 
 impl PredictError {
@@ -132,26 +123,7 @@ impl Predictor<'_> {
         sink: &mut dyn FnMut(Block, PredictedRows) -> Result<(), SourceError>,
     ) -> Result<(), PredictError> {
         let requests = [self.requests(), further].concat();
-        let mut scan = source.scan(&requests).map_err(PredictError::Source)?;
-        let mut rows_read = 0;
-        loop {
-            let wave: Vec<_> = scan.by_ref().take(WAVE).collect();
-            if wave.is_empty() {
-                return Ok(());
-            }
-            let work = |raw: Result<Box<dyn RawBlock>, SourceError>| {
-                let block = raw.and_then(|raw| raw.decode()).map_err(PredictError::Source)?;
-                self.of_block(block)
-            };
-            let done: Vec<Result<_, PredictError>> = wave.into_par_iter().with_max_len(1).map(work).collect();
-            for done in done {
-                let (block, predicted) = done?;
-                rows_read += block.rows as u64;
-                sink(block, predicted).map_err(PredictError::Sink)?;
-            }
-            if !observer.rows_read(rows_read) {
-                return Err(PredictError::Interrupted);
-            }
-        }
+        let sink = &mut |(block, predicted)| sink(block, predicted);
+        of_blocks(source, &requests, observer, |block| self.of_block(block), sink)
     }
 }
