@@ -1,4 +1,4 @@
-//! The quantities of one group and their derivatives in one direction: see [`super::curvature`].
+//! The quantities of one group and their derivatives in one direction: see [`super::walk`].
 
 use super::small::{add_scaled, apply, invert, multiply};
 

@@ -25,6 +25,7 @@ mod group;
 mod path;
 mod single;
 mod small;
+mod walk;
 
 pub use curvature::{Curvature, CurvatureAt, Direction};
 pub use eliminated::Eliminated;

@@ -1,4 +1,4 @@
-//! The walk of [`super::curvature`] at a finest level with one random coefficient: by far the most
+//! The walk of [`super::walk`] at a finest level with one random coefficient: by far the most
 //! common, and by far the most groups. Everything of a group is a scalar times its row, and the
 //! only direction of interest is its own variance:
 //!
@@ -9,8 +9,9 @@
 
 use super::Action;
 use super::ancestors;
-use super::curvature::{Curvature, Walk};
+use super::curvature::Curvature;
 use super::small::{add_scaled, dot};
+use super::walk::Walk;
 
 impl Walk<'_> {
     /// [`Walk::up`] for the finest level.
