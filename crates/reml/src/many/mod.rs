@@ -10,6 +10,7 @@ mod checkpoint;
 mod partitions;
 mod pass;
 mod room;
+mod saved;
 mod shared;
 mod start;
 
