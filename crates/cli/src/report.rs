@@ -48,21 +48,12 @@ pub(crate) struct Timing {
     pub phases: Phases,
 }
 
-/// Seconds by phase. The first four are those of threads added up, and go on side by side.
+/// Seconds by phase.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Phases {
-    /// Reading: from the files to raw blocks.
-    pub scan: f64,
-    /// Reading: from raw blocks to columns.
-    pub decode: f64,
-    /// Reading: from columns to rows of the design.
-    pub encode: f64,
-    /// Reading: from rows to sums.
-    pub sum: f64,
-    /// Reading: merging of sums, by the clock.
-    pub merge: f64,
-    /// Reading: waiting for the files, by the clock.
-    pub wait: f64,
+    /// Reading.
+    #[serde(flatten)]
+    pub reading: ReadTimes,
     /// From sums to the nest and its trees.
     pub settle: f64,
     /// The search for the optimum.
@@ -78,9 +69,7 @@ pub(crate) struct Phases {
 impl Phases {
     /// Notes the phases of reading.
     pub(crate) fn have_read(&mut self, times: &ReadTimes) {
-        let ReadTimes { scan, decode, encode, sum, merge, wait } = *times;
-        (self.scan, self.decode, self.encode) = (scan, decode, encode);
-        (self.sum, self.merge, self.wait) = (sum, merge, wait);
+        self.reading = *times;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where the time of a pass over the rows goes.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use tiers_design::Scan;
 ///
 /// Reading ahead, decoding, encoding and summing go on side by side, so that their times are those of
 /// threads, added up; they can be more than the time by the clock. Merging and waiting are by the clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReadTimes {
     /// The reader: from the file to raw blocks, as far as the pass waits for it.
     pub scan: f64,

@@ -212,17 +212,16 @@ impl<'a> Flow<'a> {
         let shared = accumulate_many(&self.inputs.source, &wanted, &reading, checkpoint, &mut watch);
         let (times, keeper) = watch.end();
         let shared = shared?;
-        let mut account = ReadAccount {
+        let account = ReadAccount {
             models: names,
             seconds: clock.elapsed().as_secs_f64(),
             rows_resumed: resumed,
             passes: shared.passes(),
             checkpoints: keeper.as_ref().map_or(0, |keeper| keeper.written),
             checkpoint_seconds: keeper.as_ref().map_or(0.0, |keeper| keeper.seconds),
+            times,
             peak_memory_bytes: peak_memory(),
-            ..ReadAccount::default()
         };
-        account.have_read(&times);
         info!(seconds = account.seconds, passes = account.passes, "read");
         self.account.reads.push(account);
         Ok((shared, times))

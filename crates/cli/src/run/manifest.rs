@@ -89,7 +89,7 @@ pub(crate) struct DataAccount {
 }
 
 /// One read for some of the models.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct ReadAccount {
     /// For which models.
     pub models: Vec<String>,
@@ -103,29 +103,11 @@ pub(crate) struct ReadAccount {
     pub checkpoints: usize,
     /// Seconds that they took.
     pub checkpoint_seconds: f64,
-    /// Seconds by phase; the first four are those of all threads together.
-    pub scan: f64,
-    /// From raw blocks to columns.
-    pub decode: f64,
-    /// From columns to rows of the design.
-    pub encode: f64,
-    /// From rows to sums.
-    pub sum: f64,
-    /// Merging of sums, by the clock.
-    pub merge: f64,
-    /// Waiting for the files, by the clock.
-    pub wait: f64,
+    /// Seconds by phase.
+    #[serde(flatten)]
+    pub times: ReadTimes,
     /// Most memory that the process had held until then.
     pub peak_memory_bytes: Option<u64>,
-}
-
-impl ReadAccount {
-    /// Notes the phases.
-    pub(crate) fn have_read(&mut self, times: &ReadTimes) {
-        let ReadTimes { scan, decode, encode, sum, merge, wait } = *times;
-        (self.scan, self.decode, self.encode) = (scan, decode, encode);
-        (self.sum, self.merge, self.wait) = (sum, merge, wait);
-    }
 }
 
 /// A model of this run.
