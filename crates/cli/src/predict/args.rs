@@ -20,8 +20,9 @@ Examples:
     tiers predict results new_students.parquet --out predicted.parquet --population --se
 
 Rows of groups that the fit has not seen are predicted without their effects, and `known_LEVEL`
-tells them apart. Predictions alone need nothing but the folder of results; --se and --interval
-read the data of the fit once more.";
+tells them apart. Predictions alone need nothing but the folder of results, and so do --population
+--se and --interval confidence of a fit with Satterthwaite's degrees of freedom; other standard
+errors and intervals read the data of the fit once more.";
 
 /// `tiers predict`.
 #[derive(Debug, Args)]

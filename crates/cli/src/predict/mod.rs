@@ -40,10 +40,15 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let with_errors = args.se || interval.is_some();
     let layout = Layout::new(&source, &args.keep, (args.se, interval.is_some()), &levels)?;
     check_columns(&saved, &source, fixed, &levels, interval)?;
-    let again = with_errors.then(|| saved.open_data(&args.refit)).transpose()?;
+    let population = if with_errors && levels.is_empty() { of_population(&saved, fixed, interval) } else { None };
+    let reads_again = with_errors && population.is_none();
+    let again = reads_again.then(|| saved.open_data(&args.refit)).transpose()?;
     check::output(args, &saved, &source, again.as_ref())?;
     let sink = ParquetSink::create(&args.out, layout.fields())?;
     let job = Job { args, saved: &saved, source: &source, layout: &layout };
+    if let Some(predictor) = population {
+        return job.write(&predictor, sink);
+    }
     if !with_errors {
         let effects = effects::read(&saved, &levels)?;
         return job.write(&Predictor::new(fixed, effects)?, sink);
@@ -56,6 +61,18 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let effects = effects.into_iter().filter(is_wanted).collect();
     let errors = PredictionErrors::new(&objective, &optimum);
     job.write(&Predictor::with_errors(fixed, effects, errors, interval)?, sink)
+}
+
+/// Errors of the population's means by what is saved of the fit, where that suffices.
+fn of_population(saved: &Saved, fixed: FixedPart<'_>, interval: Option<Interval>) -> Option<Predictor<'static>> {
+    match interval {
+        // A new response needs the variances of all levels, and the columns of their slopes.
+        Some(Interval { kind: IntervalKind::Prediction, .. }) => None,
+        _ => {
+            let confidence = interval.map(|interval| interval.level);
+            Predictor::of_population(fixed, saved.inference(), saved.fit().sigma, confidence)
+        }
+    }
 }
 
 /// Whether the new data have all that will be asked of them.

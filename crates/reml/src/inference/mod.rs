@@ -164,6 +164,15 @@ impl FixedInference {
         l - l * &self.constant * self.shift.transpose()
     }
 
+    /// `S_xx⁻¹` of the model's shifted columns, the covariance over σ², where it is kept to the last bit:
+    /// with Satterthwaite's degrees of freedom.
+    pub(crate) fn unscaled(&self) -> Option<&DMatrix<f64>> {
+        match &self.approximation {
+            Approximation::Satterthwaite(parts) => parts.unscaled(),
+            Approximation::KenwardRoger(_) | Approximation::None => None,
+        }
+    }
+
     /// Number of coefficients, where all parts agree on it.
     pub fn p(&self) -> Option<usize> {
         let p = self.beta.len();

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct Satterthwaite {
     #[serde(with = "packed::symmetric")]
     covariance: DMatrix<f64>,
-    /// ∂C/∂ψ_i.
+    /// ∂C/∂ψ_i; the last, in σ², is `S_xx⁻¹`.
     #[serde(with = "packed::list")]
     derivatives: Vec<DMatrix<f64>>,
     /// 𝒱.
@@ -41,6 +41,11 @@ impl Satterthwaite {
         derivatives.push(at.xx_inverse.clone());
         let covariance = &at.xx_inverse * sigma2;
         Satterthwaite { covariance, derivatives, of_parameters: 2.0 * pseudo_inverse(&hessian) }
+    }
+
+    /// `S_xx⁻¹`.
+    pub(super) fn unscaled(&self) -> Option<&DMatrix<f64>> {
+        self.derivatives.last()
     }
 
     /// Whether all is of p coefficients.

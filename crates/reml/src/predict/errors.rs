@@ -25,7 +25,8 @@ pub(super) use crate::effects::Place;
 /// The errors of an optimum's β̂ and b̂, ready for any row.
 #[derive(Debug)]
 pub struct PredictionErrors<'a> {
-    model: &'a Model,
+    /// Where no group is predicted for, none is needed.
+    model: Option<&'a Model>,
     shards: Vec<Eliminated<'a>>,
     /// Relative covariances per level, row-major.
     g: Vec<Vec<f64>>,
@@ -55,21 +56,28 @@ impl<'a> PredictionErrors<'a> {
         let plan = TreePlan::new(&model.forest);
         let g = objective.parameters.covariances(&optimum.at.theta);
         let trees = &model.forest.trees;
-        let p = model.p();
-        let root = match p {
-            0 => DMatrix::zeros(0, 0),
-            _ => Cholesky::new(optimum.at.xx_inverse.clone())
-                .map_or_else(|| DMatrix::from_element(p, p, f64::NAN), |cholesky| cholesky.l().transpose()),
-        };
         PredictionErrors {
             shards: trees.par_iter().with_max_len(1).map(|tree| Eliminated::new(&plan, tree, &g)).collect(),
-            model,
             g,
-            root,
-            sigma: (optimum.at.pwrss / objective.nu()).sqrt(),
-            x: model.x(),
-            chosen: Chosen::default(),
+            model: Some(model),
+            ..PredictionErrors::of_fixed(model.x(), &optimum.at.xx_inverse, (optimum.at.pwrss / objective.nu()).sqrt())
         }
+    }
+
+    /// Those of β̂ alone, for the columns `x` of C: all that predictions without groups need.
+    pub(super) fn of_fixed(x: Vec<usize>, xx_inverse: &DMatrix<f64>, sigma: f64) -> Self {
+        let p = x.len();
+        let root = match p {
+            0 => DMatrix::zeros(0, 0),
+            _ => Cholesky::new(xx_inverse.clone())
+                .map_or_else(|| DMatrix::from_element(p, p, f64::NAN), |cholesky| cholesky.l().transpose()),
+        };
+        PredictionErrors { model: None, shards: Vec::new(), g: Vec::new(), root, sigma, x, chosen: Chosen::default() }
+    }
+
+    /// The levels of the model, and the columns of C.
+    fn levels(&self) -> (&'a [Level], usize) {
+        self.model.map_or((&[], 0), |model| (&model.forest.levels[..], model.forest.m))
     }
 
     /// Settles what is predicted: the levels (names, and numbers of groups, finest first), whether new
@@ -80,11 +88,12 @@ impl<'a> PredictionErrors<'a> {
         new_response: bool,
         at: &impl Fn(usize) -> usize,
     ) {
-        let levels = &self.model.forest.levels;
+        let (levels, _) = self.levels();
         let level = |(name, groups): (&str, usize)| {
+            let model = self.model.expect("groups are predicted for");
             let k = levels.iter().position(|level| level.name == name).expect("effects of a level of the model");
             assert_eq!(levels[k].groups, groups, "the effects are those of the model");
-            (k, sorted_groups(self.model, k))
+            (k, sorted_groups(model, k))
         };
         let chosen: Vec<(usize, Vec<Place>)> = wanted.map(level).collect();
         let is_needed = |k: usize| new_response || chosen.iter().any(|(level, _)| *level == k);
@@ -99,7 +108,7 @@ impl<'a> PredictionErrors<'a> {
     /// Standard errors of the mean and, where asked for, of a new response, for encoded rows whose
     /// groups are given per chosen level and row of the block.
     pub(super) fn of_rows(&self, rows: &RowBlock, groups: &[Vec<u32>], new_response: bool) -> (Vec<f64>, Vec<f64>) {
-        let (forest, levels) = (&self.model.forest, &self.model.forest.levels);
+        let (levels, m) = self.levels();
         let is_chosen = |k: usize| self.chosen.levels.iter().any(|(level, _)| *level == k);
         let left_out: Vec<usize> = (0..levels.len()).filter(|&k| new_response && !is_chosen(k)).collect();
         let (mut of_mean, mut of_response) = (Vec::with_capacity(rows.rows), Vec::new());
@@ -110,11 +119,11 @@ impl<'a> PredictionErrors<'a> {
             if i == 0 || groups.iter().any(|groups| groups[at(i)] != groups[at(i - 1)]) {
                 let known = self.chosen.levels.iter().enumerate().filter(|(c, _)| of_level(*c) != MISSING);
                 let known = known.map(|(c, (k, places))| (*k, places[of_level(c) as usize]));
-                path.set(known, levels, forest.m, &self.shards);
+                path.set(known, levels, m, &self.shards);
             }
             let z = |k: usize, t: usize| rows.column(self.chosen.z[k][t])[i];
             x.iter_mut().zip(&self.chosen.x).for_each(|(x, &column)| *x = rows.column(column)[i]);
-            let mut variance = path.work_off(levels, forest.m, &self.x, &mut x, z);
+            let mut variance = path.work_off(levels, m, &self.x, &mut x, z);
             variance += self.of_beta(&x);
             let new = self.chosen.levels.iter().enumerate().filter(|(c, _)| of_level(*c) == MISSING);
             variance += new.map(|(_, (k, _))| self.of_new_group(levels, *k, z)).sum::<f64>();

@@ -17,7 +17,7 @@ pub use errors::PredictionErrors;
 pub use pass::{PredictError, PredictedRows};
 
 use crate::effects::{KeyLabels, LevelEffects};
-use crate::inference::normal_quantile;
+use crate::inference::{FixedInference, normal_quantile};
 use nalgebra::DVector;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -118,6 +118,21 @@ impl<'a> Predictor<'a> {
         interval: Option<Interval>,
     ) -> Result<Predictor<'a>, EffectsMismatch> {
         Predictor::build(fixed, effects, Some((errors, interval)))
+    }
+
+    /// Predictions of the fixed part with the standard errors of their means and, where asked for, a
+    /// confidence interval of this level. `None` where what was kept of the fit does not give the errors
+    /// to the last bit, so that they need an optimum.
+    pub fn of_population(
+        fixed: FixedPart<'_>,
+        inference: &FixedInference,
+        sigma: f64,
+        confidence: Option<f64>,
+    ) -> Option<Predictor<'static>> {
+        let x = fixed.coefficients.iter().map(|&i| fixed.recipe.x[i].column).collect();
+        let errors = PredictionErrors::of_fixed(x, inference.unscaled()?, sigma);
+        let interval = confidence.map(|level| Interval { kind: IntervalKind::Confidence, level });
+        Predictor::build(fixed, Vec::new(), Some((errors, interval))).ok()
     }
 
     fn build(

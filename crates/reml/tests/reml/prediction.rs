@@ -1,12 +1,12 @@
 //! Predictions and their errors for new rows, against V written out.
 
-use crate::common::{METHODS, Random, Sampled, as_optimum, reference};
+use crate::common::{METHODS, Random, Sampled, as_optimum, reference, report};
 use crate::memory::{Memory, Values};
 use nalgebra::DVector;
 use tiers_design::Source;
 use tiers_reml::{
-    FittedValues, FixedPart, Interval, IntervalKind, LevelEffects, Method, Objective, Optimum, PredictedRows,
-    PredictionErrors, Predictor, random_effects,
+    DfMethod, Dropped, FittedValues, FixedInference, FixedPart, Inference, Interval, IntervalKind, LevelEffects,
+    Method, Objective, Optimum, PredictedRows, PredictionErrors, Predictor, random_effects,
 };
 use tiers_testkit::{Checks, NewRow, Predicted, Shape, Tolerance, simulate_nested};
 
@@ -226,6 +226,37 @@ fn the_rows_of_the_fit_have_its_fitted_values() {
         checks.slice("fitted", &got.prediction, &want, Tolerance::of_largest(1e-13));
         assert!(got.known.iter().flatten().all(|known| *known));
         checks.finish();
+    }
+}
+
+/// What is kept of a fit, read back from JSON.
+fn kept(at: &Case<'_>, df: DfMethod) -> (FixedInference, f64) {
+    let inference = FixedInference::new(&at.objective, &at.optimum, Inference { df, ..Inference::default() });
+    let sigma = report(&at.objective, &at.optimum, &Dropped::default()).sigma;
+    let text = serde_json::to_string(&(inference, sigma)).expect("plain data");
+    serde_json::from_str(&text).expect("as it was written")
+}
+
+#[test]
+fn errors_for_the_population_have_the_same_bits_without_the_moments() {
+    for seed in 0..24 {
+        let Some(case) = Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))) else {
+            continue;
+        };
+        let table = NewRows::of(&case, &mut Random(seed)).table();
+        let none = vec![false; case.sample.levels.len()];
+        for method in METHODS {
+            let at = Case::new(&case, method, &case.sample.theta);
+            let (inference, sigma) = kept(&at, DfMethod::Satterthwaite);
+            let predictor = Predictor::of_population(at.fixed(), &inference, sigma, Some(0.9)).expect("all is kept");
+            let (got, want) =
+                (predict(&predictor, &table), predict(&at.predictor(&none, IntervalKind::Confidence), &table));
+            assert!(got.std_error.iter().all(|error| *error > 0.0) && got.lower.len() == ROWS, "{}", case.name);
+            assert_eq!(got, want, "{method} {}", case.name);
+            // The covariance alone, or an adjusted one, does not have the bits.
+            let (inference, sigma) = kept(&at, DfMethod::None);
+            assert!(Predictor::of_population(at.fixed(), &inference, sigma, None).is_none());
+        }
     }
 }
 
