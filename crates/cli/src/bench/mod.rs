@@ -81,10 +81,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
         identical: &identical,
         runs: &runs,
     };
-    let mut json = serde_json::to_string_pretty(&document).expect("plain data without keys that are not strings");
-    json.push('\n');
     let files: [(&str, Vec<u8>); 5] = [
-        ("bench.json", json.into_bytes()),
+        ("bench.json", crate::report::json(&document).into_bytes()),
         ("bench.csv", tables::csv(&runs).into_bytes()),
         ("bench.txt", text.clone().into_bytes()),
         ("scaling.svg", plot::svg(&cells)?.into_bytes()),

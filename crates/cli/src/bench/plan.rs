@@ -87,7 +87,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     let formula = args.formula.as_deref().unwrap_or_default();
     let estimate = estimate(formula, &Source::open(&args.data)?)?;
     if args.json {
-        print(&(serde_json::to_string_pretty(&estimate).expect("plain data") + "\n"))?;
+        print(&crate::report::json(&estimate))?;
     } else {
         print(&estimate.in_words())?;
     }

@@ -85,9 +85,7 @@ impl Told {
 
     /// As JSON, ending in a line feed.
     pub(crate) fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("plain data without keys that are not strings");
-        text.push('\n');
-        text
+        crate::report::json(self)
     }
 
     /// For a person.

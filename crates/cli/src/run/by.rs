@@ -136,7 +136,7 @@ impl Fitted {
         let (unlabelled_rows, n_obs) = (self.unlabelled_rows, self.n_obs());
         let (tiers, method) = (env!("CARGO_PKG_VERSION"), model.how.method);
         let report = Report { tiers, formula, method, by, partitions: counts, n_obs, unlabelled_rows };
-        staged.write("fit.json", &super::manifest::pretty(&report))
+        staged.write("fit.json", &crate::report::json(&report))
     }
 
     fn write_table(&self, source: &Source, path: &Path) -> Result<(), TableError> {

@@ -2,7 +2,6 @@
 
 use super::inputs::Inputs;
 use super::job::{Job, ModelJob};
-use super::manifest::pretty;
 use crate::exit::print;
 use crate::layout::{Column, table};
 use serde::Serialize;
@@ -57,7 +56,7 @@ struct PlannedModel {
 /// Prints what the job would do.
 pub(crate) fn run(job: &Job, inputs: &Inputs, json: bool) -> anyhow::Result<()> {
     let planned = plan(job, inputs);
-    print(&if json { pretty(&planned) } else { planned.in_words(job, inputs) })
+    print(&if json { crate::report::json(&planned) } else { planned.in_words(job, inputs) })
 }
 
 fn plan(job: &Job, inputs: &Inputs) -> Planned {

@@ -6,13 +6,13 @@ use super::inputs::Inputs;
 use super::job::Job;
 use super::kept::{Counts, Kept, Outline};
 use super::lock::Lock;
-use super::manifest::{Account, DataAccount, Manifest, ModelAccount, ReadAccount, pretty};
+use super::manifest::{Account, DataAccount, Manifest, ModelAccount, ReadAccount};
 use super::origin::Origin;
 use super::status::ModelState;
 use super::store::Store;
 use super::table::{Line, text};
 use crate::exit::Outcome;
-use crate::report::peak_memory;
+use crate::report::{json, peak_memory};
 use anyhow::{anyhow, bail};
 use std::collections::BTreeMap;
 use std::fs;
@@ -252,7 +252,7 @@ impl<'a> Flow<'a> {
         let line = |kept: &Kept| Line { result: kept.result.clone(), seconds: seconds(kept) };
         let lines: Vec<Line> = done.iter().map(line).collect();
         let results: Vec<&Outline> = done.iter().map(|kept| &kept.result).collect();
-        let json = pretty(&serde_json::json!({ "models": results, "failed": self.failed }));
+        let json = json(&serde_json::json!({ "models": results, "failed": self.failed }));
         Ok(Summary { outcome: outcome(&results, &self.failed), text: text(&lines, &self.failed), json })
     }
 }

@@ -5,6 +5,7 @@
 use super::kept::{Kept, Took};
 use super::log::now;
 use super::store::Store;
+use crate::report::json;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,7 +39,7 @@ impl Manifest {
         let timeless = |kept: &Kept| Kept { took: None, ..kept.clone() };
         let tiers = env!("CARGO_PKG_VERSION").to_owned();
         let manifest = Manifest { tiers, models: models.iter().map(timeless).collect(), failed: failed.clone() };
-        store.write_text(&store.path(MANIFEST), &pretty(&manifest))
+        store.write_text(&store.path(MANIFEST), &json(&manifest))
     }
 
     /// Takes it away before anything that it tells of changes.
@@ -146,11 +147,6 @@ impl Account {
     pub(crate) fn write(&mut self, store: &Store) -> anyhow::Result<()> {
         self.ended = now();
         self.peak_memory_bytes = crate::report::peak_memory();
-        store.write_text(&store.path(JOB), &pretty(self))
+        store.write_text(&store.path(JOB), &json(self))
     }
-}
-
-/// As JSON, ending in a line feed.
-pub(crate) fn pretty(value: &impl Serialize) -> String {
-    serde_json::to_string_pretty(value).expect("plain data without keys that are not strings") + "\n"
 }

@@ -1,8 +1,8 @@
 //! `status.json`: where the job is, for programs that watch it.
 
 use super::log::now;
-use super::manifest::pretty;
 use super::store::Store;
+use crate::report::json;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -140,7 +140,7 @@ impl Status {
     pub(crate) fn write(&mut self, store: &Store) {
         self.updated = now();
         self.written = Some(Instant::now());
-        if let Err(error) = store.write_quickly(&store.path(STATUS), &pretty(self)) {
+        if let Err(error) = store.write_quickly(&store.path(STATUS), &json(self)) {
             tracing::debug!(%error, "status.json cannot be written");
         }
     }

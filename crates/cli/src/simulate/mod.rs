@@ -22,6 +22,7 @@ pub(crate) use args::SimulateArgs;
 
 use crate::exit::{Outcome, print};
 use crate::progress::Progress;
+use crate::report::json;
 use crate::threads;
 use anyhow::anyhow;
 use job::{Job, Output};
@@ -97,12 +98,10 @@ struct Staged<'a> {
 
 impl<'a> Staged<'a> {
     fn write(output: &'a Output, truth: &Truth) -> anyhow::Result<Self> {
-        let mut json = serde_json::to_string_pretty(truth).expect("plain data without keys that are not strings");
-        json.push('\n');
         let name = output.truth.file_name().unwrap_or_default().to_string_lossy();
         let hidden = output.truth.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
         let staged = Staged { output, hidden };
-        fs::write(&staged.hidden, json).map_err(|error| staged.fail(&error))?;
+        fs::write(&staged.hidden, json(truth)).map_err(|error| staged.fail(&error))?;
         Ok(staged)
     }
 
