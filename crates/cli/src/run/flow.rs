@@ -13,7 +13,7 @@ use super::store::Store;
 use super::table::{Line, text};
 use crate::exit::Outcome;
 use crate::report::{json, peak_memory};
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -95,7 +95,7 @@ impl<'a> Flow<'a> {
     /// Takes over what a former run of the same job left.
     fn resume(&mut self, fresh: bool) -> anyhow::Result<()> {
         let store = self.store.clone();
-        store.tidy().map_err(|error| anyhow!("{}: {error}", self.job.folder.display()))?;
+        store.tidy()?;
         if fresh {
             checkpoint::remove(&store);
             fs::remove_dir_all(store.hidden("done")).ok();

@@ -1,9 +1,8 @@
 //! Models that are done: what they came to, and their files with hashes. Until the job is complete
 //! each has a file in the hidden folder; then the manifest has them all.
 
-use super::store::{Store, hash_file};
+use super::store::{Store, cannot, hash_file};
 use crate::report::Timing;
-use anyhow::{Context, anyhow};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -92,7 +91,7 @@ impl Kept {
     /// Writes it where the next run looks for it.
     pub(crate) fn keep(&self, store: &Store) -> anyhow::Result<()> {
         let folder = store.hidden(DONE);
-        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        fs::create_dir_all(&folder).map_err(|error| cannot("be made", &folder, &error))?;
         let text = serde_json::to_string(self).expect("plain data");
         store.write_text(&folder.join(format!("{}.json", self.result.name)), &text)
     }
@@ -115,7 +114,7 @@ impl Kept {
 
 /// All files of a folder of results, with slashes in their paths.
 fn list(store: &Store, below: &str, files: &mut BTreeMap<String, FileHash>) -> anyhow::Result<()> {
-    let told = |path: &Path, error: std::io::Error| anyhow!("{}: {error}", path.display());
+    let told = |path: &Path, error: std::io::Error| cannot("be read", path, &error);
     let folder = store.path(below);
     for entry in fs::read_dir(&folder).map_err(|error| told(&folder, error))? {
         let path = entry.map_err(|error| told(&folder, error))?.path();

@@ -5,11 +5,11 @@
 //! in the file, process and time, is for people.
 
 use super::log::now;
-use super::store::HIDDEN;
+use super::store::{HIDDEN, remedy};
 use anyhow::{anyhow, bail};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = "lock";
@@ -36,14 +36,20 @@ impl Lock {
     /// Takes the lock of a folder of results, or says who has it.
     pub(crate) fn take(folder: &Path) -> anyhow::Result<Lock> {
         let hidden = folder.join(HIDDEN);
-        let failed = |error: std::io::Error| {
-            anyhow!("output.folder {}: results cannot be written here: {error}", folder.display())
+        let failed = |error: io::Error| {
+            // Nothing was there yet that could have been removed.
+            let remedy = if error.kind() == ErrorKind::NotFound { "name another folder" } else { remedy(&error) };
+            anyhow!("output.folder {}: results cannot be written here: {error}; {remedy}", folder.display())
         };
         loop {
             fs::create_dir_all(&hidden).map_err(failed)?;
             let path = hidden.join(LOCK);
             let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-            let mut file = open.map_err(failed)?;
+            let mut file = match open {
+                // A run that came to its end just now has removed the folder that was made.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                open => open.map_err(failed)?,
+            };
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => bail!(

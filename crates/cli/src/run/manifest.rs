@@ -4,7 +4,7 @@
 
 use super::kept::{Kept, Took};
 use super::log::now;
-use super::store::Store;
+use super::store::{Store, cannot};
 use crate::report::json;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ impl Manifest {
     pub(crate) fn remove(store: &Store) -> anyhow::Result<()> {
         match fs::remove_file(store.path(MANIFEST)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(anyhow::anyhow!("{}: {error}", store.path(MANIFEST).display()))
+                Err(cannot("be removed", &store.path(MANIFEST), &error))
             }
             _ => Ok(()),
         }

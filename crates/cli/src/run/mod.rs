@@ -97,6 +97,8 @@ fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Res
     let names = job.models.iter().map(|model| model.keys.name.clone());
     let mut board = board::Board::new(store.clone(), stop, progress, names);
     let done = flow::Flow::begin(job, &inputs, path, args.fresh, &lock, &mut board).and_then(flow::Flow::finish);
+    // Whatever failed, it did so because the folder is gone, if it is.
+    let done = done.map_err(|error| lock.check().err().unwrap_or(error));
     let outcome = end(done, &mut board, job);
     if let Ok((_, Some(summary))) = &outcome
         && !args.quiet

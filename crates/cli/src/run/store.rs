@@ -45,7 +45,7 @@ impl Store {
         } else {
             fs::remove_file(&aside).ok();
         }
-        written.map_err(|error| anyhow!("{}: this file cannot be written: {error}", path.display()))
+        written.map_err(|error| cannot("be written", path, &error))
     }
 
     /// Writes a file of text.
@@ -61,7 +61,11 @@ impl Store {
     }
 
     /// Removes what a run that was killed left half-written; puts back results that it had moved aside.
-    pub(crate) fn tidy(&self) -> io::Result<()> {
+    pub(crate) fn tidy(&self) -> anyhow::Result<()> {
+        self.put_back().map_err(|error| cannot("be tidied up after a former run", &self.folder, &error))
+    }
+
+    fn put_back(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -84,8 +88,29 @@ impl Store {
     }
 
     /// Removes all that the job kept for itself.
-    pub(crate) fn remove_hidden(&self) -> io::Result<()> {
-        fs::remove_dir_all(self.folder.join(HIDDEN))
+    pub(crate) fn remove_hidden(&self) -> anyhow::Result<()> {
+        let hidden = self.folder.join(HIDDEN);
+        fs::remove_dir_all(&hidden).map_err(|error| cannot("be removed", &hidden, &error))
+    }
+}
+
+/// What cannot be done to a file or folder of results, why, and what to try.
+pub(crate) fn cannot(be_done: &str, path: &Path, error: &io::Error) -> anyhow::Error {
+    anyhow!("{}: this cannot {be_done}: {error}; {}", path.display(), remedy(error))
+}
+
+/// What to try when something cannot be done to the results.
+pub(crate) fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "it was removed while the job was running: run it again",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "name a folder where you may write, or change the rights of this one"
+        }
+        io::ErrorKind::NotADirectory => "a part of this path is a file, not a folder: name another one",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "free some space (or raise the limit on the size of files) and run the job again, or name a folder elsewhere"
+        }
+        _ => "run the job again, or name another folder",
     }
 }
 

@@ -87,9 +87,13 @@ fn folders_that_cannot_be_written_are_told() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
     run_refused(&job, &["--set", "output.folder=job.toml"], &["output.folder", "is a file"]);
-    run_refused(&job, &["--set", "output.folder=job.toml/results"], &["output.folder"]);
+    run_refused(&job, &["--set", "output.folder=job.toml/results"], &["output.folder", "name another"]);
     #[cfg(target_os = "linux")]
-    run_refused(&job, &["--set", "output.folder=/proc/results"], &["output.folder /proc/results", "cannot be written"]);
+    run_refused(
+        &job,
+        &["--set", "output.folder=/proc/results"],
+        &["output.folder /proc/results", "cannot be written", "name another"],
+    );
     // A file in the place of a model's folder.
     folder.text("results/full", "mine");
     run_refused(&job, &[], &["results/full", "this is a file"]);
