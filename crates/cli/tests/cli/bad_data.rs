@@ -1,6 +1,8 @@
 //! Data that cannot be read or used: each with its own message and exit code 1.
 
-use crate::support::{Folder, ROWS, dataset, fit, integers, numbers, refused, students, students_with, texts, without};
+use crate::support::{
+    Folder, ROWS, dataset, fit, fit_refused, integers, numbers, students, students_with, texts, without,
+};
 
 const MODEL: &str = "y ~ x + (1 | school)";
 
@@ -9,19 +11,19 @@ fn missing_file() {
     let folder = Folder::new();
     folder.parquet("students.parquet", students());
     let path = folder.join("student.parquet");
-    refused(&[MODEL, &path], &["student.parquet", "no such file", "did you mean", "students.parquet"]);
-    refused(&[MODEL, &folder.join("*.csv")], &["*.csv", "matches no file"]);
+    fit_refused(&[MODEL, &path], &["student.parquet", "no such file", "did you mean", "students.parquet"]);
+    fit_refused(&[MODEL, &folder.join("*.csv")], &["*.csv", "matches no file"]);
 }
 
 #[test]
 fn not_parquet() {
     let folder = Folder::new();
     let path = folder.text("a.parquet", "y,x,school\n1,2,3\n");
-    refused(&[MODEL, &path], &["a.parquet", "not parquet"]);
+    fit_refused(&[MODEL, &path], &["a.parquet", "not parquet"]);
     let path = folder.text("a.xlsx", "PK");
-    refused(&[MODEL, &path], &["a.xlsx", ".parquet", "convert"]);
+    fit_refused(&[MODEL, &path], &["a.xlsx", ".parquet", "convert"]);
     let path = folder.text("empty.parquet", "");
-    refused(&[MODEL, &path], &["empty.parquet", "empty"]);
+    fit_refused(&[MODEL, &path], &["empty.parquet", "empty"]);
 }
 
 #[test]
@@ -30,14 +32,14 @@ fn cut_off_file() {
     let whole = std::fs::read(dataset("chem97")).expect("chem97");
     let path = folder.join("cut.parquet");
     std::fs::write(&path, &whole[..whole.len() / 2]).expect("a file");
-    refused(&["score ~ age + (1 | lea)", &path], &["cut.parquet", "cut off", "again"]);
+    fit_refused(&["score ~ age + (1 | lea)", &path], &["cut.parquet", "cut off", "again"]);
 }
 
 #[test]
 fn folder_without_files() {
     let folder = Folder::new();
     folder.text("notes.md", "nothing here");
-    refused(&[MODEL, &folder.join("")], &["no data files", ".parquet"]);
+    fit_refused(&[MODEL, &folder.join("")], &["no data files", ".parquet"]);
 }
 
 #[test]
@@ -45,33 +47,33 @@ fn files_with_different_schemas() {
     let folder = Folder::new();
     folder.parquet("all/a.parquet", students());
     folder.parquet("all/b.parquet", students().into_iter().filter(|c| c.name != "x").collect());
-    refused(&[MODEL, &folder.join("all")], &["a.parquet", "b.parquet", "`x`"]);
+    fit_refused(&[MODEL, &folder.join("all")], &["a.parquet", "b.parquet", "`x`"]);
     folder.parquet("all/b.parquet", students_with(texts("x", vec!["1"; ROWS])));
-    refused(&[MODEL, &folder.join("all")], &["a.parquet", "b.parquet", "`x`"]);
+    fit_refused(&[MODEL, &folder.join("all")], &["a.parquet", "b.parquet", "`x`"]);
 }
 
 #[test]
 fn no_rows() {
     let folder = Folder::new();
     let empty = vec![numbers("y", []), numbers("x", []), integers("school", [])];
-    refused(&[MODEL, &folder.parquet("a.parquet", empty)], &["a.parquet", "no rows"]);
+    fit_refused(&[MODEL, &folder.parquet("a.parquet", empty)], &["a.parquet", "no rows"]);
 }
 
 #[test]
 fn unknown_column() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    let told = refused(&["y ~ x + (1 | shcool)", &path], &["`shcool`", "did you mean `school`?", "^"]);
+    let told = fit_refused(&["y ~ x + (1 | shcool)", &path], &["`shcool`", "did you mean `school`?", "^"]);
     let caret = told.lines().last().expect("a caret").find('^');
     assert_eq!(caret, told.lines().rev().nth(1).expect("the formula").find("shcool"));
-    refused(&[MODEL, &path, "--weights", "wt"], &["`wt`"]);
+    fit_refused(&[MODEL, &path, "--weights", "wt"], &["`wt`"]);
 }
 
 #[test]
 fn infinite_value() {
     let folder = Folder::new();
     let infinite = numbers("x", (0..ROWS).map(|i| if i == 41 { f64::INFINITY } else { i as f64 }));
-    refused(&[MODEL, &folder.parquet("a.parquet", students_with(infinite))], &["`x`", "infinite", "row 42"]);
+    fit_refused(&[MODEL, &folder.parquet("a.parquet", students_with(infinite))], &["`x`", "infinite", "row 42"]);
 }
 
 #[test]
@@ -79,11 +81,11 @@ fn weights() {
     let folder = Folder::new();
     let with = |bad: f64| numbers("w", (0..ROWS).map(move |i| if i == 6 { bad } else { 1.0 }));
     let of = |bad: f64| folder.parquet("w.parquet", students_with(with(bad)));
-    refused(&[MODEL, &of(-1.0), "--weights", "w"], &["`w`", "-1", "row 7", "positive"]);
-    refused(&[MODEL, &of(0.0), "--weights", "w"], &["`w`", " 0 ", "row 7", "positive"]);
+    fit_refused(&[MODEL, &of(-1.0), "--weights", "w"], &["`w`", "-1", "row 7", "positive"]);
+    fit_refused(&[MODEL, &of(0.0), "--weights", "w"], &["`w`", " 0 ", "row 7", "positive"]);
     let null = folder.parquet("w.parquet", students_with(without(with(1.0), |i| i == 6)));
-    refused(&[MODEL, &null, "--weights", "w"], &["`w`", "missing", "row 7"]);
-    refused(&[MODEL, &null, "--weights", "sex"], &["`sex`", "text"]);
+    fit_refused(&[MODEL, &null, "--weights", "w"], &["`w`", "missing", "row 7"]);
+    fit_refused(&[MODEL, &null, "--weights", "sex"], &["`sex`", "text"]);
 }
 
 #[test]
@@ -95,19 +97,19 @@ fn null_id_rows_are_dropped_and_counted() {
     assert!(ran.out.contains("80 used of 96, 16 dropped for missing values: school 16"), "{}", ran.out);
     let all = without(integers("school", vec![0; ROWS]), |_| true);
     let path = folder.parquet("all.parquet", students_with(all));
-    refused(&[MODEL, &path], &["no row is left", "96", "school: 96"]);
+    fit_refused(&[MODEL, &path], &["no row is left", "96", "school: 96"]);
 }
 
 #[test]
 fn ids_that_are_fractions() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    refused(&["y ~ x + (1 | z)", &path], &["`z`", "floating-point", "integer"]);
+    fit_refused(&["y ~ x + (1 | z)", &path], &["`z`", "floating-point", "integer"]);
 }
 
 #[test]
 fn all_rows_dropped() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students_with(without(numbers("x", vec![0.0; ROWS]), |_| true)));
-    refused(&[MODEL, &path], &["no row is left", "x: 96"]);
+    fit_refused(&[MODEL, &path], &["no row is left", "x: 96"]);
 }

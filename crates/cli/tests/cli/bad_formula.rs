@@ -1,10 +1,10 @@
 //! Formulas and options that say nothing, or too much.
 
-use crate::support::{Folder, fit, program, refused, run, students};
+use crate::support::{Folder, fit, fit_refused, program, run, students};
 
 /// Refused before any file is opened: there is none.
 fn refused_formula(formula: &str, words: &[&str]) {
-    refused(&[formula, "there-is-no-such-file.parquet"], words);
+    fit_refused(&[formula, "there-is-no-such-file.parquet"], words);
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn random_term_without_grouping() {
 fn no_random_term() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    refused(&["y ~ x", &path], &["no random effect", "(1 | school)"]);
+    fit_refused(&["y ~ x", &path], &["no random effect", "(1 | school)"]);
 }
 
 #[test]
@@ -40,18 +40,18 @@ fn options() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     let model = "y ~ sex + (1 | school)";
-    refused(&[model, &path, "--conf-level", "95"], &["--conf-level 95", "0.95"]);
-    refused(&[model, &path, "--max-evaluations", "0"], &["--max-evaluations 0"]);
-    refused(&[model, &path, "--df", "exact"], &["exact", "satterthwaite", "kenward-roger", "none"]);
-    refused(&[model, &path, "--df", "kenward-roger", "--ml"], &["REML", "--ml"]);
-    refused(&[model, &path, "--reference", "sex"], &["--reference sex", "gender=F"]);
-    refused(&[model, &path, "--reference", "sex=X"], &["`sex`", "`X`", "F, M"]);
-    refused(&[model, &path, "--reference", "school=1"], &["`school`", "sex"]);
-    refused(&[model, &path, "--threads", "0"], &["--threads"]);
-    refused(&[model, &path, "--fitted"], &["--out"]);
-    refused(&[model, &path, "--ml", "--reml"], &["--ml", "--reml"]);
-    refused(&[model, &path, "--maxevaluations", "3"], &["--max-evaluations"]);
-    refused(&[model], &["<DATA>"]);
+    fit_refused(&[model, &path, "--conf-level", "95"], &["--conf-level 95", "0.95"]);
+    fit_refused(&[model, &path, "--max-evaluations", "0"], &["--max-evaluations 0"]);
+    fit_refused(&[model, &path, "--df", "exact"], &["exact", "satterthwaite", "kenward-roger", "none"]);
+    fit_refused(&[model, &path, "--df", "kenward-roger", "--ml"], &["REML", "--ml"]);
+    fit_refused(&[model, &path, "--reference", "sex"], &["--reference sex", "gender=F"]);
+    fit_refused(&[model, &path, "--reference", "sex=X"], &["`sex`", "`X`", "F, M"]);
+    fit_refused(&[model, &path, "--reference", "school=1"], &["`school`", "sex"]);
+    fit_refused(&[model, &path, "--threads", "0"], &["--threads"]);
+    fit_refused(&[model, &path, "--fitted"], &["--out"]);
+    fit_refused(&[model, &path, "--ml", "--reml"], &["--ml", "--reml"]);
+    fit_refused(&[model, &path, "--maxevaluations", "3"], &["--max-evaluations"]);
+    fit_refused(&[model], &["<DATA>"]);
 }
 
 #[test]

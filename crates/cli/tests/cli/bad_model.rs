@@ -1,19 +1,19 @@
 //! Models that the data cannot tell anything about, or that are not nested.
 
-use crate::support::{Folder, ROWS, fit_well, integers, numbers, refused, students, students_with, texts};
+use crate::support::{Folder, ROWS, fit_refused, fit_well, integers, numbers, students, students_with, texts};
 
 #[test]
 fn string_response() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    refused(&["sex ~ x + (1 | school)", &path], &["response `sex`", "text", "number"]);
+    fit_refused(&["sex ~ x + (1 | school)", &path], &["response `sex`", "text", "number"]);
 }
 
 #[test]
 fn constant_response() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students_with(numbers("y", vec![7.1; ROWS])));
-    refused(&["y ~ x + (1 | school)", &path], &["response y", "same value", "96"]);
+    fit_refused(&["y ~ x + (1 | school)", &path], &["response y", "same value", "96"]);
 }
 
 #[test]
@@ -22,21 +22,21 @@ fn response_that_the_fixed_effects_fit_exactly() {
     let twice = numbers("twice", (0..ROWS).map(|i| 2.0 * (i * i % 17) as f64 + 1.0));
     let mut columns = students_with(twice);
     columns.push(numbers("once", (0..ROWS).map(|i| (i * i % 17) as f64)));
-    refused(&["twice ~ once + (1 | school)", &folder.parquet("a.parquet", columns)], &["twice", "exactly"]);
+    fit_refused(&["twice ~ once + (1 | school)", &folder.parquet("a.parquet", columns)], &["twice", "exactly"]);
 }
 
 #[test]
 fn one_group_only() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students_with(integers("school", vec![5; ROWS])));
-    refused(&["y ~ x + (1 | school)", &path], &["school", "one group", "Drop the term"]);
+    fit_refused(&["y ~ x + (1 | school)", &path], &["school", "one group", "Drop the term"]);
 }
 
 #[test]
 fn every_group_of_size_one() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    refused(&["y ~ x + (1 | student)", &path], &["student", "96 groups", "96 rows", "residual"]);
+    fit_refused(&["y ~ x + (1 | student)", &path], &["student", "96 groups", "96 rows", "residual"]);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_level_too_many() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     let words = ["school:class:student", "96 groups", "residual", "Drop that level"];
-    refused(&["y ~ x + (1 | school/class/student)", &path], &words);
+    fit_refused(&["y ~ x + (1 | school/class/student)", &path], &words);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn as_many_coefficients_as_rows() {
     let columns =
         vec![numbers("y", [1.0, 2.5, 2.0, 4.0]), texts("kind", ["a", "b", "c", "d"]), integers("school", [1, 1, 2, 2])];
     let path = folder.parquet("a.parquet", columns);
-    refused(&["y ~ kind + (1 | school)", &path], &["4 fixed-effect coefficients", "4 rows", "drop terms"]);
+    fit_refused(&["y ~ kind + (1 | school)", &path], &["4 fixed-effect coefficients", "4 rows", "drop terms"]);
 }
 
 #[test]
@@ -77,18 +77,18 @@ fn dependent_columns_are_dropped_and_named() {
 fn a_factor_with_one_level() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students_with(texts("sex", vec!["F"; ROWS])));
-    refused(&["y ~ sex + (1 | school)", &path], &["`sex`", "only one level", "`F`"]);
+    fit_refused(&["y ~ sex + (1 | school)", &path], &["`sex`", "only one level", "`F`"]);
 }
 
 #[test]
 fn crossed_terms_are_shown_by_two_rows() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students_with(integers("day", (0..ROWS).map(|i| (i % 5) as i64))));
-    let told = refused(&["y ~ x + (1 | school) + (1 | day)", &path], &["school", "day", "cross", "row 1 ", "row "]);
+    let told = fit_refused(&["y ~ x + (1 | school) + (1 | day)", &path], &["school", "day", "cross", "row 1 ", "row "]);
     assert_eq!(told.matches("row ").count(), 2, "{told}");
     // Ids that start anew in every school: the remedy is named.
     let words = ["class", "cross", "(1 | school/class)"];
-    refused(&["y ~ x + (1 | school) + (1 | class)", &path], &words);
+    fit_refused(&["y ~ x + (1 | school) + (1 | class)", &path], &words);
 }
 
 #[test]
@@ -96,5 +96,5 @@ fn the_same_groups_twice() {
     let folder = Folder::new();
     let names = texts("name", (0..ROWS).map(|i| format!("s{}", i / 16)));
     let path = folder.parquet("a.parquet", students_with(names));
-    refused(&["y ~ x + (1 | school) + (1 | name)", &path], &["school", "name", "same 6 groups"]);
+    fit_refused(&["y ~ x + (1 | school) + (1 | name)", &path], &["school", "name", "same 6 groups"]);
 }

@@ -1,24 +1,14 @@
 //! `tiers confint` on saved fits.
 
-use crate::support::{Folder, Ran, dataset, fit_well, labels_of, numbers_of, program, run};
+use crate::support::{Folder, dataset, fit_well, labels_of, numbers_of, refused, well};
 use serde_json::Value;
 
-fn confint(arguments: &[&str]) -> Ran {
-    run(program().arg("confint").args(arguments))
-}
-
-fn well(arguments: &[&str]) -> String {
-    let ran = confint(arguments);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}: {ran:?}");
-    ran.out
+fn confint(arguments: &[&str]) -> String {
+    well(&[&["confint"], arguments].concat())
 }
 
 fn told(arguments: &[&str], words: &[&str]) {
-    let ran = confint(arguments);
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
-    for word in words {
-        assert!(ran.err.contains(word), "`{word}` is not in: {}", ran.err);
-    }
+    refused(&[&["confint"], arguments].concat(), words);
 }
 
 /// A folder with the fit of a formula to a data set.
@@ -39,7 +29,7 @@ fn profiles_are_printed_as_r_prints_them() {
     let folder = Folder::new();
     let fit = saved(&folder, "Reaction ~ Days + (Days | Subject)", &dataset("sleepstudy"));
     let out = folder.join("intervals");
-    let text = well(&[&fit, "--out", &out]);
+    let text = confint(&[&fit, "--out", &out]);
     // lme4 has 14.381, -0.482, 3.801, 22.898, 237.681, 7.359 and 37.716, 0.685, 8.753, 28.858, 265.130, 13.576.
     let expected = "                                 2.5 %    97.5 %
 sd_(Intercept)|Subject        14.38138  37.71605
@@ -72,7 +62,7 @@ Profile likelihood intervals. The fit is by REML; profiles, as lme4's, are of
 fn an_end_at_zero_is_told() {
     let folder = Folder::new();
     let fit = saved(&folder, "strength ~ 1 + (1 | batch/cask)", &dataset("pastes"));
-    let text = well(&[&fit, "--parm", "sd_(Intercept)|batch", "sigma"]);
+    let text = confint(&[&fit, "--parm", "sd_(Intercept)|batch", "sigma"]);
     assert!(
         text.contains("sd_(Intercept)|batch 0.00000")
             && text.contains("do not exclude the bound of sd_(Intercept)|batch"),
@@ -90,7 +80,7 @@ fn wald_intervals_need_no_data() {
     let fit = saved(&folder, "Reaction ~ Days + (Days | Subject)", &data);
     std::fs::remove_file(&data).expect("removed");
     let json: Value =
-        serde_json::from_str(&well(&[&fit, "--method", "wald", "--json", "--level", "0.9"])).expect("JSON");
+        serde_json::from_str(&confint(&[&fit, "--method", "wald", "--json", "--level", "0.9"])).expect("JSON");
     // exp(log(24.740448) ± 1.644854 · 5.836243 / 24.740448), as nlme's intervals do.
     let (lower, upper) = interval(&json, "sd_(Intercept)|Subject");
     assert!((lower - 16.784_2).abs() < 1e-3 && (upper - 36.468).abs() < 1e-2, "{lower} {upper}");
@@ -110,7 +100,7 @@ fn a_bootstrap_is_the_same_on_any_number_of_threads() {
     let fit = saved(&folder, "Yield ~ 1 + (1 | Batch)", &dataset("dyestuff2"));
     let out = folder.join("boot");
     let common = [&fit[..], "--method", "bootstrap", "--replicates", "100", "--seed", "3"];
-    let with = |more: &[&str]| well(&[&common[..], more].concat());
+    let with = |more: &[&str]| confint(&[&common[..], more].concat());
     let one = with(&["--threads", "1", "--json"]);
     assert_eq!(one, with(&["--threads", "2", "--json"]));
     let text = with(&["--out", &out, "--type", "basic"]);
@@ -133,6 +123,6 @@ fn what_makes_no_sense_is_refused() {
     told(&[&fit, "--level", "95"], &["--level 95", "between 0 and 1"]);
     told(&[&fit, "--method", "bootstrap", "--replicates", "20"], &["--replicates 20", "39"]);
     told(&[&folder.join("nothing")], &["no such folder"]);
-    let text = well(&[&fit, "--method", "wald"]);
+    let text = confint(&[&fit, "--method", "wald"]);
     assert!(text.contains("On the boundary") && text.contains("NA"), "{text}");
 }

@@ -1,21 +1,8 @@
 //! `tiers influence`, `tiers ranef` and `tiers diagnose` on saved fits.
 
-use crate::support::{Folder, dataset, fit_well, labels_of, numbers_of, program, run, students};
+use crate::support::{Folder, dataset, fit_well, labels_of, numbers_of, program, refused, run, students, well};
 use serde_json::Value;
 use tiers_testkit::{Checks, Tolerance};
-
-/// Runs a command, which must succeed without a word on standard error.
-fn well(arguments: &[&str]) -> String {
-    let ran = run(program().args(arguments));
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}: {ran:?}");
-    ran.out
-}
-
-fn refused(arguments: &[&str], words: &[&str]) {
-    let ran = run(program().args(arguments));
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
-    words.iter().for_each(|word| assert!(ran.err.contains(word), "`{word}` is not in: {}", ran.err));
-}
 
 fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(&well(arguments)).expect("JSON")

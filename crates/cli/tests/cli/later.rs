@@ -1,23 +1,7 @@
 //! Questions to saved fits: `tiers anova`, `tiers compare`, `tiers means`.
 
-use crate::support::{Folder, dataset, fit_well, integers, numbers, program, run, students, students_with, texts};
+use crate::support::{Folder, dataset, fit_well, integers, numbers, refused, students, students_with, texts, well};
 use serde_json::Value;
-
-/// Runs the program, which must succeed without a word on standard error.
-fn well(arguments: &[&str]) -> String {
-    let ran = run(program().args(arguments));
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}: {ran:?}");
-    ran.out
-}
-
-/// Runs the program, which must refuse with a message that holds all these words.
-fn refused(arguments: &[&str], words: &[&str]) {
-    let ran = run(program().args(arguments));
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
-    for word in words {
-        assert!(ran.err.contains(word), "`{word}` is not in: {}", ran.err);
-    }
-}
 
 /// Saves a fit in the folder; gives its path.
 fn saved(folder: &Folder, name: &str, arguments: &[&str]) -> String {

@@ -1,6 +1,6 @@
 //! `tiers moments` and `tiers fit --moments`: parts that do not respect groups fit like the whole.
 
-use crate::support::{Folder, ROWS, fit, fit_well, program, refused, run, students, texts};
+use crate::support::{Folder, ROWS, fit, fit_refused, fit_well, program, refused, run, students, texts};
 use tiers_tables::{OutColumn, OutValues};
 
 const FORMULA: &str = "y ~ x + sex + (1 + x | school) + (1 | school:class)";
@@ -27,9 +27,7 @@ fn moments(arguments: &[&str]) {
 
 /// Runs `tiers moments`, which must be refused with these words.
 fn moments_refused(arguments: &[&str], words: &[&str]) {
-    let ran = run(program().arg("moments").args(arguments));
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
-    words.iter().for_each(|word| assert!(ran.err.contains(word), "`{word}` is not in: {}", ran.err));
+    refused(&[&["moments"], arguments].concat(), words);
 }
 
 /// Moments of the students in three parts: every third pair of rows, so that each group is in all.
@@ -154,11 +152,11 @@ fn what_cannot_be_merged_is_told() {
     let other = folder.join("other.moments");
     let data = folder.join("0.parquet");
     moments(&["y ~ z + (1 | school)", &data, "--out", &other]);
-    refused(&["--moments", &parts[0], &other], &["different models", "the formula is", "y ~ z + (1 | school)"]);
-    refused(&["--moments", &folder.join("nowhere")], &["nowhere", "no such folder of moments"]);
-    refused(&["--moments", &folder.path().display().to_string()], &["holds no moments.json"]);
-    refused(&["--moments", &parts[0], "--memory-limit", "1MB"], &["not enough memory", "the limit is 1 MB"]);
-    refused(&["--moments", &parts[0], "--memory-limit", "much"], &["--memory-limit much"]);
+    fit_refused(&["--moments", &parts[0], &other], &["different models", "the formula is", "y ~ z + (1 | school)"]);
+    fit_refused(&["--moments", &folder.join("nowhere")], &["nowhere", "no such folder of moments"]);
+    fit_refused(&["--moments", &folder.path().display().to_string()], &["holds no moments.json"]);
+    fit_refused(&["--moments", &parts[0], "--memory-limit", "1MB"], &["not enough memory", "the limit is 1 MB"]);
+    fit_refused(&["--moments", &parts[0], "--memory-limit", "much"], &["--memory-limit much"]);
     moments_refused(&["y ~ z + (1 | school)", &data, "--out", &other, "--like", &parts[0]], &["different models"]);
     let ran = fit(&["y ~ x + (1 | school)", "--moments", &parts[0]]);
     assert_eq!(ran.code, 1, "{ran:?}");
@@ -171,30 +169,30 @@ fn damaged_moments_are_told() {
     let header = std::fs::read_to_string(format!("{}/moments.json", parts[0])).unwrap();
     let with = |text: String| folder.text("0.moments/moments.json", &text);
     with(header.replace("\"tiers_moments\": 1", "\"tiers_moments\": 2"));
-    refused(&["--moments", &parts[0]], &["moments.json: moments of format version 2", "reads version 1"]);
+    fit_refused(&["--moments", &parts[0]], &["moments.json: moments of format version 2", "reads version 1"]);
     with(header.replace("\"rows\": 32", "\"rows\": 33"));
-    refused(&["--moments", &parts[0]], &["fingerprint"]);
+    fit_refused(&["--moments", &parts[0]], &["fingerprint"]);
     // Without a fingerprint the sums themselves tell.
     let mut bare = json(&header);
     bare.as_object_mut().unwrap().remove("fingerprint");
     bare["rows"] = 33.into();
     with(bare.to_string());
-    refused(&["--moments", &parts[0]], &["do not add up: the number of rows is 32 over the cells, but 33"]);
+    fit_refused(&["--moments", &parts[0]], &["do not add up: the number of rows is 32 over the cells, but 33"]);
     with(header[..header.len() / 2].to_owned());
-    refused(&["--moments", &parts[0]], &["moments.json: not what docs/moments.md says"]);
+    fit_refused(&["--moments", &parts[0]], &["moments.json: not what docs/moments.md says"]);
     with(header.clone());
     fit_well(&["--quiet", "--moments", &parts[0], "--df", "none"]);
     // Files of another part.
     let swap = |name: &str| std::fs::copy(format!("{}/{name}", parts[1]), format!("{}/{name}", parts[0])).unwrap();
     swap("totals.parquet");
-    refused(&["--moments", &parts[0]], &["fingerprint"]);
+    fit_refused(&["--moments", &parts[0]], &["fingerprint"]);
     std::fs::remove_file(format!("{}/totals.parquet", parts[0])).unwrap();
-    refused(&["--moments", &parts[0]], &["totals.parquet: no such file"]);
+    fit_refused(&["--moments", &parts[0]], &["totals.parquet: no such file"]);
     swap("totals.parquet");
     swap("moments.json");
-    refused(&["--moments", &parts[0]], &["do not add up"]);
+    fit_refused(&["--moments", &parts[0]], &["do not add up"]);
     std::fs::write(format!("{}/cells.parquet", parts[0]), "PAR1").unwrap();
-    refused(&["--moments", &parts[0]], &["cells.parquet"]);
+    fit_refused(&["--moments", &parts[0]], &["cells.parquet"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The folder of results: whole or not at all, and nobody's files harmed.
 
-use crate::support::{Folder, fit, fit_well, program, refused, run, students};
+use crate::support::{Folder, fit, fit_refused, fit_well, program, run, students};
 use std::fs;
 
 const MODEL: &str = "y ~ x + (1 | school)";
@@ -59,7 +59,7 @@ fn files_that_only_have_our_names_stay() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     folder.text("results/summary.txt", "mine");
-    refused(&[MODEL, &path, "--out", &folder.join("results")], &["summary.txt", "not replaced"]);
+    fit_refused(&[MODEL, &path, "--out", &folder.join("results")], &["summary.txt", "not replaced"]);
     assert_eq!(fs::read_to_string(folder.join("results/summary.txt")).expect("summary"), "mine");
 }
 
@@ -80,7 +80,7 @@ fn the_current_folder_stays() {
 fn the_data_themselves_are_not_replaced() {
     let folder = Folder::new();
     let path = folder.parquet("results/fitted.parquet", students());
-    refused(&[MODEL, &path, "--out", &folder.join("results")], &["fitted.parquet", "read as data"]);
+    fit_refused(&[MODEL, &path, "--out", &folder.join("results")], &["fitted.parquet", "read as data"]);
     // Data beside the results are other files, which stay.
     let path = folder.parquet("study/a.parquet", students());
     fit_well(&[MODEL, &path, "--out", &folder.join("study")]);
@@ -94,10 +94,13 @@ fn impossible_folders_are_found_out_before_the_reading() {
     folder.text("file", "mine");
     // The response would be refused too, but only once the columns are looked at.
     let model = "nothing ~ x + (1 | school)";
-    refused(&[model, &path, "--out", &folder.join("file")], &["--out", "file"]);
-    refused(&[model, &path, "--out", &folder.join("file/results")], &["--out", "file/results", "cannot be written"]);
+    fit_refused(&[model, &path, "--out", &folder.join("file")], &["--out", "file"]);
+    fit_refused(
+        &[model, &path, "--out", &folder.join("file/results")],
+        &["--out", "file/results", "cannot be written"],
+    );
     #[cfg(target_os = "linux")]
-    refused(&[model, &path, "--out", "/proc/results"], &["--out /proc/results", "cannot be written"]);
+    fit_refused(&[model, &path, "--out", "/proc/results"], &["--out /proc/results", "cannot be written"]);
     assert_eq!(folder.names("."), ["a.parquet", "file"]);
 }
 
@@ -115,7 +118,7 @@ fn read_only_folder() {
         return;
     }
     for out in ["closed", "closed/results"] {
-        refused(&[MODEL, &path, "--out", &folder.join(out)], &["--out", "cannot be written", "rights"]);
+        fit_refused(&[MODEL, &path, "--out", &folder.join(out)], &["--out", "cannot be written", "rights"]);
     }
     assert!(folder.names("closed").is_empty());
 }

@@ -1,6 +1,6 @@
 //! `tiers fit --robust`: clubSandwich's figures, the summary, and what is refused.
 
-use crate::support::{Folder, dataset, fit_well, refused, students};
+use crate::support::{Folder, dataset, fit_refused, fit_well, students};
 use serde_json::Value;
 use tiers_testkit::{Checks, Golden, Tolerance, golden};
 
@@ -63,10 +63,14 @@ fn clusters_below_the_top_level_are_refused() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     let model = "y ~ x + (1 | school/class)";
-    let text = refused(&[model, &path, "--robust", "CR2", "--cluster", "school:class"], &["--cluster", "top level"]);
+    let text =
+        fit_refused(&[model, &path, "--robust", "CR2", "--cluster", "school:class"], &["--cluster", "top level"]);
     assert!(text.contains("(school)"), "{text}");
-    refused(&[model, &path, "--robust", "CR2", "--cluster", "pupil"], &["no level pupil", "school, school:class"]);
-    refused(&["y ~ x + z + sex + x:z + x:sex + (1 | school/class)", &path, "--robust", "CR1p"], &["6 clusters", "CR2"]);
+    fit_refused(&[model, &path, "--robust", "CR2", "--cluster", "pupil"], &["no level pupil", "school, school:class"]);
+    fit_refused(
+        &["y ~ x + z + sex + x:z + x:sex + (1 | school/class)", &path, "--robust", "CR1p"],
+        &["6 clusters", "CR2"],
+    );
     let same = |more: &[&str]| fit_well(&[&[model, &path, "--robust", "CR0", "--json", "--quiet"], more].concat());
     let drop_times = |text: String| text.split_once("\"timing_seconds\"").expect("times").0.to_owned();
     assert_eq!(drop_times(same(&["--threads", "1"])), drop_times(same(&["--threads", "3", "--cluster", "school"])));

@@ -1,6 +1,6 @@
 //! `tiers fit` with several models of one read.
 
-use crate::support::{Folder, fit, fit_well, refused, students};
+use crate::support::{Folder, fit, fit_refused, fit_well, students};
 use std::fs;
 
 #[test]
@@ -34,7 +34,7 @@ fn names_are_given_or_numbered() {
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["model1"]["n_obs"], json["model2"]["n_obs"]);
     let twice = "model1 = y ~ x + (1 | school)";
-    refused(&["y ~ 1 + (1 | school)", &path, "--also", twice], &["two models", "`model1`"]);
+    fit_refused(&["y ~ 1 + (1 | school)", &path, "--also", twice], &["two models", "`model1`"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What goes to standard output and standard error, exit codes and threads.
 
-use crate::support::{Folder, dataset, fit, fit_well, program, students};
+use crate::support::{Folder, READ_TIMES, dataset, fit, fit_well, program, students};
 use serde_json::Value;
 use std::io::Read;
 use std::process::Stdio;
@@ -25,7 +25,7 @@ fn json_is_the_contract() {
     for key in ["estimate", "std_error", "t_value", "p_value", "lower", "upper"] {
         assert!(fit["fixed_effects"][0][key].is_f64(), "{key}");
     }
-    for key in ["read", "fit", "total"] {
+    for key in READ_TIMES.iter().chain(&["read", "fit", "total", "settle", "search", "inference", "effects", "write"]) {
         assert!(fit["timing_seconds"][key].is_f64(), "{key}");
     }
     assert_eq!(fit["vcov"].as_array().map(Vec::len), Some(3));

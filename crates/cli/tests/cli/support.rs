@@ -51,24 +51,39 @@ pub(crate) fn fit(arguments: &[&str]) -> Ran {
     run(program().arg("fit").args(arguments))
 }
 
-/// Runs `tiers fit`, which must succeed without a word on standard error.
-pub(crate) fn fit_well(arguments: &[&str]) -> String {
-    let ran = fit(arguments);
+/// Runs the program, which must succeed without a word on standard error; gives what it printed.
+pub(crate) fn well(arguments: &[&str]) -> String {
+    let ran = run(program().args(arguments));
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}: {ran:?}");
     ran.out
 }
 
-/// Runs `tiers fit`, which must end with code 1, nothing on standard output, and a message on
-/// standard error that holds all these words.
+/// [`well`] of `tiers fit`.
+pub(crate) fn fit_well(arguments: &[&str]) -> String {
+    well(&[&["fit"], arguments].concat())
+}
+
+/// Runs the program, which must end with code 1, nothing on standard output, and a message on
+/// standard error that holds all these words; gives the message.
 pub(crate) fn refused(arguments: &[&str], words: &[&str]) -> String {
-    let ran = fit(arguments);
+    let ran = run(program().args(arguments));
     assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
     assert!(ran.err.starts_with("tiers: error: "), "{ran:?}");
-    assert!(!ran.err.contains("panicked") && !ran.err.contains("internal"), "{ran:?}");
-    for word in words {
-        assert!(ran.err.contains(word), "`{word}` is not in: {}", ran.err);
-    }
+    assert_error(&ran.err, words);
     ran.err
+}
+
+/// [`refused`] of `tiers fit`.
+pub(crate) fn fit_refused(arguments: &[&str], words: &[&str]) -> String {
+    refused(&[&["fit"], arguments].concat(), words)
+}
+
+/// What is told is no fault of the program, and holds all these words.
+pub(crate) fn assert_error(told: &str, words: &[&str]) {
+    assert!(!told.contains("panicked") && !told.contains("internal"), "{told}");
+    for word in words {
+        assert!(told.contains(word), "`{word}` is not in: {told}");
+    }
 }
 
 /// A folder that is removed at the end of a test.
@@ -113,6 +128,9 @@ impl Folder {
         names
     }
 }
+
+/// The seconds of a read that `fit.json` and `job.json` tell.
+pub(crate) const READ_TIMES: [&str; 6] = ["scan", "decode", "encode", "sum", "merge", "wait"];
 
 /// A file of `datasets/`.
 pub(crate) fn dataset(name: &str) -> String {

@@ -1,7 +1,7 @@
 //! What a job leaves behind when all goes well, or when a model does not.
 
 use super::*;
-use crate::support::{fit_well, labels_of, numbers_of};
+use crate::support::{READ_TIMES, fit_well, labels_of, numbers_of};
 use std::ops::Range;
 use tiers_tables::{OutColumn, OutValues};
 
@@ -19,6 +19,10 @@ fn every_model_has_its_folder_and_the_job_its_account() {
     let account = json(&folder, "results/job.json");
     assert_eq!(account["models"][1]["by_this_run"], "fitted");
     assert_eq!(account["data"]["rows"], 96);
+    for key in READ_TIMES {
+        let seconds = [&account["reads"][0][key], &account["models"][0]["phases"][key]];
+        assert!(seconds.iter().all(|seconds| seconds.is_f64()), "{key}: {account}");
+    }
     // Of every file there is a hash, and it is right.
     let manifest = json(&folder, "results/manifest.json");
     let files = manifest["models"].as_array().into_iter().flatten();

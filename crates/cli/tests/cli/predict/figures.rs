@@ -1,5 +1,6 @@
-//! `tiers predict`: figures against R, what is written, and input that cannot be used.
+//! What is predicted: for rows of the fit and for others, with errors, and what is told of it.
 
+use super::{fitted, predict, predict_refused};
 use crate::support::{
     Folder, ROWS, dataset, fit_well, integers, labels_of, numbers, numbers_of, program, run, students, students_with,
     texts, without,
@@ -8,36 +9,6 @@ use serde_json::Value;
 use std::fs;
 use tiers_tables::{OutColumn, OutValues};
 use tiers_testkit::{Checks, Tolerance};
-
-const MODEL: &str = "y ~ x + sex + (1 + z | school) + (1 | school:class)";
-
-/// Runs `tiers predict`, which must succeed without a word on standard error.
-fn predict(arguments: &[&str]) -> String {
-    let ran = run(program().arg("predict").args(arguments));
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}: {ran:?}");
-    ran.out
-}
-
-/// Runs `tiers predict`, which must end with code 1 and a message with all these words, and leave no
-/// file of predictions.
-fn refused(folder: &Folder, arguments: &[&str], words: &[&str]) {
-    let before = folder.names(".");
-    let ran = run(program().arg("predict").args(arguments));
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
-    assert!(ran.err.starts_with("tiers: error: "), "{ran:?}");
-    for word in words {
-        assert!(ran.err.contains(word), "`{word}` is not in: {}", ran.err);
-    }
-    assert_eq!(folder.names("."), before, "{arguments:?}");
-}
-
-/// A folder with `fit`, the fit of [`students`] with its fitted values.
-fn fitted() -> Folder {
-    let folder = Folder::new();
-    let path = folder.parquet("data/students.parquet", students());
-    fit_well(&[MODEL, &path, "--out", &folder.join("fit"), "--fitted", "--quiet"]);
-    folder
-}
 
 fn floats(value: &Value) -> Vec<f64> {
     value.as_array().expect("figures").iter().map(|v| v.as_f64().expect("a number")).collect()
@@ -205,7 +176,13 @@ fn the_fit_may_have_moved_and_its_data_be_gone() {
     let (fit, out) = (folder.join("elsewhere/fit/fit.json"), folder.join("p.parquet"));
     predict(&[&fit, &new, "--out", &out, "--quiet"]);
     fs::remove_file(&out).expect("removed");
-    refused(&folder, &[&fit, &new, "--out", &out, "--se"], &["students.parquet", "--data"]);
+    predict_refused(&folder, &[&fit, &new, "--out", &out, "--se"], &["students.parquet", "--data"]);
+    // A new response needs the variances of all levels, and those the moments; the population's mean does not.
+    let population = [&fit, &new, "--out", &out, "--population", "--quiet"];
+    let new_response = [&population[..], &["--interval", "prediction"]].concat();
+    predict_refused(&folder, &new_response, &["students.parquet", "--data"]);
+    predict(&[&population[..], &["--se", "--interval", "confidence"]].concat());
+    assert!(numbers_of(&out, "std_error").iter().all(|error| *error > 0.0));
     predict(&[&fit, &new, "--out", &out, "--quiet", "--se", "--data", &folder.join("data/old.parquet")]);
 }
 
@@ -283,114 +260,12 @@ fn weights_offsets_and_transformations() {
     columns.push(x);
     let new = folder.parquet("new.parquet", columns);
     fs::remove_file(&out).expect("removed");
-    refused(&folder, &[&fit, &new, "--out", &out, "--interval", "prediction"], &["new.parquet", "`w`", "weight"]);
+    predict_refused(
+        &folder,
+        &[&fit, &new, "--out", &out, "--interval", "prediction"],
+        &["new.parquet", "`w`", "weight"],
+    );
     let text = predict(&[&fit, &new, "--out", &out, "--interval", "confidence"]);
     assert!(text.contains("95 predicted of 96") && text.contains("log(x + 20) 1"), "{text}");
     assert!(numbers_of(&out, "prediction")[3].is_nan());
-}
-
-#[test]
-fn columns_that_cannot_be_used() {
-    let folder = fitted();
-    let (fit, out) = (folder.join("fit"), folder.join("p.parquet"));
-    let file = |name: &str, columns| folder.parquet(name, columns);
-    let lacking = |name: &str| {
-        let mut columns = students();
-        columns.retain(|column| column.name != name);
-        columns
-    };
-    let refuse = |new: &str, options: &[&str], words: &[&str]| {
-        refused(&folder, &[&[&fit, new, "--out", &out], options].concat(), words);
-    };
-    refuse(&file("d/a.parquet", lacking("x")), &[], &["a.parquet", "no column `x`", "columns are y, z, school"]);
-    refuse(&file("d/b.parquet", lacking("class")), &[], &["no column `class`", "school:class", "--level school"]);
-    refuse(&file("d/c.parquet", lacking("school")), &["--level", "school"], &["`school`", "--population"]);
-    predict(&[&fit, &file("d/c.parquet", lacking("school")), "--population", "--out", &folder.join("d/ok.parquet")]);
-    let words = students_with(texts("x", (0..ROWS).map(|i| format!("{i}!"))));
-    refuse(&file("d/e.parquet", words), &["--se"], &["e.parquet", "`x`", "text", "number"]);
-    let sexes = students_with(texts("sex", (0..ROWS).map(|i| if i == 17 { "X" } else { "F" })));
-    refuse(&file("d/f.parquet", sexes), &[], &["f.parquet", "`sex`", "`X`", "row 18", "F, M"]);
-    let infinite = students_with(numbers("x", (0..ROWS).map(|i| if i == 5 { f64::INFINITY } else { 0.0 })));
-    refuse(&file("d/g.parquet", infinite), &[], &["g.parquet", "`x`", "row 6"]);
-    let halves = students_with(numbers("school", (0..ROWS).map(|i| i as f64 + 0.5)));
-    refuse(&file("d/h.parquet", halves), &[], &["school", "row 1", "whole number"]);
-    let none = students().into_iter().map(|mut column| {
-        column.values = match column.values {
-            OutValues::F64(_) => OutValues::F64(Vec::new()),
-            OutValues::I64(_) => OutValues::I64(Vec::new()),
-            _ => OutValues::Text(Vec::<&str>::new().iter().collect()),
-        };
-        column
-    });
-    refuse(&file("d/i.parquet", none.collect()), &[], &["i.parquet", "no rows"]);
-    refuse(&folder.text("d/j.parquet", ""), &[], &["j.parquet", "empty"]);
-    refuse(&folder.join("d/none.parquet"), &[], &["none.parquet", "no such file"]);
-    // A level that only incomplete rows have is no matter.
-    let mut columns = students_with(texts("sex", (0..ROWS).map(|i| if i == 17 { "X" } else { "F" })));
-    columns.retain(|column| column.name != "x");
-    columns.push(without(numbers("x", (0..ROWS).map(|_| 1.0)), |i| i == 17));
-    predict(&[&fit, &file("d/k.parquet", columns), "--out", &folder.join("d/ok.parquet")]);
-}
-
-#[test]
-fn the_row_of_a_fault_is_in_the_file_that_is_named() {
-    let folder = fitted();
-    folder.parquet("new/1.parquet", students());
-    folder.parquet("new/2.parquet", students_with(texts("sex", (0..ROWS).map(|i| if i == 3 { "X" } else { "M" }))));
-    let arguments = [&folder.join("fit"), &folder.join("new"), "--out", &folder.join("p.parquet")];
-    refused(&folder, &arguments, &["2.parquet", "row 100", "over all files"]);
-}
-
-#[test]
-fn options_that_cannot_be_meant() {
-    let folder = fitted();
-    let (fit, data, out) = (folder.join("fit"), folder.join("data/students.parquet"), folder.join("p.parquet"));
-    let refuse = |options: &[&str], words: &[&str]| {
-        refused(&folder, &[&[&fit, &data, "--out", &out], options].concat(), words);
-    };
-    refuse(&["--level", "shcool"], &["shcool", "school, school:class"]);
-    refuse(&["--keep", "nobody"], &["--keep nobody", "students.parquet", "student"]);
-    refuse(&["--interval", "prediction", "--conf-level", "95"], &["--conf-level 95", "0.95"]);
-    for fit in ["data", "nothing", "data/students.parquet"] {
-        refused(&folder, &[&folder.join(fit), &data, "--out", &out], &[fit, "tiers fit"]);
-    }
-}
-
-#[test]
-fn nothing_that_is_read_is_written_over() {
-    let folder = fitted();
-    let (fit, data) = (folder.join("fit"), folder.join("data/students.parquet"));
-    let new = folder.parquet("new.parquet", students());
-    for (out, options) in [
-        ("new.parquet", &[][..]),
-        ("fit/../new.parquet", &[]),
-        ("fit/random_effects/school.parquet", &[]),
-        ("fit/fit.json", &[]),
-        ("data/students.parquet", &["--se"]),
-    ] {
-        let path = folder.join(out);
-        let before = fs::read(&path).expect("a file");
-        refused(&folder, &[&[&fit, &new, "--out", &path], options].concat(), &["--out", "another file"]);
-        assert!(before == fs::read(&path).expect("a file"), "{out}");
-    }
-    refused(&folder, &[&fit, &data, "--out", &folder.join("data")], &["--out", "folder"]);
-    refused(&folder, &[&fit, &data, "--out", &folder.join("none/p.parquet")], &["--out", "no folder"]);
-    #[cfg(target_os = "linux")]
-    refused(&folder, &[&fit, &data, "--out", "/proc/p.parquet"], &["/proc/p.parquet"]);
-}
-
-#[test]
-fn random_effects_that_were_tampered_with() {
-    let folder = fitted();
-    let (fit, data, out) = (folder.join("fit"), folder.join("data/students.parquet"), folder.join("p.parquet"));
-    let effects = folder.join("fit/random_effects/school.parquet");
-    fs::remove_file(&effects).expect("removed");
-    refused(&folder, &[&fit, &data, "--out", &out], &["school.parquet", "no such file", "--population"]);
-    let some =
-        |term: [&str; 4]| vec![integers("school", [0, 0, 1, 1]), texts("term", term), numbers("estimate", [0.0; 4])];
-    folder.parquet("fit/random_effects/school.parquet", some(["(Intercept)", "z", "(Intercept)", "z"]));
-    refused(&folder, &[&fit, &data, "--out", &out], &["school.parquet", "2 groups", "6"]);
-    folder.parquet("fit/random_effects/school.parquet", some(["(Intercept)", "z", "z", "(Intercept)"]));
-    refused(&folder, &[&fit, &data, "--out", &out], &["school.parquet", "terms"]);
-    predict(&[&fit, &data, "--out", &out, "--population", "--quiet"]);
 }
