@@ -78,9 +78,9 @@ fn intervals(number: u64, replicates: u64) -> (Vec<String>, Intervals) {
     let newton = NewtonSettings::default();
     let optimum = optimise(&objective, &newton, &mut |_, _| {});
     let targets = Target::all(&objective);
-    let profiles = profile(&objective, &targets, LEVEL, &newton, &mut |_| {}).expect("profiles");
+    let profiles = profile(&objective, &targets, LEVEL, &newton, &|_| true).expect("profiles").expect("not called off");
     let settings = BootstrapSettings { replicates, seed: number + 1 };
-    let boot = bootstrap(&objective, &optimum, &settings, &|| {});
+    let boot = bootstrap(&objective, &optimum, &settings, &|_| true).expect("not called off");
     let of_profile = profiles.curves.iter().map(|c| c.lower.value().zip(c.upper.value())).collect();
     let of_boot = |kind| (0..targets.len()).map(|i| boot.interval(i, LEVEL, kind)).collect();
     let all = vec![

@@ -33,6 +33,7 @@ mod saturation;
 mod settle;
 mod span;
 mod threads;
+mod watched;
 
 pub use blocks::PassError;
 pub use bootstrap::{Bootstrap, BootstrapSettings, Draws, IntervalType, Quantity, Replicate, Simulator, bootstrap};

@@ -170,7 +170,11 @@ fn by_profile(args: &ConfintArgs, saved: &Saved) -> anyhow::Result<Found> {
     let targets: Vec<Target> = wanted.into_iter().map(|place| all[place]).collect();
     let watch = Progress::new(args.refit.quiet).counting("profiles", targets.len() as u64);
     let settings = NewtonSettings { max_evaluations: saved.model.max_evaluations, ..NewtonSettings::default() };
-    let found = profile(&objective, &targets, args.level, &settings, &mut |done| watch.set(done as u64))?;
+    let observe = |done| {
+        watch.set(done);
+        true
+    };
+    let found = profile(&objective, &targets, args.level, &settings, &observe)?.expect("not called off");
     drop(watch);
     let interval = |curve: &Curve| {
         let base = Interval::of_variance(curve.name.clone(), curve.estimate);
@@ -197,7 +201,11 @@ fn by_bootstrap(args: &ConfintArgs, saved: &Saved) -> anyhow::Result<Found> {
     // Names are looked up before the work is done.
     pick(args, &wald::intervals(saved, args.level))?;
     let watch = Progress::new(args.refit.quiet).counting("replicates", settings.replicates);
-    let found = bootstrap(&objective, &optimum, &settings, &|| watch.more(1));
+    let observe = |done| {
+        watch.set(done);
+        true
+    };
+    let found = bootstrap(&objective, &optimum, &settings, &observe).expect("not called off");
     drop(watch);
     let interval = |(i, name): (usize, &String)| {
         let ends = found.interval(i, args.level, kind.interval_type());

@@ -20,6 +20,7 @@ use crate::model::Model;
 use crate::newton::Settings;
 use crate::objective::Objective;
 use crate::profile::Target;
+use crate::watched::Watched;
 use nalgebra::DVector;
 use rayon::prelude::*;
 use replica::{Refitting, Replica};
@@ -64,7 +65,7 @@ pub struct Replicate {
 /// A bootstrap.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
-    /// Parameters in lme4's order, then intraclass correlations, coarsest level first.
+    /// All of the model, as [`Quantity::all`] has them.
     pub quantities: Vec<Quantity>,
     /// Their names: lme4's, and `icc_LEVEL`.
     pub names: Vec<String>,
@@ -82,15 +83,20 @@ const SMALL: usize = 32 << 20;
 /// which are those of any replicate up to one part in the root of the groups.
 const FROZEN_FROM: usize = 20_000;
 
-/// Replicates of a fit; `observe` is called after each, on any thread.
+/// Replicates of a fit. `observe` is told, on any thread, how many are done; returning false calls the
+/// bootstrap off, which then gives `None`.
 pub fn bootstrap(
     objective: &Objective<'_>,
     optimum: &Optimum,
     settings: &BootstrapSettings,
-    observe: &(dyn Fn() + Sync),
-) -> Bootstrap {
+    observe: &(dyn Fn(u64) -> bool + Sync),
+) -> Option<Bootstrap> {
+    let watched = Watched::new(observe);
+    if !watched.go_on() {
+        return None;
+    }
     let model = objective.model();
-    let quantities = quantities(objective);
+    let quantities = Quantity::all(objective);
     let estimates = values(objective, optimum, &quantities, None);
     let sigma = (optimum.at.pwrss / objective.nu()).sqrt();
     let factors: Vec<_> = objective.parameters.factors(&optimum.at.theta).iter().map(|f| f * sigma).collect();
@@ -116,7 +122,7 @@ pub fn bootstrap(
         let mut done = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= settings.replicates {
+            if number >= settings.replicates || watched.is_called_off() {
                 return done;
             }
             let read = |objective: &Objective<'_>, optimum: &Optimum| Replicate {
@@ -125,30 +131,26 @@ pub fn bootstrap(
                 values: values(objective, optimum, &quantities, Some(&beta)),
             };
             done.push((number, replica.run(&simulator, (settings.seed, number), &refitting, read)));
-            observe();
+            watched.one_more();
         }
     };
     let mut replicates: Vec<(u64, Replicate)> =
         (0..copies).into_par_iter().with_max_len(1).flat_map_iter(work).collect();
+    if watched.is_called_off() {
+        return None;
+    }
     replicates.sort_unstable_by_key(|(number, _)| *number);
-    Bootstrap {
+    Some(Bootstrap {
         names: quantities.iter().map(|quantity| quantity.name(objective)).collect(),
         quantities,
         estimates,
         replicates: replicates.into_iter().map(|(_, replicate)| replicate).collect(),
-    }
+    })
 }
 
 /// What was left out of the drawn responses: Xβ, with the β of the shifted columns.
 struct FixedPart<'a> {
     at: &'a DVector<f64>,
-}
-
-/// All quantities of a model.
-fn quantities(objective: &Objective<'_>) -> Vec<Quantity> {
-    let parameters = Target::all(objective).into_iter().map(Quantity::Parameter);
-    let levels = (0..objective.model().forest.levels.len()).rev();
-    parameters.chain(levels.map(Quantity::Icc)).collect()
 }
 
 /// Their values at an optimum; `beside` is added to β.
@@ -172,6 +174,14 @@ fn values(
 }
 
 impl Quantity {
+    /// All quantities of a model: parameters in lme4's order, then intraclass correlations, coarsest
+    /// level first.
+    pub fn all(objective: &Objective<'_>) -> Vec<Quantity> {
+        let parameters = Target::all(objective).into_iter().map(Quantity::Parameter);
+        let levels = (0..objective.model().forest.levels.len()).rev();
+        parameters.chain(levels.map(Quantity::Icc)).collect()
+    }
+
     /// lme4's name, or `icc_LEVEL`.
     pub fn name(self, objective: &Objective<'_>) -> String {
         match self {

@@ -113,6 +113,18 @@ pub fn optimise_from(objective: &Objective<'_>, start: &[f64], settings: &Settin
     settle(&mut Problem::new(objective, &mut go_on), start, settings)
 }
 
+/// [`optimise_from`] unless the observer calls it off: then `None`.
+pub(crate) fn optimise_from_while(
+    objective: &Objective<'_>,
+    start: &[f64],
+    settings: &Settings,
+    observer: &mut dyn SearchObserver,
+) -> Option<Optimum> {
+    let mut problem = Problem::new(objective, observer);
+    let found = settle(&mut problem, start, settings);
+    (!problem.called_off).then_some(found)
+}
+
 /// The optimum near a start that is no more than some standard errors away, as a bootstrap's are.
 ///
 /// With `hessian_g`, second derivatives by the entries of G at a point nearby, steps are by those

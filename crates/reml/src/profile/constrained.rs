@@ -11,8 +11,9 @@
 //! with `S_xx⁻¹ - S_xx⁻¹ l l' S_xx⁻¹ / (l' S_xx⁻¹ l)` in the place of `S_xx⁻¹`.
 
 use super::coordinates::{At, Coordinates, Tangent};
-use crate::newton::{Criterion, Settings, minimise};
+use crate::newton::{Criterion, Settings, Step, minimise};
 use crate::objective::{Evaluation, Objective, Scratch};
+use crate::watched::Watched;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use std::f64::consts::PI;
 
@@ -31,6 +32,7 @@ pub(super) enum Hold {
 pub(super) struct Constrained<'a, 'm> {
     pub(super) objective: &'a Objective<'m>,
     pub(super) scratch: &'a mut Scratch,
+    watched: &'a Watched<'a>,
     pub(super) hold: &'a Hold,
     pub(super) coordinates: &'a Coordinates,
     pub(super) value: f64,
@@ -62,18 +64,22 @@ pub(super) struct Point {
 impl<'a, 'm> Constrained<'a, 'm> {
     pub(super) fn new(
         objective: &'a Objective<'m>,
-        scratch: &'a mut Scratch,
+        (scratch, watched): (&'a mut Scratch, &'a Watched<'a>),
         (hold, coordinates): (&'a Hold, &'a Coordinates),
         value: f64,
         metric: &'a DMatrix<f64>,
     ) -> Self {
         let at = coordinates.at(value);
         let origin = DVector::zeros(metric.nrows());
-        Constrained { objective, scratch, hold, coordinates, value, at, origin, metric }
+        Constrained { objective, scratch, watched, hold, coordinates, value, at, origin, metric }
     }
 
-    /// The lowest deviance near a start (t, log σ); `None` where the search does not converge.
+    /// The lowest deviance near a start (t, log σ); `None` where the search does not converge, or is
+    /// called off.
     pub(super) fn solve(mut self, start: &DVector<f64>) -> Option<Point> {
+        if self.watched.is_called_off() {
+            return None;
+        }
         self.origin = start.clone();
         let settings = Settings::default();
         let begin = vec![0.0; start.len()];
@@ -247,6 +253,10 @@ impl Criterion for Constrained<'_, '_> {
 
     fn hessian(second: &DMatrix<f64>) -> &DMatrix<f64> {
         second
+    }
+
+    fn observe(&mut self, _: &Point, _: &Step) -> bool {
+        self.watched.go_on()
     }
 }
 

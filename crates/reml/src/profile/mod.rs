@@ -14,12 +14,13 @@ mod coordinates;
 mod walk;
 
 use crate::components::{Component, Uncertainty};
-use crate::estimate::{Optimum, Status, optimise, optimise_from};
+use crate::estimate::{Optimum, Status, optimise_from_while, optimise_while};
 use crate::fit::Covariances;
 use crate::inference::student;
-use crate::newton::Settings;
+use crate::newton::{Settings, Step};
 use crate::objective::{Method, Objective, Scratch};
 use crate::parameters::lower_triangular;
+use crate::watched::Watched;
 use constrained::Point;
 use nalgebra::{DMatrix, DVector};
 use walk::{Solved, Walker};
@@ -142,40 +143,47 @@ struct Base {
 /// A profile that meets a lower deviance than the estimates' starts all anew from there, so often.
 const RESTARTS: usize = 3;
 
-/// Profiles of the parameters `targets`; `observe` is told how many are done.
+/// Profiles of the parameters `targets`. `observe` is told after every evaluation how many are done;
+/// returning false calls the work off, which then gives `None`.
 pub fn profile(
     objective: &Objective<'_>,
     targets: &[Target],
     level: f64,
     settings: &Settings,
-    observe: &mut dyn FnMut(usize),
-) -> Result<Profile, ProfileError> {
+    observe: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<Option<Profile>, ProfileError> {
+    let watched = Watched::new(observe);
+    let mut evaluated = |_: &[f64], _: &Step| watched.go_on();
     let ml = Objective::new(objective.model(), Method::Ml);
-    let mut optimum = optimise(&ml, settings, &mut |_, _| {});
+    let mut found = optimise_while(&ml, settings, &mut evaluated);
     let mut restarts = 0;
     loop {
+        let Some(optimum) = found else { return Ok(None) };
         if optimum.status == Status::NotConverged {
             return Err(ProfileError::NotConverged);
         }
-        let mut profiler = Profiler::new(&ml, &optimum, level);
+        let mut profiler = Profiler::new(&ml, &optimum, level, &watched);
         let mut curves = Vec::new();
-        for (done, &target) in targets.iter().enumerate() {
-            observe(done);
+        for &target in targets {
             curves.push(profiler.curve(target));
             if profiler.lower.is_some() && restarts < RESTARTS {
                 break;
+            }
+            if !watched.one_more() {
+                return Ok(None);
             }
         }
         let Profiler { all, lower, .. } = profiler;
         match lower {
             Some(lower) if restarts < RESTARTS => {
-                optimum = optimise_from(&ml, &lower.evaluation.theta, settings);
+                found = optimise_from_while(&ml, &lower.evaluation.theta, settings, &mut evaluated);
+                watched.start_again();
                 restarts += 1;
             }
             lower => {
-                observe(targets.len());
                 let lower_deviance = lower.map(|point| point.deviance);
-                return Ok(Profile { level, deviance: optimum.at.criterion, targets: all, curves, lower_deviance });
+                let deviance = optimum.at.criterion;
+                return Ok(Some(Profile { level, deviance, targets: all, curves, lower_deviance }));
             }
         }
     }
@@ -194,10 +202,11 @@ struct Profiler<'a, 'm> {
     size: f64,
     /// The lowest point that was met below the estimates.
     lower: Option<Point>,
+    watched: &'a Watched<'a>,
 }
 
 impl<'a, 'm> Profiler<'a, 'm> {
-    fn new(objective: &'a Objective<'m>, optimum: &'a Optimum, level: f64) -> Self {
+    fn new(objective: &'a Objective<'m>, optimum: &'a Optimum, level: f64, watched: &'a Watched<'a>) -> Self {
         let sigma = (optimum.at.pwrss / objective.nu()).sqrt();
         let factors = objective.parameters.factors(&optimum.at.theta);
         Profiler {
@@ -215,6 +224,7 @@ impl<'a, 'm> Profiler<'a, 'm> {
             scratch: objective.scratch(),
             size: student::normal_quantile(0.5 - 0.5 * level),
             lower: None,
+            watched,
         }
     }
 
@@ -224,7 +234,7 @@ impl<'a, 'm> Profiler<'a, 'm> {
         if estimate.is_nan() {
             return Curve { target, name, estimate, points: Vec::new(), lower: End::NotFound, upper: End::NotFound };
         }
-        let (mut walker, centre) = Walker::new(self.objective, &mut self.scratch, &self.base, target);
+        let (mut walker, centre) = Walker::new(self.objective, &mut self.scratch, self.watched, &self.base, target);
         let below = walker.side(&centre, -1.0, std_error, self.size);
         let above = walker.side(&centre, 1.0, std_error, self.size);
         let lower = [self.lower.take(), walker.lower].into_iter().flatten();

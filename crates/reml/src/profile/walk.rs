@@ -5,6 +5,7 @@ use super::coordinates::Coordinates;
 use super::{Base, End, Target};
 use crate::components::Component;
 use crate::objective::{Objective, Scratch};
+use crate::watched::Watched;
 use nalgebra::{DMatrix, DVector};
 
 /// Steps to an interval end, about.
@@ -33,6 +34,7 @@ pub(super) struct Solved {
 pub(super) struct Walker<'a, 'm> {
     objective: &'a Objective<'m>,
     scratch: &'a mut Scratch,
+    watched: &'a Watched<'a>,
     target: Target,
     hold: Hold,
     coordinates: Coordinates,
@@ -58,6 +60,7 @@ impl<'a, 'm> Walker<'a, 'm> {
     pub(super) fn new(
         objective: &'a Objective<'m>,
         scratch: &'a mut Scratch,
+        watched: &'a Watched<'a>,
         base: &'a Base,
         target: Target,
     ) -> (Self, Solved) {
@@ -83,13 +86,24 @@ impl<'a, 'm> Walker<'a, 'm> {
         };
         let variables = DVector::from_vec(variables);
         let none = DMatrix::identity(variables.len(), variables.len());
-        let mut at = Constrained::new(objective, scratch, (&hold, &coordinates), inner, &none);
+        let mut at = Constrained::new(objective, (scratch, watched), (&hold, &coordinates), inner, &none);
         let point = at.at(&variables);
         let metric = metric(&at.hessian_at(&point));
         let value = if matches!(hold, Hold::LogSigma) { base.sigma } else { inner + offset };
         let centre = Solved { value, rise: 0.0, size: 0.0, rate: f64::NAN, point };
-        let mut walker =
-            Walker { objective, scratch, target, hold, coordinates, metric, base, offset, ceiling: None, lower: None };
+        let mut walker = Walker {
+            objective,
+            scratch,
+            watched,
+            target,
+            hold,
+            coordinates,
+            metric,
+            base,
+            offset,
+            ceiling: None,
+            lower: None,
+        };
         walker.ceiling = walker.without_either();
         (walker, centre)
     }
@@ -98,23 +112,27 @@ impl<'a, 'm> Walker<'a, 'm> {
     fn without_either(&mut self) -> Option<Point> {
         let Target::Component(Component::Correlation { level, row, column }) = self.target else { return None };
         let mut without = |row: usize| {
+            if self.watched.is_called_off() {
+                return None;
+            }
             let held = Component::Sd { level, row };
             let (mut walker, centre) =
-                Walker::new(self.objective, &mut *self.scratch, self.base, Target::Component(held));
+                Walker::new(self.objective, &mut *self.scratch, self.watched, self.base, Target::Component(held));
             walker.solve(0.0, &centre.point.variables).map(|solved| solved.point)
         };
         let both = [without(row), without(column)];
         both.into_iter().flatten().min_by(|a, b| a.deviance.total_cmp(&b.deviance))
     }
 
-    /// The lowest deviance with the target at a value.
+    /// The lowest deviance with the target at a value; none once the work is called off.
     fn solve(&mut self, value: f64, start: &DVector<f64>) -> Option<Solved> {
         let inner = match self.hold {
             Hold::LogSigma => value.ln(),
             _ => value - self.offset,
         };
         let problem = (&self.hold, &self.coordinates);
-        let found = Constrained::new(self.objective, self.scratch, problem, inner, &self.metric).solve(start);
+        let found =
+            Constrained::new(self.objective, (self.scratch, self.watched), problem, inner, &self.metric).solve(start);
         let found = found.filter(|point| self.coordinates.obey(point.variables.as_slice()));
         let lower = |a: &Point, b: &Point| a.deviance <= b.deviance;
         let mut point = match (found, &self.ceiling) {

@@ -164,7 +164,7 @@ fn of_fit(table: &Memory, formula: &str, method: Method, settings: &BootstrapSet
     let (model, _) = model(table, formula, None).expect("a model");
     let objective = Objective::new(&model, method);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
-    bootstrap(&objective, &optimum, settings, &|| {})
+    bootstrap(&objective, &optimum, settings, &|_| true).expect("not called off")
 }
 
 /// Replicates from moments and replicates from rows that are simulated and refitted: two samples of

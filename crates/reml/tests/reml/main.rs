@@ -3,6 +3,7 @@
 mod anova;
 mod bootstrap;
 mod boundary;
+mod called_off;
 mod common;
 mod components;
 mod explained;

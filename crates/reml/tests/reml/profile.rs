@@ -10,7 +10,8 @@ use tiers_testkit::{Checks, Problem, Shape, Tolerance, difference, simulate_nest
 fn profiles(model: &tiers_reml::Model) -> Profile {
     let objective = Objective::new(model, Method::Reml);
     let targets = Target::all(&objective);
-    profile(&objective, &targets, 0.95, &NewtonSettings::default(), &mut |_| {}).expect("profiles")
+    let found = profile(&objective, &targets, 0.95, &NewtonSettings::default(), &|_| true);
+    found.expect("profiles").expect("not called off")
 }
 
 /// The deviance at all parameters in lme4's order: standard deviations, correlations, σ, β.
