@@ -98,7 +98,12 @@ impl KenwardRoger {
         }
         let adjusted = &phi + &phi * adjustment * &phi * 2.0;
         let adjusted = 0.5 * (&adjusted + adjusted.transpose());
-        KenwardRoger { adjusted, phi, spreads, w }
+        KenwardRoger {
+            adjusted,
+            phi: packed::mirrored(phi),
+            spreads: spreads.into_iter().map(packed::mirrored).collect(),
+            w: packed::mirrored(w),
+        }
     }
 
     /// Whether all is of p coefficients.

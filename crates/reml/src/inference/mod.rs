@@ -139,7 +139,7 @@ impl FixedInference {
             (df, _) => df,
         };
         let settings = Inference { df, ..settings };
-        let model_based = &optimum.at.xx_inverse * sigma2;
+        let model_based = packed::mirrored(&optimum.at.xx_inverse * sigma2);
         let (shifted, approximation) = match df {
             DfMethod::None => (model_based, Approximation::None),
             DfMethod::Satterthwaite => {
@@ -155,6 +155,7 @@ impl FixedInference {
         let shift = model.x().into_iter().map(|column| model.recipe.columns[column].shift);
         let shift = DVector::from_iterator(model.p(), shift);
         let constant = model.constant().unwrap_or_else(|| DVector::zeros(model.p()));
+        let covariance = packed::mirrored(covariance);
         FixedInference { beta, covariance, shifted, shift, constant, settings, approximation }
     }
 

@@ -24,6 +24,14 @@ impl Triangle {
     }
 }
 
+/// A matrix that is symmetric but for rounding as it comes back from a file: its lower triangle
+/// mirrored. What is computed with a kept matrix then has the same bits before and after.
+pub(super) fn mirrored(matrix: DMatrix<f64>) -> DMatrix<f64> {
+    let mut matrix = matrix;
+    matrix.fill_upper_triangle_with_lower_triangle();
+    matrix
+}
+
 /// One matrix: `#[serde(with = "…")]`.
 pub(super) mod symmetric {
     use super::*;

@@ -39,8 +39,11 @@ impl Satterthwaite {
             .map(|t| by_g.iter().enumerate().fold(DMatrix::zeros(p, p), |sum, (i, c)| sum + c * jacobian[(i, t)]))
             .collect();
         derivatives.push(at.xx_inverse.clone());
-        let covariance = &at.xx_inverse * sigma2;
-        Satterthwaite { covariance, derivatives, of_parameters: 2.0 * pseudo_inverse(&hessian) }
+        Satterthwaite {
+            covariance: packed::mirrored(&at.xx_inverse * sigma2),
+            derivatives: derivatives.into_iter().map(packed::mirrored).collect(),
+            of_parameters: packed::mirrored(2.0 * pseudo_inverse(&hessian)),
+        }
     }
 
     /// `S_xx⁻¹`.

@@ -1,6 +1,7 @@
 //! Degrees of freedom and adjusted covariances against their literal formulas with V.
 
 use crate::common::{model, table_of};
+use crate::memory::Memory;
 use nalgebra::{DMatrix, DVector};
 use tiers_reml::{
     Covariances, DfMethod, FixedInference, Inference, Method, NewtonSettings, Objective, Status, optimise,
@@ -67,4 +68,23 @@ fn kenward_roger_agrees_with_the_formulas() {
     let compared = (0..80).filter(|&seed| compare(seed, DfMethod::KenwardRoger, &mut checks)).count();
     checks.that("interior optima among the samples", compared >= 10);
     checks.finish();
+}
+
+/// Inference that was kept in a file is that of the fit, to the last bit.
+#[test]
+fn kept_inference_has_the_same_bits() {
+    let table = Memory::of_dataset("sleepstudy", &["Reaction", "Days"], &["Subject"]);
+    let (model, _) = model(&table, "Reaction ~ Days + I(Days^2) + (1 + Days | Subject)", None).expect("a model");
+    let objective = Objective::new(&model, Method::Reml);
+    let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+    for df in [DfMethod::Satterthwaite, DfMethod::KenwardRoger, DfMethod::None] {
+        let inference = FixedInference::new(&objective, &optimum, Inference { df, ..Inference::default() });
+        let text = serde_json::to_string(&inference).expect("plain data");
+        let kept: FixedInference = serde_json::from_str(&text).expect("the same type");
+        for place in 0..model.p() {
+            assert_eq!(kept.coefficient(place), inference.coefficient(place), "{df:?}");
+        }
+        let all = DMatrix::identity(model.p(), model.p());
+        assert_eq!(kept.f_test(&all), inference.f_test(&all), "{df:?}");
+    }
 }
