@@ -10,8 +10,7 @@ use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
 use tiers_reml::{
-    Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NewtonSettings, NoTest, Objective, Status,
-    Until, optimise,
+    Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, Until, optimise,
 };
 
 /// Examples below the help.
@@ -118,9 +117,8 @@ fn open(path: &std::path::Path, args: &CompareArgs) -> anyhow::Result<Entry> {
     if args.ml && fit.method == Method::Reml {
         let (model, dropped) = saved.read(&args.refit, Until::Estimates)?;
         let objective = Objective::new(&model, Method::Ml);
-        let settings = NewtonSettings { max_evaluations: saved.model.max_evaluations, ..NewtonSettings::default() };
         let watch = Progress::new(args.refit.quiet).optimising();
-        let optimum = optimise(&objective, &settings, &mut |_, step| watch.evaluated(step));
+        let optimum = optimise(&objective, &saved.newton(), &mut |_, step| watch.evaluated(step));
         drop(watch);
         fit = Fit::new(&objective, &optimum, &dropped, Inference { df: DfMethod::None, ..Inference::default() });
     }

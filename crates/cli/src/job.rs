@@ -105,6 +105,7 @@ impl Job {
                 newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
                 inference: Inference { df: df_method(args.df, method)?, confidence },
                 robust,
+                intervals: None,
                 fitted: args.fitted,
                 reproducible: false,
             },

@@ -22,8 +22,21 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tiers_tables::TableError;
 
-/// Names that a fit writes at the top of its folder; `random_effects` is a folder.
-const FILES: [&str; 5] = ["summary.txt", "fitted.parquet", "by.parquet", "model.json", "fit.json"];
+/// Names of the files of a fit at the top of its folder, whether it writes them itself or a later
+/// command does: of another fit they tell nothing. `random_effects` is a folder.
+const FILES: [&str; 9] = [
+    "summary.txt",
+    "fitted.parquet",
+    "by.parquet",
+    // By a job, or by `tiers confint --out`, which may name the folder of the fit.
+    "profile.parquet",
+    "replicates.parquet",
+    "confint.json",
+    // By `tiers influence --out`.
+    "influence.parquet",
+    "model.json",
+    "fit.json",
+];
 /// Name of the folder of random effects.
 pub(crate) const EFFECTS: &str = "random_effects";
 

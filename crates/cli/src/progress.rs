@@ -1,5 +1,6 @@
 //! What a person sees while waiting: on standard error, and only where that is a terminal.
 
+use crate::confint::Pieces;
 use crate::steps::Watch;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
@@ -53,10 +54,9 @@ impl Progress {
         Reading { bar: self.style(bar, template).with_prefix(what), times: ReadTimes::default() }
     }
 
-    /// So many pieces of work, one like the other.
-    pub(crate) fn counting(self, what: &'static str, count: u64) -> Counting {
-        let template = "{prefix} [{bar:24}] {human_pos} of {human_len}, {eta} left";
-        Counting { bar: self.style(ProgressBar::new(count), template).with_prefix(what) }
+    /// Profiles or replicates being made, of which there is nothing to tell yet.
+    pub(crate) fn counting(self) -> Counting {
+        Counting { progress: self, bar: None }
     }
 
     /// The search for the optimum.
@@ -73,7 +73,7 @@ impl Progress {
 
     /// One model being fitted.
     pub(crate) fn fitting(self) -> Fitting {
-        Fitting { progress: self, search: Some(self.optimising()), second_pass: None }
+        Fitting { progress: self, search: Some(self.optimising()), second_pass: None, intervals: self.counting() }
     }
 
     fn style(self, bar: ProgressBar, template: &str) -> ProgressBar {
@@ -126,27 +126,25 @@ impl Simulating {
     }
 }
 
-/// Pieces of work being counted, from any thread.
+/// Profiles or replicates being made.
 #[derive(Debug)]
 pub(crate) struct Counting {
-    bar: ProgressBar,
+    progress: Progress,
+    bar: Option<ProgressBar>,
 }
 
 impl Counting {
     /// So many are done.
-    pub(crate) fn set(&self, done: u64) {
-        self.bar.set_position(done);
-    }
-
-    /// So many more are done.
-    pub(crate) fn more(&self, done: u64) {
-        self.bar.inc(done);
+    pub(crate) fn told(&mut self, pieces: Pieces) {
+        let template = "{prefix} [{bar:24}] {human_pos} of {human_len}, {eta} left";
+        let new = || self.progress.style(ProgressBar::new(pieces.all), template).with_prefix(pieces.what);
+        self.bar.get_or_insert_with(new).set_position(pieces.done);
     }
 }
 
 impl Drop for Counting {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
     }
 }
 
@@ -172,12 +170,14 @@ impl Drop for Optimising {
     }
 }
 
-/// One model being fitted: the search for the optimum, and then perhaps a second pass over the rows.
+/// One model being fitted: the search for the optimum, and then perhaps a second pass over the rows,
+/// and intervals.
 #[derive(Debug)]
 pub(crate) struct Fitting {
     progress: Progress,
     search: Option<Optimising>,
     second_pass: Option<Reading>,
+    intervals: Counting,
 }
 
 impl SearchObserver for Fitting {
@@ -196,5 +196,10 @@ impl Watch for Fitting {
 
     fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver {
         self.second_pass.insert(self.progress.second_pass(rows))
+    }
+
+    fn making_intervals(&mut self, pieces: Pieces) -> bool {
+        self.intervals.told(pieces);
+        true
     }
 }

@@ -62,6 +62,9 @@ pub(crate) struct Phases {
     pub inference: f64,
     /// Random effects and their variances.
     pub effects: f64,
+    /// Intervals of all parameters, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<f64>,
     /// Writing of results, fitted values included.
     pub write: f64,
 }

@@ -1,5 +1,6 @@
 //! One model, from its moments to its files: settle, search, infer, report, write.
 
+use crate::confint::{Fitted, Pieces, Wanted};
 use crate::input::Input;
 use crate::memory::Limit;
 use crate::outputs::{Folder, Staged};
@@ -10,7 +11,7 @@ use anyhow::{anyhow, ensure};
 use std::time::{Duration, Instant};
 use tiers_reml::{
     ClusterMoments, Fit, FittedValues, FixedInference, FixedModel, Inference, Ingested, Method, NewtonSettings,
-    Objective, Optimum, ReadObserver, ReadTimes, Robust, Sandwich, SearchObserver, Until, cluster_level,
+    Objective, Optimum, ReadObserver, ReadTimes, Robust, Sandwich, SearchObserver, Status, Until, cluster_level,
     optimise_while, random_effects, settle,
 };
 
@@ -25,6 +26,8 @@ pub(crate) struct How {
     pub inference: Inference,
     /// Cluster-robust inference on the fixed effects.
     pub robust: Option<Clustered>,
+    /// Intervals of all parameters that are written too.
+    pub intervals: Option<Wanted>,
     /// Whether fitted values are written too.
     pub fitted: bool,
     /// Whether to leave out of the files what differs from one run to the next: times, memory and the
@@ -65,14 +68,18 @@ pub(crate) struct Made<'a> {
     pub text: String,
     /// The same as JSON.
     pub json: String,
+    /// Why there are no intervals that were wanted.
+    pub without_intervals: Option<String>,
 }
 
 /// Whoever watches, and may call the work off.
-pub(crate) trait Watch: SearchObserver {
+pub(crate) trait Watch: SearchObserver + Send {
     /// The search has ended.
     fn searched(&mut self) {}
     /// Rows are read a second time, so many.
     fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver;
+    /// Intervals are being made. Returning false calls the work off.
+    fn making_intervals(&mut self, pieces: Pieces) -> bool;
 }
 
 /// Fits a model and writes its files, where there is a folder for them; they are not yet put in place.
@@ -113,6 +120,7 @@ pub(crate) fn make<'a>(
     let mut report = Report { fit, data, confidence_level, timing_seconds: None, peak_memory_bytes: None };
     let text = summary::text(&report);
     let staged = folder.map(Folder::stage).transpose()?;
+    let mut without_intervals = None;
     if let Some(staged) = &staged {
         staged.write("summary.txt", &text)?;
         let definition = input.definition(&model.recipe)?;
@@ -121,6 +129,13 @@ pub(crate) fn make<'a>(
         saved.working_folder = saved.working_folder.filter(|_| !how.reproducible);
         staged.write(MODEL, &saved.json())?;
         clock.phases.effects = effects(input, &objective, &optimum, how, &report, staged, watch)?;
+        if let Some(wanted) = &how.intervals {
+            let (fit, inference, newton) = (&report.fit, &saved.fixed.inference, &how.newton);
+            let fitted = Fitted { fit, inference, objective: &objective, optimum: &optimum, newton };
+            let since = Instant::now();
+            without_intervals = intervals(&fitted, wanted, staged, watch)?;
+            clock.phases.intervals = Some(since.elapsed().as_secs_f64());
+        }
     }
     let timing = clock.timing(read, fitted);
     let mut json = None;
@@ -134,7 +149,7 @@ pub(crate) fn make<'a>(
     let json = json.unwrap_or_else(|| report.json());
     report.timing_seconds = Some(timing);
     report.peak_memory_bytes = peak_memory();
-    Ok(Made { staged, report, text, json })
+    Ok(Made { staged, report, text, json, without_intervals })
 }
 
 /// Cluster-robust inference, where it was asked for, from a second pass over the rows.
@@ -177,6 +192,23 @@ fn effects(
     Ok(seconds)
 }
 
+/// Writes intervals of all parameters; gives why there are none, if so.
+fn intervals(
+    fitted: &Fitted<'_>,
+    wanted: &Wanted,
+    staged: &Staged<'_>,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Option<String>> {
+    if fitted.fit.status == Status::NotConverged {
+        return Ok(Some("the search did not converge".to_owned()));
+    }
+    match fitted.intervals(wanted, &mut |pieces| watch.making_intervals(pieces)) {
+        Ok(found) => found.ok_or_else(|| anyhow!("interrupted"))?.stage(wanted, fitted.fit, staged).map(|()| None),
+        // The fit stands all the same.
+        Err(error) => Ok(Some(error.to_string())),
+    }
+}
+
 /// What has taken how long.
 struct Clock {
     began: Instant,
@@ -186,7 +218,8 @@ struct Clock {
 impl Clock {
     fn timing(mut self, read: Duration, fitted: Duration) -> Timing {
         let total = self.began.elapsed();
-        self.phases.write = (total - fitted).as_secs_f64() - self.phases.effects;
+        let after = self.phases.effects + self.phases.intervals.unwrap_or(0.0);
+        self.phases.write = (total - fitted).as_secs_f64() - after;
         let (read, fit) = (read.as_secs_f64(), (fitted - read).as_secs_f64());
         Timing { read, fit, total: total.as_secs_f64(), phases: self.phases }
     }

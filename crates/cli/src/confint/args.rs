@@ -1,10 +1,10 @@
 //! The command line of `tiers confint`.
 
+use super::wanted::{BootstrapType, IntervalMethod, Wanted};
 use crate::saved::RefitArgs;
-use anyhow::ensure;
-use clap::{Args, ValueEnum};
+use anyhow::{anyhow, ensure};
+use clap::Args;
 use std::path::PathBuf;
-use tiers_reml::{BootstrapSettings, IntervalType};
 
 /// Examples below the help.
 pub(crate) const EXAMPLES: &str = "\
@@ -62,48 +62,6 @@ pub(crate) struct ConfintArgs {
     pub refit: RefitArgs,
 }
 
-/// How intervals are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum IntervalMethod {
-    /// By standard errors
-    Wald,
-    /// By the likelihood, each parameter held in turn
-    Profile,
-    /// By refitting responses drawn from the fitted model
-    Bootstrap,
-}
-
-/// What is made of bootstrap replicates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BootstrapType {
-    /// Their quantiles
-    Percentile,
-    /// Twice the estimate less their quantiles
-    Basic,
-    /// Estimate less bias, and their standard deviation
-    Normal,
-}
-
-impl BootstrapType {
-    /// As the library knows it.
-    pub(crate) fn interval_type(self) -> IntervalType {
-        match self {
-            BootstrapType::Percentile => IntervalType::Percentile,
-            BootstrapType::Basic => IntervalType::Basic,
-            BootstrapType::Normal => IntervalType::Normal,
-        }
-    }
-
-    /// Its name on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            BootstrapType::Percentile => "percentile",
-            BootstrapType::Basic => "basic",
-            BootstrapType::Normal => "normal",
-        }
-    }
-}
-
 impl ConfintArgs {
     /// Checks what can be checked without the fit.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
@@ -119,30 +77,12 @@ impl ConfintArgs {
         {
             anyhow::bail!("{option} is of the bootstrap: add --method bootstrap, or leave it out");
         }
-        if self.method == IntervalMethod::Bootstrap {
-            // Below, there is no replicate beyond an end.
-            let least = (2.0 / (1.0 - level) - 1.0 - 1e-9).ceil().max(2.0);
-            let replicates = self.bootstrap().replicates;
-            ensure!(
-                replicates as f64 >= least,
-                "--replicates {replicates}: intervals of level {level} need {least} at the least, and about 1000 to be \
-                 of use"
-            );
-        }
-        Ok(())
+        self.wanted().check_replicates().map_err(|why| anyhow!("--replicates {why}"))
     }
 
-    /// What the bootstrap is to do.
-    pub(crate) fn bootstrap(&self) -> BootstrapSettings {
-        let default = BootstrapSettings::default();
-        BootstrapSettings {
-            replicates: self.replicates.unwrap_or(default.replicates),
-            seed: self.seed.unwrap_or(default.seed),
-        }
-    }
-
-    /// Which type of bootstrap interval.
-    pub(crate) fn kind(&self) -> BootstrapType {
-        self.kind.unwrap_or(BootstrapType::Percentile)
+    /// What intervals are wanted.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let all = Wanted::new(self.method, self.level, self.replicates, self.seed);
+        Wanted { parm: self.parm.clone(), kind: self.kind.unwrap_or(all.kind), ..all }
     }
 }

@@ -1,7 +1,7 @@
 //! The intervals as R prints them, and what is to be said of them.
 
-use super::args::{ConfintArgs, IntervalMethod};
-use super::{Found, Interval};
+use super::found::{Found, Interval};
+use super::wanted::{IntervalMethod, Wanted};
 use crate::layout::{Column, paragraph, table};
 use crate::numbers::{column, trim_number};
 use crate::saved::Saved;
@@ -11,9 +11,9 @@ use tiers_reml::{DfMethod, Method, Status};
 const DIGITS: usize = 5;
 
 /// The table with its notes.
-pub(super) fn text(args: &ConfintArgs, saved: &Saved, found: &Found) -> String {
+pub(super) fn text(wanted: &Wanted, saved: &Saved, found: &Found) -> String {
     let percent = |share: f64| format!("{} %", trim_number(100.0 * share));
-    let tail = 0.5 - 0.5 * args.level;
+    let tail = 0.5 - 0.5 * wanted.level;
     let ends = |end: fn(&Interval) -> Option<f64>| -> Vec<String> {
         let values: Vec<f64> = found.intervals.iter().filter_map(end).collect();
         let mut cells = column(&values, DIGITS).into_iter();
@@ -28,17 +28,17 @@ pub(super) fn text(args: &ConfintArgs, saved: &Saved, found: &Found) -> String {
             Column::numbers(&percent(1.0 - tail), ends(|interval| interval.upper)),
         ],
     );
-    for note in notes(args, saved, found) {
+    for note in notes(wanted, saved, found) {
         text += &paragraph(&note, 2);
     }
     text
 }
 
 /// How the intervals were made, and what is special about some.
-fn notes(args: &ConfintArgs, saved: &Saved, found: &Found) -> Vec<String> {
+fn notes(wanted: &Wanted, saved: &Saved, found: &Found) -> Vec<String> {
     let fit = saved.fit();
     let mut notes = Vec::new();
-    match args.method {
+    match wanted.method {
         IntervalMethod::Wald => {
             let by = match saved.inference().df_method() {
                 DfMethod::Satterthwaite => "with Satterthwaite's degrees of freedom",
@@ -58,22 +58,21 @@ fn notes(args: &ConfintArgs, saved: &Saved, found: &Found) -> Vec<String> {
             notes.push(format!("Profile likelihood intervals.{reml}"));
         }
         IntervalMethod::Bootstrap => {
-            let settings = args.bootstrap();
             let counts = found.bootstrap.as_ref().expect("a bootstrap was made");
             notes.push(format!(
                 "Parametric bootstrap, {} intervals from {} replicates (seed {}), of which {} ended on the boundary and \
                  {} did not converge{}.",
-                args.kind().name(),
-                settings.replicates,
-                settings.seed,
+                counts.kind,
+                counts.replicates,
+                counts.seed,
                 counts.singular,
                 counts.failed,
                 if counts.failed > 0 { " and are left out" } else { "" }
             ));
         }
     }
-    notes.extend(special(args, found));
-    if fit.status == Status::Boundary && args.method == IntervalMethod::Wald {
+    notes.extend(special(wanted, found));
+    if fit.status == Status::Boundary && wanted.method == IntervalMethod::Wald {
         notes.push(
             "On the boundary (a variance of zero, a correlation of 1 or -1) there is no standard error and no Wald \
              interval (NA); --method profile and --method bootstrap have one."
@@ -91,7 +90,7 @@ fn notes(args: &ConfintArgs, saved: &Saved, found: &Found) -> Vec<String> {
 }
 
 /// Ends that are those of a parameter's range, and parameters without any.
-fn special(args: &ConfintArgs, found: &Found) -> Vec<String> {
+fn special(wanted: &Wanted, found: &Found) -> Vec<String> {
     let names = |keep: &dyn Fn(&&Interval) -> bool| -> Vec<&str> {
         found.intervals.iter().filter(keep).map(|interval| interval.parameter.as_str()).collect()
     };
@@ -107,7 +106,7 @@ fn special(args: &ConfintArgs, found: &Found) -> Vec<String> {
     }
     let missing =
         names(&|interval| interval.estimate.is_some() && (interval.lower.is_none() || interval.upper.is_none()));
-    if args.method == IntervalMethod::Profile && !missing.is_empty() {
+    if wanted.method == IntervalMethod::Profile && !missing.is_empty() {
         notes.push(format!("NA: the likelihood hardly changes, or cannot be followed, for {}.", missing.join(", ")));
     }
     notes

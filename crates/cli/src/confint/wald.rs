@@ -1,12 +1,23 @@
-//! Wald intervals, from the saved fit alone.
+//! Wald intervals, from the fit alone.
 
-use super::Interval;
-use crate::saved::Saved;
-use tiers_reml::{WaldScale, wald_interval};
+use super::found::{Found, Interval, Kept};
+use super::select::select;
+use super::wanted::Wanted;
+use tiers_reml::{Fit, FixedInference, WaldScale, wald_interval};
+
+/// Intervals of a fit by its standard errors.
+pub(super) fn by_wald(wanted: &Wanted, fit: &Fit, inference: &FixedInference) -> anyhow::Result<Found> {
+    let all = intervals(fit, inference, wanted.level);
+    let names: Vec<String> = all.iter().map(|interval| interval.parameter.clone()).collect();
+    let first = names.len() - fit.fixed_effects.len() - fit.icc.len();
+    let is_coefficient = |place: usize| place >= first && place < first + fit.fixed_effects.len();
+    let places = select(&wanted.parm, &names, is_coefficient)?;
+    let intervals = places.into_iter().map(|place| all[place].clone()).collect();
+    Ok(Found { intervals, bootstrap: None, lower_deviance: None, kept: Kept::Nothing })
+}
 
 /// Intervals of all parameters in lme4's order, then of the intraclass correlations.
-pub(super) fn intervals(saved: &Saved, level: f64) -> Vec<Interval> {
-    let fit = saved.fit();
+fn intervals(fit: &Fit, inference: &FixedInference, level: f64) -> Vec<Interval> {
     let mut out = Vec::new();
     for component in &fit.variance_components {
         let (terms, group) = (&component.terms, &component.level);
@@ -21,14 +32,14 @@ pub(super) fn intervals(saved: &Saved, level: f64) -> Vec<Interval> {
         }
     }
     out.push(on_scale("sigma".to_owned(), fit.sigma, fit.sigma_std_error, level, WaldScale::Log));
-    let inference = saved.inference().clone().with_confidence(level);
+    let inference = inference.clone().with_confidence(level);
     for (place, effect) in fit.fixed_effects.iter().enumerate() {
         let test = inference.coefficient(place);
         out.push(Interval {
             std_error: Some(test.std_error),
             lower: Some(test.lower),
             upper: Some(test.upper),
-            ..Interval::of_coefficient(effect.term.clone(), test.estimate)
+            ..Interval::of(effect.term.clone(), test.estimate)
         });
     }
     for icc in &fit.icc {
@@ -43,6 +54,6 @@ fn on_scale(parameter: String, estimate: f64, std_error: Option<f64>, level: f64
         std_error,
         lower: ends.map(|ends| ends.0),
         upper: ends.map(|ends| ends.1),
-        ..Interval::of_variance(parameter, estimate)
+        ..Interval::of(parameter, estimate)
     }
 }

@@ -1,25 +1,48 @@
 //! `confint.json`, and profiles and replicates as parquet.
 
-use super::{Found, Kept};
+use super::found::{Found, Kept};
+use super::wanted::Wanted;
+use crate::outputs::Staged;
 use anyhow::anyhow;
 use std::fs;
 use std::path::Path;
 use tiers_design::PackedText;
-use tiers_reml::{Bootstrap, Profile, Status};
+use tiers_reml::{Bootstrap, Fit, Profile, Status};
 use tiers_tables::{OutColumn, OutValues, write_parquet};
+
+/// Name of the intervals in their folder.
+const FILE: &str = "confint.json";
 
 /// Writes the files into a folder, which may exist; each file appears whole.
 pub(super) fn write(folder: &Path, found: &Found, json: &str) -> anyhow::Result<()> {
     let failed =
         |error: std::io::Error| anyhow!("--out {}: {error}; name a folder where you may write", folder.display());
     fs::create_dir_all(folder).map_err(failed)?;
-    match &found.kept {
-        Kept::Nothing => {}
-        Kept::Profile(profile, names) => write_parquet(&folder.join("profile.parquet"), of_profile(profile, names))?,
-        Kept::Replicates(bootstrap) => write_parquet(&folder.join("replicates.parquet"), of_replicates(bootstrap))?,
+    found.write_table(folder)?;
+    let aside = folder.join(format!(".{FILE}.tiers-{}.tmp", std::process::id()));
+    fs::write(&aside, json).and_then(|()| fs::rename(&aside, folder.join(FILE))).map_err(failed)
+}
+
+impl Found {
+    /// Writes them beside the other files of their fit.
+    pub(crate) fn stage(&self, wanted: &Wanted, fit: &Fit, staged: &Staged<'_>) -> anyhow::Result<()> {
+        self.write_table(&staged.path(""))?;
+        staged.write(FILE, &self.json(wanted, fit))
     }
-    let aside = folder.join(format!(".confint.json.tiers-{}.tmp", std::process::id()));
-    fs::write(&aside, json).and_then(|()| fs::rename(&aside, folder.join("confint.json"))).map_err(failed)
+
+    /// What the intervals are made of, as a table.
+    fn write_table(&self, folder: &Path) -> anyhow::Result<()> {
+        match &self.kept {
+            Kept::Nothing => {}
+            Kept::Profile(profile, names) => {
+                write_parquet(&folder.join("profile.parquet"), of_profile(profile, names))?;
+            }
+            Kept::Replicates(bootstrap) => {
+                write_parquet(&folder.join("replicates.parquet"), of_replicates(bootstrap))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A row per point of each profile: the parameter held, its value, ζ and the deviance, then all

@@ -5,6 +5,7 @@ use super::checkpoint::Keeper;
 use super::status::{ModelState, Phase, Status};
 use super::stop::Stop;
 use super::store::Store;
+use crate::confint::Pieces;
 use crate::progress::{Fitting, Progress, Reading};
 use crate::steps::Watch;
 use std::time::{Duration, Instant};
@@ -39,7 +40,8 @@ impl Board {
         let status = &mut self.status;
         (status.phase, status.model) = (Some(phase), model.map(str::to_owned));
         (status.rows, status.rows_total, status.rows_per_second) = (0, None, 0.0);
-        if phase != Phase::Writing {
+        (status.pieces, status.pieces_total) = (0, None);
+        if matches!(phase, Phase::Reading | Phase::Fitting) {
             (status.theta, status.criterion, status.evaluations) = (Vec::new(), None, 0);
         }
         status.write(&self.store);
@@ -170,6 +172,26 @@ impl Watch for FitWatch<'_> {
     fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver {
         let bar = self.board.progress.second_pass(rows);
         self.second_pass.insert(SecondPass { bar, stop: self.board.stop.clone() })
+    }
+
+    fn making_intervals(&mut self, pieces: Pieces) -> bool {
+        self.bar.making_intervals(pieces);
+        let Pieces { what, done, all } = pieces;
+        if self.board.status.phase != Some(Phase::Intervals) {
+            self.board.phase(Phase::Intervals, Some(&self.model));
+            info!(model = self.model, what, of = all, "making intervals");
+        }
+        let status = &mut self.board.status;
+        let begins = status.pieces_total.is_none();
+        (status.pieces, status.pieces_total) = (done, Some(all));
+        match begins {
+            true => status.write(&self.board.store),
+            false => status.refresh(&self.board.store),
+        }
+        if self.board.is_due() {
+            info!(model = self.model, what, done, of = all, "making intervals");
+        }
+        !self.board.stop.asked()
     }
 }
 

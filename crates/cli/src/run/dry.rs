@@ -1,5 +1,6 @@
 //! What a job would do, told without reading a row.
 
+use super::file::{DfKey, IntervalsKey};
 use super::inputs::Inputs;
 use super::job::{Job, ModelJob};
 use crate::exit::print;
@@ -45,6 +46,7 @@ struct PlannedModel {
     method: String,
     df: String,
     by: Vec<String>,
+    intervals: Option<IntervalsKey>,
     /// Memory without any groups.
     memory_bytes: u64,
     /// Memory of a group of the finest level, each factor counted as one column.
@@ -118,12 +120,13 @@ fn planned_model(model: &ModelJob, rows: Option<u64>, limit: Option<u64>) -> Pla
         formula: model.keys.formula.clone(),
         method: format!("{:?}", model.keys.method).to_uppercase(),
         df: match model.keys.df {
-            super::file::DfKey::Satterthwaite => "satterthwaite",
-            super::file::DfKey::KenwardRoger => "kenward-roger",
-            super::file::DfKey::None => "none",
+            DfKey::Satterthwaite => "satterthwaite",
+            DfKey::KenwardRoger => "kenward-roger",
+            DfKey::None => "none",
         }
         .to_owned(),
         by: model.keys.by.clone(),
+        intervals: model.keys.intervals,
         memory_bytes: empty,
         bytes_per_group: per_group,
         groups_within_limit: limit.map(|limit| limit.saturating_sub(empty) / per_group.max(1)),
@@ -196,7 +199,7 @@ impl Planned {
                 Column::names("df", cells(&|model| model.df.clone())),
                 Column::numbers("memory", cells(&|model| in_words(model.memory_bytes))),
                 Column::numbers("per group", cells(&|model| format!("{} B", model.bytes_per_group))),
-                Column::names("formula", cells(&|model| model.formula.clone() + &by(&model.by))),
+                Column::names("formula", cells(&|model| model.formula.clone() + &further(model))),
             ],
         );
         let limit = self.memory_limit_bytes.map_or_else(|| "not known".to_owned(), in_words);
@@ -216,6 +219,13 @@ impl Planned {
     }
 }
 
-fn by(columns: &[String]) -> String {
-    if columns.is_empty() { String::new() } else { format!("  by {}", columns.join(", ")) }
+/// What is done beside a fit of all rows.
+fn further(model: &PlannedModel) -> String {
+    let by = if model.by.is_empty() { String::new() } else { format!("  by {}", model.by.join(", ")) };
+    by + match model.intervals {
+        None => "",
+        Some(IntervalsKey::Profile) => "  with profile intervals",
+        Some(IntervalsKey::Wald) => "  with Wald intervals",
+        Some(IntervalsKey::Bootstrap) => "  with bootstrap intervals",
+    }
 }

@@ -119,6 +119,16 @@ pub(crate) struct ModelKeys {
     /// Level whose groups are the clusters of `robust`: the top level, which is the default.
     #[serde(default)]
     pub cluster: Option<String>,
+    /// Intervals of all parameters at the level `conf_level`, in `confint.json`.
+    #[serde(default)]
+    pub intervals: Option<IntervalsKey>,
+    /// Replicates of intervals by the bootstrap; by default 1000.
+    #[serde(default)]
+    #[schemars(range(min = 2))]
+    pub replicates: Option<u64>,
+    /// Seed of the random numbers of the bootstrap; by default 1.
+    #[serde(default)]
+    pub seed: Option<u64>,
     /// Whether to write fitted values and residuals by row too, from a second pass.
     #[serde(default)]
     pub fitted: bool,
@@ -155,6 +165,18 @@ pub(crate) enum DfKey {
     KenwardRoger,
     /// None: the normal approximation.
     None,
+}
+
+/// How intervals are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum IntervalsKey {
+    /// By the likelihood, each parameter held in turn.
+    Profile,
+    /// By standard errors.
+    Wald,
+    /// By refitting responses drawn from the fitted model.
+    Bootstrap,
 }
 
 fn ninety_five() -> f64 {

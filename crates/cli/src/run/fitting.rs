@@ -87,6 +87,9 @@ impl Flow<'_> {
             watch.keep();
         }
         let mut made = made?;
+        if let Some(why) = made.without_intervals.take() {
+            warn!(model = model.keys.name, why, "there are no intervals");
+        }
         if let Some(staged) = made.staged.take() {
             self.put_in_place(staged)?;
         }

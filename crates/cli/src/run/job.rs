@@ -1,7 +1,8 @@
 //! A job, checked as far as can be without the data.
 
-use super::file::{DataKeys, DfKey, JobFile, MethodKey, ModelKeys, OnError};
+use super::file::{DataKeys, DfKey, IntervalsKey, JobFile, MethodKey, ModelKeys, OnError};
 use super::parse::Document;
+use crate::confint::{IntervalMethod, Wanted};
 use crate::job::sandwich;
 use crate::memory::Limit;
 use crate::steps::{Clustered, How};
@@ -134,6 +135,7 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
     if keys.cluster.is_some() && keys.robust.is_none() {
         return Err(told("cluster", &"it names the clusters of robust standard errors; write robust = \"CR2\" too"));
     }
+    let intervals = intervals(keys).map_err(|(key, why)| told(key, &why))?;
     if let Some(again) = keys.by.iter().enumerate().find(|(k, column)| keys.by[..*k].contains(column)) {
         return Err(told("by", &format!("`{}` stands here twice", again.1)));
     }
@@ -155,6 +157,28 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
     let newton = NewtonSettings { max_evaluations: keys.max_evaluations, ..NewtonSettings::default() };
     let inference = Inference { df, confidence: keys.conf_level };
     let robust = keys.robust.map(|kind| Clustered { kind: sandwich(kind), level: keys.cluster.clone(), memory });
-    let how = How { method, newton, inference, robust, fitted: keys.fitted, reproducible: true };
+    let how = How { method, newton, inference, robust, intervals, fitted: keys.fitted, reproducible: true };
     Ok(ModelJob { keys: keys.clone(), formula, how })
+}
+
+/// The intervals that are wanted; or which key cannot be as it is, and why.
+fn intervals(keys: &ModelKeys) -> Result<Option<Wanted>, (&'static str, String)> {
+    let told = [("replicates", keys.replicates.is_some()), ("seed", keys.seed.is_some())];
+    if keys.intervals != Some(IntervalsKey::Bootstrap)
+        && let Some((key, _)) = told.into_iter().find(|(_, is_given)| *is_given)
+    {
+        return Err((key, "it is of the bootstrap; write intervals = \"bootstrap\" too, or leave it out".to_owned()));
+    }
+    let method = match keys.intervals {
+        None => return Ok(None),
+        Some(IntervalsKey::Profile) => IntervalMethod::Profile,
+        Some(IntervalsKey::Wald) => IntervalMethod::Wald,
+        Some(IntervalsKey::Bootstrap) => IntervalMethod::Bootstrap,
+    };
+    if !keys.by.is_empty() {
+        return Err(("intervals", "intervals are not made by partition; leave out `intervals` or `by`".to_owned()));
+    }
+    let wanted = Wanted::new(method, keys.conf_level, keys.replicates, keys.seed);
+    wanted.check_replicates().map_err(|why| ("replicates", why))?;
+    Ok(Some(wanted))
 }

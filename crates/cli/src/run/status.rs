@@ -33,6 +33,10 @@ pub(crate) struct Status {
     pub rows_total: Option<u64>,
     /// Rows by second.
     pub rows_per_second: f64,
+    /// Profiles or replicates made in this phase.
+    pub pieces: u64,
+    /// Of how many.
+    pub pieces_total: Option<u64>,
     /// Where the search for the optimum is.
     pub theta: Vec<f64>,
     /// The criterion there; none where it does not exist.
@@ -71,6 +75,8 @@ pub(crate) enum Phase {
     Fitting,
     /// Random effects, fitted values, files.
     Writing,
+    /// Intervals by profiles or the bootstrap.
+    Intervals,
 }
 
 /// How it stands with a model.
@@ -113,6 +119,8 @@ impl Status {
             rows: 0,
             rows_total: None,
             rows_per_second: 0.0,
+            pieces: 0,
+            pieces_total: None,
             theta: Vec::new(),
             criterion: None,
             evaluations: 0,

@@ -21,7 +21,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tiers_design::{Definition, Recipe};
-use tiers_reml::{Fit, FixedInference};
+use tiers_reml::{Fit, FixedInference, NewtonSettings};
 
 /// Name of the fit in its folder.
 const FIT: &str = "fit.json";
@@ -83,6 +83,11 @@ impl Saved {
     /// The definition of the design.
     pub(crate) fn definition(&self) -> &Definition {
         &self.model.definition
+    }
+
+    /// When searches stop: as that of the fit did.
+    pub(crate) fn newton(&self) -> NewtonSettings {
+        NewtonSettings { max_evaluations: self.model.max_evaluations, ..NewtonSettings::default() }
     }
 
     /// Inference on β, ready for any l'β.

@@ -14,8 +14,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use tiers_design::{Formula, Plan, Settings};
 use tiers_reml::{
-    DfMethod, Dropped, FixedInference, FixedModel, Inference, Ingested, Model, NewtonSettings, Objective, Optimum,
-    Part, Reading, Until, accumulate_with, merge, optimise, settle,
+    DfMethod, Dropped, FixedInference, FixedModel, Inference, Ingested, Model, Objective, Optimum, Part, Reading,
+    Until, accumulate_with, merge, optimise, settle,
 };
 use tiers_tables::Source;
 
@@ -96,9 +96,8 @@ impl Saved {
 
     /// Finds the optimum again, and sees that it is the one that was saved.
     pub(crate) fn optimum(&self, objective: &Objective<'_>, args: &RefitArgs) -> anyhow::Result<Optimum> {
-        let settings = NewtonSettings { max_evaluations: self.model.max_evaluations, ..NewtonSettings::default() };
         let watch = Progress::new(args.quiet).optimising();
-        let optimum = optimise(objective, &settings, &mut |_, step| watch.evaluated(step));
+        let optimum = optimise(objective, &self.newton(), &mut |_, step| watch.evaluated(step));
         drop(watch);
         let (saved, found) = (self.model.criterion, optimum.at.criterion);
         // Rows in another order change the last digits; these changes grow with the criterion.

@@ -1,6 +1,6 @@
 //! The folder of results: whole or not at all, and nobody's files harmed.
 
-use crate::support::{Folder, fit, fit_refused, fit_well, program, run, students};
+use crate::support::{Folder, fit, fit_refused, fit_well, program, run, students, well};
 use std::fs;
 
 const MODEL: &str = "y ~ x + (1 | school)";
@@ -52,6 +52,27 @@ fn other_files_stay() {
     let names = ["fit.json", "model.json", "notes.txt", "random_effects", "random_effects_plot", "summary.txt"];
     assert_eq!(folder.names("results"), names);
     assert_eq!(fs::read_to_string(folder.join("results/notes.txt")).expect("notes"), "mine");
+}
+
+/// What `tiers confint` and `tiers influence` put into the folder of a fit is of no other fit.
+#[test]
+fn what_later_commands_left_goes_with_the_fit() {
+    let folder = Folder::new();
+    for others in [&[][..], &["notes.txt"]] {
+        others.iter().for_each(|name| drop(folder.text(&format!("results/{name}"), "mine")));
+        fit_into(&folder, "results", &[]);
+        let (results, plain) = (folder.join("results"), folder.names("results"));
+        let bootstrap = ["--method", "bootstrap", "--replicates", "40"];
+        for (command, further) in [("confint", &[][..]), ("confint", &bootstrap), ("influence", &[])] {
+            well(&[&[command, &results, "--out", &results, "--quiet"], further].concat());
+        }
+        for name in ["confint.json", "profile.parquet", "replicates.parquet", "influence.parquet"] {
+            assert!(folder.names("results").contains(&name.to_owned()), "{name} is written");
+        }
+        fit_into(&folder, "results", &["--ml"]);
+        assert_eq!(folder.names("results"), plain);
+        assert_eq!(folder.names("."), ["data", "results"]);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `tiers run`: jobs of many models, and what servers do to them.
 
 mod faults;
+mod intervals;
 mod jobs;
 mod killed;
 mod settings;

@@ -1,0 +1,100 @@
+//! Intervals that were made, and their JSON.
+
+use super::wanted::Wanted;
+use serde::Serialize;
+use tiers_reml::{Bootstrap, Fit, Method, Profile};
+
+/// The interval of one parameter.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Interval {
+    /// lme4's name, or `icc_LEVEL`.
+    pub(super) parameter: String,
+    /// Null for a correlation with what does not vary.
+    pub(super) estimate: Option<f64>,
+    /// From the information, or the standard deviation of replicates.
+    pub(super) std_error: Option<f64>,
+    pub(super) lower: Option<f64>,
+    pub(super) upper: Option<f64>,
+    /// Whether the range of the parameter ends the interval.
+    pub(super) lower_at_bound: bool,
+    pub(super) upper_at_bound: bool,
+    /// Mean of the replicates less the estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bias: Option<f64>,
+}
+
+impl Interval {
+    /// An interval that is still to be had.
+    pub(super) fn of(parameter: String, estimate: f64) -> Self {
+        Interval {
+            parameter,
+            estimate: estimate.is_finite().then_some(estimate),
+            std_error: None,
+            lower: None,
+            upper: None,
+            lower_at_bound: false,
+            upper_at_bound: false,
+            bias: None,
+        }
+    }
+}
+
+/// Intervals that were made.
+pub(crate) struct Found {
+    pub(super) intervals: Vec<Interval>,
+    pub(super) bootstrap: Option<Counts>,
+    /// A deviance below that of the estimates, where a profile met one.
+    pub(super) lower_deviance: Option<f64>,
+    pub(super) kept: Kept,
+}
+
+/// What the folder gets beside the intervals.
+pub(super) enum Kept {
+    Nothing,
+    Profile(Profile, Vec<String>),
+    Replicates(Bootstrap),
+}
+
+/// How the replicates went.
+#[derive(Debug, Serialize)]
+pub(super) struct Counts {
+    pub(super) replicates: u64,
+    pub(super) seed: u64,
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    /// Ended on the boundary.
+    pub(super) singular: usize,
+    /// Did not converge; left out.
+    pub(super) failed: usize,
+}
+
+/// What `--json` prints and `confint.json` holds.
+#[derive(Serialize)]
+struct Report<'a> {
+    tiers: &'static str,
+    formula: &'a str,
+    fit_method: Method,
+    /// `wald`, `profile` or `bootstrap`.
+    method: &'static str,
+    level: f64,
+    bootstrap: Option<&'a Counts>,
+    /// A deviance below that of the estimates, where a profile met one.
+    lower_deviance: Option<f64>,
+    intervals: &'a [Interval],
+}
+
+impl Found {
+    /// What `--json` prints and `confint.json` holds.
+    pub(super) fn json(&self, wanted: &Wanted, fit: &Fit) -> String {
+        crate::report::json(&Report {
+            tiers: env!("CARGO_PKG_VERSION"),
+            formula: &fit.formula,
+            fit_method: fit.method,
+            method: wanted.method.name(),
+            level: wanted.level,
+            bootstrap: self.bootstrap.as_ref(),
+            lower_deviance: self.lower_deviance,
+            intervals: &self.intervals,
+        })
+    }
+}
