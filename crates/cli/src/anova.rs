@@ -3,9 +3,10 @@
 use crate::args::Df;
 use crate::exit::{Outcome, print};
 use crate::job::df_method;
-use crate::layout::{Column, paragraph, table};
+use crate::layout::Column;
 use crate::numbers::{column, p_values, round};
 use crate::saved::{RefitArgs, Saved};
+use crate::section::{Note, Section};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -85,13 +86,13 @@ pub(crate) fn run(args: &AnovaArgs) -> anyhow::Result<Outcome> {
         let anova = Anova { tiers: env!("CARGO_PKG_VERSION"), formula, kind, df_method, tests: &tests };
         print(&crate::report::json(&anova))?;
     } else {
-        print(&text(kind, df_method, &tests, saved.report.data.weights.is_some()))?;
+        print(&section(kind, df_method, &tests, saved.report.data.weights.is_some()).text())?;
     }
     Ok(Outcome::Done)
 }
 
 /// The table as lmerTest lays it out.
-fn text(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighted: bool) -> String {
+pub(crate) fn section(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighted: bool) -> Section {
     let by = match df {
         DfMethod::Satterthwaite => "with Satterthwaite's method",
         DfMethod::KenwardRoger => "with Kenward and Roger's method",
@@ -101,9 +102,10 @@ fn text(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighted: bool) -> St
         AnovaType::One => "I",
         AnovaType::Three => "III",
     };
-    let heading = format!("Type {roman} Analysis of Variance Table {by}\n");
+    let (title, lead) = (format!("Type {roman} Analysis of Variance Table"), by.to_owned());
     if tests.is_empty() {
-        return heading + "No terms but the intercept\n";
+        let notes = vec![Note::new("No terms but the intercept", 0)];
+        return Section { title, lead, notes, ..Section::default() };
     }
     let of = |value: fn(&TermTest) -> f64| -> Vec<f64> { tests.iter().map(value).collect() };
     let mut columns = vec![
@@ -117,11 +119,9 @@ fn text(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighted: bool) -> St
     if df != DfMethod::None {
         columns.insert(4, Column::numbers("DenDF", figures(&of(|t| t.den_df.unwrap_or(f64::INFINITY)))));
     }
-    let mut text = heading + &table(0, &columns);
-    if weighted && kind == AnovaType::One {
-        text += &paragraph("What a term adds is judged with the weights of the fit (lmerTest: without).", 0);
-    }
-    text
+    let weights = || Note::new("What a term adds is judged with the weights of the fit (lmerTest: without).", 0);
+    let notes = (weighted && kind == AnovaType::One).then(weights).into_iter().collect();
+    Section { title, lead, columns, notes, ..Section::default() }
 }
 
 /// A column with the digits of its largest number, as R's `zapsmall` leaves them.

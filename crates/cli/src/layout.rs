@@ -31,6 +31,21 @@ impl Column {
         Column { head: head.to_owned(), align: Align::Right, cells }
     }
 
+    /// What stands above.
+    pub(crate) fn head(&self) -> &str {
+        &self.head
+    }
+
+    /// The cells from above.
+    pub(crate) fn cells(&self) -> &[String] {
+        &self.cells
+    }
+
+    /// Whether it is one of numbers.
+    pub(crate) fn is_numbers(&self) -> bool {
+        self.align == Align::Right
+    }
+
     fn width(&self) -> usize {
         self.cells.iter().chain([&self.head]).map(|cell| cell.chars().count()).max().unwrap_or(0)
     }

@@ -8,7 +8,9 @@
 //! steps     one model from its moments to its files, for both and for run
 //! input     what a fit is made from: rows, or moments in parts
 //! report    a fit with what belongs to the run; becomes fit.json
-//! summary   a report as text, laid out by numbers and layout
+//! summary   a report in parts, as text
+//! section   a part: title, table and notes; numbers and layout make text of it
+//! figure    what figures have in common
 //! outputs   the folder of results, put in place as a whole
 //! influence what each top-level group does to a saved fit
 //! ranef     the largest and smallest groups of a saved fit
@@ -39,6 +41,7 @@ mod compare;
 mod confint;
 mod diagnose;
 mod exit;
+mod figure;
 mod fit;
 mod influence;
 mod input;
@@ -57,6 +60,7 @@ mod report;
 mod robust;
 mod run;
 mod saved;
+mod section;
 mod several;
 mod simulate;
 mod steps;

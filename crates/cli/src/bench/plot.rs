@@ -2,34 +2,20 @@
 
 use super::png;
 use super::stats::Cell;
+use crate::figure::{COLOURS, FONT, Outcome, prepare, svg_of};
 use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
 use std::ops::Range;
 
 const SIZE: (u32, u32) = (1200, 560);
-const FONT: &str = "sans-serif";
-
-/// Colours that can be told apart by people who do not see all of them (Okabe and Ito).
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
 
 /// A line of a plot: its name and its points (rows, value), by rows.
 type Line = (String, Vec<(f64, f64)>);
 
 /// The plot as SVG.
 pub(super) fn svg(cells: &[Cell]) -> anyhow::Result<String> {
-    prepare();
-    let mut text = String::new();
-    draw(&SVGBackend::with_string(&mut text, SIZE).into_drawing_area(), cells).map_err(|e| anyhow!("plot: {e}"))?;
-    Ok(text)
+    svg_of(SIZE, |area| draw(area, cells))
 }
 
 /// The plot as PNG.
@@ -39,14 +25,6 @@ pub(super) fn png(cells: &[Cell]) -> anyhow::Result<Vec<u8>> {
     draw(&BitMapBackend::with_buffer(&mut rgb, SIZE).into_drawing_area(), cells).map_err(|e| anyhow!("plot: {e}"))?;
     Ok(png::encode(&rgb, SIZE.0, SIZE.1))
 }
-
-/// The font that text is measured and drawn with, for systems need not have any.
-fn prepare() {
-    // It can only fail for a font that is no font.
-    register_font(FONT, FontStyle::Normal, epaint_default_fonts::HACK_REGULAR).ok();
-}
-
-type Outcome<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
 fn draw<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, cells: &[Cell]) -> Outcome<DB> {
     area.fill(&WHITE)?;

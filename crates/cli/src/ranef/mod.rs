@@ -1,15 +1,16 @@
 //! `tiers ranef`: the groups of a saved fit with the largest and the smallest random effects.
 
+mod extremes;
+
+pub(crate) use extremes::{Effect, Extremes, note};
+
 use crate::exit::{Outcome, print};
-use crate::layout::{Column, paragraph, table};
-use crate::numbers::column;
 use crate::outputs::EFFECTS;
 use crate::saved::Saved;
 use crate::tables::{OF_EFFECTS, file_name};
 use anyhow::{anyhow, bail};
 use clap::Args;
-use serde_json::{Map, Value, json};
-use std::cmp::Ordering;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use tiers_design::{Column as Read, Dictionary, Labels, Request, Role};
 use tiers_reml::normal_quantile;
@@ -38,26 +39,6 @@ pub(crate) struct RanefArgs {
     pub json: bool,
 }
 
-/// One group's random effect.
-#[derive(Clone, Debug)]
-struct Effect {
-    group: Vec<Value>,
-    estimate: f64,
-    sd: f64,
-    standardised: f64,
-}
-
-/// The largest and smallest effects of one coefficient.
-#[derive(Debug)]
-struct Extremes {
-    term: String,
-    groups: usize,
-    /// Largest first.
-    largest: Vec<Effect>,
-    /// Smallest last.
-    smallest: Vec<Effect>,
-}
-
 /// Reads the random effects of a level and shows the extreme ones.
 pub(crate) fn run(args: &RanefArgs) -> anyhow::Result<Outcome> {
     let saved = Saved::open(&args.fit)?;
@@ -73,7 +54,7 @@ pub(crate) fn run(args: &RanefArgs) -> anyhow::Result<Outcome> {
     let z = normal_quantile(0.5 - 0.5 * confidence);
     match args.json {
         true => print(&format!("{:#}\n", as_json(level, confidence, z, &ids, &found)))?,
-        false => print(&text(level, confidence, z, &ids, &found, args.top))?,
+        false => print(&text(level, confidence, z, &ids, &found))?,
     }
     Ok(Outcome::Done)
 }
@@ -118,7 +99,7 @@ fn extremes(source: &Source, ids: &[String], top: usize) -> anyhow::Result<Vec<E
         for row in 0..block.rows {
             let term = terms.dictionary.label(terms.codes[row] as usize);
             let at = found.iter().position(|extremes| extremes.term == term).unwrap_or_else(|| {
-                found.push(Extremes { term, groups: 0, largest: Vec::new(), smallest: Vec::new() });
+                found.push(Extremes::new(&term));
                 found.len() - 1
             });
             let extremes = &mut found[at];
@@ -142,87 +123,12 @@ fn value(labels: &Labels, row: usize) -> Value {
     }
 }
 
-impl Extremes {
-    fn has_place(&self, estimate: f64, top: usize) -> bool {
-        let beyond = |list: &[Effect], by: fn(&f64, &f64) -> bool| {
-            list.len() < top || list.get(top - 1).is_some_and(|last| by(&estimate, &last.estimate))
-        };
-        top > 0 && (beyond(&self.largest, f64::gt) || beyond(&self.smallest, f64::lt))
-    }
-
-    fn take(&mut self, effect: Effect, top: usize) {
-        let falling = |a: &Effect, b: &Effect| b.estimate.total_cmp(&a.estimate);
-        insert(&mut self.largest, effect.clone(), top, falling);
-        insert(&mut self.smallest, effect, top, |a, b| falling(b, a));
-    }
-
-    /// With few groups the two lists are one, without repetition.
-    fn no_group_twice(&mut self, top: usize) {
-        self.smallest.truncate(self.groups.saturating_sub(top));
-        self.smallest.reverse();
-    }
-}
-
-/// Inserts into a sorted list of bounded length; of equal ones the first stays first.
-fn insert(list: &mut Vec<Effect>, effect: Effect, top: usize, order: impl Fn(&Effect, &Effect) -> Ordering) {
-    let at = list.partition_point(|other| order(other, &effect).is_le());
-    list.insert(at, effect);
-    list.truncate(top);
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn text(level: &str, confidence: f64, z: f64, ids: &[String], found: &[Extremes], top: usize) -> String {
-    let mut text = String::new();
-    for extremes in found {
-        let Extremes { term, groups, largest, smallest } = extremes;
-        let all: Vec<&Effect> = largest.iter().chain(smallest).collect();
-        let of = |value: &dyn Fn(&Effect) -> f64| -> Vec<f64> { all.iter().map(|effect| value(effect)).collect() };
-        let which = match *groups > 2 * top {
-            true => format!("the {} largest and {} smallest of {groups}", largest.len(), smallest.len()),
-            false => format!("all {groups}"),
-        };
-        text += &format!("{term} | {level}: {which}\n");
-        let id = |(i, id): (usize, &String)| Column::names(id, all.iter().map(|e| plain(&e.group[i])).collect());
-        let mut columns: Vec<Column> = ids.iter().enumerate().map(id).collect();
-        columns.push(Column::numbers("Estimate", column(&of(&|e| e.estimate), 4)));
-        columns.push(Column::numbers("Std.Dev.", column(&of(&|e| e.sd), 4)));
-        let bounds = [of(&|e| e.estimate - z * e.sd), of(&|e| e.estimate + z * e.sd)].concat();
-        let bounds = column(&bounds, 4);
-        columns.push(Column::numbers("Lower", bounds[..all.len()].to_vec()));
-        columns.push(Column::numbers("Upper", bounds[all.len()..].to_vec()));
-        columns.push(Column::numbers("Standardised", column(&of(&|e| e.standardised), 3)));
-        text += &table(1, &columns);
-        text.push('\n');
-    }
-    let percent = 100.0 * confidence;
-    text + &paragraph(
-        &format!(
-            "Std.Dev. of the error of prediction, beta's uncertainty included; {percent} % intervals by the normal \
-             distribution; standardised: over the standard deviation of the estimate itself"
-        ),
-        0,
-    )
+fn text(level: &str, confidence: f64, z: f64, ids: &[String], found: &[Extremes]) -> String {
+    let sections: Vec<String> = found.iter().map(|extremes| extremes.section(level, z, ids).text() + "\n").collect();
+    sections.concat() + &note(confidence).text()
 }
 
 fn as_json(level: &str, confidence: f64, z: f64, ids: &[String], found: &[Extremes]) -> Value {
-    let effect = |effect: &Effect| {
-        let group: Map<_, _> = ids.iter().cloned().zip(effect.group.iter().cloned()).collect();
-        let Effect { estimate, sd, standardised, .. } = effect;
-        json!({
-            "group": group, "estimate": estimate, "prediction_sd": sd,
-            "lower": estimate - z * sd, "upper": estimate + z * sd, "standardised": standardised,
-        })
-    };
-    let term = |extremes: &Extremes| {
-        json!({
-            "term": extremes.term,
-            "groups": extremes.groups,
-            "largest": extremes.largest.iter().map(effect).collect::<Vec<_>>(),
-            "smallest": extremes.smallest.iter().map(effect).collect::<Vec<_>>(),
-        })
-    };
-    json!({ "level": level, "confidence_level": confidence, "terms": found.iter().map(term).collect::<Vec<_>>() })
+    let terms: Vec<Value> = found.iter().map(|extremes| extremes.json(z, ids)).collect();
+    json!({ "level": level, "confidence_level": confidence, "terms": terms })
 }
