@@ -168,6 +168,10 @@ pub(crate) struct FitArgs {
     #[arg(long, requires = "out")]
     pub fitted: bool,
 
+    /// Write report.html too: the results as a page to read and to pass on, with figures
+    #[arg(long, requires = "out")]
+    pub report: bool,
+
     /// Print the fit as JSON instead of the summary
     #[arg(long)]
     pub json: bool,

@@ -107,6 +107,7 @@ impl Job {
                 robust,
                 intervals: None,
                 fitted: args.fitted,
+                report: args.report,
                 reproducible: false,
             },
             also,

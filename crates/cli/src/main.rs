@@ -10,6 +10,7 @@
 //! report    a fit with what belongs to the run; becomes fit.json
 //! summary   a report in parts, as text
 //! section   a part: title, table and notes; numbers and layout make text of it
+//! page      a report as a page for people
 //! figure    what figures have in common
 //! outputs   the folder of results, put in place as a whole
 //! influence what each top-level group does to a saved fit
@@ -52,6 +53,7 @@ mod memory;
 mod moments;
 mod numbers;
 mod outputs;
+mod page;
 mod pages;
 mod predict;
 mod progress;

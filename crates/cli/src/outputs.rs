@@ -15,6 +15,7 @@
 //!
 //! Whether all this will be possible is tried out before the data are read.
 
+use crate::page::PAGE;
 use anyhow::{anyhow, bail};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -24,8 +25,9 @@ use tiers_tables::TableError;
 
 /// Names of the files of a fit at the top of its folder, whether it writes them itself or a later
 /// command does: of another fit they tell nothing. `random_effects` is a folder.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "summary.txt",
+    PAGE,
     "fitted.parquet",
     "by.parquet",
     // By a job, or by `tiers confint --out`, which may name the folder of the fit.

@@ -4,6 +4,7 @@ use crate::confint::{Fitted, Pieces, Wanted};
 use crate::input::Input;
 use crate::memory::Limit;
 use crate::outputs::{Folder, Staged};
+use crate::page::{PAGE, page};
 use crate::report::{Phases, Report, Timing, peak_memory};
 use crate::saved::{MODEL, SavedModel};
 use crate::{summary, tables};
@@ -30,6 +31,8 @@ pub(crate) struct How {
     pub intervals: Option<Wanted>,
     /// Whether fitted values are written too.
     pub fitted: bool,
+    /// Whether the report is written as a page too.
+    pub report: bool,
     /// Whether to leave out of the files what differs from one run to the next: times, memory and the
     /// working folder.
     pub reproducible: bool,
@@ -171,7 +174,7 @@ fn robust(
     Ok(Some(robust.map_err(|error| anyhow!("--robust {kind}: {error}"))?))
 }
 
-/// Random effects, and fitted values if they are wanted; the seconds that the effects took.
+/// Random effects, and the page and fitted values if they are wanted; the seconds that the effects took.
 fn effects(
     input: &Input<'_>,
     objective: &Objective<'_>,
@@ -185,6 +188,9 @@ fn effects(
     let effects = random_effects(objective, optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
     let seconds = clock.elapsed().as_secs_f64();
     tables::write_effects(staged, &effects, &report.fit)?;
+    if how.report {
+        staged.write(PAGE, &page(report, effects.first())?)?;
+    }
     if let (true, Some(source)) = (how.fitted, input.source()) {
         let fitted = FittedValues::new(objective, optimum, &effects);
         tables::write_fitted(staged, &fitted, source, watch.second_pass(report.rows()))?;

@@ -132,6 +132,9 @@ pub(crate) struct ModelKeys {
     /// Whether to write fitted values and residuals by row too, from a second pass.
     #[serde(default)]
     pub fitted: bool,
+    /// Whether to write `report.html` too: the results as a page to read and to pass on, with figures.
+    #[serde(default)]
+    pub report: bool,
     /// Columns whose combinations of values cut the rows into partitions: the model is fitted in each,
     /// and the results are one table, `by.parquet`.
     #[serde(default)]

@@ -132,6 +132,9 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
     if keys.robust.is_some() && !keys.by.is_empty() {
         return Err(told("robust", &"robust standard errors are not made by partition; leave out `robust` or `by`"));
     }
+    if keys.report && !keys.by.is_empty() {
+        return Err(told("report", &"a page is not made by partition; leave out `report` or `by`"));
+    }
     if keys.cluster.is_some() && keys.robust.is_none() {
         return Err(told("cluster", &"it names the clusters of robust standard errors; write robust = \"CR2\" too"));
     }
@@ -157,7 +160,8 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
     let newton = NewtonSettings { max_evaluations: keys.max_evaluations, ..NewtonSettings::default() };
     let inference = Inference { df, confidence: keys.conf_level };
     let robust = keys.robust.map(|kind| Clustered { kind: sandwich(kind), level: keys.cluster.clone(), memory });
-    let how = How { method, newton, inference, robust, intervals, fitted: keys.fitted, reproducible: true };
+    let (fitted, report) = (keys.fitted, keys.report);
+    let how = How { method, newton, inference, robust, intervals, fitted, report, reproducible: true };
     Ok(ModelJob { keys: keys.clone(), formula, how })
 }
 
