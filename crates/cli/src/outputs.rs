@@ -25,7 +25,7 @@ use tiers_tables::TableError;
 
 /// Names of the files of a fit at the top of its folder, whether it writes them itself or a later
 /// command does: of another fit they tell nothing. `random_effects` is a folder.
-const FILES: [&str; 10] = [
+pub(crate) const FILES: [&str; 10] = [
     "summary.txt",
     PAGE,
     "fitted.parquet",

@@ -32,7 +32,7 @@ pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: 
     let of_fit = |name: &str| Path::new(&saved.name).join(name);
     let mut read: Vec<PathBuf> = source.files().iter().map(|file| file.path.clone()).collect();
     read.extend(again.into_iter().flat_map(Again::files));
-    read.extend(["summary.txt", "fit.json", "model.json", "fitted.parquet"].map(of_fit));
+    read.extend(crate::outputs::FILES.map(of_fit));
     let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
     read.extend(crate::predict::effects::files(saved, &all));
     match read.iter().find(|path| fs::canonicalize(path).is_ok_and(|path| path == target)) {

@@ -13,6 +13,7 @@ mod diagnostics;
 mod later;
 mod moments;
 mod outputs;
+mod page;
 mod predict;
 mod reference;
 mod results;

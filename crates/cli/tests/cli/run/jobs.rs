@@ -55,6 +55,26 @@ fn a_model_of_a_job_is_that_of_a_fit() {
 }
 
 #[test]
+fn a_page_is_the_same_for_every_run_and_number_of_threads() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    let report = ["--set", "models.full.report=true"];
+    run_well(&job, &report);
+    let one = results(&folder.path().join("results"));
+    let page = String::from_utf8(one["full/report.html"].clone()).expect("UTF-8");
+    assert!(!crate::page::elements(&page).is_empty() && !one.contains_key("null/report.html"));
+    let manifest = json(&folder, "results/manifest.json");
+    assert_eq!(manifest["models"][1]["files"]["full/report.html"]["bytes"], page.len());
+    for threads in ["run.threads=1", "run.threads=2"] {
+        run_well(&job, &[&report[..], &["--set", threads, "--fresh"]].concat());
+        assert_same(&one, &results(&folder.path().join("results")), threads);
+    }
+    // Without it the page goes.
+    run_well(&job, &[]);
+    assert_eq!(folder.names("results/full").iter().filter(|name| *name == "report.html").count(), 0);
+}
+
+#[test]
 fn robust_standard_errors_of_a_job_are_those_of_a_fit() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);

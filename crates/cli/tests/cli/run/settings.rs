@@ -21,6 +21,7 @@ fn errors_name_the_key_the_line_and_what_was_meant() {
     check(&first.replace("(1 | school)", "(1 | school"), &["line 7: models[0].formula", "never closed"]);
     check(&format!("{first}df = \"kenward-roger\"\nmethod = \"ML\""), &["models[0].df", "REML"]);
     check(&format!("{first}by = [\"stat\"]\n"), &["models[0].by", "no column `stat`"]);
+    check(&format!("{first}report = true\nby = [\"sex\"]\n"), &["line 8: models[0].report", "`by`"]);
     check(&format!("{first}weights = \"w\"\n"), &["`w`"]);
     check(&format!("{first}[run]\nmemory_limit = \"2 XB\"\n"), &["line 9: run.memory_limit", "XB"]);
     check(&format!("{first}[run]\nthreads = 0\n"), &["run.threads", "at least one"]);
