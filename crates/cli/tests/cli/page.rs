@@ -1,6 +1,6 @@
 //! `report.html`: well-formed, whole in itself, and with the numbers of the fit.
 
-use crate::support::{Folder, dataset, fit, fit_well, numbers, program, run, students, students_with, texts};
+use crate::support::{Folder, dataset, fit, fit_refused, fit_well, numbers, students, students_with, texts, well};
 use serde_json::Value;
 use std::fs;
 
@@ -132,8 +132,7 @@ fn many_groups_are_shown_at_even_distances() {
     assert_eq!(page.matches("<circle").count(), 201);
     assert_eq!(count(&elements, "th", "Robust SE"), 1);
     // The extreme groups are those that `tiers ranef` finds.
-    let found = run(program().args(["ranef", &folder.join("fit"), "--json"]));
-    let found: Value = serde_json::from_str(&found.out).expect("JSON");
+    let found: Value = serde_json::from_str(&well(&["ranef", &folder.join("fit"), "--json"])).expect("JSON");
     for side in ["largest", "smallest"] {
         for effect in found["terms"][0][side].as_array().expect("groups") {
             let id = effect["group"]["childid"].to_string().replace('"', "");
@@ -146,8 +145,7 @@ fn many_groups_are_shown_at_even_distances() {
 fn it_goes_into_a_folder() {
     let folder = Folder::new();
     let data = folder.parquet("a.parquet", students());
-    let ran = fit(&["y ~ x + (1 | school)", &data, "--report"]);
-    assert!(ran.code == 1 && ran.err.contains("--out"), "{ran:?}");
+    fit_refused(&["y ~ x + (1 | school)", &data, "--report"], &["--out"]);
     // Of several models each has its own.
     let out = folder.join("fits");
     fit_well(&[
