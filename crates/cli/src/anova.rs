@@ -113,7 +113,7 @@ pub(crate) fn section(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighte
         Column::numbers("Sum Sq", figures(&of(|t| t.sum_sq))),
         Column::numbers("Mean Sq", figures(&of(|t| t.mean_sq))),
         Column::numbers("NumDF", column(&of(|t| t.num_df), DIGITS)),
-        Column::numbers("F value", figures(&of(|t| t.f_value))),
+        Column::numbers("F value", column(&of(|t| round(t.f_value, DIGITS - 1)), DIGITS)),
         Column::numbers("Pr(>F)", p_values(&of(|t| t.p_value))),
     ];
     if df != DfMethod::None {

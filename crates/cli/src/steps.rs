@@ -102,43 +102,22 @@ pub(crate) fn make<'a>(
     clock.phases.settle = (read - summed).as_secs_f64();
 
     let objective = Objective::new(&model, how.method);
-    let optimum = optimise_while(&objective, &how.newton, watch);
-    watch.searched();
-    let optimum = optimum.ok_or_else(|| anyhow!("interrupted"))?;
-    ensure!(
-        optimum.at.criterion.is_finite(),
-        "the likelihood of this model cannot be computed: it is not a finite number wherever it was tried. Look for \
-         damaged or huge values in the columns of the model, or rescale them"
-    );
+    let optimum = search(&objective, how, watch)?;
     clock.phases.search = (began.elapsed() - read).as_secs_f64();
-    let inference = FixedInference::new(&objective, &optimum, how.inference);
-    let fixed = FixedModel::new(&model, inference);
+    let fixed = FixedModel::new(&model, FixedInference::new(&objective, &optimum, how.inference));
     let mut fit = Fit::with(&objective, &optimum, &dropped, &fixed);
     fit.robust = robust(input, &objective, &optimum, how, watch)?;
     let fitted = began.elapsed();
     clock.phases.inference = (fitted - read).as_secs_f64() - clock.phases.search;
 
-    let data = input.data(&model.recipe);
-    let confidence_level = how.inference.confidence;
+    let (data, confidence_level) = (input.data(&model.recipe), how.inference.confidence);
     let mut report = Report { fit, data, confidence_level, timing_seconds: None, peak_memory_bytes: None };
-    let text = summary::text(&report);
-    let staged = folder.map(Folder::stage).transpose()?;
+    let (text, staged) = (summary::text(&report), folder.map(Folder::stage).transpose()?);
     let mut without_intervals = None;
     if let Some(staged) = &staged {
         staged.write("summary.txt", &text)?;
-        let definition = input.definition(&model.recipe)?;
-        let (criterion, evaluations) = (report.fit.criterion, how.newton.max_evaluations);
-        let mut saved = SavedModel::new(&model, definition, fixed, criterion, evaluations);
-        saved.working_folder = saved.working_folder.filter(|_| !how.reproducible);
-        staged.write(MODEL, &saved.json())?;
-        clock.phases.effects = effects(input, &objective, &optimum, how, &report, staged, watch)?;
-        if let Some(wanted) = &how.intervals {
-            let (fit, inference, newton) = (&report.fit, &saved.fixed.inference, &how.newton);
-            let fitted = Fitted { fit, inference, objective: &objective, optimum: &optimum, newton };
-            let since = Instant::now();
-            without_intervals = intervals(&fitted, wanted, staged, watch)?;
-            clock.phases.intervals = Some(since.elapsed().as_secs_f64());
-        }
+        let files = Files { input, objective: &objective, optimum: &optimum, how, report: &report, staged };
+        without_intervals = files.write(fixed, &mut clock.phases, watch)?;
     }
     let timing = clock.timing(read, fitted);
     let mut json = None;
@@ -153,6 +132,19 @@ pub(crate) fn make<'a>(
     report.timing_seconds = Some(timing);
     report.peak_memory_bytes = peak_memory();
     Ok(Made { staged, report, text, json, without_intervals })
+}
+
+/// The optimum, unless the search is called off.
+fn search(objective: &Objective<'_>, how: &How, watch: &mut dyn Watch) -> anyhow::Result<Optimum> {
+    let optimum = optimise_while(objective, &how.newton, watch);
+    watch.searched();
+    let optimum = optimum.ok_or_else(|| anyhow!("interrupted"))?;
+    ensure!(
+        optimum.at.criterion.is_finite(),
+        "the likelihood of this model cannot be computed: it is not a finite number wherever it was tried. Look for \
+         damaged or huge values in the columns of the model, or rescale them"
+    );
+    Ok(optimum)
 }
 
 /// Cluster-robust inference, where it was asked for, from a second pass over the rows.
@@ -174,44 +166,69 @@ fn robust(
     Ok(Some(robust.map_err(|error| anyhow!("--robust {kind}: {error}"))?))
 }
 
-/// Random effects, and the page and fitted values if they are wanted; the seconds that the effects took.
-fn effects(
-    input: &Input<'_>,
-    objective: &Objective<'_>,
-    optimum: &Optimum,
-    how: &How,
-    report: &Report,
-    staged: &Staged<'_>,
-    watch: &mut dyn Watch,
-) -> anyhow::Result<f64> {
-    let clock = Instant::now();
-    let effects = random_effects(objective, optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
-    let seconds = clock.elapsed().as_secs_f64();
-    tables::write_effects(staged, &effects, &report.fit)?;
-    if how.report {
-        staged.write(PAGE, &page(report, effects.first())?)?;
-    }
-    if let (true, Some(source)) = (how.fitted, input.source()) {
-        let fitted = FittedValues::new(objective, optimum, &effects);
-        tables::write_fitted(staged, &fitted, source, watch.second_pass(report.rows()))?;
-    }
-    Ok(seconds)
+/// A fit whose files are written.
+struct Files<'a> {
+    input: &'a Input<'a>,
+    objective: &'a Objective<'a>,
+    optimum: &'a Optimum,
+    how: &'a How,
+    report: &'a Report,
+    staged: &'a Staged<'a>,
 }
 
-/// Writes intervals of all parameters; gives why there are none, if so.
-fn intervals(
-    fitted: &Fitted<'_>,
-    wanted: &Wanted,
-    staged: &Staged<'_>,
-    watch: &mut dyn Watch,
-) -> anyhow::Result<Option<String>> {
-    if fitted.fit.status == Status::NotConverged {
-        return Ok(Some("the search did not converge".to_owned()));
+impl Files<'_> {
+    /// Writes all but the summary and `fit.json`; gives why there are no intervals that were wanted.
+    fn write(&self, fixed: FixedModel, phases: &mut Phases, watch: &mut dyn Watch) -> anyhow::Result<Option<String>> {
+        let Files { input, objective, how, report, staged, .. } = self;
+        let definition = input.definition(&objective.model().recipe)?;
+        let (criterion, evaluations) = (report.fit.criterion, how.newton.max_evaluations);
+        let mut saved = SavedModel::new(objective.model(), definition, fixed, criterion, evaluations);
+        saved.working_folder = saved.working_folder.filter(|_| !how.reproducible);
+        staged.write(MODEL, &saved.json())?;
+        phases.effects = self.effects(watch)?;
+        let Some(wanted) = &how.intervals else { return Ok(None) };
+        let clock = Instant::now();
+        let without = self.intervals(wanted, &saved.fixed.inference, watch)?;
+        phases.intervals = Some(clock.elapsed().as_secs_f64());
+        Ok(without)
     }
-    match fitted.intervals(wanted, &mut |pieces| watch.making_intervals(pieces)) {
-        Ok(found) => found.ok_or_else(|| anyhow!("interrupted"))?.stage(wanted, fitted.fit, staged).map(|()| None),
-        // The fit stands all the same.
-        Err(error) => Ok(Some(error.to_string())),
+
+    /// Random effects, and the page and fitted values if they are wanted; the seconds that the effects
+    /// took.
+    fn effects(&self, watch: &mut dyn Watch) -> anyhow::Result<f64> {
+        let Files { input, objective, optimum, how, report, staged } = self;
+        let clock = Instant::now();
+        let effects = random_effects(objective, optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
+        let seconds = clock.elapsed().as_secs_f64();
+        tables::write_effects(staged, &effects, &report.fit)?;
+        if how.report {
+            staged.write(PAGE, &page(report, effects.first())?)?;
+        }
+        if let (true, Some(source)) = (how.fitted, input.source()) {
+            let fitted = FittedValues::new(objective, optimum, &effects);
+            tables::write_fitted(staged, &fitted, source, watch.second_pass(report.rows()))?;
+        }
+        Ok(seconds)
+    }
+
+    /// Intervals of all parameters; gives why there are none, if so.
+    fn intervals(
+        &self,
+        wanted: &Wanted,
+        inference: &FixedInference,
+        watch: &mut dyn Watch,
+    ) -> anyhow::Result<Option<String>> {
+        let Files { objective, optimum, how, report, staged, .. } = self;
+        let fit = &report.fit;
+        if fit.status == Status::NotConverged {
+            return Ok(Some("the search did not converge".to_owned()));
+        }
+        let fitted = Fitted { fit, inference, objective, optimum, newton: &how.newton };
+        match fitted.intervals(wanted, &mut |pieces| watch.making_intervals(pieces)) {
+            Ok(found) => found.ok_or_else(|| anyhow!("interrupted"))?.stage(wanted, fit, staged).map(|()| None),
+            // The fit stands all the same.
+            Err(error) => Ok(Some(error.to_string())),
+        }
     }
 }
 
