@@ -45,7 +45,9 @@ pub(crate) const EFFECTS: &str = "random_effects";
 /// A folder that is to receive results.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    /// As the user named it, for messages.
+    /// What messages call it: the option that named it and the name.
+    called: String,
+    /// As the user named it.
     named: PathBuf,
     /// Where it is or will be, absolute.
     target: PathBuf,
@@ -64,18 +66,27 @@ enum End {
 }
 
 impl Folder {
-    /// Finds out whether results can be written there. Leaves nothing behind.
+    /// Finds out whether results can be written to the folder that `--out` names. Leaves nothing behind.
     pub(crate) fn open(named: &Path, read: &[PathBuf]) -> anyhow::Result<Folder> {
-        let fail = |error: io::Error| anyhow!("--out {}: {}", named.display(), cannot(&error));
+        Folder::open_as(format!("--out {}", named.display()), named, read)
+    }
+
+    /// The same for a folder within that of a job.
+    pub(crate) fn of_job(named: &Path, read: &[PathBuf]) -> anyhow::Result<Folder> {
+        Folder::open_as(named.display().to_string(), named, read)
+    }
+
+    fn open_as(called: String, named: &Path, read: &[PathBuf]) -> anyhow::Result<Folder> {
+        let fail = |error: io::Error| anyhow!("{called}: {}", cannot(&error));
         let target = match fs::canonicalize(named) {
             Ok(target) => target,
             Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(named).map_err(fail)?,
             Err(error) => return Err(fail(error)),
         };
-        let mut folder = Folder { named: named.to_owned(), target, end: End::Rename };
+        let mut folder = Folder { called: called.clone(), named: named.to_owned(), target, end: End::Rename };
         if folder.target.exists() {
             if !folder.target.is_dir() {
-                bail!("--out {}: this is a file; name a folder, which may but need not exist", named.display());
+                bail!("{called}: this is a file; name a folder, which may but need not exist");
             }
             folder.keep_data(read)?;
             folder.keep_others()?;
@@ -91,8 +102,8 @@ impl Folder {
         match inside(&self.target, read).find(|path| own(path)) {
             None => Ok(()),
             Some(path) => bail!(
-                "--out {}: the results would replace {}, which is read as data; name another folder",
-                self.named.display(),
+                "{}: the results would replace {}, which is read as data; name another folder",
+                self.called,
                 self.named.join(path).display()
             ),
         }
@@ -103,9 +114,9 @@ impl Folder {
         let mut names = FILES.iter().chain([&EFFECTS]);
         match names.find(|name| self.target.join(name).exists()) {
             Some(name) if !is_result(&self.target) => bail!(
-                "--out {}: {} stands there, but no fit.json that says it is a result of tiers, so it is not replaced; \
+                "{}: {} stands there, but no fit.json that says it is a result of tiers, so it is not replaced; \
                  name another folder, or remove what stands there",
-                self.named.display(),
+                self.called,
                 self.named.join(name).display()
             ),
             _ => Ok(()),
@@ -145,7 +156,7 @@ impl Folder {
         let path = self.staging();
         let new = path.ancestors().skip(1).take_while(|above| !above.exists()).map(Path::to_owned).collect();
         let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::create_dir(&path));
-        made.map_err(|error| anyhow!("--out {}: {}", self.named.display(), cannot(&error)))?;
+        made.map_err(|error| anyhow!("{}: {}", self.called, cannot(&error)))?;
         Ok(Staged { folder: self, path, new, done: false })
     }
 }

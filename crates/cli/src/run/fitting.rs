@@ -139,7 +139,7 @@ impl Flow<'_> {
 
     fn folder(&self, model: &ModelJob) -> anyhow::Result<Folder> {
         self.lock.check()?;
-        Folder::open(&self.store.path(&model.keys.name), &self.inputs.files())
+        Folder::of_job(&self.store.path(&model.keys.name), &self.inputs.files())
     }
 
     /// From here on the manifest of a former job does not tell what is there.
