@@ -68,22 +68,22 @@ enum End {
 impl Folder {
     /// Finds out whether results can be written to the folder that `--out` names. Leaves nothing behind.
     pub(crate) fn open(named: &Path, read: &[PathBuf]) -> anyhow::Result<Folder> {
-        Folder::open_as(format!("--out {}", named.display()), named, read)
+        Folder::open_as(&format!("--out {}", named.display()), named, read)
     }
 
     /// The same for a folder within that of a job.
     pub(crate) fn of_job(named: &Path, read: &[PathBuf]) -> anyhow::Result<Folder> {
-        Folder::open_as(named.display().to_string(), named, read)
+        Folder::open_as(&named.display().to_string(), named, read)
     }
 
-    fn open_as(called: String, named: &Path, read: &[PathBuf]) -> anyhow::Result<Folder> {
+    fn open_as(called: &str, named: &Path, read: &[PathBuf]) -> anyhow::Result<Folder> {
         let fail = |error: io::Error| anyhow!("{called}: {}", cannot(&error));
         let target = match fs::canonicalize(named) {
             Ok(target) => target,
             Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(named).map_err(fail)?,
             Err(error) => return Err(fail(error)),
         };
-        let mut folder = Folder { called: called.clone(), named: named.to_owned(), target, end: End::Rename };
+        let mut folder = Folder { called: called.to_owned(), named: named.to_owned(), target, end: End::Rename };
         if folder.target.exists() {
             if !folder.target.is_dir() {
                 bail!("{called}: this is a file; name a folder, which may but need not exist");
