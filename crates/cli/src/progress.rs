@@ -190,8 +190,10 @@ impl SearchObserver for Fitting {
 }
 
 impl Watch for Fitting {
-    fn searched(&mut self) {
+    fn writing(&mut self) {
         self.search = None;
+        // The bar of intervals, where there was one, goes.
+        self.intervals = self.progress.counting();
     }
 
     fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver {

@@ -41,7 +41,12 @@ impl Note {
 impl Section {
     /// The section as text.
     pub(crate) fn text(&self) -> String {
-        self.head() + &table(self.indent, &self.columns) + &self.notes.iter().map(Note::text).collect::<String>()
+        self.head() + &self.body()
+    }
+
+    /// What stands below that line: the table and the notes.
+    pub(crate) fn body(&self) -> String {
+        table(self.indent, &self.columns) + &self.notes.iter().map(Note::text).collect::<String>()
     }
 
     /// The line above the table.

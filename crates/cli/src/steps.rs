@@ -7,6 +7,7 @@ use crate::outputs::{Folder, Staged};
 use crate::page::{PAGE, page};
 use crate::report::{Phases, Report, Timing, peak_memory};
 use crate::saved::{MODEL, SavedModel};
+use crate::section::Section;
 use crate::{summary, tables};
 use anyhow::{anyhow, ensure};
 use std::time::{Duration, Instant};
@@ -77,8 +78,8 @@ pub(crate) struct Made<'a> {
 
 /// Whoever watches, and may call the work off.
 pub(crate) trait Watch: SearchObserver + Send {
-    /// The search has ended.
-    fn searched(&mut self) {}
+    /// A search, or the making of intervals, has ended; what follows is written.
+    fn writing(&mut self) {}
     /// Rows are read a second time, so many.
     fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver;
     /// Intervals are being made. Returning false calls the work off.
@@ -137,7 +138,7 @@ pub(crate) fn make<'a>(
 /// The optimum, unless the search is called off.
 fn search(objective: &Objective<'_>, how: &How, watch: &mut dyn Watch) -> anyhow::Result<Optimum> {
     let optimum = optimise_while(objective, &how.newton, watch);
-    watch.searched();
+    watch.writing();
     let optimum = optimum.ok_or_else(|| anyhow!("interrupted"))?;
     ensure!(
         optimum.at.criterion.is_finite(),
@@ -185,24 +186,31 @@ impl Files<'_> {
         let mut saved = SavedModel::new(objective.model(), definition, fixed, criterion, evaluations);
         saved.working_folder = saved.working_folder.filter(|_| !how.reproducible);
         staged.write(MODEL, &saved.json())?;
-        phases.effects = self.effects(watch)?;
-        let Some(wanted) = &how.intervals else { return Ok(None) };
         let clock = Instant::now();
-        let without = self.intervals(wanted, &saved.fixed.inference, watch)?;
-        phases.intervals = Some(clock.elapsed().as_secs_f64());
+        let made = how.intervals.as_ref().map(|wanted| self.intervals(wanted, &saved.fixed.inference, watch));
+        let (section, without) = match made.transpose()? {
+            None => (None, None),
+            Some(Ok(section)) => (Some(section), None),
+            Some(Err(why)) => (None, Some(why)),
+        };
+        if how.intervals.is_some() {
+            phases.intervals = Some(clock.elapsed().as_secs_f64());
+            watch.writing();
+        }
+        phases.effects = self.effects(section.as_ref(), watch)?;
         Ok(without)
     }
 
     /// Random effects, and the page and fitted values if they are wanted; the seconds that the effects
     /// took.
-    fn effects(&self, watch: &mut dyn Watch) -> anyhow::Result<f64> {
+    fn effects(&self, intervals: Option<&Section>, watch: &mut dyn Watch) -> anyhow::Result<f64> {
         let Files { input, objective, optimum, how, report, staged } = self;
         let clock = Instant::now();
         let effects = random_effects(objective, optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
         let seconds = clock.elapsed().as_secs_f64();
         tables::write_effects(staged, &effects, &report.fit)?;
         if how.report {
-            staged.write(PAGE, &page(report, effects.first())?)?;
+            staged.write(PAGE, &page(report, effects.first(), intervals)?)?;
         }
         if let (true, Some(source)) = (how.fitted, input.source()) {
             let fitted = FittedValues::new(objective, optimum, &effects);
@@ -211,23 +219,27 @@ impl Files<'_> {
         Ok(seconds)
     }
 
-    /// Intervals of all parameters; gives why there are none, if so.
+    /// Writes intervals of all parameters and gives them for the page, or why there are none.
     fn intervals(
         &self,
         wanted: &Wanted,
         inference: &FixedInference,
         watch: &mut dyn Watch,
-    ) -> anyhow::Result<Option<String>> {
+    ) -> anyhow::Result<Result<Section, String>> {
         let Files { objective, optimum, how, report, staged, .. } = self;
         let fit = &report.fit;
         if fit.status == Status::NotConverged {
-            return Ok(Some("the search did not converge".to_owned()));
+            return Ok(Err("the search did not converge".to_owned()));
         }
         let fitted = Fitted { fit, inference, objective, optimum, newton: &how.newton };
         match fitted.intervals(wanted, &mut |pieces| watch.making_intervals(pieces)) {
-            Ok(found) => found.ok_or_else(|| anyhow!("interrupted"))?.stage(wanted, fit, staged).map(|()| None),
+            Ok(found) => {
+                let found = found.ok_or_else(|| anyhow!("interrupted"))?;
+                found.stage(wanted, fit, staged)?;
+                Ok(Ok(found.section(wanted, fit)))
+            }
             // The fit stands all the same.
-            Err(error) => Ok(Some(error.to_string())),
+            Err(error) => Ok(Err(error.to_string())),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Intervals that were made, and their JSON.
 
+use super::text;
 use super::wanted::Wanted;
+use crate::section::Section;
 use serde::Serialize;
 use tiers_reml::{Bootstrap, Fit, Method, Profile};
 
@@ -84,6 +86,11 @@ struct Report<'a> {
 }
 
 impl Found {
+    /// The table with its notes.
+    pub(crate) fn section(&self, wanted: &Wanted, fit: &Fit) -> Section {
+        text::section(wanted, fit, self)
+    }
+
     /// What `--json` prints and `confint.json` holds.
     pub(super) fn json(&self, wanted: &Wanted, fit: &Fit) -> String {
         crate::report::json(&Report {

@@ -71,7 +71,7 @@ pub(crate) fn run(args: &ConfintArgs) -> anyhow::Result<Outcome> {
     if let Some(folder) = &args.out {
         write::write(folder, &found, &json)?;
     }
-    print(&if args.json { json } else { text::text(&wanted, &saved, &found) })?;
+    print(&if args.json { json } else { found.section(&wanted, saved.fit()).body() })?;
     Ok(Outcome::Done)
 }
 

@@ -2,16 +2,16 @@
 
 use super::found::{Found, Interval};
 use super::wanted::{IntervalMethod, Wanted};
-use crate::layout::{Column, paragraph, table};
+use crate::layout::Column;
 use crate::numbers::{column, trim_number};
-use crate::saved::Saved;
-use tiers_reml::{DfMethod, Method, Status};
+use crate::section::{Note, Section};
+use tiers_reml::{DfMethod, Fit, Method, Status};
 
 /// Significant digits.
 const DIGITS: usize = 5;
 
 /// The table with its notes.
-pub(super) fn text(wanted: &Wanted, saved: &Saved, found: &Found) -> String {
+pub(super) fn section(wanted: &Wanted, fit: &Fit, found: &Found) -> Section {
     let percent = |share: f64| format!("{} %", trim_number(100.0 * share));
     let tail = 0.5 - 0.5 * wanted.level;
     let ends = |end: fn(&Interval) -> Option<f64>| -> Vec<String> {
@@ -20,27 +20,21 @@ pub(super) fn text(wanted: &Wanted, saved: &Saved, found: &Found) -> String {
         let cell = |interval: &Interval| end(interval).and_then(|_| cells.next()).unwrap_or_else(|| "NA".to_owned());
         found.intervals.iter().map(cell).collect()
     };
-    let mut text = table(
-        0,
-        &[
-            Column::names("", found.intervals.iter().map(|interval| interval.parameter.clone()).collect()),
-            Column::numbers(&percent(tail), ends(|interval| interval.lower)),
-            Column::numbers(&percent(1.0 - tail), ends(|interval| interval.upper)),
-        ],
-    );
-    for note in notes(wanted, saved, found) {
-        text += &paragraph(&note, 2);
-    }
-    text
+    let columns = vec![
+        Column::names("", found.intervals.iter().map(|interval| interval.parameter.clone()).collect()),
+        Column::numbers(&percent(tail), ends(|interval| interval.lower)),
+        Column::numbers(&percent(1.0 - tail), ends(|interval| interval.upper)),
+    ];
+    let notes = notes(wanted, fit, found).into_iter().map(|note| Note::new(note, 2)).collect();
+    Section { title: "Intervals of all parameters".to_owned(), columns, notes, ..Section::default() }
 }
 
 /// How the intervals were made, and what is special about some.
-fn notes(wanted: &Wanted, saved: &Saved, found: &Found) -> Vec<String> {
-    let fit = saved.fit();
+fn notes(wanted: &Wanted, fit: &Fit, found: &Found) -> Vec<String> {
     let mut notes = Vec::new();
     match wanted.method {
         IntervalMethod::Wald => {
-            let by = match saved.inference().df_method() {
+            let by = match fit.df_method {
                 DfMethod::Satterthwaite => "with Satterthwaite's degrees of freedom",
                 DfMethod::KenwardRoger => "with Kenward and Roger's covariance and degrees of freedom",
                 DfMethod::None => "by the normal approximation",

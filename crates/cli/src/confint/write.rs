@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use tiers_design::PackedText;
 use tiers_reml::{Bootstrap, Fit, Profile, Status};
-use tiers_tables::{OutColumn, OutValues, write_parquet};
+use tiers_tables::{OutColumn, OutValues, TableError, write_parquet};
 
 /// Name of the intervals in their folder.
 const FILE: &str = "confint.json";
@@ -26,12 +26,12 @@ pub(super) fn write(folder: &Path, found: &Found, json: &str) -> anyhow::Result<
 impl Found {
     /// Writes them beside the other files of their fit.
     pub(crate) fn stage(&self, wanted: &Wanted, fit: &Fit, staged: &Staged<'_>) -> anyhow::Result<()> {
-        self.write_table(&staged.path(""))?;
+        self.write_table(&staged.path("")).map_err(|error| staged.told(error))?;
         staged.write(FILE, &self.json(wanted, fit))
     }
 
     /// What the intervals are made of, as a table.
-    fn write_table(&self, folder: &Path) -> anyhow::Result<()> {
+    fn write_table(&self, folder: &Path) -> Result<(), TableError> {
         match &self.kept {
             Kept::Nothing => {}
             Kept::Profile(profile, names) => {

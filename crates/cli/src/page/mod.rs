@@ -30,8 +30,8 @@ const STYLE: &str = include_str!("style.css");
 /// Most coefficients that a figure shows.
 const COEFFICIENTS: usize = 100;
 
-/// The page of a fit; `top` are the random effects of its top level.
-pub(crate) fn page(report: &Report, top: Option<&LevelEffects>) -> anyhow::Result<String> {
+/// The page of a fit; `top` are the random effects of its top level, `intervals` those of all parameters.
+pub(crate) fn page(report: &Report, top: Option<&LevelEffects>, intervals: Option<&Section>) -> anyhow::Result<String> {
     let fit = &report.fit;
     let mut heading = heading(report);
     heading.rows.get_or_insert_with(|| format!("{} used, none dropped", fit.n_obs));
@@ -58,6 +58,7 @@ pub(crate) fn page(report: &Report, top: Option<&LevelEffects>) -> anyhow::Resul
                 (html::section(&tests_of_terms(report)))
                 (html::section(&random_effects(fit)))
                 (html::section(&correlations(report)))
+                @if let Some(intervals) = intervals { (html::section(intervals)) }
                 @if let Some(coefficients) = coefficients { (coefficients) }
                 @if let Some(groups) = groups { (groups) }
                 (search(fit))

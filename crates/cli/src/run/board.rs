@@ -164,8 +164,8 @@ impl SearchObserver for FitWatch<'_> {
 }
 
 impl Watch for FitWatch<'_> {
-    fn searched(&mut self) {
-        self.bar.searched();
+    fn writing(&mut self) {
+        self.bar.writing();
         self.board.phase(Phase::Writing, Some(&self.model));
     }
 

@@ -68,6 +68,23 @@ fn intervals_of_a_job_are_those_of_the_finished_fit() {
 }
 
 #[test]
+fn a_page_shows_the_intervals_as_they_are_printed() {
+    let folder = Folder::new();
+    let job = job(&folder, KINDS);
+    run_well(&job, &["--set", "models.*.report=true"]);
+    let printed = well(&["confint", &folder.join("results/profile"), "--level", "0.9", "--quiet"]);
+    let page = fs::read_to_string(folder.join("results/profile/report.html")).expect("a page");
+    let elements = crate::page::elements(&page);
+    assert!(elements.iter().any(|(name, text)| name == "h2" && text == "Intervals of all parameters"), "{page}");
+    let rows: Vec<Vec<&str>> = printed.lines().map(|line| line.split_whitespace().collect()).collect();
+    let rows: Vec<Vec<&str>> = rows.into_iter().filter(|row| row.len() == 3 && row[1].parse::<f64>().is_ok()).collect();
+    assert!(rows.len() >= 6, "{printed}");
+    for cell in rows.iter().flatten() {
+        assert!(elements.iter().any(|(name, text)| name == "td" && text == cell), "{cell} is not in {page}");
+    }
+}
+
+#[test]
 fn a_model_with_other_intervals_is_made_again_and_leaves_none_of_the_former() {
     let folder = Folder::new();
     let job = job(&folder, KINDS);
