@@ -46,8 +46,9 @@ impl Lock {
             let path = hidden.join(LOCK);
             let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
             let mut file = match open {
-                // A run that came to its end just now has removed the folder that was made.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                // A run that came to its end just now has removed the folder that was made. (Where the folder is
+                // there, something else is wrong, and would be at the next attempt.)
+                Err(error) if error.kind() == ErrorKind::NotFound && !hidden.exists() => continue,
                 open => open.map_err(failed)?,
             };
             match file.try_lock() {

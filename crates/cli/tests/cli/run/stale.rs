@@ -145,3 +145,13 @@ fn a_lock_is_held_by_the_living() {
     assert_eq!(tiers_run(&job, &GO_ON).code, 1);
     assert!(!folder.names("results").contains(&".tiers".to_owned()));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_lock_that_leads_nowhere_is_told() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    fs::create_dir_all(folder.path().join("results/.tiers")).expect("a folder");
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join("results/.tiers/lock")).expect("a link");
+    run_refused(&job, &[], &["output.folder", "cannot be written"]);
+}
