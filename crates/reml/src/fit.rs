@@ -7,6 +7,7 @@ use crate::inference::{AnovaType, DfMethod, FixedInference, FixedModel, Inferenc
 use crate::ingest::Dropped;
 use crate::model::Model;
 use crate::newton::Step;
+use crate::notes;
 use crate::objective::{Method, Objective};
 use crate::parameters::lower_triangular;
 use nalgebra::{DMatrix, DVector};
@@ -73,6 +74,9 @@ pub struct Fit {
     /// Design effects and effective sample sizes, coarsest level first.
     #[serde(default)]
     pub design_effect: Vec<DesignEffect>,
+    /// What the user may not expect of this model or its data, a sentence or two each; most fits have none.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// What the optimiser did.
     pub optimizer: OptimizerReport,
 }
@@ -240,6 +244,7 @@ impl Fit {
             r_squared: r_squared(objective, &optimum.at.theta, &optimum.at.beta, sigma2),
             design_effect: design_effects(model, &icc),
             icc,
+            notes: notes::of_model(model),
             optimizer: OptimizerReport {
                 evaluations: optimum.evaluations,
                 gradient_norm: optimum.at.gradient.amax(),

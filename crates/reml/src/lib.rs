@@ -23,6 +23,7 @@ mod many;
 mod memory;
 mod model;
 mod newton;
+mod notes;
 mod objective;
 mod parameters;
 mod parts;

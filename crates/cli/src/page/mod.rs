@@ -54,6 +54,7 @@ pub(crate) fn page(report: &Report, top: Option<&LevelEffects>, intervals: Optio
                 @if let Some((title, told)) = verdict(fit) {
                     p.verdict.failed[fit.status == Status::NotConverged] { strong { (title) ":" } " " (told) }
                 }
+                @for note in &fit.notes { p.verdict { strong { "Note:" } " " (note) } }
                 (html::section(&fixed_effects(report)))
                 (html::section(&tests_of_terms(report)))
                 (html::section(&random_effects(fit)))

@@ -33,5 +33,6 @@ pub(crate) fn text(report: &Report) -> String {
     let mut parts = vec![heading(report).text(), criteria, random_effects(fit).text(), correlations(report).text()];
     parts.push(fixed_effects(report).text());
     parts.extend(verdict(fit).map(|(title, told)| paragraph(&format!("{title}: {told}"), 2)));
+    parts.extend(fit.notes.iter().map(|note| paragraph(&format!("Note: {note}"), 2)));
     parts.join("\n")
 }

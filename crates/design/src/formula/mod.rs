@@ -78,6 +78,8 @@ pub struct RandomTerm {
     pub grouping: Vec<String>,
     /// The term as written, after expansion: `1 + year | school:class`.
     pub text: String,
+    /// Whether it is one of the terms that a `||` was expanded to.
+    pub uncorrelated: bool,
     /// Byte position in the formula.
     pub position: usize,
 }

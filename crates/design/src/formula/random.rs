@@ -49,6 +49,7 @@ fn term(source: &str, bar: &Node) -> Result<Vec<RandomTerm>, FormulaError> {
                 coefficients: coefficients.clone(),
                 grouping: grouping.clone(),
                 text: format!("{text} | {}", grouping.join(":")),
+                uncorrelated: double,
                 position,
             });
         }

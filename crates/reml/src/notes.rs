@@ -1,0 +1,97 @@
+//! Notes on a fit: what its numbers may not mean what the user expects.
+//!
+//! A note is no error: the model was fitted as it was asked for. Each is one paragraph of plain text
+//! that names the column, term or group that it is about and says what to do if something else was
+//! meant. All notes of a fit are in [`crate::Fit::notes`], from where the summary, `fit.json` and the
+//! page take them: a new note on a model is a function here, called by [`of_model`].
+
+use crate::model::Model;
+use tiers_design::{Formula, Recipe, VariableKind};
+
+/// The notes on a model and its data.
+pub(crate) fn of_model(model: &Model) -> Vec<String> {
+    let mut notes = Vec::new();
+    notes.extend(weights(model));
+    notes.extend(factors_without_correlations(&model.recipe));
+    notes
+}
+
+/// Weights whose mean is more than this factor away from 1 may be sampling weights.
+const FAR_FROM_ONE: f64 = 2.0;
+
+/// Weights that all are the same, or whose mean is far from 1.
+fn weights(model: &Model) -> Option<String> {
+    let column = &model.recipe.requests[model.recipe.weights?].column;
+    let forest = &model.forest;
+    let constant = model.recipe.columns.iter().position(|column| column.atoms.is_empty())?;
+    let mean = forest.cross[constant * forest.m + constant] / forest.rows as f64;
+    // The arithmetic mean exceeds the geometric one unless all weights are the same.
+    let (mean_log, log_mean) = (forest.sum_log_weights / forest.rows as f64, mean.ln());
+    if log_mean - mean_log <= 1e-12 * (1.0 + mean_log.abs()) {
+        return Some(format!(
+            "All weights in column `{column}` are {}: the fixed effects and the variances of the random effects are \
+             those of the fit without weights.",
+            in_short(mean)
+        ));
+    }
+    let far = !(1.0 / FAR_FROM_ONE..=FAR_FROM_ONE).contains(&mean);
+    far.then(|| {
+        format!(
+            "The mean of the weights in column `{column}` is {}. They are taken as precision weights: a row of weight w \
+             has the residual variance sigma^2 / w, as if it were the mean of w observations. Sampling (survey) weights, \
+             which say how many members of a population a row stands for, are not supported: standard errors would be \
+             wrong.",
+            in_short(mean)
+        )
+    })
+}
+
+/// A number with six significant digits at most.
+fn in_short(value: f64) -> String {
+    let decimals = (5 - value.abs().log10().floor() as i32).clamp(0, 12) as usize;
+    let text = format!("{value:.decimals$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+/// `(f || g)` with a factor f, whose levels stay correlated.
+fn factors_without_correlations(recipe: &Recipe) -> Vec<String> {
+    let Ok(formula) = recipe.formula.parse::<Formula>() else { return Vec::new() };
+    let mut notes: Vec<String> = Vec::new();
+    for (term, spec) in formula.random.iter().zip(&recipe.random).filter(|(term, _)| term.uncorrelated) {
+        let is_factor = |column: &String| recipe.factors.iter().any(|factor| factor.column == *column);
+        let factor = term.coefficients.variables.iter().find_map(|variable| match &variable.kind {
+            VariableKind::Factor(column) => Some(column),
+            VariableKind::Column(column) if is_factor(column) => Some(column),
+            _ => None,
+        });
+        let (Some(factor), k) = (factor, spec.names.len()) else { continue };
+        if k < 2 {
+            continue;
+        }
+        let parameters = k * (k + 1) / 2;
+        notes.push(format!(
+            "`||` leaves out the correlations between terms, not those within a term: in ({}) the {k} coefficients for \
+             the levels of {factor} are correlated ({parameters} variances and covariances), as in lme4. For independent \
+             effects of equal variance write (1 | {}:{factor}).",
+            term.text,
+            term.grouping.join(":")
+        ));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_short;
+
+    #[test]
+    fn six_digits_at_most() {
+        assert_eq!(in_short(2.0), "2");
+        assert_eq!(in_short(1234567.8), "1234568");
+        assert_eq!(in_short(0.125), "0.125");
+        assert_eq!(in_short(53.21849), "53.2185");
+    }
+}
