@@ -56,6 +56,13 @@ pub enum TableError {
         what: String,
     },
 
+    /// A pipe, a socket or a device was named.
+    #[error("{}: a pipe, a socket or a device, which cannot be read as a table; write the data to a file and name that", path.display())]
+    NotRegular {
+        /// The path as given.
+        path: PathBuf,
+    },
+
     /// Files of two formats were named together.
     #[error("{} and {} are of different formats; name files of one format only, for example by a glob such as '*.parquet'", first.display(), second.display())]
     MixedFormats {

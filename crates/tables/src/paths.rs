@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::TableError;
@@ -87,7 +87,8 @@ fn expand_one(argument: &Path, found: &mut Found) -> Result<PathBuf, TableError>
             expand_folder(argument, found)?;
             Ok(argument.to_owned())
         }
-        Ok(_) => {
+        Ok(about) => {
+            check_regular(argument, &about)?;
             found.insert(argument.to_owned(), file_format(argument)?);
             Ok(argument.parent().unwrap_or(argument).join(""))
         }
@@ -109,7 +110,7 @@ fn expand_folder(folder: &Path, found: &mut Found) -> Result<(), TableError> {
 
 fn expand_pattern(argument: &Path, found: &mut Found) -> Result<(), TableError> {
     let matches = pattern::matches(argument)?;
-    let (folders, files): (Vec<_>, Vec<_>) = matches.into_iter().partition(|m| m.is_dir());
+    let (folders, files): (Vec<_>, Vec<_>) = matches.into_iter().filter(|m| !is_special(m)).partition(|m| m.is_dir());
     if folders.is_empty() && files.is_empty() {
         return Err(TableError::NoMatch { pattern: argument.to_owned() });
     }
@@ -135,19 +136,16 @@ fn expand_pattern(argument: &Path, found: &mut Found) -> Result<(), TableError> 
 }
 
 /// Adds the data files below a folder. Hidden entries and those that begin with an underscore
-/// (`_SUCCESS`, `_metadata`) are for programs; other files that are no data are passed over.
+/// (`_SUCCESS`, `_metadata`) are for programs; other files that are no data are skipped, and so are
+/// pipes, sockets and devices, which nobody may ever write to.
 fn walk(folder: &Path, found: &mut Found, seen: &mut BTreeSet<PathBuf>) -> Result<(), TableError> {
     let real = fs::canonicalize(folder).map_err(|e| TableError::io(folder, "opening", e))?;
     if !seen.insert(real) {
         return Ok(()); // a link back to a folder above
     }
-    let entries = fs::read_dir(folder)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|e| TableError::io(folder, "listing the folder", e))?;
-    for entry in entries {
-        let path = entry.path();
-        let name = entry.file_name();
-        if name.to_string_lossy().starts_with(['.', '_']) {
+    for path in pattern::entries(folder)? {
+        let name = path.file_name().unwrap_or_default();
+        if name.to_string_lossy().starts_with(['.', '_']) || is_special(&path) {
             continue;
         }
         if path.is_dir() {
@@ -157,6 +155,21 @@ fn walk(folder: &Path, found: &mut Found, seen: &mut BTreeSet<PathBuf>) -> Resul
         }
     }
     Ok(())
+}
+
+/// Whether a path leads to a pipe, a socket or a device. What cannot be looked at (a link to
+/// nothing) is not: opening it gives the error.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
+}
+
+/// An error if a path that was named by itself is no regular file: opening a pipe waits for a
+/// writer, and a device may have no end.
+fn check_regular(path: &Path, about: &fs::Metadata) -> Result<(), TableError> {
+    match about.is_file() {
+        true => Ok(()),
+        false => Err(TableError::NotRegular { path: path.to_owned() }),
+    }
 }
 
 /// The format of a file, by its extension or, where it has none that is known, by its content.
@@ -188,17 +201,31 @@ fn one_format(found: &Found) -> Result<Format, TableError> {
     }
 }
 
-/// Drops files that were named twice under different spellings: their rows would count twice.
+/// Drops files that were named twice, under different spellings, by links or by hard links: their
+/// rows would count twice.
 fn once_each(files: Vec<PathBuf>) -> Result<Vec<PathBuf>, TableError> {
     let mut seen = BTreeSet::new();
     let mut kept = Vec::with_capacity(files.len());
     for file in files {
-        let real = fs::canonicalize(&file).map_err(|e| TableError::io(&file, "opening", e))?;
-        if seen.insert(real) {
+        let identity = identity(&file).map_err(|e| TableError::io(&file, "opening", e))?;
+        if seen.insert(identity) {
             kept.push(file);
         }
     }
     Ok(kept)
+}
+
+/// What is the same for all names of a file: its device and number.
+#[cfg(unix)]
+fn identity(file: &Path) -> io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(file).map(|about| (about.dev(), about.ino()))
+}
+
+/// What is the same for all spellings of a path; hard links are not recognised here.
+#[cfg(not(unix))]
+fn identity(file: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(file)
 }
 
 fn common(a: &Path, b: &Path) -> PathBuf {

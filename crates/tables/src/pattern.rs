@@ -1,5 +1,6 @@
 //! Glob patterns: `*`, `?`, `[a-z]`, `[!a-z]` within a name, `**` for any number of folders.
 
+use glob::{MatchOptions, Pattern};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -41,20 +42,11 @@ pub(crate) fn matches(pattern: &Path) -> Result<BTreeSet<PathBuf>, TableError> {
 /// Adds to `next` the entries of the folder `base` that match one component of the pattern.
 fn step(base: &Path, name: &str, pattern: &Path, next: &mut BTreeSet<PathBuf>) -> Result<(), TableError> {
     if name == "**" {
-        next.insert(base.to_owned());
-        for entry in entries(base)? {
-            if entry.is_dir() && !is_hidden(&entry) {
-                step(&entry, name, pattern, next)?;
-            }
-        }
+        folders_below(base, &mut BTreeSet::new(), next)?;
     } else if is_pattern(Path::new(name)) {
-        let tokens = parse(name).map_err(|reason| TableError::BadPattern { pattern: pattern.to_owned(), reason })?;
+        let wanted = parse(name).map_err(|reason| TableError::BadPattern { pattern: pattern.to_owned(), reason })?;
         for entry in entries(base)? {
-            let fits = entry
-                .file_name()
-                .and_then(|n| n.to_str())
-                .is_some_and(|n| fits(&tokens, &n.chars().collect::<Vec<_>>()));
-            if fits && (name.starts_with('.') || !is_hidden(&entry)) {
+            if entry.file_name().and_then(|n| n.to_str()).is_some_and(|name| fits(&wanted, name)) {
                 next.insert(entry);
             }
         }
@@ -64,8 +56,28 @@ fn step(base: &Path, name: &str, pattern: &Path, next: &mut BTreeSet<PathBuf>) -
     Ok(())
 }
 
-/// The entries of a folder; none where there is no such folder.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, TableError> {
+/// Adds a folder and all folders below it, links to folders included. A folder that is reached a
+/// second time, as by a link to a folder above, is not entered again.
+fn folders_below(folder: &Path, seen: &mut BTreeSet<PathBuf>, next: &mut BTreeSet<PathBuf>) -> Result<(), TableError> {
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    // Where there is no such folder there is nothing below it.
+    if let Ok(real) = fs::canonicalize(here)
+        && !seen.insert(real)
+    {
+        return Ok(());
+    }
+    next.insert(folder.to_owned());
+    for entry in entries(folder)? {
+        if entry.is_dir() && !is_hidden(&entry) {
+            folders_below(&entry, seen, next)?;
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a folder in the order of their names, links last, so that what has two names is
+/// found under its own; none where there is no such folder.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, TableError> {
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let list = match fs::read_dir(here) {
         Ok(list) => list,
@@ -74,9 +86,14 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, TableError> {
         }
         Err(e) => return Err(TableError::io(here, "listing the folder", e)),
     };
-    list.map(|entry| Ok(folder.join(entry?.file_name())))
-        .collect::<io::Result<_>>()
-        .map_err(|e| TableError::io(here, "listing the folder", e))
+    let entry = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_type().is_ok_and(|kind| kind.is_symlink()), folder.join(entry.file_name())))
+    };
+    let found: io::Result<Vec<(bool, PathBuf)>> = list.map(entry).collect();
+    let mut found = found.map_err(|e| TableError::io(here, "listing the folder", e))?;
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
 /// Names that begin with a dot are for programs, not for data.
@@ -84,71 +101,25 @@ pub(crate) fn is_hidden(path: &Path) -> bool {
     path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with('.'))
 }
 
-enum Token {
-    Char(char),
-    Any,
-    Run,
-    Set { negated: bool, ranges: Vec<(char, char)> },
-}
-
-fn parse(name: &str) -> Result<Vec<Token>, String> {
-    let chars: Vec<char> = name.chars().collect();
-    let mut tokens = Vec::new();
-    let mut i = 0;
-    while i < chars.len() {
-        tokens.push(match chars[i] {
-            '*' => Token::Run,
-            '?' => Token::Any,
-            '[' => {
-                let (set, end) =
-                    parse_set(&chars, i + 1).ok_or_else(|| format!("`{name}` has a `[` without its `]`"))?;
-                i = end;
-                set
-            }
-            c => Token::Char(c),
-        });
-        i += 1;
-    }
-    Ok(tokens)
-}
-
-/// A set `[…]` from the character after `[`, and the place of its `]`.
-fn parse_set(chars: &[char], start: usize) -> Option<(Token, usize)> {
-    let negated = chars.get(start) == Some(&'!');
-    let mut i = start + usize::from(negated);
-    let first = i;
-    let mut ranges = Vec::new();
-    // A `]` right at the start stands for itself.
-    while i == first || *chars.get(i)? != ']' {
-        let low = *chars.get(i)?;
-        match (chars.get(i + 1), chars.get(i + 2)) {
-            (Some('-'), Some(&high)) if high != ']' => {
-                ranges.push((low, high));
-                i += 3;
-            }
-            _ => {
-                ranges.push((low, low));
-                i += 1;
-            }
+/// One component of a pattern; `**` beside other characters means the same as `*`.
+fn parse(name: &str) -> Result<Pattern, String> {
+    let mut one_star = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c != '*' || !one_star.ends_with('*') {
+            one_star.push(c);
         }
     }
-    Some((Token::Set { negated, ranges }, i))
+    Pattern::new(&one_star).map_err(|error| match name.contains('[') {
+        true => format!("`{name}` has a `[` without its `]`"),
+        false => format!("`{name}`: {}", error.msg),
+    })
 }
 
-fn fits(tokens: &[Token], name: &[char]) -> bool {
-    match (tokens.first(), name.first()) {
-        (None, rest) => rest.is_none(),
-        (Some(Token::Run), _) => (0..=name.len()).any(|skip| fits(&tokens[1..], &name[skip..])),
-        (Some(token), Some(&c)) => {
-            let one = match token {
-                Token::Char(want) => *want == c,
-                Token::Set { negated, ranges } => ranges.iter().any(|&(low, high)| low <= c && c <= high) != *negated,
-                Token::Any | Token::Run => true,
-            };
-            one && fits(&tokens[1..], &name[1..])
-        }
-        (Some(_), None) => false,
-    }
+/// Whether a name fits; a dot at its start must be in the pattern.
+fn fits(pattern: &Pattern, name: &str) -> bool {
+    let options =
+        MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+    pattern.matches_with(name, options)
 }
 
 #[cfg(test)]
@@ -156,9 +127,8 @@ mod tests {
     use super::*;
 
     fn check(pattern: &str, name: &str, expected: bool) {
-        let tokens = parse(pattern).unwrap();
-        let chars: Vec<char> = name.chars().collect();
-        assert_eq!(fits(&tokens, &chars), expected, "{pattern} on {name}");
+        let parsed = parse(pattern).unwrap();
+        assert_eq!(fits(&parsed, name), expected, "{pattern} on {name}");
     }
 
     #[test]
@@ -172,10 +142,22 @@ mod tests {
         check("[!a-c]x", "dx", true);
         check("[]]", "]", true);
         check("größe*", "größe_1", true);
+        check("a**z", "abcz", true);
+        check("*.csv", ".hidden.csv", false);
+        check(".*.csv", ".hidden.csv", true);
     }
 
     #[test]
     fn an_open_bracket_is_told() {
-        assert!(parse("a[bc").is_err());
+        assert!(parse("a[bc").unwrap_err().contains("without its `]`"));
+    }
+
+    #[test]
+    fn many_stars_take_no_exponential_time() {
+        let began = std::time::Instant::now();
+        check(&format!("{}c", "*b".repeat(100)), &"b".repeat(250), false);
+        check(&format!("{}c", "*b".repeat(100)), &format!("{}c", "b".repeat(250)), true);
+        check(&"*?".repeat(5000), &"b".repeat(250), false);
+        assert!(began.elapsed().as_secs() < 5);
     }
 }
