@@ -162,7 +162,7 @@ pub(crate) type Raw = Result<Box<dyn RawBlock>, SourceError>;
 pub(crate) fn in_waves<E>(scan: Scan, mut work: impl FnMut(Vec<Raw>) -> Result<(), E>) -> Result<(), E> {
     std::thread::scope(|threads| {
         let (sender, receiver) = sync_channel(WAVE);
-        threads.spawn(move || {
+        let read = move || {
             for raw in scan {
                 let failed = raw.is_err();
                 // A closed channel means that the other side has given up.

@@ -14,6 +14,9 @@ use super::{FTest, FixedInference, TTest};
 use nalgebra::{DMatrix, DVector};
 use tiers_design::nearest;
 
+/// Parentheses within parentheses that are read: each takes some of the stack.
+const DEPTH: usize = 100;
+
 /// Why a text is no hypothesis.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{text}: at character {}: {problem}", place + 1)]
@@ -38,7 +41,7 @@ pub struct LinearHypothesis {
 impl LinearHypothesis {
     /// Reads a text; `names` are the coefficients in use, in their order.
     pub fn parse(text: &str, names: &[String]) -> Result<LinearHypothesis, LinearError> {
-        let mut parser = Parser { text, rest: text, names };
+        let mut parser = Parser { text, rest: text, names, depth: 0 };
         let mut sum = parser.sum()?;
         if parser.take('=') {
             let right = parser.sum()?;
@@ -109,6 +112,8 @@ struct Parser<'a> {
     text: &'a str,
     rest: &'a str,
     names: &'a [String],
+    /// Parentheses around what is being read.
+    depth: usize,
 }
 
 impl Parser<'_> {
@@ -170,7 +175,12 @@ impl Parser<'_> {
             return Ok(Sum { weights, constant: 0.0 });
         }
         if self.take('(') {
+            self.depth += 1;
+            if self.depth > DEPTH {
+                return Err(self.failed(format!("parentheses may be nested {DEPTH} deep")));
+            }
             let sum = self.sum()?;
+            self.depth -= 1;
             return match self.take(')') {
                 true => Ok(sum),
                 false => Err(self.failed("a closing parenthesis is missing".to_owned())),
@@ -285,6 +295,8 @@ mod tests {
         assert!(failed("treat - treat").problem.contains("no coefficient"));
         assert!(failed("treat treatB").problem.contains("operator"));
         assert!(failed("(treat").problem.contains("parenthesis"));
+        assert!(failed(&"(".repeat(200_000)).problem.contains("100 deep"));
+        assert!(failed(&"-(".repeat(200_000)).problem.contains("100 deep"));
         assert!(failed("").problem.contains("missing"));
         assert!(failed("treat = ").problem.contains("missing"));
         assert!(failed("`treat").problem.contains("backtick"));
