@@ -56,6 +56,6 @@ pub use part::{
 };
 pub use plan::{Plan, Settings};
 pub use recipe::{Atom, Coefficient, ColumnSpec, Factor, Grouping, RandomSpec, Recipe};
-pub use source::{RawBlock, Scan, Source, SourceError};
+pub use source::{RawBlock, ReadingCost, Scan, Source, SourceError};
 pub use subtree::TopGroups;
 pub use z_matrix::{ZColumn, ZMatrix, z_matrix};

@@ -170,7 +170,11 @@ pub(crate) fn in_waves<E>(scan: Scan, mut work: impl FnMut(Vec<Raw>) -> Result<(
                     break;
                 }
             }
-        });
+        };
+        let reader = std::thread::Builder::new().name("tiers-ahead".to_owned());
+        if let Err(error) = reader.spawn_scoped(threads, read) {
+            return work(vec![Err(format!("no thread can be started to read the rows: {error}").into())]);
+        }
         let mut more = true;
         while more {
             let wave;

@@ -16,6 +16,7 @@ mod explained;
 mod fit;
 mod fitted;
 mod frames;
+mod in_order;
 mod inference;
 mod influence;
 mod ingest;

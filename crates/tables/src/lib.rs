@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod aside;
+mod cost;
 mod decode;
 mod error;
 mod hive;

@@ -24,6 +24,11 @@ const RANGE_BYTES: usize = 24 << 20;
 /// Files that one range may span: each is opened anew.
 const RANGE_FILES: usize = 64;
 
+/// Most rows of a range, where a row takes so many bytes.
+pub(crate) fn range_rows(row_bytes: usize) -> usize {
+    (RANGE_BYTES / row_bytes.max(1)).clamp(1 << 15, 1 << 20)
+}
+
 /// Consecutive rows of consecutive files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RowRange {
@@ -110,16 +115,16 @@ struct State {
 }
 
 impl RangeReader {
-    /// Starts to read, behind the first `skipped` rows of all files.
-    pub(crate) fn start(source: Arc<Inner>, plan: Arc<Plan>, skipped: u64) -> io::Result<RangeReader> {
-        let most = (RANGE_BYTES / plan.row_bytes(&source)).clamp(1 << 15, 1 << 20);
-        let ranges = behind(cut(&source.files, most), skipped);
-        let workers = threads().min(ranges.len());
+    /// Starts to read, behind the first `skipped` rows of all files; of the ranges at most `portions`
+    /// are in hand at a time.
+    pub(crate) fn start(source: Arc<Inner>, plan: Arc<Plan>, skipped: u64, portions: usize) -> io::Result<RangeReader> {
+        let ranges = behind(cut(&source.files, range_rows(plan.row_bytes(&source))), skipped);
+        let workers = threads().min(ranges.len()).min(portions.max(1));
         let shared = Arc::new(Shared {
             ranges,
             source,
             plan,
-            ahead: workers + 1,
+            ahead: (workers + 1).min(portions.max(1)),
             state: Mutex::default(),
             changed: Condvar::new(),
         });

@@ -45,10 +45,10 @@ enum Feed {
 impl Feed {
     /// Starts behind the first `skipped` rows, where that can be done without reading them; tells how
     /// many rows have still to be dropped.
-    fn start(source: &Arc<Inner>, plan: &Arc<Plan>, skipped: u64) -> Result<(Feed, u64), TableError> {
+    fn start(source: &Arc<Inner>, plan: &Arc<Plan>, skipped: u64, portions: usize) -> Result<(Feed, u64), TableError> {
         let no_thread = |e: std::io::Error| reader_error(source, e.to_string());
         if source.files.iter().all(|f| f.rows.is_some()) {
-            let reader = RangeReader::start(Arc::clone(source), Arc::clone(plan), skipped);
+            let reader = RangeReader::start(Arc::clone(source), Arc::clone(plan), skipped, portions);
             return reader.map(|reader| (Feed::Ranges(reader), 0)).map_err(no_thread);
         }
         let query = plan.query(source, &source.paths(), None);
@@ -114,11 +114,16 @@ impl RawBlock {
 
 impl Scan {
     /// Starts behind the first `skipped` rows; behind the last there is nothing.
-    pub(crate) fn start(source: Arc<Inner>, requests: &[Request], skipped: u64) -> Result<Scan, TableError> {
+    pub(crate) fn start(
+        source: Arc<Inner>,
+        requests: &[Request],
+        skipped: u64,
+        portions: usize,
+    ) -> Result<Scan, TableError> {
         let plan = Arc::new(Plan::new(&source, requests)?);
         let rows: Option<u64> = source.files.iter().map(|f| f.rows).sum();
         let skipped = rows.map_or(skipped, |rows| skipped.min(rows));
-        let (feed, to_drop) = Feed::start(&source, &plan, skipped)?;
+        let (feed, to_drop) = Feed::start(&source, &plan, skipped, portions)?;
         let (pending, next_row) = (VecDeque::new(), skipped);
         Ok(Scan { source, plan, feed: Some(feed), pending, pending_rows: 0, to_drop, next_row })
     }

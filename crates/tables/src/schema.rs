@@ -7,6 +7,7 @@ use std::path::Path;
 use polars::prelude::{DataType, ParquetReader, PolarsError, Schema, SchemaExt, SerReader};
 use tiers_design::Kind;
 
+use crate::cost::HeadCost;
 use crate::error::{TableError, one_line, panic_words, words};
 use crate::paths::Format;
 use crate::query;
@@ -15,6 +16,7 @@ use crate::query;
 pub(crate) struct Head {
     pub(crate) schema: Schema,
     pub(crate) rows: Option<u64>,
+    pub(crate) cost: HeadCost,
 }
 
 /// Reads a file's columns and, for parquet, its number of rows from the footer.
@@ -45,10 +47,10 @@ fn parquet_head(path: &Path, bytes: u64) -> Result<Head, TableError> {
             why: format!("its columns need {needed} bytes and it has {bytes}"),
         });
     }
-    Ok(Head {
-        rows: Some(about.num_rows as u64),
-        schema: Schema::from_arrow_schema(&*reader.schema().map_err(damaged)?),
-    })
+    let rows = Some(about.num_rows as u64);
+    let schema = Schema::from_arrow_schema(&*reader.schema().map_err(damaged)?);
+    let cost = HeadCost::of_parquet(reader.get_metadata().map_err(damaged)?, &schema);
+    Ok(Head { rows, cost, schema })
 }
 
 /// Tells a file that is not parquet from one that has lost its end.
@@ -98,7 +100,7 @@ fn ipc_head(path: &Path) -> Result<Head, TableError> {
         path: path.to_owned(),
         why: format!("its footer cannot be read ({})", words(&e)),
     })?;
-    Ok(Head { schema: (*schema).clone(), rows: None })
+    Ok(Head { schema: (*schema).clone(), rows: None, cost: HeadCost::default() })
 }
 
 /// The kinds of a csv file's columns are read off its first rows, for small files off all of them.
@@ -109,7 +111,7 @@ fn csv_head(path: &Path, format: Format, bytes: u64) -> Result<Head, TableError>
     let rows = (bytes > SMALL).then_some(ROWS);
     let bad = |e: PolarsError| TableError::BadCsv { path: path.to_owned(), reason: one_line(&e.to_string()) };
     let mut lazy = query::csv(&[path], format, None, rows).map_err(bad)?;
-    Ok(Head { schema: (*lazy.collect_schema().map_err(bad)?).clone(), rows: None })
+    Ok(Head { schema: (*lazy.collect_schema().map_err(bad)?).clone(), rows: None, cost: HeadCost::default() })
 }
 
 fn open(path: &Path) -> Result<File, TableError> {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use polars::prelude::Schema;
-use tiers_design::{BLOCK_ROWS, Field, Request};
+use tiers_design::{BLOCK_ROWS, Field, ReadingCost, Request};
 
+use crate::cost::{self, HeadCost};
 use crate::error::TableError;
 use crate::hive::{self, Partition};
 use crate::paths::{self, Format};
@@ -75,6 +76,8 @@ pub(crate) struct Inner {
     /// Whether `schema` is not already that of the first file.
     pub(crate) widened: bool,
     pub(crate) partitions: Vec<Partition>,
+    /// What the heads of the files tell of what reading them takes.
+    pub(crate) cost: HeadCost,
     fields: Vec<Field>,
 }
 
@@ -91,14 +94,15 @@ impl Source {
     pub fn open(paths: &[PathBuf]) -> Result<Source, TableError> {
         let found = paths::expand(paths)?;
         let partitions = hive::partitions(&found.files, &found.root)?;
-        let (files, schema, widened) = read_heads(found.files, found.format)?;
+        let Heads { files, schema, widened, cost } = read_heads(found.files, found.format)?;
         if files.iter().map(|f| f.rows).sum::<Option<u64>>() == Some(0) {
             return Err(TableError::NoRows { path: files[0].path.clone(), files: files.len() });
         }
         // A column that the files themselves hold has its type; the folder adds nothing.
         let partitions: Vec<Partition> = partitions.into_iter().filter(|p| !schema.contains(&p.name)).collect();
         let fields = fields(&schema, &partitions);
-        Ok(Source { inner: Arc::new(Inner { files, format: found.format, schema, widened, partitions, fields }) })
+        let format = found.format;
+        Ok(Source { inner: Arc::new(Inner { files, format, schema, widened, partitions, cost, fields }) })
     }
 
     /// The columns: those of the files in their order, then the partitions.
@@ -141,18 +145,43 @@ impl Source {
     /// # Errors
     /// As for [`Source::scan`].
     pub fn scan_from(&self, requests: &[Request], blocks: u64) -> Result<Scan, TableError> {
-        Scan::start(Arc::clone(&self.inner), requests, blocks.saturating_mul(BLOCK_ROWS as u64))
+        self.scan_in_portions(requests, blocks, usize::MAX)
+    }
+
+    /// [`Source::scan_from`] with at most so many portions of the rows in hand at a time; see
+    /// [`Source::cost`].
+    ///
+    /// # Errors
+    /// As for [`Source::scan`].
+    pub fn scan_in_portions(&self, requests: &[Request], blocks: u64, portions: usize) -> Result<Scan, TableError> {
+        Scan::start(Arc::clone(&self.inner), requests, blocks.saturating_mul(BLOCK_ROWS as u64), portions)
+    }
+
+    /// What a scan of these columns takes, by what the heads of the files tell. Columns that do not
+    /// exist count for nothing; the scan says so.
+    pub fn cost(&self, requests: &[Request]) -> ReadingCost {
+        cost::of(&self.inner, requests)
     }
 }
 
+/// What the heads of all files tell.
+struct Heads {
+    files: Vec<DataFile>,
+    schema: Schema,
+    widened: bool,
+    cost: HeadCost,
+}
+
 /// Reads the head of every file and unites their columns.
-fn read_heads(paths: Vec<PathBuf>, format: Format) -> Result<(Vec<DataFile>, Schema, bool), TableError> {
+fn read_heads(paths: Vec<PathBuf>, format: Format) -> Result<Heads, TableError> {
+    let mut cost = HeadCost::default();
     let mut files = Vec::with_capacity(paths.len());
     let mut united: Option<(PathBuf, Schema, Schema)> = None;
     for path in paths {
         let mut file = DataFile::new(path)?;
         let head = schema::head(&file.path, format, file.bytes)?;
         file.rows = head.rows;
+        cost.add(head.cost);
         match &mut united {
             None => united = Some((file.path.clone(), head.schema.clone(), head.schema)),
             Some((first, _, common)) => {
@@ -163,7 +192,7 @@ fn read_heads(paths: Vec<PathBuf>, format: Format) -> Result<(Vec<DataFile>, Sch
     }
     let (_, first, common) = united.ok_or(TableError::NothingNamed)?;
     let widened = first != common;
-    Ok((files, common, widened))
+    Ok(Heads { files, schema: common, widened, cost })
 }
 
 fn fields(schema: &Schema, partitions: &[Partition]) -> Vec<Field> {

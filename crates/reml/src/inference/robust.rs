@@ -14,6 +14,7 @@ use super::t_test;
 use crate::clusters::ClusterMoments;
 use crate::estimate::Optimum;
 use crate::fit::FixedEffect;
+use crate::in_order;
 use crate::objective::Objective;
 use nalgebra::{Cholesky, DMatrix, DVector};
 use rayon::prelude::*;
@@ -175,20 +176,23 @@ impl Sums {
     ) -> Result<Self, RobustError> {
         let forest = &objective.model().forest;
         let walk = Walk::new(objective, optimum, kind);
+        let p = walk.x.len();
         let of_shard = |(shard, tree): (usize, &Tree)| {
             let tops = TopGroups::new(tree);
-            let mut sums = Sums::none(walk.x.len());
+            let mut sums = Sums::none(p);
             for top in 0..tops.len() {
                 sums.add(&walk.contribution(&tops.tree(top), moments.of(shard, top))?, &walk);
             }
-            Ok(sums)
+            Ok::<Sums, RobustError>(sums)
         };
-        // Shards on any thread, their sums in the order of the shards.
-        let shards: Vec<Result<Sums, RobustError>> =
-            forest.trees.par_iter().enumerate().with_max_len(1).map(of_shard).collect();
-        let mut total = Sums::none(walk.x.len());
-        for shard in shards {
-            total.merge(&shard?);
+        let at_once = in_order::at_once(8 * p * p * (p + 1), forest.trees.len());
+        let shards = forest.trees.chunks(at_once).enumerate().map(|(part, trees)| {
+            let number = move |(i, tree)| (part * at_once + i, tree);
+            trees.par_iter().enumerate().map(number)
+        });
+        let mut total = Sums::none(p);
+        if let Some(sums) = in_order::merged(shards, of_shard, Sums::merge)? {
+            total.merge(&sums);
         }
         Ok(total)
     }

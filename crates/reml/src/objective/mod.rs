@@ -5,13 +5,15 @@ mod second;
 
 pub use second::SecondDerivatives;
 
+use crate::in_order;
 use crate::model::Model;
 use crate::parameters::Parameters;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::f64::consts::PI;
-use tiers_design::Cross;
+use tiers_design::{Cross, padded};
 use tiers_equations::{TreePlan, TreeScratch, TreeSums};
 
 /// Which likelihood is maximised.
@@ -137,18 +139,22 @@ impl<'a> Objective<'a> {
     pub(crate) fn sums(&self, theta: &[f64], with_gradient: bool, scratch: &mut Scratch) -> TreeSums {
         let g = self.parameters.covariances(theta);
         let forest = &self.model.forest;
-        // Shards in any order on any thread, but summed in the order of the shards.
-        let sums: Vec<TreeSums> = forest
-            .trees
-            .par_iter()
-            .zip(&mut scratch.trees)
-            .with_max_len(1)
-            .map(|(tree, scratch)| self.plan.evaluate(tree, &g, with_gradient, scratch))
-            .collect();
-        let mut sums = sums.into_iter();
-        let mut total = sums.next().expect("a forest has shards");
-        sums.for_each(|sum| total.merge(&sum));
-        total
+        let at_once = in_order::at_once(self.bytes_of_sums(with_gradient), forest.trees.len());
+        let trees = forest.trees.chunks(at_once).zip(scratch.trees.chunks_mut(at_once));
+        let made = in_order::merged(
+            trees.map(|(trees, scratch)| trees.par_iter().zip(scratch)),
+            |(tree, scratch)| Ok::<_, Infallible>(self.plan.evaluate(tree, &g, with_gradient, scratch)),
+            TreeSums::merge,
+        );
+        let Ok(total) = made;
+        total.expect("a forest has shards")
+    }
+
+    /// Bytes of the sums of a shard.
+    fn bytes_of_sums(&self, with_gradient: bool) -> usize {
+        let width = padded(self.model.forest.m);
+        let matrices = 1 + if with_gradient { self.parameters.directions.len() } else { 0 };
+        8 * matrices * width * width
     }
 
     /// From the sums over all groups of a sample to the criterion.

@@ -1,9 +1,11 @@
 //! Second derivatives of the criterion, and products of derivatives of V.
 
 use super::{Evaluation, Method, Objective};
+use crate::in_order;
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 use std::cmp::Ordering;
+use std::convert::Infallible;
 use tiers_design::Tree;
 use tiers_equations::{Curvature, CurvatureAt};
 
@@ -132,11 +134,14 @@ impl Objective<'_> {
             s_xx_inverse: with_fixed.then_some(&s_xx_inverse[..]),
             with_products,
         };
-        let sums: Vec<Curvature> =
-            trees.par_iter().with_max_len(1).map(|tree| self.plan.curvature(tree, &here)).collect();
-        let mut sums = sums.into_iter();
-        let mut total = sums.next().expect("a forest has shards");
-        sums.for_each(|sum| total.merge(&sum));
-        total
+        let d = here.directions.len();
+        let bytes = if with_products { 8 * d * d * m * m } else { 0 };
+        let made = in_order::merged(
+            trees.chunks(in_order::at_once(bytes, trees.len())).map(|some| some.par_iter()),
+            |tree| Ok::<_, Infallible>(self.plan.curvature(tree, &here)),
+            Curvature::merge,
+        );
+        let Ok(total) = made;
+        total.expect("a forest has shards")
     }
 }
