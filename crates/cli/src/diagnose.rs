@@ -43,7 +43,7 @@ pub(crate) fn run(args: &DiagnoseArgs) -> anyhow::Result<Outcome> {
             "formula": fit.formula, "status": fit.status, "evaluations": fit.optimizer.evaluations,
             "diagnosis": diagnosis, "findings": told,
         });
-        print(&format!("{value:#}\n"))?;
+        print(&crate::report::json(&value))?;
     } else {
         print(&text(saved.fit(), &diagnosis, &told))?;
     }

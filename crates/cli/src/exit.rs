@@ -1,5 +1,6 @@
 //! How the program ends: exit codes, and what becomes of errors and panics.
 
+use crate::visible;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
@@ -51,9 +52,8 @@ pub(crate) fn guarded(run: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitCode
 
 fn code_of(run: impl FnOnce() -> anyhow::Result<Outcome>) -> u8 {
     panic::set_hook(Box::new(remember));
-    // A file that would grow beyond what the user may write is an error to be told, not the end.
     #[cfg(unix)]
-    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).ok();
+    listen();
     match panic::catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(outcome)) => outcome.code(),
         Ok(Err(error)) => {
@@ -74,6 +74,34 @@ fn code_of(run: impl FnOnce() -> anyhow::Result<Outcome>) -> u8 {
     }
 }
 
+/// Signals that mean trouble of the machine rather than a bug.
+#[cfg(unix)]
+fn listen() {
+    use signal_hook::consts::{SIGABRT, SIGXFSZ};
+    // A file that would grow beyond what the user may write is an error to be reported, not the end.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).ok();
+    // Where the system gives no more memory, the standard library says so and aborts.
+    let always = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    signal_hook::flag::register_conditional_shutdown(SIGABRT, i32::from(BAD_INPUT), always).ok();
+}
+
+/// Whether the words of a panic mean that the system gives no more threads. Our own threads are
+/// started without panics; the pools of the reader are not.
+fn is_shortage(words: &str) -> bool {
+    let refused = ["spawn worker thread", "spawn thread", "Resource temporarily unavailable", "kind: WouldBlock"];
+    refused.iter().any(|refused| words.contains(refused))
+}
+
+/// Ends the process where threads are short: who waits for a thread that could not be started may
+/// wait for ever.
+fn end_of_threads(words: &str) {
+    tell(&format!("tiers: error: threads are short: {words}; {}", crate::threads::SHORTAGE));
+    #[cfg(unix)]
+    signal_hook::low_level::exit(i32::from(BAD_INPUT));
+    #[cfg(not(unix))]
+    std::process::exit(i32::from(BAD_INPUT));
+}
+
 /// What the last panic said. Panics of a reader at a damaged file are caught where they arise and
 /// told as errors of that file, so a panic is told only when it arrives at [`guarded`].
 static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
@@ -85,6 +113,9 @@ fn remember(info: &PanicHookInfo<'_>) {
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
         let trace = std::backtrace::Backtrace::force_capture();
         tell(&format!("{words}\n{trace}"));
+    }
+    if is_shortage(&words) {
+        end_of_threads(&words);
     }
     // A scope of threads passes a panic on in these words, which say less than the panic itself.
     if words != "a scoped thread panicked" {
@@ -106,10 +137,10 @@ pub(crate) fn usage(told: &clap::Error) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Writes to standard output. A reader who has seen enough (`tiers … | head`) is not an error.
+/// Writes to standard output, with control characters made visible. A reader who has seen enough (`tiers … | head`) is not an error.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(visible::lines(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(anyhow::anyhow!("standard output cannot be written: {error}"))
         }
@@ -117,14 +148,25 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a line to standard error; if even that fails there is nobody left to tell.
+/// Writes a message to standard error, with control characters made visible; if that fails there is
+/// nothing left to try.
 pub(crate) fn tell(line: &str) {
-    writeln!(io::stderr().lock(), "{line}").ok();
+    writeln!(io::stderr().lock(), "{}", visible::lines(line)).ok();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refused_threads_are_no_bug() {
+        assert!(is_shortage("OS can't spawn worker thread: Resource temporarily unavailable (os error 11)"));
+        assert!(is_shortage("failed to spawn thread: Os { code: 11, kind: WouldBlock, message: \"...\" }"));
+        assert!(is_shortage(
+            "could not spawn threads: ThreadPoolBuildError { kind: IOError(Os { kind: WouldBlock }) }"
+        ));
+        assert!(!is_shortage("index out of bounds: the len is 3 but the index is 3"));
+    }
 
     #[test]
     fn codes() {

@@ -6,8 +6,9 @@ use crate::job::{Job, Show};
 use crate::outputs::Folder;
 use crate::progress::Progress;
 use crate::steps::{Read, make};
+use crate::visible;
 use std::time::Instant;
-use tiers_reml::{Status, Until};
+use tiers_reml::{Fit, Status, Until};
 
 /// Fits a model, or several of one read.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
@@ -33,12 +34,22 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     match job.show {
         Show::Summary => print(&made.text)?,
         Show::Json => print(&made.json)?,
-        Show::Nothing => {}
+        Show::Nothing => say_not_converged(&made.report.fit),
     }
     if progress.is_shown() {
         tell(&made.report.timing_line());
     }
     Ok(outcome(made.report.fit.status))
+}
+
+/// Why the exit code is 2, where nothing else is printed.
+pub(crate) fn say_not_converged(fit: &Fit) {
+    if fit.status == Status::NotConverged {
+        tell(&format!(
+            "tiers: {}: the search did not converge; the results are written all the same, see summary.txt",
+            visible::line(&fit.formula)
+        ));
+    }
 }
 
 /// What a fit's status comes to.

@@ -72,7 +72,7 @@ pub(crate) fn run(args: &InfluenceArgs) -> anyhow::Result<Outcome> {
         write(out, &influence)?;
     }
     match args.json {
-        true => print(&format!("{:#}\n", as_json(&saved, &influence, args.top)))?,
+        true => print(&crate::report::json(&as_json(&saved, &influence, args.top)))?,
         false => print(&text(&saved, &influence, args.top))?,
     }
     Ok(Outcome::Done)

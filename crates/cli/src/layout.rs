@@ -1,5 +1,8 @@
 //! Text in columns, and paragraphs of bounded width.
 
+use crate::visible;
+use std::borrow::Cow;
+
 /// Most characters of a line of running text.
 pub(crate) const WIDTH: usize = 80;
 
@@ -23,12 +26,21 @@ pub(crate) struct Column {
 impl Column {
     /// A column of names.
     pub(crate) fn names(head: &str, cells: Vec<String>) -> Self {
-        Column { head: head.to_owned(), align: Align::Left, cells }
+        Column::new(head, Align::Left, cells)
     }
 
     /// A column of numbers, already formatted.
     pub(crate) fn numbers(head: &str, cells: Vec<String>) -> Self {
-        Column { head: head.to_owned(), align: Align::Right, cells }
+        Column::new(head, Align::Right, cells)
+    }
+
+    /// Labels come from the data: a line break in one of them would break the table.
+    fn new(head: &str, align: Align, cells: Vec<String>) -> Self {
+        let shown = |cell: String| match visible::line(&cell) {
+            Cow::Borrowed(_) => cell,
+            Cow::Owned(shown) => shown,
+        };
+        Column { head: visible::line(head).into_owned(), align, cells: cells.into_iter().map(shown).collect() }
     }
 
     /// What stands above.
@@ -74,8 +86,9 @@ pub(crate) fn table(indent: usize, columns: &[Column]) -> String {
 }
 
 /// Breaks a text into lines of at most [`WIDTH`] characters, where its words allow; `hang` spaces
-/// stand before all lines but the first.
+/// stand before all lines but the first. A line break or a tab in the text is a space.
 pub(crate) fn paragraph(text: &str, hang: usize) -> String {
+    let text = &visible::line(&text.replace(['\n', '\r', '\t'], " ")).into_owned();
     let indent = text.len() - text.trim_start().len();
     let mut out = " ".repeat(indent);
     let (mut length, mut first) = (indent, true);
@@ -110,6 +123,14 @@ mod tests {
             ],
         );
         assert_eq!(text, " Name        Estimate\n (Intercept)     -1.5\n größe           22.0\n");
+    }
+
+    #[test]
+    fn a_line_break_in_a_label_does_not_break_the_table() {
+        let labels = vec!["a\nb".to_owned(), "\u{1b}[2Jc".to_owned()];
+        let text = table(0, &[Column::names("gro\tup", labels), Column::numbers("n", vec!["1".into(), "2".into()])]);
+        assert_eq!(text, "gro\\u{9}up n\na\\u{a}b    1\n\\u{1b}[2Jc 2\n");
+        assert_eq!(paragraph("y ~ x +\n  z", 2), "y ~ x +   z\n");
     }
 
     #[test]

@@ -32,6 +32,8 @@
 //! robust    which cluster-robust covariances there are
 //! progress  what a person sees while waiting
 //! threads   as many threads as were asked for
+//! files     small text files that the user names
+//! visible   control characters in text from data
 //! exit      exit codes, and what becomes of errors and panics
 //! ```
 
@@ -43,6 +45,7 @@ mod confint;
 mod diagnose;
 mod exit;
 mod figure;
+mod files;
 mod fit;
 mod influence;
 mod input;
@@ -69,6 +72,7 @@ mod steps;
 mod summary;
 mod tables;
 mod threads;
+mod visible;
 
 use std::process::ExitCode;
 
@@ -82,8 +86,12 @@ fn run() -> anyhow::Result<exit::Outcome> {
         Err(told) => return exit::usage(&told),
     };
     match command {
-        args::Command::Moments(args) => threads::with(args.threads, || moments::run(args)),
-        args::Command::Fit(args) => threads::with(args.threads, || fit::run(&job::Job::new(args)?)),
+        args::Command::Moments(args) => {
+            threads::with_notes(args.threads, &note_unless(args.quiet), || moments::run(args))
+        }
+        args::Command::Fit(args) => {
+            threads::with_notes(args.threads, &note_unless(args.quiet), || fit::run(&job::Job::new(args)?))
+        }
         args::Command::Confint(args) => threads::with(args.refit.threads, || confint::run(&args)),
         args::Command::Anova(args) => threads::with(args.refit.threads, || anova::run(&args)),
         args::Command::Predict(args) => threads::with(args.refit.threads, || predict::run(&args)),
@@ -92,10 +100,19 @@ fn run() -> anyhow::Result<exit::Outcome> {
         args::Command::Means(args) => means::run(&args),
         args::Command::Influence(args) => threads::with(args.refit.threads, || influence::run(&args)),
         args::Command::Diagnose(args) => threads::with(args.refit.threads, || diagnose::run(&args)),
-        args::Command::Ranef(args) => ranef::run(&args),
+        args::Command::Ranef(args) => threads::with(None, || ranef::run(&args)),
         args::Command::Simulate(args) => simulate::run(&args),
         args::Command::Bench(args) => bench::run(&args),
         args::Command::Completions { shell } => pages::completions(shell, args::definition()),
         args::Command::Man { out } => pages::manual(args::definition(), out.as_deref()),
+    }
+}
+
+/// Notes go to standard error, unless the command is quiet.
+fn note_unless(quiet: bool) -> impl Fn(&str) {
+    move |note| {
+        if !quiet {
+            exit::tell(&format!("tiers: note: {note}"));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::confint::Pieces;
 use crate::steps::Watch;
+use crate::visible;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::io::IsTerminal;
@@ -101,7 +102,8 @@ impl ReadObserver for Reading {
 
     fn restarted(&mut self, column: &str, level: &str) {
         self.bar.reset();
-        self.bar.set_message(format!("(again: {column} has further levels, such as {level})"));
+        let message = format!("(again: {column} has further levels, such as {level})");
+        self.bar.set_message(visible::line(&message).into_owned());
     }
 
     fn finished(&mut self, times: &ReadTimes) {

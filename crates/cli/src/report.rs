@@ -1,7 +1,9 @@
 //! A fit with what belongs to the run: the data it was made from, the time and memory it took.
 
+use crate::visible;
 use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use tiers_reml::{Fit, ReadTimes};
 
@@ -95,11 +97,14 @@ impl Report {
     }
 }
 
-/// Plain data as JSON, ending in a line feed.
+/// Plain data as JSON, ending in a line feed; control characters in its texts are escaped.
 pub(crate) fn json(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("plain data without keys that are not strings");
     text.push('\n');
-    text
+    match visible::json(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(shown) => shown,
+    }
 }
 
 /// The most memory that this process has held so far.

@@ -1,6 +1,7 @@
 //! The parts of a report as data, so that its text and its page cannot say different things.
 
 use crate::layout::{Column, paragraph, table};
+use crate::visible;
 
 /// A title, a table, and what is to be said of it. It becomes text here, and HTML in [`crate::page`].
 #[derive(Clone, Debug, Default)]
@@ -52,6 +53,7 @@ impl Section {
     /// The line above the table.
     pub(crate) fn head(&self) -> String {
         let Section { title, lead, .. } = self;
-        if lead.is_empty() { format!("{title}\n") } else { format!("{title} {lead}\n") }
+        let line = if lead.is_empty() { title.clone() } else { format!("{title} {lead}") };
+        visible::line(&line).into_owned() + "\n"
     }
 }

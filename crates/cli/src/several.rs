@@ -1,7 +1,7 @@
 //! `tiers fit` with several models: one read, then each model fitted from its own moments.
 
 use crate::exit::{Outcome, print, tell};
-use crate::fit::outcome;
+use crate::fit::{outcome, say_not_converged};
 use crate::input::Input;
 use crate::job::{Input as Named, Job, Show};
 use crate::memory::Limit;
@@ -96,7 +96,10 @@ fn folders(job: &Job, table: &Table<'_>) -> anyhow::Result<Vec<Folder>> {
 
 fn show(job: &Job, made: &[Made<'_>]) -> anyhow::Result<()> {
     match job.show {
-        Show::Nothing => Ok(()),
+        Show::Nothing => {
+            made.iter().for_each(|made| say_not_converged(&made.report.fit));
+            Ok(())
+        }
         Show::Summary => {
             let named = made.iter().zip(&job.names).map(|(made, name)| format!("Model: {name}\n{}", made.text));
             print(&named.collect::<Vec<_>>().join("\n"))

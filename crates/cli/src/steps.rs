@@ -8,7 +8,7 @@ use crate::page::{PAGE, page};
 use crate::report::{Phases, Report, Timing, peak_memory};
 use crate::saved::{MODEL, SavedModel};
 use crate::section::Section;
-use crate::{summary, tables};
+use crate::{summary, tables, visible};
 use anyhow::{anyhow, ensure};
 use std::time::{Duration, Instant};
 use tiers_reml::{
@@ -113,7 +113,8 @@ pub(crate) fn make<'a>(
 
     let (data, confidence_level) = (input.data(&model.recipe), how.inference.confidence);
     let mut report = Report { fit, data, confidence_level, timing_seconds: None, peak_memory_bytes: None };
-    let (text, staged) = (summary::text(&report), folder.map(Folder::stage).transpose()?);
+    let text = visible::lines(&summary::text(&report)).into_owned();
+    let (text, staged) = (text, folder.map(Folder::stage).transpose()?);
     let mut without_intervals = None;
     if let Some(staged) = &staged {
         staged.write("summary.txt", &text)?;

@@ -79,19 +79,12 @@ impl tiers_design::Source for Head<'_> {
 
 /// Estimates, and prints what came out.
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
-    if let Some(&count) = args.threads.first()
-        && let Some(outcome) = threads::start_with(count)?
-    {
-        return Ok(outcome);
-    }
-    let formula = args.formula.as_deref().unwrap_or_default();
-    let estimate = estimate(formula, &Source::open(&args.data)?)?;
-    if args.json {
-        print(&crate::report::json(&estimate))?;
-    } else {
-        print(&estimate.in_words())?;
-    }
-    Ok(Outcome::Done)
+    threads::with(args.threads.first().copied(), || {
+        let formula = args.formula.as_deref().unwrap_or_default();
+        let estimate = estimate(formula, &Source::open(&args.data)?)?;
+        print(&if args.json { crate::report::json(&estimate) } else { estimate.in_words() })?;
+        Ok(Outcome::Done)
+    })
 }
 
 fn estimate(formula: &str, table: &Source) -> anyhow::Result<Estimate> {

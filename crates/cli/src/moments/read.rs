@@ -1,9 +1,9 @@
 //! Folders of moments, opened and checked.
 
+use crate::files::read_text;
 use crate::moments::header::{CELLS, HEADER, Header, TOTALS, VERSION};
 use anyhow::{anyhow, bail, ensure};
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use tiers_design::{Column, Request, Role, Totals};
 use tiers_reml::{Dropped, Part};
@@ -82,7 +82,7 @@ fn read_header(folder: &Path) -> anyhow::Result<Header> {
     if !path.is_file() {
         bail!("{name}: no folder of moments, for it holds no {HEADER}; `tiers moments` writes them");
     }
-    let text = fs::read_to_string(&path).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    let text = read_text(&path, u64::MAX).map_err(|error| anyhow!("{}: {error}", path.display()))?;
     let damaged = |why: serde_json::Error| {
         anyhow!("{}: not what docs/moments.md says it should be: {why}; make the moments again", path.display())
     };

@@ -17,7 +17,7 @@ use crate::numbers::trim_number;
 use crate::report::Report;
 use crate::section::{Note, Section};
 use crate::summary::{coefficients, correlations, criterion, fixed_effects, heading, random_effects, verdict};
-use crate::{anova, ranef};
+use crate::{anova, ranef, visible};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ranks::Ranked;
 use tiers_reml::{AnovaType, Fit, LevelEffects, Status, normal_quantile};
@@ -67,7 +67,7 @@ pub(crate) fn page(report: &Report, top: Option<&LevelEffects>, intervals: Optio
             } }
         }
     };
-    Ok(page.into_string() + "\n")
+    Ok(visible::lines(&page.into_string()).into_owned() + "\n")
 }
 
 /// F tests of type III.

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &RanefArgs) -> anyhow::Result<Outcome> {
     let found = extremes(&source, &ids, args.top)?;
     let z = normal_quantile(0.5 - 0.5 * confidence);
     match args.json {
-        true => print(&format!("{:#}\n", as_json(level, confidence, z, &ids, &found)))?,
+        true => print(&crate::report::json(&as_json(level, confidence, z, &ids, &found)))?,
         false => print(&text(level, confidence, z, &ids, &found))?,
     }
     Ok(Outcome::Done)

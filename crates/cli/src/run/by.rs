@@ -4,6 +4,7 @@ use super::job::ModelJob;
 use super::kept::Counts;
 use super::stop::Stop;
 use crate::outputs::Staged;
+use crate::visible;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::Path;
@@ -131,7 +132,9 @@ impl Fitted {
             counts.not_converged,
             counts.failed
         );
-        self.failures().for_each(|(partition, why)| text += &format!("{partition}: {why}\n"));
+        for (partition, why) in self.failures() {
+            text += &(visible::line(&format!("{partition}: {why}")).into_owned() + "\n");
+        }
         staged.write("summary.txt", &text)?;
         let (unlabelled_rows, n_obs) = (self.unlabelled_rows, self.n_obs());
         let (tiers, method) = (env!("CARGO_PKG_VERSION"), model.how.method);

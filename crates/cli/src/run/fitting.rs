@@ -14,7 +14,7 @@ use crate::steps::{Read, make};
 use anyhow::{anyhow, bail};
 use std::time::Instant;
 use tiers_reml::{ReadTimes, Shared, Status};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 impl Flow<'_> {
     /// Fits a model, if the job is not asked to stop; it may fail without stopping the others.
@@ -44,13 +44,15 @@ impl Flow<'_> {
                 let fingerprint = self.origin.fingerprint_of(&model.keys);
                 let status = result.status.map_or_else(|| "by partitions".to_owned(), words);
                 info!(model = name, status, criterion = result.criterion, seconds = took.seconds, "fitted");
+                log_shortfall(&result);
                 self.kept.insert(name.clone(), Kept::note(&self.store, fingerprint, result, took)?);
                 self.board.status.of_model(&name, ModelState::Done, Some(&status));
                 self.fitted.push(name);
                 Ok(())
             }
             Err(error) if self.job.goes_on() && !self.board.stop.asked() && self.lock.check().is_ok() => {
-                warn!(model = name, %error, "not fitted");
+                // The job goes on to the other models, and ends with code 1 because of this one.
+                error!(model = name, %error, "not fitted");
                 self.board.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
                 self.failed.insert(name, error.to_string());
                 Ok(())
@@ -118,6 +120,13 @@ impl Flow<'_> {
         bar.finish_and_clear();
         let fitted = fitted.ok_or_else(|| anyhow!("interrupted"))?;
         let counts = fitted.counts();
+        // A table without any fit is a failure of the job.
+        if counts.all == counts.failed
+            && self.job.goes_on()
+            && let Some((partition, why)) = fitted.failures().next()
+        {
+            error!(model = name, partition, why, "the first of the partitions, none of which was fitted");
+        }
         for (partition, why) in fitted.failures() {
             warn!(model = name, partition, why, "a partition was not fitted");
         }
@@ -147,6 +156,17 @@ impl Flow<'_> {
         self.lock.check()?;
         Manifest::remove(&self.store)?;
         staged.put_in_place()
+    }
+}
+
+/// Logs why a model that has results makes the job end with another code than 0.
+pub(super) fn log_shortfall(result: &Outline) {
+    let name = &result.name;
+    if result.status == Some(Status::NotConverged) {
+        error!(model = name, "the search did not converge; the results are written all the same");
+    }
+    if let Some(counts) = result.partitions.filter(|counts| counts.all > 0 && counts.failed == counts.all) {
+        error!(model = name, partitions = counts.all, "no partition was fitted; by.parquet says why");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::board::{Board, ReadWatch};
 use super::checkpoint::{self, Keeper};
+use super::fitting::log_shortfall;
 use super::inputs::Inputs;
 use super::job::Job;
 use super::kept::{Counts, Kept, Outline};
@@ -112,6 +113,7 @@ impl<'a> Flow<'a> {
             if let Some(kept) = candidates.into_iter().find(|_| !fresh).filter(|kept| kept.holds(&store, &fingerprint))
             {
                 info!(model = name, "kept from a former run");
+                log_shortfall(&kept.result);
                 self.board.status.of_model(name, ModelState::Done, Some("kept from a former run"));
                 kept.keep(&store)?;
                 self.kept.insert(name.clone(), kept);

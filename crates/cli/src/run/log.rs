@@ -1,5 +1,6 @@
 //! Log lines on standard error, for where no person is watching.
 
+use crate::visible;
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -68,7 +69,8 @@ impl<S: Subscriber> Layer<S> for Lines {
         crate::exit::tell(&match self.format {
             Format::Text => {
                 let pairs = fields.others.iter().map(|(name, value)| format!(" {name}={value}"));
-                format!("{time} {level:>5} {}{}", fields.message, pairs.collect::<String>())
+                let line = format!("{time} {level:>5} {}{}", fields.message, pairs.collect::<String>());
+                visible::line(&line).into_owned()
             }
             Format::Json => {
                 let mut line = Map::new();
@@ -76,7 +78,7 @@ impl<S: Subscriber> Layer<S> for Lines {
                 line.insert("level".to_owned(), level.to_string().to_lowercase().into());
                 line.insert("message".to_owned(), fields.message.into());
                 line.extend(fields.others);
-                Value::Object(line).to_string()
+                visible::json(&Value::Object(line).to_string()).into_owned()
             }
         });
     }

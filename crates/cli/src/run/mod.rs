@@ -52,7 +52,7 @@ use status::State;
 use std::fs;
 use std::path::Path;
 use store::Store;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// Runs a job.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
@@ -75,7 +75,7 @@ fn prepare(args: &RunArgs, progress: Progress) -> anyhow::Result<Outcome> {
     // Absolute, so that what is written is the same from whichever folder the job is started.
     let path = std::path::absolute(args.job.as_deref().unwrap_or(Path::new("")))?;
     let job = Job::new(parse::read(&path, &args.set)?, &path)?;
-    threads::with(job.threads, || go(args, &job, &path, progress))
+    threads::with_notes(job.threads, &|note| warn!("{note}"), || go(args, &job, &path, progress))
 }
 
 fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Result<Outcome> {

@@ -2,6 +2,7 @@
 //! errors that are found later.
 
 use super::file::JobFile;
+use crate::files::{WRITTEN_BY_HAND, read_text};
 use anyhow::{anyhow, bail};
 use serde::Deserialize;
 use std::fmt::Display;
@@ -45,7 +46,7 @@ impl Document {
     /// An error about the value of a key, such as `models[1].formula`, with its line.
     pub(crate) fn error(&self, key: &str, why: impl Display) -> anyhow::Error {
         if let Some(set) = self.sets.iter().find(|set| self.is_of(set, key)) {
-            return anyhow!("--set {set}: {why}");
+            return anyhow!("--set {}: {why}", shown(set));
         }
         let table = DeTable::parse(&self.text).ok();
         let line = table.and_then(|table| find(table.get_ref(), key)).map(|at| place(&self.text, at).0);
@@ -66,6 +67,15 @@ impl Document {
     }
 }
 
+/// The beginning of a change, for messages.
+fn shown(set: &str) -> String {
+    const LONG: usize = 200;
+    match set.char_indices().nth(LONG) {
+        None => set.to_owned(),
+        Some((end, _)) => format!("{}…", &set[..end]),
+    }
+}
+
 /// The keys after all changes.
 fn with_sets(mut table: Table, sets: &[String], was_valid: bool) -> anyhow::Result<JobFile> {
     let mut file = None;
@@ -73,18 +83,18 @@ fn with_sets(mut table: Table, sets: &[String], was_valid: bool) -> anyhow::Resu
         let (key, text) = set
             .split_once('=')
             .filter(|(key, _)| !key.trim().is_empty())
-            .ok_or_else(|| anyhow!("--set {set}: write key=value, as in --set models.growth.method=ML"))?;
-        let segments = segments(key).map_err(|why| anyhow!("--set {set}: {why}"))?;
+            .ok_or_else(|| anyhow!("--set {}: write key=value, as in --set models.growth.method=ML", shown(set)))?;
+        let segments = segments(key).map_err(|why| anyhow!("--set {}: {why}", shown(set)))?;
         // What is no value of TOML is a string that needs no quotes, and so is a number where one is wanted.
         let values = [value(text), Some(Value::String(text.to_owned()))];
         let mut failure = None;
         for value in values.into_iter().flatten() {
             let mut changed = table.clone();
-            put(&mut changed, &segments, &value).map_err(|why| anyhow!("--set {set}: {why}"))?;
+            put(&mut changed, &segments, &value).map_err(|why| anyhow!("--set {}: {why}", shown(set)))?;
             match JobFile::deserialize(Value::Table(changed.clone())) {
                 Ok(ok) => (file, failure) = (Some(ok), None),
                 Err(error) if was_valid => {
-                    failure.get_or_insert_with(|| anyhow!("--set {set}: {}", explained(error.message())));
+                    failure.get_or_insert_with(|| anyhow!("--set {}: {}", shown(set), explained(error.message())));
                     continue;
                 }
                 Err(error) => failure = Some(anyhow!("{}", explained(error.message()))),
@@ -104,6 +114,9 @@ fn value(text: &str) -> Option<Value> {
     (table.len() == 1).then(|| table["x"].clone())
 }
 
+/// More parts than any key has: tables within tables are entered by recursion.
+const MOST_PARTS: usize = 8;
+
 /// `data.reference."a.b"` in its parts.
 fn segments(key: &str) -> Result<Vec<String>, String> {
     let (mut all, mut part, mut quoted) = (Vec::new(), String::new(), false);
@@ -117,6 +130,10 @@ fn segments(key: &str) -> Result<Vec<String>, String> {
     all.push(part);
     if quoted || all.iter().any(|part| part.trim().is_empty()) {
         return Err(format!("`{key}` is no key; its parts are joined by dots, as in models.growth.method"));
+    }
+    if all.len() > MOST_PARTS {
+        let begin: String = key.chars().take(40).collect();
+        return Err(format!("`{begin}…` has {} parts, and no key has more than {MOST_PARTS}", all.len()));
     }
     Ok(all.into_iter().map(|part| part.trim().to_owned()).collect())
 }
@@ -240,7 +257,7 @@ fn find(table: &DeTable<'_>, key: &str) -> Option<usize> {
 
 /// Reads a job file.
 pub(crate) fn read(path: &std::path::Path, sets: &[String]) -> anyhow::Result<Document> {
-    match std::fs::read_to_string(path) {
+    match read_text(path, WRITTEN_BY_HAND) {
         Ok(text) => Document::parse(&path.display().to_string(), &text, sets),
         Err(error) => bail!(
             "{}: the job file cannot be read: {error}; name a text file in TOML, as docs/batch.md shows one",

@@ -3,6 +3,7 @@
 use super::kept::Outline;
 use crate::layout::{Column, table};
 use crate::numbers::fixed_point;
+use crate::visible;
 use std::collections::BTreeMap;
 use tiers_reml::Status;
 
@@ -33,7 +34,7 @@ pub(crate) fn text(lines: &[Line], failed: &BTreeMap<String, String>) -> String 
     ];
     let mut text = if lines.is_empty() { String::new() } else { table(0, &columns) };
     for (name, why) in failed {
-        text += &format!("{name}: not fitted: {why}\n");
+        text += &(visible::line(&format!("{name}: not fitted: {why}")).into_owned() + "\n");
     }
     text
 }

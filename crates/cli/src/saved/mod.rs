@@ -14,10 +14,10 @@ pub(crate) use fingerprint::Fingerprint;
 pub(crate) use model::{MODEL, SavedModel};
 pub(crate) use refit::{Again, RefitArgs};
 
+use crate::files::read_text;
 use crate::report::Report;
 use anyhow::{anyhow, bail, ensure};
 use serde::de::DeserializeOwned;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tiers_design::{Definition, Recipe};
@@ -97,7 +97,7 @@ impl Saved {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+    let text = read_text(path, u64::MAX).map_err(|error| match error.kind() {
         ErrorKind::InvalidData => anyhow!("{}: no text; name a folder that `tiers fit` wrote", path.display()),
         _ => anyhow!("{}: {error}", path.display()),
     })?;

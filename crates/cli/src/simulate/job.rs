@@ -1,8 +1,8 @@
 //! The specification read and checked, and the names of the files to be written.
 
 use super::SimulateArgs;
+use crate::files::{WRITTEN_BY_HAND, read_text};
 use anyhow::{anyhow, bail, ensure};
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tiers_simulate::{Simulation, Spec};
@@ -29,7 +29,7 @@ impl Job {
     /// Checks what the command line and the specification say.
     pub(super) fn new(args: &SimulateArgs) -> anyhow::Result<Job> {
         let path = args.spec.as_deref().ok_or_else(|| anyhow!("no specification is named"))?;
-        let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let text = read_text(path, WRITTEN_BY_HAND).map_err(|error| unreadable(path, &error))?;
         let mut spec = parse(path, &text)?;
         if args.rows.is_some() {
             (spec.rows, spec.groups) = (args.rows, None);

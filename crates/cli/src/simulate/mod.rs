@@ -42,16 +42,13 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         print(&preview::text(&job.simulation))?;
         return Ok(Outcome::Done);
     };
-    if let Some(count) = args.threads
-        && let Some(outcome) = threads::start_with(count)?
-    {
-        return Ok(outcome);
-    }
-    let truth = write(&job, output, Progress::new(args.quiet))?;
-    if !args.quiet {
-        print(&told(output, &truth))?;
-    }
-    Ok(Outcome::Done)
+    threads::with(args.threads, || {
+        let truth = write(&job, output, Progress::new(args.quiet))?;
+        if !args.quiet {
+            print(&told(output, &truth))?;
+        }
+        Ok(Outcome::Done)
+    })
 }
 
 /// Writes the data and the truth beside it; either both of them or neither.

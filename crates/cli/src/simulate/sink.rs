@@ -29,7 +29,9 @@ pub(super) fn write(
     let file = ParquetSink::create(path, &out)?;
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(WAITING);
-        let writer = scope.spawn(move || push_all(file, &receiver));
+        let write = move || push_all(file, &receiver);
+        let writer = thread::Builder::new().name("tiers-write".to_owned()).spawn_scoped(scope, write);
+        let writer = writer.map_err(|error| anyhow!("no thread can be started to write the rows: {error}"))?;
         let sink = Sink { fields, sender };
         let produced = produce(&sink);
         drop(sink);

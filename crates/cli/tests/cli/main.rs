@@ -24,3 +24,4 @@ mod simulate;
 mod streams;
 mod summary;
 mod support;
+mod unattended;

@@ -199,3 +199,30 @@ fn paths_are_those_of_the_job_file() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_same(&before, &results(&folder.path().join("results")), "from another folder");
 }
+
+#[test]
+fn a_quiet_job_that_fails_says_why() {
+    let folder = Folder::new();
+    let bad = "[[models]]\nname = \"bad\"\nformula = \"y ~ x + (1 | student)\"\n";
+    let job_of_bad = job(&folder, &format!("{bad}{MODELS}"));
+    let quiet =
+        |job: &str, set: &[&str]| tiers_run(job, &[&["--quiet", "--set", "run.on_error=continue"], set].concat());
+    let ran = quiet(&job_of_bad, &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+    assert!(ran.err.contains("not fitted") && ran.err.contains("bad") && ran.err.contains("ERROR"), "{ran:?}");
+
+    let by = "[[models]]\nname = \"by\"\nformula = \"y ~ x + (1 | school)\"\nby = [\"student\"]\n";
+    let job_of_parts = job(&folder, by);
+    for _ in 0..2 {
+        let ran = quiet(&job_of_parts, &["--set", "output.folder=parts"]);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+        assert!(ran.err.contains("no partition was fitted") && ran.err.contains("model=\"by\""), "{ran:?}");
+    }
+
+    let job = job(&folder, MODELS);
+    for _ in 0..2 {
+        let ran = quiet(&job, &["--set", "models.full.max_evaluations=2", "--set", "output.folder=slow"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{ran:?}");
+        assert!(ran.err.contains("did not converge") && ran.err.contains("model=\"full\""), "{ran:?}");
+    }
+}

@@ -101,3 +101,11 @@ fn log_lines_are_text_or_json() {
     let ran = tiers_run(&job, &["--fresh", "--quiet"]);
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
 }
+
+#[test]
+fn a_key_of_very_many_parts_is_refused() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    let set = format!("{}=1", vec!["a"; 50_000].join("."));
+    run_refused(&job, &["--dry-run", "--set", &set], &["50000 parts"]);
+}
