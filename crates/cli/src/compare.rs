@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
 use tiers_reml::{
-    Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, Until, optimise,
+    Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, Until, find_optimum,
 };
 
 /// Examples below the help.
@@ -118,8 +118,12 @@ fn open(path: &std::path::Path, args: &CompareArgs) -> anyhow::Result<Entry> {
         let (model, dropped) = saved.read(&args.refit, Until::Estimates)?;
         let objective = Objective::new(&model, Method::Ml);
         let watch = Progress::new(args.refit.quiet).optimising();
-        let optimum = optimise(&objective, &saved.newton(), &mut |_, step| watch.evaluated(step));
+        let optimum = find_optimum(&objective, &saved.newton(), &mut |_: &[f64], step: &tiers_reml::Step| {
+            watch.evaluated(step);
+            true
+        });
         drop(watch);
+        let optimum = optimum?;
         fit = Fit::new(&objective, &optimum, &dropped, Inference { df: DfMethod::None, ..Inference::default() });
     }
     Ok(Entry { saved, fit })

@@ -9,12 +9,12 @@ use crate::report::{Phases, Report, Timing, peak_memory};
 use crate::saved::{MODEL, SavedModel};
 use crate::section::Section;
 use crate::{summary, tables, visible};
-use anyhow::{anyhow, ensure};
+use anyhow::anyhow;
 use std::time::{Duration, Instant};
 use tiers_reml::{
     ClusterMoments, Fit, FittedValues, FixedInference, FixedModel, Inference, Ingested, Method, NewtonSettings,
     Objective, Optimum, ReadObserver, ReadTimes, Robust, Sandwich, SearchObserver, Status, Until, cluster_level,
-    optimise_while, random_effects, settle,
+    find_optimum, random_effects, settle,
 };
 
 /// How a model is fitted.
@@ -138,15 +138,9 @@ pub(crate) fn make<'a>(
 
 /// The optimum, unless the search is called off.
 fn search(objective: &Objective<'_>, how: &How, watch: &mut dyn Watch) -> anyhow::Result<Optimum> {
-    let optimum = optimise_while(objective, &how.newton, watch);
+    let optimum = find_optimum(objective, &how.newton, watch);
     watch.writing();
-    let optimum = optimum.ok_or_else(|| anyhow!("interrupted"))?;
-    ensure!(
-        optimum.at.criterion.is_finite(),
-        "the likelihood of this model cannot be computed: it is not a finite number wherever it was tried. Look for \
-         damaged or huge values in the columns of the model, or rescale them"
-    );
-    Ok(optimum)
+    Ok(optimum?)
 }
 
 /// Cluster-robust inference, where it was asked for, from a second pass over the rows.
@@ -207,7 +201,7 @@ impl Files<'_> {
     fn effects(&self, intervals: Option<&Section>, watch: &mut dyn Watch) -> anyhow::Result<f64> {
         let Files { input, objective, optimum, how, report, staged } = self;
         let clock = Instant::now();
-        let effects = random_effects(objective, optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
+        let effects = random_effects(objective, optimum)?;
         let seconds = clock.elapsed().as_secs_f64();
         tables::write_effects(staged, &effects, &report.fit)?;
         if how.report {

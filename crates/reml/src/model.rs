@@ -84,6 +84,61 @@ pub enum ModelError {
         /// Rows.
         n: u64,
     },
+    /// Two groupings have the same groups.
+    #[error(
+        "every group of {coarse} has one group of {fine}: the data cannot tell their variances apart. Leave one of the \
+         two out"
+    )]
+    SameGroups {
+        /// The finer one.
+        fine: String,
+        /// The coarser one.
+        coarse: String,
+    },
+    /// The likelihood is the same for many values of the variances.
+    #[error(
+        "the data do not determine {}: the likelihood has the same value for many combinations of them. Leave out \
+         random slopes or a level, or the fixed effects that stand for the same groups",
+        parameters.join(", ")
+    )]
+    Undetermined {
+        /// The variances and covariances, in words.
+        parameters: Vec<String>,
+    },
+    /// The random effects fit the response exactly.
+    #[error(
+        "the groups explain the response {name} exactly on all {n} rows: no residual is left, and the likelihood has \
+         no maximum. If the rows of a group repeat one value, keep one row per group and leave that level out"
+    )]
+    NoResidual {
+        /// Response as written.
+        name: String,
+        /// Rows.
+        n: u64,
+    },
+    /// The residual variance is too small a part of the response's.
+    #[error(
+        "the groups explain the response {name} but for {share:.0e} of its variance: too little of the residual is left \
+         in 16 digits, and estimates would have errors of {error:.0e}. If the rows of a group differ only by rounding, \
+         keep one row per group and leave that level out"
+    )]
+    ResidualTooSmall {
+        /// Response as written.
+        name: String,
+        /// The residual's share of the sum of squares.
+        share: f64,
+        /// Relative error of the residual variance.
+        error: f64,
+    },
+    /// A coefficient's information is too small a part of its column's variation.
+    #[error(
+        "the groups explain the response so nearly that too few digits are left for the coefficient of {column}. If the \
+         rows of a group differ only by rounding, keep one row per group and leave that level out"
+    )]
+    CoefficientDigits {
+        /// Name of the coefficient.
+        column: String,
+    },
     /// Products of a column's values are too large for floating point.
     #[error(
         "the values of {column} are so large (a root mean square of {size:.0e}) that products of them overflow: \
@@ -149,13 +204,8 @@ impl Model {
             return Err(ModelError::PerfectFit { name, n });
         }
         for level in &forest.levels {
-            let (groups, r) = (level.groups, level.r());
-            if groups < 2 {
+            if level.groups < 2 {
                 return Err(ModelError::OneGroup { level: level.name.clone() });
-            }
-            if (groups * r) as u64 >= n {
-                let effects = groups * r;
-                return Err(ModelError::NotIdentified { level: level.name.clone(), groups, r, effects, n });
             }
         }
         let dropped = (0..columns.len()).filter(|i| !kept.contains(i)).collect();

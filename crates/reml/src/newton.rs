@@ -22,7 +22,16 @@ pub trait Criterion {
     fn second(&mut self, at: &Self::At) -> Self::Second;
     /// Second derivatives by theta.
     fn hessian(second: &Self::Second) -> &DMatrix<f64>;
-    /// Is told of every evaluation. Returning false calls the search off.
+    /// Bound on the rounding error of the value. Differences below it say nothing; there the gradient
+    /// decides which of two points is better.
+    fn rounding(at: &Self::At) -> f64 {
+        16.0 * f64::EPSILON * Self::value(at).abs()
+    }
+    /// Whether rounding has left too little of the criterion here for any step to be of use.
+    fn is_noise(_at: &Self::At) -> bool {
+        false
+    }
+    /// Called after every evaluation. Returning false cancels the search.
     fn observe(&mut self, _at: &Self::At, _step: &Step) -> bool {
         true
     }
@@ -101,11 +110,15 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
     let mut second = criterion.second(&at);
     let mut quadratic = Quadratic::new(C::gradient(&at), C::hessian(&second));
     let mut converged = false;
-    while go_on && evaluations < settings.max_evaluations && C::value(&at).is_finite() {
+    while go_on && evaluations < settings.max_evaluations && C::value(&at).is_finite() && !C::is_noise(&at) {
         let rounding = 16.0 * f64::EPSILON * C::value(&at).abs();
         let (step, predicted) = quadratic.step(radius);
-        let last = predicted <= settings.tolerance.max(rounding);
-        if last && predicted <= 1e-3 * rounding {
+        // A step that the trust region cuts short promises little however far the optimum is, so the
+        // whole Newton step must promise as little. (Negative curvature has no whole step; where the
+        // region has become small, steps along it were tried and did not lower the criterion.)
+        let promised = predicted.max(0.5 * quadratic.decrement());
+        let last = promised <= settings.tolerance.max(rounding);
+        if last && promised <= 1e-3 * rounding {
             converged = true;
             break;
         }
@@ -114,8 +127,10 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
         evaluations += 1;
         let actual = C::value(&at) - C::value(&next);
         // Near the optimum differences drown in rounding; there the gradient is the judge.
+        let noise = C::rounding(&at).max(C::rounding(&next));
         let shrinks = C::value(&next).is_finite() && C::gradient(&next).norm() <= C::gradient(&at).norm();
-        let accepted = actual > 0.05 * predicted || (actual.abs() <= rounding && shrinks);
+        let by_gradient = actual.abs() <= noise && shrinks;
+        let accepted = actual > 0.05 * predicted || by_gradient;
         let trial_step = Step { criterion: finite(C::value(&next)), step: step.norm(), accepted };
         go_on = record(criterion, &next, trial_step);
         if !go_on {
@@ -134,6 +149,7 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
         }
         let length = step.norm();
         radius = match actual / predicted {
+            _ if by_gradient => radius,
             ratio if ratio.is_nan() || ratio < 0.25 => 0.25 * length,
             ratio if ratio > 0.75 && length > 0.8 * radius => 3.0 * radius,
             _ => radius,

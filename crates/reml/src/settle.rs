@@ -2,7 +2,6 @@
 
 use crate::ingest::{Dropped, IngestError, Ingested};
 use crate::model::{Model, ModelError};
-use crate::saturation;
 use rayon::prelude::*;
 use tiers_design::{Forest, Found, Moments, Nest, NestError, Recipe, ShardGroups, Tree, forest_levels};
 
@@ -26,7 +25,6 @@ pub fn settle(ingested: Ingested) -> Result<(Model, Dropped), IngestError> {
     let cross = cross.to_dense();
     let forest = Forest { m: summands.m, levels, trees, labels, cross, rows, sum_log_weights };
     let model = Model::new(recipe, forest)?;
-    saturation::check(&model)?;
     Ok((model, dropped))
 }
 

@@ -10,8 +10,8 @@ use serde::Serialize;
 use std::path::Path;
 use tiers_design::{Kind, PackedText};
 use tiers_reml::{
-    Fit, FixedEffect, FixedInference, FixedModel, IngestError, Objective, Partitions, Status, Step, VarianceComponent,
-    optimise_while, settle,
+    Fit, FixedEffect, FixedInference, FixedModel, Objective, Partitions, SearchError, Status, Step, VarianceComponent,
+    find_optimum, settle,
 };
 use tiers_tables::{OutColumn, OutValues, Source, TableError, write_parquet};
 
@@ -68,7 +68,7 @@ pub(crate) fn fit(
     })
 }
 
-fn fit_one(partitions: &Partitions, index: usize, model: &ModelJob, stop: &Stop) -> Result<Option<Fit>, IngestError> {
+fn fit_one(partitions: &Partitions, index: usize, model: &ModelJob, stop: &Stop) -> anyhow::Result<Option<Fit>> {
     if stop.asked() {
         return Ok(None);
     }
@@ -76,7 +76,10 @@ fn fit_one(partitions: &Partitions, index: usize, model: &ModelJob, stop: &Stop)
     let (settled, dropped) = settle(partitions.ingested(index)?)?;
     let objective = Objective::new(&settled, how.method);
     let mut go_on = |_: &[f64], _: &Step| !stop.asked();
-    let Some(optimum) = optimise_while(&objective, &how.newton, &mut go_on) else { return Ok(None) };
+    let optimum = match find_optimum(&objective, &how.newton, &mut go_on) {
+        Err(SearchError::Cancelled) => return Ok(None),
+        found => found?,
+    };
     let fixed = FixedModel::new(&settled, FixedInference::new(&objective, &optimum, how.inference));
     Ok(Some(Fit::with(&objective, &optimum, &dropped, &fixed)))
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use tiers_design::{Formula, Plan, Settings};
 use tiers_reml::{
     DfMethod, Dropped, FixedInference, FixedModel, Inference, Ingested, Model, Objective, Optimum, Part, Reading,
-    Until, accumulate_with, merge, optimise, settle,
+    Until, accumulate_with, find_optimum, merge, settle,
 };
 use tiers_tables::Source;
 
@@ -97,8 +97,12 @@ impl Saved {
     /// Finds the optimum again, and sees that it is the one that was saved.
     pub(crate) fn optimum(&self, objective: &Objective<'_>, args: &RefitArgs) -> anyhow::Result<Optimum> {
         let watch = Progress::new(args.quiet).optimising();
-        let optimum = optimise(objective, &self.newton(), &mut |_, step| watch.evaluated(step));
+        let optimum = find_optimum(objective, &self.newton(), &mut |_: &[f64], step: &tiers_reml::Step| {
+            watch.evaluated(step);
+            true
+        });
         drop(watch);
+        let optimum = optimum?;
         let (saved, found) = (self.model.criterion, optimum.at.criterion);
         // Rows in another order change the last digits; these changes grow with the criterion.
         ensure!(

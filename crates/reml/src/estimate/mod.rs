@@ -1,15 +1,19 @@
 //! From an objective to its optimum: start, minimise, decide about the boundary.
 
 mod boundary;
+mod evidence;
+mod identified;
 mod path;
 mod problem;
 
+pub use evidence::{SearchError, find_optimum};
 pub use path::ThetaPath;
 
 use crate::newton::{Minimum, Settings, Step, minimise};
 use crate::objective::{Evaluation, Objective, Scratch, SecondDerivatives};
 use crate::parameters::Parameters;
 use boundary::{flip, nearly_singular, terms};
+use identified::undetermined;
 use nalgebra::DMatrix;
 use problem::{Curvature, Point, Problem};
 use serde::{Deserialize, Serialize};
@@ -87,13 +91,13 @@ pub fn optimise_while(
 ) -> Option<Optimum> {
     let mut problem = Problem::new(objective, observer);
     let found = search(&mut problem, settings);
-    (!problem.called_off).then_some(found)
+    (!problem.cancelled).then_some(found)
 }
 
 fn search(problem: &mut Problem<'_, '_>, settings: &Settings) -> Optimum {
     let parameters = &problem.objective.parameters;
     let mut best = settle(problem, &start(parameters, 0.5), settings);
-    if best.singular.iter().any(|s| *s) && parameters.len() > 1 && !problem.called_off {
+    if best.singular.iter().any(|s| *s) && parameters.len() > 1 && !problem.cancelled {
         // Optima on the boundary need not be the only ones: look again from further out.
         let other = settle(problem, &start_away(parameters, &best), settings);
         let evaluations = best.evaluations + other.evaluations;
@@ -122,7 +126,7 @@ pub(crate) fn optimise_from_while(
 ) -> Option<Optimum> {
     let mut problem = Problem::new(objective, observer);
     let found = settle(&mut problem, start, settings);
-    (!problem.called_off).then_some(found)
+    (!problem.cancelled).then_some(found)
 }
 
 /// The optimum near a start that is no more than some standard errors away, as a bootstrap's are.
@@ -136,10 +140,9 @@ pub(crate) fn optimise_near(
     hessian_g: Option<&DMatrix<f64>>,
     settings: &Settings,
 ) -> (Optimum, Scratch) {
-    let (exact, coordinates) = (hessian_g.is_none(), objective.parameters.clone());
-    let (observer, called_off) = (&mut go_on, false);
-    let mut problem =
-        Problem { objective, scratch, exact, coordinates, hessian_g, ends_with_second: false, observer, called_off };
+    let mut observer = go_on;
+    let mut problem = Problem::with_scratch(objective, scratch, &mut observer);
+    (problem.exact, problem.hessian_g, problem.ends_with_second) = (hessian_g.is_none(), hessian_g, false);
     let found = descend(&mut problem, &[start.to_vec()], Vec::new(), settings);
     (found, problem.scratch)
 }
@@ -179,7 +182,7 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
     let Minimum { at: Point { mut at, .. }, second: Curvature { mut second, .. }, converged, decrement, .. } = found;
     let parameters = &problem.objective.parameters;
     let mut singular = vec![false; terms(parameters)];
-    let snapped = if converged && !problem.called_off { nearly_singular(parameters, &at.theta) } else { None };
+    let snapped = if converged && !problem.cancelled { nearly_singular(parameters, &at.theta) } else { None };
     if let Some((snapped, which)) = snapped {
         let next = problem.at(&snapped);
         evaluations += 1;
@@ -235,6 +238,7 @@ fn improve(problem: &mut Problem<'_, '_>, start: &[f64]) -> (Vec<Vec<f64>>, Vec<
         at
     });
     let improved = found.and_then(|at| {
+        problem.undetermined = undetermined(problem, &at);
         let second = problem.second_derivatives(&at, false);
         problem.objective.minque(&at, &second)
     });

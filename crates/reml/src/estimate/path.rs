@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 /// How a file begins.
 const MAGIC: &[u8; 16] = b"tiers theta path";
 /// The version of the format; another one is refused.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// The evaluations of a search, in their order.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +107,7 @@ impl ThetaPath {
 
 fn write_evaluation(at: &Evaluation, to: &mut FrameWriter<'_>) -> io::Result<()> {
     to.f64s(&at.theta)?;
-    to.f64s(&[at.criterion, at.log_det_v, at.log_det_xx, at.pwrss])?;
+    to.f64s(&[at.criterion, at.log_det_v, at.log_det_xx, at.pwrss, at.loss_y, at.loss_x])?;
     [&at.gradient, &at.beta, &at.d_log_det, &at.gradient_g].iter().try_for_each(|vector| to.f64s(vector.as_slice()))?;
     write_matrix(&at.xx_inverse, to)?;
     to.u64(at.d_s.len() as u64)?;
@@ -116,7 +116,7 @@ fn write_evaluation(at: &Evaluation, to: &mut FrameWriter<'_>) -> io::Result<()>
 
 fn read_evaluation(from: &mut FrameReader<'_>) -> Result<Evaluation, Broken> {
     let theta = from.f64s()?;
-    let [criterion, log_det_v, log_det_xx, pwrss] =
+    let [criterion, log_det_v, log_det_xx, pwrss, loss_y, loss_x] =
         from.f64s()?.try_into().map_err(|_| Broken::Damaged("a point lacks numbers"))?;
     let mut vector = || from.f64s().map(DVector::from_vec);
     let (gradient, beta, d_log_det, gradient_g) = (vector()?, vector()?, vector()?, vector()?);
@@ -128,6 +128,8 @@ fn read_evaluation(from: &mut FrameReader<'_>) -> Result<Evaluation, Broken> {
         log_det_v,
         log_det_xx,
         pwrss,
+        loss_y,
+        loss_x,
         beta,
         xx_inverse,
         d_log_det,

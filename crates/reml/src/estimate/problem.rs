@@ -2,13 +2,17 @@
 
 use super::SearchObserver;
 use crate::newton::{Criterion, Step};
-use crate::objective::{Evaluation, Objective, Scratch, SecondDerivatives};
+use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDerivatives};
 use crate::parameters::Parameters;
 use nalgebra::{DMatrix, DVector};
 
 /// With more groups than this the steps do without the second derivatives of log|X'V⁻¹X|.
-const EXACT_UP_TO: usize = 50_000;
+pub(super) const EXACT_UP_TO: usize = 50_000;
 
+/// A search ends where a pivot of `C'V⁻¹C` may be off by this share of itself.
+const NOISE: f64 = 1e-2;
+
+/// The criterion of an objective with what a search needs besides.
 pub(super) struct Problem<'a, 'm> {
     pub(super) objective: &'a Objective<'m>,
     pub(super) scratch: Scratch,
@@ -21,8 +25,10 @@ pub(super) struct Problem<'a, 'm> {
     /// Whether the optimum gets second derivatives of its own.
     pub(super) ends_with_second: bool,
     pub(super) observer: &'a mut dyn SearchObserver,
-    /// Whether the observer called the search off.
-    pub(super) called_off: bool,
+    /// Whether the observer cancelled the search.
+    pub(super) cancelled: bool,
+    /// The combination of the variances that the data do not determine, once that was found.
+    pub(super) undetermined: Option<DVector<f64>>,
 }
 
 /// An evaluation as the optimiser sees it.
@@ -31,6 +37,8 @@ pub(super) struct Point {
     coordinates: Vec<f64>,
     /// By the coordinates; zero where the criterion does not exist.
     gradient: DVector<f64>,
+    /// Bound on the rounding error of the criterion.
+    rounding: f64,
 }
 
 /// Second derivatives as the optimiser sees them.
@@ -41,16 +49,25 @@ pub(super) struct Curvature {
 
 impl<'a, 'm> Problem<'a, 'm> {
     pub(super) fn new(objective: &'a Objective<'m>, observer: &'a mut dyn SearchObserver) -> Self {
+        Self::with_scratch(objective, objective.scratch(), observer)
+    }
+
+    pub(super) fn with_scratch(
+        objective: &'a Objective<'m>,
+        scratch: Scratch,
+        observer: &'a mut dyn SearchObserver,
+    ) -> Self {
         let groups: usize = objective.model().forest.levels.iter().map(|level| level.groups).sum();
         Problem {
             objective,
-            scratch: objective.scratch(),
+            scratch,
             exact: groups <= EXACT_UP_TO,
             coordinates: objective.parameters.clone(),
             hessian_g: None,
             ends_with_second: true,
             observer,
-            called_off: false,
+            cancelled: false,
+            undetermined: None,
         }
     }
 
@@ -90,10 +107,10 @@ impl<'a, 'm> Problem<'a, 'm> {
         })
     }
 
-    /// Tells of a trial. False once the search is called off.
+    /// Reports a trial to the observer. False once the search is cancelled.
     pub(super) fn tell(&mut self, theta: &[f64], step: &Step) -> bool {
-        self.called_off = self.called_off || !self.observer.evaluated(theta, step);
-        !self.called_off
+        self.cancelled = self.cancelled || !self.observer.evaluated(theta, step);
+        !self.cancelled
     }
 }
 
@@ -107,7 +124,8 @@ impl Criterion for Problem<'_, '_> {
             true => self.coordinates.chain(coordinates, &at.gradient_g, None).0,
             false => DVector::zeros(coordinates.len()),
         };
-        Point { at, coordinates: coordinates.to_vec(), gradient }
+        let rounding = self.objective.rounding(&at);
+        Point { at, coordinates: coordinates.to_vec(), gradient, rounding }
     }
 
     fn value(point: &Point) -> f64 {
@@ -116,6 +134,14 @@ impl Criterion for Problem<'_, '_> {
 
     fn gradient(point: &Point) -> &DVector<f64> {
         &point.gradient
+    }
+
+    fn rounding(point: &Point) -> f64 {
+        point.rounding
+    }
+
+    fn is_noise(point: &Point) -> bool {
+        PIVOT_ROUNDING * point.at.loss_y.max(point.at.loss_x) > NOISE
     }
 
     type Second = Curvature;

@@ -65,6 +65,10 @@ pub struct Scratch {
     trees: Vec<TreeScratch>,
 }
 
+/// Relative rounding error of the entries of `S = C'WC - downdate`, in terms of `C'WC`: both are sums of
+/// terms of one sign that are right to some units in the last place.
+pub(crate) const PIVOT_ROUNDING: f64 = 4.0 * f64::EPSILON;
+
 /// The criterion and all that fell out of its evaluation.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
@@ -80,6 +84,10 @@ pub struct Evaluation {
     pub log_det_xx: f64,
     /// Penalised weighted residual sum of squares.
     pub pwrss: f64,
+    /// `(C'WC)_yy / pwrss`: rounding leaves pwrss a relative error of about [`PIVOT_ROUNDING`] times this.
+    pub loss_y: f64,
+    /// The largest such ratio of the pivots of `X'V⁻¹X`, with the same meaning for them.
+    pub loss_x: f64,
     /// GLS β of the shifted columns.
     pub beta: DVector<f64>,
     /// `(X'V⁻¹X)⁻¹`, p×p, of the shifted columns.
@@ -168,6 +176,8 @@ impl<'a> Objective<'a> {
             log_det_v: sums.log_det,
             log_det_xx: f64::NAN,
             pwrss: f64::NAN,
+            loss_y: f64::INFINITY,
+            loss_x: f64::INFINITY,
             beta: DVector::zeros(p),
             xx_inverse: DMatrix::zeros(p, p),
             d_log_det: DVector::zeros(0),
@@ -177,6 +187,9 @@ impl<'a> Objective<'a> {
         let Some(factor) = Cholesky::<f64, Dyn>::new(s.clone()) else { return out };
         let r = factor.l();
         out.pwrss = r[(p, p)].powi(2);
+        let loss = |j: usize| sample.cross[self.column(j) * (m + 1)] / r[(j, j)].powi(2);
+        out.loss_y = loss(p);
+        out.loss_x = (0..p).map(loss).fold(0.0, f64::max);
         out.log_det_xx = 2.0 * (0..p).map(|j| r[(j, j)].ln()).sum::<f64>();
         if let Some(xx) = Cholesky::<f64, Dyn>::new(s.view((0, 0), (p, p)).clone_owned()) {
             out.beta = xx.solve(&s.view((0, p), (p, 1)).column(0).clone_owned());
@@ -199,9 +212,22 @@ impl<'a> Objective<'a> {
 
     /// A matrix over the columns [X in use, y].
     fn pick(&self, entry: impl Fn(usize, usize) -> f64) -> DMatrix<f64> {
-        let y = self.model.forest.m - 1;
-        let column = |i: usize| self.x.get(i).copied().unwrap_or(y);
-        DMatrix::from_fn(self.x.len() + 1, self.x.len() + 1, |i, j| entry(column(i), column(j)))
+        let size = self.x.len() + 1;
+        DMatrix::from_fn(size, size, |i, j| entry(self.column(i), self.column(j)))
+    }
+
+    /// The column of C that is the i-th of [X in use, y].
+    fn column(&self, i: usize) -> usize {
+        self.x.get(i).copied().unwrap_or(self.model.forest.m - 1)
+    }
+
+    /// Bound on the rounding error of the criterion at an evaluation.
+    pub fn rounding(&self, at: &Evaluation) -> f64 {
+        let pivots = match self.method {
+            Method::Reml => at.loss_x * self.x.len() as f64,
+            Method::Ml => 0.0,
+        };
+        16.0 * f64::EPSILON * at.criterion.abs() + PIVOT_ROUNDING * (self.nu() * at.loss_y + pivots)
     }
 
     /// `[-β; 1]`.

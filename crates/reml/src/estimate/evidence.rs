@@ -1,0 +1,122 @@
+//! What a search must show before its end is taken for the estimates.
+
+use super::identified::{check_bounded, not_identified};
+use super::problem::{EXACT_UP_TO, Problem};
+use super::{Optimum, SearchObserver, search};
+use crate::effects::{EffectsError, check_two_routes};
+use crate::model::{Model, ModelError};
+use crate::newton::Settings;
+use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING};
+use nalgebra::{Cholesky, DMatrix, Dyn};
+
+/// Why a model has no estimates.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// The observer cancelled the search.
+    #[error("interrupted")]
+    Cancelled,
+    /// The likelihood is not a number anywhere.
+    #[error(
+        "the likelihood of this model cannot be computed: it is not a finite number wherever it was tried. Look for \
+         damaged or huge values in the columns of the model, or rescale them"
+    )]
+    NotFinite,
+    /// The model cannot be estimated from these data.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Two ways to compute the criterion disagree.
+    #[error(transparent)]
+    Effects(#[from] EffectsError),
+}
+
+/// Largest relative error that rounding may leave in the residual variance, or in a pivot of
+/// `X'V⁻¹X`, of a fit that is reported.
+const LARGEST_ERROR: f64 = 1e-6;
+
+/// The residual's share of the response's sum of squares that cannot be told from rounding.
+const EXACT: f64 = 1e-13;
+
+/// Finds the optimum, or says why there are no estimates that could be trusted.
+///
+/// # Errors
+/// If the data do not determine the variances, the likelihood has no maximum, rounding leaves too few
+/// digits at the optimum, or the observer cancels the search.
+pub fn find_optimum(
+    objective: &Objective<'_>,
+    settings: &Settings,
+    observer: &mut dyn SearchObserver,
+) -> Result<Optimum, SearchError> {
+    check_bounded(objective)?;
+    let mut problem = Problem::new(objective, observer);
+    let found = search(&mut problem, settings);
+    if problem.cancelled {
+        return Err(SearchError::Cancelled);
+    }
+    if let Some(direction) = &problem.undetermined {
+        return Err(not_identified(objective.model(), objective, direction).into());
+    }
+    check(objective, &found)?;
+    Ok(found)
+}
+
+/// Examines the digits of an optimum.
+fn check(objective: &Objective<'_>, found: &Optimum) -> Result<(), SearchError> {
+    let (model, at) = (objective.model(), &found.at);
+    if !at.criterion.is_finite() {
+        return Err(SearchError::NotFinite);
+    }
+    let error = PIVOT_ROUNDING * at.loss_y;
+    if error > LARGEST_ERROR {
+        let (name, n) = (model.recipe.response_name.clone(), model.forest.rows);
+        let share = 1.0 / at.loss_y;
+        return Err(match share <= EXACT {
+            true => ModelError::NoResidual { name, n }.into(),
+            false => ModelError::ResidualTooSmall { name, share, error }.into(),
+        });
+    }
+    // Columns that depend on each other lose digits by themselves; what the groups take is too much.
+    if PIVOT_ROUNDING * at.loss_x > LARGEST_ERROR && at.loss_x > 1e3 * loss_without_groups(model) {
+        return Err(ModelError::CoefficientDigits { column: worst_column(model, at) }.into());
+    }
+    let groups: usize = model.forest.levels.iter().map(|level| level.groups).sum();
+    if groups <= EXACT_UP_TO {
+        check_two_routes(objective, found)?;
+    }
+    Ok(())
+}
+
+/// The loss of digits in `X'WX` alone: the largest ratio of a diagonal entry to its pivot.
+fn loss_without_groups(model: &Model) -> f64 {
+    let (x, m) = (model.x(), model.forest.m);
+    let cross = DMatrix::from_fn(x.len(), x.len(), |i, j| model.forest.cross[x[i] * m + x[j]]);
+    Cholesky::<f64, Dyn>::new(cross.clone()).map_or(f64::INFINITY, |factor| {
+        let pivots = factor.l_dirty().diagonal();
+        (0..x.len()).map(|j| cross[(j, j)] / pivots[j].powi(2)).fold(1.0, f64::max)
+    })
+}
+
+/// The name of the coefficient whose information is the smallest share of its column's sum of squares.
+fn worst_column(model: &Model, at: &Evaluation) -> String {
+    let m = model.forest.m;
+    let loss = |&(j, column): &(usize, usize)| model.forest.cross[column * (m + 1)] * at.xx_inverse[(j, j)];
+    let worst = model.x().into_iter().enumerate().max_by(|a, b| loss(a).total_cmp(&loss(b)));
+    worst.map_or_else(String::new, |(j, _)| model.recipe.x[model.coefficients[j]].name.clone())
+}
+
+/// What each entry of G stands for, in the user's words.
+pub(super) fn direction_names(model: &Model, objective: &Objective<'_>) -> Vec<String> {
+    let name = |level: usize, row: usize| {
+        let &(term, start) = model.forest.levels[level].terms.iter().rev().find(|t| t.1 <= row).expect("a term");
+        model.recipe.random[term].names[row - start].clone()
+    };
+    let of = |d: &tiers_equations::Direction| match d.a == d.b {
+        true => format!("the variance of {} between groups of {}", name(d.level, d.a), model.forest.levels[d.level].name),
+        false => format!(
+            "the covariance of {} and {} between groups of {}",
+            name(d.level, d.a),
+            name(d.level, d.b),
+            model.forest.levels[d.level].name
+        ),
+    };
+    objective.parameters.directions.iter().map(of).collect()
+}

@@ -1,0 +1,145 @@
+//! Whether the data determine the variances: the expected information, and rays along which the
+//! criterion has no minimum.
+
+use super::problem::Problem;
+use crate::model::{Model, ModelError};
+use crate::objective::{Evaluation, Method, Objective, SecondDerivatives};
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use tiers_design::Level;
+
+/// Least eigenvalue of the scaled information below which a combination of the variances has none:
+/// what exact dependence leaves is rounding, some 1e-13.
+const NO_INFORMATION: f64 = 1e-10;
+
+/// Refuses a model whose criterion falls without end as all variances grow.
+///
+/// That takes fixed and random effects that fit every row between them. Then pwrss falls as the
+/// covariances `tG` grow, and `log|V|` (for REML with `log|X'V⁻¹X|`) rises by `r log t`: with r = n - p
+/// for REML, where the criterion has a limit and may have a minimum before it, but only with the rank
+/// of Z for ML.
+pub(super) fn check_bounded(objective: &Objective<'_>) -> Result<(), ModelError> {
+    let (model, n) = (objective.model(), objective.model().forest.rows);
+    let effects = distinct_effects(&model.forest.levels);
+    if effects as u64 + (model.p() as u64) < n {
+        return Ok(());
+    }
+    // That many effects may still be fewer than it seems (groups of one row), so look at the criterion.
+    let mut scratch = objective.scratch();
+    let mut at = |size: f64| objective.evaluate(&diagonal(objective, size), false, &mut scratch);
+    let (near, far) = (at(1e2), at(1e3));
+    let falls = far.pwrss < 0.05 * near.pwrss && far.criterion < near.criterion - 1.0;
+    match falls {
+        true => Err(ModelError::Saturated { effects, p: model.p(), n }),
+        false => Ok(()),
+    }
+}
+
+/// Factors that are the same multiple of the identity in scaled units.
+fn diagonal(objective: &Objective<'_>, size: f64) -> Vec<f64> {
+    let entries = objective.parameters.entries.iter();
+    entries.map(|e| if e.row == e.column { size } else { 0.0 }).collect()
+}
+
+/// Random effects that can be told apart: a column that several levels have counts at the finest.
+fn distinct_effects(levels: &[Level]) -> usize {
+    let mut seen = Vec::new();
+    let mut sum = 0;
+    for level in levels {
+        for column in &level.z {
+            if !seen.contains(column) {
+                seen.push(*column);
+                sum += level.groups;
+            }
+        }
+    }
+    sum
+}
+
+/// The combination of the entries of G (scaled) and the residual variance that the data say nothing
+/// of, where there is one; `None` where all are determined.
+///
+/// The Gram matrix `tr(P V_i P V_j)` of the derivatives of V (for ML with `V⁻¹` in the place of P) has
+/// the same rank at every interior theta. Where it lacks one, the criterion is flat along a curve
+/// through every point: `(1 | g)` with one row per group, or two levels that have the same groups.
+pub(super) fn undetermined(problem: &mut Problem<'_, '_>, at: &Evaluation) -> Option<DVector<f64>> {
+    let objective = problem.objective;
+    let by_ml = problem.second_derivatives(at, false);
+    let scale = information(objective, at, &by_ml, Method::Ml);
+    if let Some(found) = null_direction(&scale, &scale) {
+        return Some(found);
+    }
+    // The fixed effects can take the place of a level's effects only if they are as many.
+    let model = objective.model();
+    let fewest = model.forest.levels.iter().map(|level| level.groups).min().unwrap_or(0);
+    let many = distinct_effects(&model.forest.levels) as u64 + model.p() as u64 >= model.forest.rows;
+    if objective.method == Method::Ml || (model.p() < fewest && !many) {
+        return None;
+    }
+    let exact = problem.second_derivatives(at, true);
+    null_direction(&information(objective, at, &exact, Method::Reml), &scale)
+}
+
+/// Twice the expected information about the entries of G and the residual variance at theta:
+/// `tr(P V_i P V_j)` for REML, `tr(V⁻¹ V_i V⁻¹ V_j)` for ML. The residual variance's `V_0 = V - Σ g_i V_i`.
+fn information(objective: &Objective<'_>, at: &Evaluation, second: &SecondDerivatives, method: Method) -> DMatrix<f64> {
+    let d = objective.parameters.directions.len();
+    let (mut first, mut traces) = (at.d_log_det.clone(), -&second.log_det);
+    let mut nu = objective.model().forest.rows as f64;
+    if method == Method::Reml {
+        let p = at.beta.len();
+        traces -= &second.log_det_xx;
+        first.iter_mut().zip(&at.d_s).for_each(|(f, d_s)| *f += at.xx_inverse.dot(&d_s.view((0, 0), (p, p))));
+        nu -= p as f64;
+    }
+    let g = objective.parameters.entries_of_covariances(&at.theta);
+    let with_residual = &first - &traces * &g;
+    let mut out = DMatrix::zeros(d + 1, d + 1);
+    out.view_mut((0, 0), (d, d)).copy_from(&traces);
+    out.view_mut((0, d), (d, 1)).copy_from(&with_residual);
+    out.view_mut((d, 0), (1, d)).copy_from(&with_residual.transpose());
+    out[(d, d)] = nu - g.dot(&first) - g.dot(&with_residual);
+    out
+}
+
+/// The direction in which a matrix, scaled by the roots of the diagonal of another, is zero.
+fn null_direction(matrix: &DMatrix<f64>, scale: &DMatrix<f64>) -> Option<DVector<f64>> {
+    let root = |i: usize| scale[(i, i)].max(f64::MIN_POSITIVE).sqrt();
+    let scaled = DMatrix::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[(i, j)] / (root(i) * root(j)));
+    if scaled.iter().any(|v| !v.is_finite()) {
+        return None;
+    }
+    let eigen = SymmetricEigen::new(scaled);
+    let least = eigen.eigenvalues.imin();
+    (eigen.eigenvalues[least] < NO_INFORMATION).then(|| eigen.eigenvectors.column(least).clone_owned())
+}
+
+/// What to tell of a combination of variances that the data do not determine.
+pub(super) fn not_identified(model: &Model, objective: &Objective<'_>, direction: &DVector<f64>) -> ModelError {
+    /// Squared share of a parameter in the direction that is worth naming.
+    const SHARE: f64 = 1e-3;
+    let (n, d) = (model.forest.rows, objective.parameters.directions.len());
+    let involved = |k: usize| {
+        let of_level = |i: &usize| objective.parameters.directions[*i].level == k;
+        (0..d).filter(of_level).any(|i| direction[i].powi(2) > SHARE)
+    };
+    let levels: Vec<usize> = (0..model.forest.levels.len()).filter(|&k| involved(k)).collect();
+    let residual = direction[d].powi(2) > SHARE;
+    if let (true, [k]) = (residual, &levels[..]) {
+        let level = &model.forest.levels[*k];
+        let (groups, r) = (level.groups, level.r());
+        if (groups * r) as u64 >= n {
+            return ModelError::NotIdentified { level: level.name.clone(), groups, r, effects: groups * r, n };
+        }
+    }
+    if let (false, [fine, coarse]) = (residual, &levels[..]) {
+        let (fine, coarse) = (&model.forest.levels[*fine], &model.forest.levels[*coarse]);
+        if fine.groups == coarse.groups {
+            let (fine, coarse) = (fine.name.clone(), coarse.name.clone());
+            return ModelError::SameGroups { fine, coarse };
+        }
+    }
+    let names = super::evidence::direction_names(model, objective);
+    let shares = (0..d).filter(|&i| direction[i].powi(2) > SHARE).map(|i| names[i].clone());
+    let residual = residual.then(|| "the residual variance".to_owned());
+    ModelError::Undetermined { parameters: shares.chain(residual).collect() }
+}
