@@ -35,6 +35,11 @@ pub trait Criterion {
     fn observe(&mut self, _at: &Self::At, _step: &Step) -> bool {
         true
     }
+    /// A step of length ≤ radius by a model that is nearer to the criterion than the quadratic one in
+    /// theta, and the fall that it promises; `None` where there is no such model.
+    fn curved_step(&self, _at: &Self::At, _second: &Self::Second, _radius: f64) -> Option<(DVector<f64>, f64)> {
+        None
+    }
     /// The same point in coordinates in which the criterion is nearer to a quadratic one, where there
     /// are any: from then on theta and all derivatives are in those.
     fn better_coordinates(&mut self, _at: &mut Self::At) -> Option<Vec<f64>> {
@@ -73,6 +78,10 @@ pub struct Step {
     pub accepted: bool,
 }
 
+/// After this many evaluations a search tries curved steps too: with a good start straight ones have
+/// arrived by then.
+const STRAIGHT_EVALUATIONS: usize = 8;
+
 /// Where the optimiser ended.
 #[derive(Debug)]
 pub struct Minimum<At, Second> {
@@ -110,6 +119,8 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
     let mut second = criterion.second(&at);
     let mut quadratic = Quadratic::new(C::gradient(&at), C::hessian(&second));
     let mut converged = false;
+    let mut is_slow = false;
+    let mut failed = f64::INFINITY;
     while go_on && evaluations < settings.max_evaluations && C::value(&at).is_finite() && !C::is_noise(&at) {
         let rounding = 16.0 * f64::EPSILON * C::value(&at).abs();
         let (step, predicted) = quadratic.step(radius);
@@ -122,6 +133,10 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
             converged = true;
             break;
         }
+        let straight = predicted;
+        is_slow |= evaluations >= STRAIGHT_EVALUATIONS || quadratic.is_cut(radius);
+        let curved = if is_slow && !last { criterion.curved_step(&at, &second, radius) } else { None };
+        let (step, predicted) = curved.unwrap_or((step, predicted));
         let trial = &theta + &step;
         let next = criterion.evaluate(trial.as_slice());
         evaluations += 1;
@@ -147,11 +162,14 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
             converged = true;
             break;
         }
+        is_slow |= !accepted;
+        failed = if accepted { 1.2 * failed } else { step.norm() };
         let length = step.norm();
         radius = match actual / predicted {
             _ if by_gradient => radius,
             ratio if ratio.is_nan() || ratio < 0.25 => 0.25 * length,
-            ratio if ratio > 0.75 && length > 0.8 * radius => 3.0 * radius,
+            // A region that grows back at once to where it failed would alternate between the two.
+            ratio if ratio > 0.75 && length > 0.8 * radius => (3.0 * radius).min((0.4 * failed).max(radius)),
             _ => radius,
         };
         if accepted {
@@ -170,7 +188,7 @@ fn finite(value: f64) -> Option<f64> {
 }
 
 /// The quadratic model of the criterion around a point, in the eigenvectors of H.
-struct Quadratic {
+pub(crate) struct Quadratic {
     vectors: DMatrix<f64>,
     values: DVector<f64>,
     /// Gradient in the eigenvectors.
@@ -178,10 +196,17 @@ struct Quadratic {
 }
 
 impl Quadratic {
-    fn new(gradient: &DVector<f64>, hessian: &DMatrix<f64>) -> Self {
+    pub(crate) fn new(gradient: &DVector<f64>, hessian: &DMatrix<f64>) -> Self {
         let eigen = SymmetricEigen::new(hessian.clone());
         let gradient = eigen.eigenvectors.transpose() * gradient;
         Quadratic { vectors: eigen.eigenvectors, values: eigen.eigenvalues, gradient }
+    }
+
+    /// Whether the Newton step is longer than the radius, or there is none.
+    fn is_cut(&self, radius: f64) -> bool {
+        let floor = self.floor();
+        let length = |(g, v): (&f64, &f64)| if *v > floor { (g / v).powi(2) } else { 0.0 };
+        self.values.min() < -floor || self.gradient.iter().zip(&self.values).map(length).sum::<f64>().sqrt() > radius
     }
 
     /// `g'H⁻¹g` over the directions that have curvature.
@@ -197,7 +222,7 @@ impl Quadratic {
     }
 
     /// The step of length ≤ radius that lowers the model most, and by how much.
-    fn step(&self, radius: f64) -> (DVector<f64>, f64) {
+    pub(crate) fn step(&self, radius: f64) -> (DVector<f64>, f64) {
         let floor = self.floor();
         let lowest = self.values.min();
         let scaled = |shift: f64| {

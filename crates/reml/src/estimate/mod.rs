@@ -1,6 +1,7 @@
 //! From an objective to its optimum: start, minimise, decide about the boundary.
 
 mod boundary;
+mod covariance_model;
 mod evidence;
 mod identified;
 mod path;

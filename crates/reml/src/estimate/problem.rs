@@ -1,6 +1,7 @@
 //! The criterion as the optimiser sees it.
 
 use super::SearchObserver;
+use super::covariance_model::CovarianceModel;
 use crate::newton::{Criterion, Step};
 use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDerivatives};
 use crate::parameters::Parameters;
@@ -160,6 +161,11 @@ impl Criterion for Problem<'_, '_> {
 
     fn hessian(curvature: &Curvature) -> &DMatrix<f64> {
         &curvature.hessian
+    }
+
+    fn curved_step(&self, point: &Point, curvature: &Curvature, radius: f64) -> Option<(DVector<f64>, f64)> {
+        let (gradient, hessian) = (&point.at.gradient_g, &curvature.second.hessian_g);
+        CovarianceModel::new(&self.coordinates, &point.coordinates, gradient, hessian).step(radius)
     }
 
     fn observe(&mut self, point: &Point, step: &Step) -> bool {

@@ -1,0 +1,95 @@
+//! Steps by a criterion that is quadratic in the covariances G rather than in theta.
+//!
+//! `q(theta) = g'ΔG + ΔG'HΔG/2` with `ΔG = ΛΛ' - Λ_0Λ_0'` has the criterion's derivatives at theta_0 to
+//! second order, as the quadratic in theta has, and two virtues more. Where the data determine only the
+//! sum of two variances, theta runs along a circle and G along a straight line, so that one step goes
+//! where straight steps in theta would take dozens. And where a variance is near zero q is of fourth order
+//! in theta, as the criterion is.
+
+use crate::newton::Quadratic;
+use crate::parameters::Parameters;
+use nalgebra::{DMatrix, DVector};
+
+/// The model around one point.
+pub(super) struct CovarianceModel<'a> {
+    coordinates: &'a Parameters,
+    start: DVector<f64>,
+    /// The entries of G at the start.
+    g: DVector<f64>,
+    gradient: &'a DVector<f64>,
+    hessian: &'a DMatrix<f64>,
+}
+
+/// Steps within the model, each by its quadratic at that point.
+const STEPS: usize = 300;
+
+impl<'a> CovarianceModel<'a> {
+    /// The model at `theta`, from the criterion's derivatives by the entries of G there.
+    pub(super) fn new(
+        coordinates: &'a Parameters,
+        theta: &[f64],
+        gradient: &'a DVector<f64>,
+        hessian: &'a DMatrix<f64>,
+    ) -> Self {
+        let g = coordinates.entries_of_covariances(theta);
+        CovarianceModel { coordinates, start: DVector::from_column_slice(theta), g, gradient, hessian }
+    }
+
+    /// A step no longer than `reach` that lowers the model, and by how much.
+    pub(super) fn step(&self, reach: f64) -> Option<(DVector<f64>, f64)> {
+        let mut theta = self.start.clone();
+        let mut value = 0.0;
+        let mut radius = 0.5 * reach;
+        let mut quadratic = self.quadratic(&theta);
+        for _ in 0..STEPS {
+            let (step, promised) = quadratic.step(radius);
+            if promised <= 1e-13 {
+                break;
+            }
+            let (part, leaves) = self.within(&theta, &step, reach);
+            let trial = &theta + &step * part;
+            let next = self.value(&trial);
+            if next < value {
+                (theta, value) = (trial, next);
+                if leaves {
+                    break;
+                }
+                radius = if step.norm() > 0.8 * radius { 2.0 * radius } else { radius };
+                quadratic = self.quadratic(&theta);
+            } else {
+                radius = 0.25 * step.norm();
+                if radius < 1e-9 * reach {
+                    break;
+                }
+            }
+        }
+        (value < 0.0).then(|| (theta - &self.start, -value))
+    }
+
+    /// The change of the entries of G from the start to theta.
+    fn change(&self, theta: &DVector<f64>) -> DVector<f64> {
+        self.coordinates.entries_of_covariances(theta.as_slice()) - &self.g
+    }
+
+    fn value(&self, theta: &DVector<f64>) -> f64 {
+        let change = self.change(theta);
+        self.gradient.dot(&change) + 0.5 * change.dot(&(self.hessian * &change))
+    }
+
+    fn quadratic(&self, theta: &DVector<f64>) -> Quadratic {
+        let by_g = self.gradient + self.hessian * self.change(theta);
+        let (gradient, hessian) = self.coordinates.chain(theta.as_slice(), &by_g, Some(self.hessian));
+        Quadratic::new(&gradient, &hessian.expect("asked for"))
+    }
+
+    /// The part of a step that stays within reach of the start, and whether that is less than all.
+    fn within(&self, theta: &DVector<f64>, step: &DVector<f64>, reach: f64) -> (f64, bool) {
+        let from = theta - &self.start;
+        if (&from + step).norm() <= reach {
+            return (1.0, false);
+        }
+        // |from + t step| = reach
+        let (a, b, c) = (step.norm_squared(), from.dot(step), from.norm_squared() - reach * reach);
+        (((b * b - a * c).max(0.0).sqrt() - b) / a, true)
+    }
+}
