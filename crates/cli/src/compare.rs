@@ -10,7 +10,8 @@ use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
 use tiers_reml::{
-    Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, Until, find_optimum,
+    Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, Until,
+    find_optimum,
 };
 
 /// Examples below the help.

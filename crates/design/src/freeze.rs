@@ -210,15 +210,30 @@ impl Recipe {
     }
 }
 
-/// The mean, rounded to 20 bits of mantissa: a shift with few bits leaves whole numbers exact.
+/// The mean, rounded to 20 bits of mantissa: a shift with few bits leaves whole numbers exact. Where that
+/// rounding is more than the values vary, it is rounded to as many bits more as bring it near them.
 fn short_mean(values: &[f64]) -> f64 {
-    const DROPPED_BITS: u32 = 52 - 20;
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    if !mean.is_normal() {
+    let n = values.len() as f64;
+    // Dividing first keeps huge values finite; around the first value small variation keeps its digits.
+    let first = values.first().copied().unwrap_or(0.0);
+    let simple = values.iter().sum::<f64>() / n;
+    let short = rounded(simple, 20);
+    let mean = first + values.iter().map(|v| (v - first) / n).sum::<f64>();
+    let deviation = (values.iter().map(|v| (v - mean).powi(2) / n).sum::<f64>()).sqrt();
+    if !(mean - short).is_finite() || (mean - short).abs() <= deviation {
+        return short;
+    }
+    (21..=52).map(|bits| rounded(mean, bits)).find(|short| (mean - short).abs() <= deviation).unwrap_or(short)
+}
+
+/// A number rounded to some bits of mantissa; zero where it is none that could be a shift.
+fn rounded(value: f64, bits: u32) -> f64 {
+    if !value.is_normal() {
         return 0.0;
     }
-    let half = 1_u64 << (DROPPED_BITS - 1);
-    let rounded = f64::from_bits((mean.to_bits() + half) & !((1 << DROPPED_BITS) - 1));
+    let dropped = 52 - bits;
+    let half = (1_u64 << dropped) >> 1;
+    let rounded = f64::from_bits((value.to_bits() + half) & !((1 << dropped) - 1));
     if rounded.is_finite() { rounded } else { 0.0 }
 }
 
@@ -234,5 +249,7 @@ mod tests {
         assert_eq!(short_mean(&[]), 0.0);
         assert_eq!(short_mean(&[f64::MAX, f64::MAX]), 0.0);
         assert_eq!(short_mean(&[-1.0e6]), -1.0e6);
+        // Twenty bits of 1e12 are right to a million only.
+        assert!((short_mean(&[1e12 + 123.25, 1e12 + 124.75]) - (1e12 + 124.0)).abs() <= 0.75);
     }
 }

@@ -157,8 +157,8 @@ fn check_criterion(objective: &Objective<'_>, optimum: &Optimum, sums: &TreeSums
     let model = objective.model();
     let fixed = FixedEffects::new(&model.forest, sums, &model.x())?;
     let nu = objective.nu();
-    let mut sparse = sums.log_det - model.forest.sum_log_weights
-        + nu * (1.0 + (2.0 * std::f64::consts::PI * fixed.pwrss / nu).ln());
+    let mut sparse =
+        sums.log_det - model.forest.sum_log_weights + nu * (1.0 + (2.0 * std::f64::consts::PI * fixed.pwrss / nu).ln());
     if objective.method == Method::Reml {
         sparse += fixed.log_det_xx;
     }

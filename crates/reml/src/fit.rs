@@ -5,7 +5,6 @@ use crate::estimate::{Optimum, Status};
 use crate::explained::{DesignEffect, RSquared, design_effects, r_squared};
 use crate::inference::{AnovaType, DfMethod, FixedInference, FixedModel, Inference, Robust, TTest, TermTest};
 use crate::ingest::Dropped;
-use crate::model::Model;
 use crate::newton::Step;
 use crate::notes;
 use crate::objective::{Method, Objective};
@@ -240,11 +239,11 @@ impl Fit {
             sigma: sigma2.sqrt(),
             sigma_std_error: uncertainty.std_error(Component::Sigma),
             theta: covariances.theta(objective),
-            variance_components: variance_components(model, &covariances, &uncertainty),
+            variance_components: variance_components(objective, &covariances, &uncertainty),
             r_squared: r_squared(objective, &optimum.at.theta, &optimum.at.beta, sigma2),
             design_effect: design_effects(model, &icc),
             icc,
-            notes: notes::of_model(model),
+            notes: notes::of_fit(model, optimum),
             optimizer: OptimizerReport {
                 evaluations: optimum.evaluations,
                 gradient_norm: optimum.at.gradient.amax(),
@@ -268,7 +267,15 @@ fn fixed_effects(names: &[String], inference: &FixedInference) -> Vec<FixedEffec
     names.iter().enumerate().map(effect).collect()
 }
 
-fn variance_components(model: &Model, covariances: &Covariances, uncertainty: &Uncertainty) -> Vec<VarianceComponent> {
+/// A scaled standard deviation below this is rounding, and a correlation with it means nothing.
+const NO_VARIATION: f64 = 1e-8;
+
+fn variance_components(
+    objective: &Objective<'_>,
+    covariances: &Covariances,
+    uncertainty: &Uncertainty,
+) -> Vec<VarianceComponent> {
+    let (model, scale) = (objective.model(), &objective.parameters.scale);
     let mut out = Vec::new();
     for (k, (level, factor)) in model.forest.levels.iter().zip(&covariances.factors).enumerate() {
         for &(term, start) in &level.terms {
@@ -277,7 +284,9 @@ fn variance_components(model: &Model, covariances: &Covariances, uncertainty: &U
             let covariance = block * block.transpose() * covariances.sigma2;
             let variance: Vec<f64> = covariance.diagonal().iter().copied().collect();
             let sd: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();
+            let varies = |i: usize| block.row(i).norm() > NO_VARIATION * scale[k][start + i];
             let correlation = |i: usize, j: usize| match sd[i] * sd[j] {
+                _ if !(varies(i) && varies(j)) => None,
                 product if product > 0.0 && i == j => Some(1.0),
                 product if product > 0.0 => Some((covariance[(i, j)] / product).clamp(-1.0, 1.0)),
                 _ => None,

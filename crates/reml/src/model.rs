@@ -84,17 +84,6 @@ pub enum ModelError {
         /// Rows.
         n: u64,
     },
-    /// Two groupings have the same groups.
-    #[error(
-        "every group of {coarse} has one group of {fine}: the data cannot tell their variances apart. Leave one of the \
-         two out"
-    )]
-    SameGroups {
-        /// The finer one.
-        fine: String,
-        /// The coarser one.
-        coarse: String,
-    },
     /// The likelihood is the same for many values of the variances.
     #[error(
         "the data do not determine {}: the likelihood has the same value for many combinations of them. Leave out \
@@ -166,7 +155,13 @@ pub struct Model {
     pub coefficients: Vec<usize>,
     /// Coefficients that were dropped, since the columns before them determine theirs.
     pub dropped: Vec<usize>,
+    /// Those of them whose column has something of its own, though too little for the digits at hand:
+    /// the coefficient, and the share of its sum of squares.
+    pub nearly_dependent: Vec<(usize, f64)>,
 }
+
+/// The share of a column's sum of squares, left by the columns before it, that is more than rounding.
+const MORE_THAN_ROUNDING: f64 = 1e-14;
 
 /// Sums of squares beyond this have squares and products that overflow.
 const LARGEST: f64 = 1e150;
@@ -196,7 +191,7 @@ impl Model {
             return Err(ModelError::ConstantResponse { name, n });
         }
         let columns: Vec<usize> = recipe.x.iter().map(|x| x.column).collect();
-        let (kept, residual) = independent(&forest.cross, m, &columns, y);
+        let (kept, nearly_dependent, residual) = independent(&forest.cross, m, &columns, y);
         if kept.len() as u64 >= n {
             return Err(ModelError::TooFewRows { p: kept.len(), n });
         }
@@ -209,7 +204,7 @@ impl Model {
             }
         }
         let dropped = (0..columns.len()).filter(|i| !kept.contains(i)).collect();
-        Ok(Model { recipe, forest, coefficients: kept, dropped })
+        Ok(Model { recipe, forest, coefficients: kept, dropped, nearly_dependent })
     }
 
     /// Number of fixed-effect coefficients in use.
@@ -288,17 +283,20 @@ fn is_constant(recipe: &Recipe, forest: &Forest) -> bool {
 }
 
 /// Eliminates the columns in order; gives those that are independent of the ones before them (as
-/// positions) and what is left of column y.
-fn independent(cross: &[f64], m: usize, columns: &[usize], y: usize) -> (Vec<usize>, f64) {
+/// positions), those that are so but for rounding (with their share), and what is left of column y.
+fn independent(cross: &[f64], m: usize, columns: &[usize], y: usize) -> (Vec<usize>, Vec<(usize, f64)>, f64) {
     let mut s = DMatrix::from_fn(columns.len() + 1, columns.len() + 1, |i, j| {
         let at = |i: usize| columns.get(i).copied().unwrap_or(y);
         cross[at(i) * m + at(j)]
     });
-    let mut kept = Vec::new();
+    let (mut kept, mut nearly) = (Vec::new(), Vec::new());
     let diagonal: Vec<f64> = s.diagonal().iter().copied().collect();
     for j in 0..columns.len() {
         let pivot = s[(j, j)];
         if pivot.is_nan() || pivot <= RANK_TOLERANCE * diagonal[j] {
+            if pivot > MORE_THAN_ROUNDING * diagonal[j] {
+                nearly.push((j, pivot / diagonal[j]));
+            }
             continue;
         }
         kept.push(j);
@@ -310,5 +308,5 @@ fn independent(cross: &[f64], m: usize, columns: &[usize], y: usize) -> (Vec<usi
             }
         }
     }
-    (kept, s[(columns.len(), columns.len())])
+    (kept, nearly, s[(columns.len(), columns.len())])
 }

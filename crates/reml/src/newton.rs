@@ -133,7 +133,6 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
             converged = true;
             break;
         }
-        let straight = predicted;
         is_slow |= evaluations >= STRAIGHT_EVALUATIONS || quadratic.is_cut(radius);
         let curved = if is_slow && !last { criterion.curved_step(&at, &second, radius) } else { None };
         let (step, predicted) = curved.unwrap_or((step, predicted));

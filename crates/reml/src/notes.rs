@@ -5,6 +5,7 @@
 //! meant. All notes of a fit are in [`crate::Fit::notes`], from where the summary, `fit.json` and the
 //! page take them: a new note on a model is a function here, called by [`of_model`].
 
+use crate::estimate::Optimum;
 use crate::model::Model;
 use tiers_design::{Formula, Recipe, VariableKind};
 
@@ -14,6 +15,34 @@ pub(crate) fn of_model(model: &Model) -> Vec<String> {
     notes.extend(weights(model));
     notes.extend(factors_without_correlations(&model.recipe));
     notes
+}
+
+/// The notes on a fit: those on its model, and on what the data leave open.
+pub(crate) fn of_fit(model: &Model, optimum: &Optimum) -> Vec<String> {
+    let mut notes = of_model(model);
+    notes.extend(model.nearly_dependent.iter().map(|&(i, share)| too_few_digits(&model.recipe.x[i].name, share)));
+    notes.extend(undetermined(&optimum.undetermined));
+    notes
+}
+
+/// A column that was dropped though the others do not determine it.
+fn too_few_digits(name: &str, share: f64) -> String {
+    format!(
+        "The column {name} was dropped because of its digits: the columns before it leave {share:.0e} of its sum of \
+         squares, too little to compute with in 16 digits. Centre the variables in it (subtract a value near their \
+         mean, as in I((x - 2010)^2)), and its coefficient can be estimated."
+    )
+}
+
+/// Variances of which the data determine a combination alone.
+fn undetermined(parameters: &[String]) -> Option<String> {
+    let (last, others) = parameters.split_last()?;
+    Some(format!(
+        "The data do not determine {} and {last} one by one: many values of them give the same covariance of the \
+         response, and these are one choice. The criterion, the fixed effects and the fitted values are the same for \
+         all; to have variances with a meaning, leave one of the terms out.",
+        others.join(", ")
+    ))
 }
 
 /// Weights whose mean is more than this factor away from 1 may be sampling weights.

@@ -52,6 +52,7 @@ impl Replica {
             forest: copy,
             coefficients: model.coefficients.clone(),
             dropped: model.dropped.clone(),
+            nearly_dependent: model.nearly_dependent.clone(),
         };
         Replica { draws: simulator.scratch(&model.forest), model, scratch: None }
     }

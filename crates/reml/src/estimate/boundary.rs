@@ -4,8 +4,9 @@ use crate::objective::{Evaluation, SecondDerivatives};
 use crate::parameters::{Parameters, lower_triangular};
 use nalgebra::{DMatrix, DVector};
 
-/// A singular value of a scaled factor below this may turn out to be zero.
-const NEARLY_SINGULAR: f64 = 1e-2;
+/// A singular value of a scaled factor below the first of these may turn out to be zero; where not all
+/// such are, those below the next.
+pub(super) const NEARLY_SINGULAR: [f64; 3] = [1e-2, 1e-4, 1e-6];
 
 /// Signs of a factor's columns are arbitrary: makes the diagonals not negative.
 pub(super) fn flip(parameters: &Parameters, at: &mut Evaluation, second: &mut SecondDerivatives) {
@@ -24,9 +25,9 @@ pub(super) fn terms(parameters: &Parameters) -> usize {
     parameters.entries.iter().map(|e| e.term + 1).max().unwrap_or(0)
 }
 
-/// theta with the small singular values of its factors set to zero, and the terms this concerns;
+/// theta with the singular values of its factors below a threshold set to zero, and the terms this concerns;
 /// `None` where there are none.
-pub(super) fn nearly_singular(parameters: &Parameters, theta: &[f64]) -> Option<(Vec<f64>, Vec<bool>)> {
+pub(super) fn nearly_singular(parameters: &Parameters, theta: &[f64], threshold: f64) -> Option<(Vec<f64>, Vec<bool>)> {
     let mut out = theta.to_vec();
     let mut which = vec![false; terms(parameters)];
     for (term, singular) in which.iter_mut().enumerate() {
@@ -40,7 +41,7 @@ pub(super) fn nearly_singular(parameters: &Parameters, theta: &[f64]) -> Option<
         let mut svd = block.svd(true, true);
         let largest = svd.singular_values.max();
         for value in svd.singular_values.iter_mut() {
-            if *value < NEARLY_SINGULAR * largest.max(1.0) {
+            if *value < threshold * largest.max(1.0) {
                 *value = 0.0;
                 *singular = true;
             }

@@ -1,6 +1,6 @@
 //! What a search must show before its end is taken for the estimates.
 
-use super::identified::{check_bounded, not_identified};
+use super::identified::check_bounded;
 use super::problem::{EXACT_UP_TO, Problem};
 use super::{Optimum, SearchObserver, search};
 use crate::effects::{EffectsError, check_two_routes};
@@ -48,12 +48,17 @@ pub fn find_optimum(
 ) -> Result<Optimum, SearchError> {
     check_bounded(objective)?;
     let mut problem = Problem::new(objective, observer);
-    let found = search(&mut problem, settings);
+    let mut found = search(&mut problem, settings);
     if problem.cancelled {
         return Err(SearchError::Cancelled);
     }
-    if let Some(direction) = &problem.undetermined {
-        return Err(not_identified(objective.model(), objective, direction).into());
+    if let Some(undetermined) = &problem.undetermined {
+        if !undetermined.is_harmless() {
+            return Err(undetermined.error(objective).into());
+        }
+        let terms = undetermined.terms(objective, found.singular.len());
+        found.singular.iter_mut().zip(terms).for_each(|(singular, open)| *singular |= open);
+        found.undetermined = undetermined.names(objective);
     }
     check(objective, &found)?;
     Ok(found)
@@ -101,22 +106,4 @@ fn worst_column(model: &Model, at: &Evaluation) -> String {
     let loss = |&(j, column): &(usize, usize)| model.forest.cross[column * (m + 1)] * at.xx_inverse[(j, j)];
     let worst = model.x().into_iter().enumerate().max_by(|a, b| loss(a).total_cmp(&loss(b)));
     worst.map_or_else(String::new, |(j, _)| model.recipe.x[model.coefficients[j]].name.clone())
-}
-
-/// What each entry of G stands for, in the user's words.
-pub(super) fn direction_names(model: &Model, objective: &Objective<'_>) -> Vec<String> {
-    let name = |level: usize, row: usize| {
-        let &(term, start) = model.forest.levels[level].terms.iter().rev().find(|t| t.1 <= row).expect("a term");
-        model.recipe.random[term].names[row - start].clone()
-    };
-    let of = |d: &tiers_equations::Direction| match d.a == d.b {
-        true => format!("the variance of {} between groups of {}", name(d.level, d.a), model.forest.levels[d.level].name),
-        false => format!(
-            "the covariance of {} and {} between groups of {}",
-            name(d.level, d.a),
-            name(d.level, d.b),
-            model.forest.levels[d.level].name
-        ),
-    };
-    objective.parameters.directions.iter().map(of).collect()
 }

@@ -2,10 +2,11 @@
 //! criterion has no minimum.
 
 use super::problem::Problem;
-use crate::model::{Model, ModelError};
+use crate::model::ModelError;
 use crate::objective::{Evaluation, Method, Objective, SecondDerivatives};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use tiers_design::Level;
+use tiers_equations::Direction;
 
 /// Least eigenvalue of the scaled information below which a combination of the variances has none:
 /// what exact dependence leaves is rounding, some 1e-13.
@@ -55,18 +56,78 @@ fn distinct_effects(levels: &[Level]) -> usize {
     sum
 }
 
-/// The combination of the entries of G (scaled) and the residual variance that the data say nothing
-/// of, where there is one; `None` where all are determined.
+/// A combination of the variances that the data say nothing of.
+pub(super) struct Undetermined {
+    /// Its shares: the entries of G (scaled), and last the residual variance.
+    direction: DVector<f64>,
+    /// Whether V stays the same along it, so that all but these variances is determined.
+    keeps_v: bool,
+}
+
+/// Squared share of a parameter in an undetermined combination from which on it takes part.
+const SHARE: f64 = 1e-3;
+
+impl Undetermined {
+    /// Whether the k-th entry of G takes part.
+    fn involves(&self, k: usize) -> bool {
+        self.direction[k].powi(2) > SHARE
+    }
+
+    /// Marks the terms whose variances take part.
+    pub(super) fn terms(&self, objective: &Objective<'_>, terms: usize) -> Vec<bool> {
+        let mut out = vec![false; terms];
+        let parameters = &objective.parameters;
+        let involved = parameters.directions.iter().enumerate().filter(|(k, _)| self.involves(*k));
+        for (_, d) in involved {
+            let entry = parameters.entries.iter().find(|e| e.level == d.level && e.row == d.a);
+            out[entry.expect("an entry of each row").term] = true;
+        }
+        out
+    }
+
+    /// The variances that take part, in words.
+    pub(super) fn names(&self, objective: &Objective<'_>) -> Vec<String> {
+        let names = direction_names(objective);
+        let d = names.len();
+        let mut out: Vec<String> = (0..d).filter(|&k| self.involves(k)).map(|k| names[k].clone()).collect();
+        out.extend(self.involves(d).then(|| "the residual variance".to_owned()));
+        out
+    }
+
+    /// Whether only the split between the variances of random effects is open.
+    pub(super) fn is_harmless(&self) -> bool {
+        self.keeps_v && !self.involves(self.direction.len() - 1)
+    }
+
+    /// The error for a combination that estimates depend on.
+    pub(super) fn error(&self, objective: &Objective<'_>) -> ModelError {
+        let model = objective.model();
+        let (n, d) = (model.forest.rows, self.direction.len() - 1);
+        let of_level = |k: usize| objective.parameters.directions[k].level;
+        let mut levels: Vec<usize> = (0..d).filter(|&k| self.involves(k)).map(of_level).collect();
+        levels.dedup();
+        if let (true, [k]) = (self.involves(d), &levels[..]) {
+            let level = &model.forest.levels[*k];
+            let (groups, r) = (level.groups, level.r());
+            if (groups * r) as u64 >= n {
+                return ModelError::NotIdentified { level: level.name.clone(), groups, r, effects: groups * r, n };
+            }
+        }
+        ModelError::Undetermined { parameters: self.names(objective) }
+    }
+}
+
+/// The combination of variances that the data do not determine, where there is one.
 ///
 /// The Gram matrix `tr(P V_i P V_j)` of the derivatives of V (for ML with `V⁻¹` in the place of P) has
 /// the same rank at every interior theta. Where it lacks one, the criterion is flat along a curve
 /// through every point: `(1 | g)` with one row per group, or two levels that have the same groups.
-pub(super) fn undetermined(problem: &mut Problem<'_, '_>, at: &Evaluation) -> Option<DVector<f64>> {
+pub(super) fn undetermined(problem: &mut Problem<'_, '_>, at: &Evaluation) -> Option<Undetermined> {
     let objective = problem.objective;
     let by_ml = problem.second_derivatives(at, false);
     let scale = information(objective, at, &by_ml, Method::Ml);
-    if let Some(found) = null_direction(&scale, &scale) {
-        return Some(found);
+    if let Some(direction) = null_direction(&scale, &scale) {
+        return Some(Undetermined { direction, keeps_v: true });
     }
     // The fixed effects can take the place of a level's effects only if they are as many.
     let model = objective.model();
@@ -76,7 +137,8 @@ pub(super) fn undetermined(problem: &mut Problem<'_, '_>, at: &Evaluation) -> Op
         return None;
     }
     let exact = problem.second_derivatives(at, true);
-    null_direction(&information(objective, at, &exact, Method::Reml), &scale)
+    let direction = null_direction(&information(objective, at, &exact, Method::Reml), &scale)?;
+    Some(Undetermined { direction, keeps_v: false })
 }
 
 /// Twice the expected information about the entries of G and the residual variance at theta:
@@ -113,33 +175,23 @@ fn null_direction(matrix: &DMatrix<f64>, scale: &DMatrix<f64>) -> Option<DVector
     (eigen.eigenvalues[least] < NO_INFORMATION).then(|| eigen.eigenvectors.column(least).clone_owned())
 }
 
-/// What to tell of a combination of variances that the data do not determine.
-pub(super) fn not_identified(model: &Model, objective: &Objective<'_>, direction: &DVector<f64>) -> ModelError {
-    /// Squared share of a parameter in the direction that is worth naming.
-    const SHARE: f64 = 1e-3;
-    let (n, d) = (model.forest.rows, objective.parameters.directions.len());
-    let involved = |k: usize| {
-        let of_level = |i: &usize| objective.parameters.directions[*i].level == k;
-        (0..d).filter(of_level).any(|i| direction[i].powi(2) > SHARE)
+/// What each entry of G stands for, in the user's words.
+fn direction_names(objective: &Objective<'_>) -> Vec<String> {
+    let model = objective.model();
+    let name = |level: usize, row: usize| {
+        let &(term, start) = model.forest.levels[level].terms.iter().rev().find(|t| t.1 <= row).expect("a term");
+        model.recipe.random[term].names[row - start].clone()
     };
-    let levels: Vec<usize> = (0..model.forest.levels.len()).filter(|&k| involved(k)).collect();
-    let residual = direction[d].powi(2) > SHARE;
-    if let (true, [k]) = (residual, &levels[..]) {
-        let level = &model.forest.levels[*k];
-        let (groups, r) = (level.groups, level.r());
-        if (groups * r) as u64 >= n {
-            return ModelError::NotIdentified { level: level.name.clone(), groups, r, effects: groups * r, n };
+    let of = |d: &Direction| match d.a == d.b {
+        true => {
+            format!("the variance of {} between groups of {}", name(d.level, d.a), model.forest.levels[d.level].name)
         }
-    }
-    if let (false, [fine, coarse]) = (residual, &levels[..]) {
-        let (fine, coarse) = (&model.forest.levels[*fine], &model.forest.levels[*coarse]);
-        if fine.groups == coarse.groups {
-            let (fine, coarse) = (fine.name.clone(), coarse.name.clone());
-            return ModelError::SameGroups { fine, coarse };
-        }
-    }
-    let names = super::evidence::direction_names(model, objective);
-    let shares = (0..d).filter(|&i| direction[i].powi(2) > SHARE).map(|i| names[i].clone());
-    let residual = residual.then(|| "the residual variance".to_owned());
-    ModelError::Undetermined { parameters: shares.chain(residual).collect() }
+        false => format!(
+            "the covariance of {} and {} between groups of {}",
+            name(d.level, d.a),
+            name(d.level, d.b),
+            model.forest.levels[d.level].name
+        ),
+    };
+    objective.parameters.directions.iter().map(of).collect()
 }

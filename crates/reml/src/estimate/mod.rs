@@ -13,7 +13,7 @@ pub use path::ThetaPath;
 use crate::newton::{Minimum, Settings, Step, minimise};
 use crate::objective::{Evaluation, Objective, Scratch, SecondDerivatives};
 use crate::parameters::Parameters;
-use boundary::{flip, nearly_singular, terms};
+use boundary::{NEARLY_SINGULAR, flip, nearly_singular, terms};
 use identified::undetermined;
 use nalgebra::DMatrix;
 use problem::{Curvature, Point, Problem};
@@ -46,8 +46,11 @@ pub struct Optimum {
     pub trace: Vec<Step>,
     /// Newton decrement at the end.
     pub decrement: f64,
-    /// Per term whether its covariance matrix is singular.
+    /// Per term whether its covariance matrix is singular, or has entries that the data do not determine:
+    /// these have no standard errors.
     pub singular: Vec<bool>,
+    /// Variances and covariances that the data determine only in combination, in words.
+    pub undetermined: Vec<String>,
 }
 
 /// The criterion may rise by so much (relative, and absolute) when a variance is set to exactly zero.
@@ -183,8 +186,16 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
     let Minimum { at: Point { mut at, .. }, second: Curvature { mut second, .. }, converged, decrement, .. } = found;
     let parameters = &problem.objective.parameters;
     let mut singular = vec![false; terms(parameters)];
-    let snapped = if converged && !problem.cancelled { nearly_singular(parameters, &at.theta) } else { None };
-    if let Some((snapped, which)) = snapped {
+    // Exact zeros are far smaller than what may turn out to be one, so where the criterion rises with all
+    // candidates at zero, the smaller ones are tried by themselves.
+    let mut tried: Option<Vec<f64>> = None;
+    for threshold in NEARLY_SINGULAR {
+        let candidate =
+            if converged && !problem.cancelled { nearly_singular(parameters, &at.theta, threshold) } else { None };
+        let Some((snapped, which)) = candidate else { break };
+        if tried.as_ref() == Some(&snapped) {
+            continue;
+        }
         let next = problem.at(&snapped);
         evaluations += 1;
         let accepted = next.criterion <= at.criterion + SNAP * (1.0 + at.criterion.abs());
@@ -194,7 +205,9 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
         if accepted {
             at = next;
             singular = which;
+            break;
         }
+        tried = Some(snapped);
     }
     // The optimiser's last second derivatives are those of the step before; where they are cheap,
     // inference gets them at the very point.
@@ -202,12 +215,15 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
         second = problem.curvature(&at);
     }
     flip(parameters, &mut at, &mut second);
+    // What is zero by symmetry has no gradient, so that setting it to zero leaves the decrement as it is.
+    let rounding = 16.0 * f64::EPSILON * at.criterion.abs();
+    let converged = converged && decrement <= 4.0 * settings.tolerance.max(rounding);
     let status = match (converged, singular.iter().any(|s| *s)) {
         (false, _) => Status::NotConverged,
         (true, true) => Status::Boundary,
         (true, false) => Status::Converged,
     };
-    Optimum { at, second, status, evaluations, trace, decrement, singular }
+    Optimum { at, second, status, evaluations, trace, decrement, singular, undetermined: Vec::new() }
 }
 
 /// Scaled entries beyond this leave too few digits of S to tell one point from another.

@@ -2,6 +2,7 @@
 
 use super::SearchObserver;
 use super::covariance_model::CovarianceModel;
+use super::identified::Undetermined;
 use crate::newton::{Criterion, Step};
 use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDerivatives};
 use crate::parameters::Parameters;
@@ -29,7 +30,7 @@ pub(super) struct Problem<'a, 'm> {
     /// Whether the observer cancelled the search.
     pub(super) cancelled: bool,
     /// The combination of the variances that the data do not determine, once that was found.
-    pub(super) undetermined: Option<DVector<f64>>,
+    pub(super) undetermined: Option<Undetermined>,
 }
 
 /// An evaluation as the optimiser sees it.
