@@ -88,7 +88,7 @@ pub enum ModelError {
     #[error(
         "the data do not determine {}: the likelihood has the same value for many combinations of them. Leave out \
          random slopes or a level, or the fixed effects that stand for the same groups",
-        parameters.join(", ")
+        parameters.join(" and ")
     )]
     Undetermined {
         /// The variances and covariances, in words.

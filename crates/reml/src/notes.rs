@@ -36,13 +36,14 @@ fn too_few_digits(name: &str, share: f64) -> String {
 
 /// Variances of which the data determine a combination alone.
 fn undetermined(parameters: &[String]) -> Option<String> {
-    let (last, others) = parameters.split_last()?;
-    Some(format!(
-        "The data do not determine {} and {last} one by one: many values of them give the same covariance of the \
-         response, and these are one choice. The criterion, the fixed effects and the fitted values are the same for \
-         all; to have variances with a meaning, leave one of the terms out.",
-        others.join(", ")
-    ))
+    (!parameters.is_empty()).then(|| {
+        format!(
+            "The data do not determine {} one by one: many values of them give the same covariance of the response, \
+             and these are one choice. The criterion, the fixed effects and the fitted values are the same for all; to \
+             have variances with a meaning, leave one of the terms out.",
+            parameters.join(" and ")
+        )
+    })
 }
 
 /// Weights whose mean is more than this factor away from 1 may be sampling weights.

@@ -2,7 +2,7 @@
 
 use super::identified::check_bounded;
 use super::problem::{EXACT_UP_TO, Problem};
-use super::{Optimum, SearchObserver, search};
+use super::{Optimum, SearchObserver, Status, search};
 use crate::effects::{EffectsError, check_two_routes};
 use crate::model::{Model, ModelError};
 use crate::newton::Settings;
@@ -57,6 +57,12 @@ pub fn find_optimum(
             return Err(undetermined.error(objective).into());
         }
         let terms = undetermined.terms(objective, found.singular.len());
+        // Where the split is open, a variance of zero is a choice and no finding.
+        if found.status == Status::Boundary
+            && found.singular.iter().zip(&terms).all(|(singular, open)| *open || !singular)
+        {
+            found.status = Status::Converged;
+        }
         found.singular.iter_mut().zip(terms).for_each(|(singular, open)| *singular |= open);
         found.undetermined = undetermined.names(objective);
     }

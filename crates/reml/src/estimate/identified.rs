@@ -85,12 +85,26 @@ impl Undetermined {
         out
     }
 
-    /// The variances that take part, in words.
+    /// The variances that take part, in words: those of each level together.
     pub(super) fn names(&self, objective: &Objective<'_>) -> Vec<String> {
-        let names = direction_names(objective);
-        let d = names.len();
-        let mut out: Vec<String> = (0..d).filter(|&k| self.involves(k)).map(|k| names[k].clone()).collect();
-        out.extend(self.involves(d).then(|| "the residual variance".to_owned()));
+        let (model, directions) = (objective.model(), &objective.parameters.directions);
+        let of_level = |k: usize| {
+            let level = &model.forest.levels[k];
+            let has = |row: usize| {
+                let at = |(_, d): &(usize, &Direction)| d.level == k && (d.a == row || d.b == row);
+                directions.iter().enumerate().filter(at).any(|(i, _)| self.involves(i))
+            };
+            let name = |row: usize| {
+                let &(term, start) = level.terms.iter().rev().find(|t| t.1 <= row).expect("a term");
+                model.recipe.random[term].names[row - start].clone()
+            };
+            let effects: Vec<String> = (0..level.r()).filter(|&row| has(row)).map(name).collect();
+            let variances = if effects.len() == 1 { "variance" } else { "variances" };
+            (!effects.is_empty())
+                .then(|| format!("the {variances} of {} between groups of {}", effects.join(", "), level.name))
+        };
+        let mut out: Vec<String> = (0..model.forest.levels.len()).filter_map(of_level).collect();
+        out.extend(self.involves(directions.len()).then(|| "the residual variance".to_owned()));
         out
     }
 
@@ -173,25 +187,4 @@ fn null_direction(matrix: &DMatrix<f64>, scale: &DMatrix<f64>) -> Option<DVector
     let eigen = SymmetricEigen::new(scaled);
     let least = eigen.eigenvalues.imin();
     (eigen.eigenvalues[least] < NO_INFORMATION).then(|| eigen.eigenvectors.column(least).clone_owned())
-}
-
-/// What each entry of G stands for, in the user's words.
-fn direction_names(objective: &Objective<'_>) -> Vec<String> {
-    let model = objective.model();
-    let name = |level: usize, row: usize| {
-        let &(term, start) = model.forest.levels[level].terms.iter().rev().find(|t| t.1 <= row).expect("a term");
-        model.recipe.random[term].names[row - start].clone()
-    };
-    let of = |d: &Direction| match d.a == d.b {
-        true => {
-            format!("the variance of {} between groups of {}", name(d.level, d.a), model.forest.levels[d.level].name)
-        }
-        false => format!(
-            "the covariance of {} and {} between groups of {}",
-            name(d.level, d.a),
-            name(d.level, d.b),
-            model.forest.levels[d.level].name
-        ),
-    };
-    objective.parameters.directions.iter().map(of).collect()
 }
