@@ -218,6 +218,9 @@ fn short_mean(values: &[f64]) -> f64 {
     let first = values.first().copied().unwrap_or(0.0);
     let simple = values.iter().sum::<f64>() / n;
     let short = rounded(simple, 20);
+    if !simple.is_finite() {
+        return 0.0;
+    }
     let mean = first + values.iter().map(|v| (v - first) / n).sum::<f64>();
     let deviation = (values.iter().map(|v| (v - mean).powi(2) / n).sum::<f64>()).sqrt();
     if !(mean - short).is_finite() || (mean - short).abs() <= deviation {

@@ -21,8 +21,8 @@ pub enum EffectsError {
     /// The two routes to the criterion disagree: too many digits were lost on the way of one of them.
     #[error(
         "the likelihood cannot be computed to enough digits: -2 log L is {sparse} by sparse factorisation and {tree} \
-         by elimination along the nest. Centre and rescale the columns of the model; if that does not help, please \
-         report this, with the formula"
+         by elimination along the nest. Either the data do not determine the variances (take out random slopes or a \
+         level), or columns lose digits (centre and rescale them)"
     )]
     Disagreement {
         /// Criterion by sparse factorisation.

@@ -96,8 +96,9 @@ pub enum ModelError {
     },
     /// The random effects fit the response exactly.
     #[error(
-        "the groups explain the response {name} exactly on all {n} rows: no residual is left, and the likelihood has \
-         no maximum. If the rows of a group repeat one value, keep one row per group and leave that level out"
+        "the groups explain the response {name} on all {n} rows, exactly or so nearly that 16 digits cannot tell: no \
+         residual is left from which variances could be estimated. If the rows of a group repeat one value, keep one \
+         row per group and leave that level out"
     )]
     NoResidual {
         /// Response as written.
@@ -121,7 +122,7 @@ pub enum ModelError {
     },
     /// A coefficient's information is too small a part of its column's variation.
     #[error(
-        "the groups explain the response so nearly that too few digits are left for the coefficient of {column}. If the \
+        "the groups explain the response so nearly that too few of 16 digits are left for the coefficient of {column}. If the \
          rows of a group differ only by rounding, keep one row per group and leave that level out"
     )]
     CoefficientDigits {

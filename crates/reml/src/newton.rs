@@ -35,9 +35,15 @@ pub trait Criterion {
     fn observe(&mut self, _at: &Self::At, _step: &Step) -> bool {
         true
     }
-    /// A step of length ≤ radius by a model that is nearer to the criterion than the quadratic one in
-    /// theta, and the fall that it promises; `None` where there is no such model.
-    fn curved_step(&self, _at: &Self::At, _second: &Self::Second, _radius: f64) -> Option<(DVector<f64>, f64)> {
+    /// After so many evaluations, a step of length ≤ radius by a model that is nearer to the criterion
+    /// than the quadratic one in theta, and the fall that it promises; `None` for a Newton step.
+    fn curved_step(
+        &self,
+        _at: &Self::At,
+        _second: &Self::Second,
+        _radius: f64,
+        _evaluations: usize,
+    ) -> Option<(DVector<f64>, f64)> {
         None
     }
     /// The same point in coordinates in which the criterion is nearer to a quadratic one, where there
@@ -78,10 +84,6 @@ pub struct Step {
     pub accepted: bool,
 }
 
-/// After this many evaluations a search tries curved steps too: with a good start straight ones have
-/// arrived by then.
-const STRAIGHT_EVALUATIONS: usize = 8;
-
 /// Where the optimiser ended.
 #[derive(Debug)]
 pub struct Minimum<At, Second> {
@@ -119,7 +121,6 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
     let mut second = criterion.second(&at);
     let mut quadratic = Quadratic::new(C::gradient(&at), C::hessian(&second));
     let mut converged = false;
-    let mut is_slow = false;
     let mut failed = f64::INFINITY;
     while go_on && evaluations < settings.max_evaluations && C::value(&at).is_finite() && !C::is_noise(&at) {
         let rounding = 16.0 * f64::EPSILON * C::value(&at).abs();
@@ -133,8 +134,7 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
             converged = true;
             break;
         }
-        is_slow |= evaluations >= STRAIGHT_EVALUATIONS || quadratic.is_cut(radius);
-        let curved = if is_slow && !last { criterion.curved_step(&at, &second, radius) } else { None };
+        let curved = if last { None } else { criterion.curved_step(&at, &second, radius, evaluations) };
         let (step, predicted) = curved.unwrap_or((step, predicted));
         let trial = &theta + &step;
         let next = criterion.evaluate(trial.as_slice());
@@ -161,7 +161,6 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
             converged = true;
             break;
         }
-        is_slow |= !accepted;
         failed = if accepted { 1.2 * failed } else { step.norm() };
         let length = step.norm();
         radius = match actual / predicted {
@@ -199,13 +198,6 @@ impl Quadratic {
         let eigen = SymmetricEigen::new(hessian.clone());
         let gradient = eigen.eigenvectors.transpose() * gradient;
         Quadratic { vectors: eigen.eigenvectors, values: eigen.eigenvalues, gradient }
-    }
-
-    /// Whether the Newton step is longer than the radius, or there is none.
-    fn is_cut(&self, radius: f64) -> bool {
-        let floor = self.floor();
-        let length = |(g, v): (&f64, &f64)| if *v > floor { (g / v).powi(2) } else { 0.0 };
-        self.values.min() < -floor || self.gradient.iter().zip(&self.values).map(length).sum::<f64>().sqrt() > radius
     }
 
     /// `g'H⁻¹g` over the directions that have curvature.
@@ -288,6 +280,35 @@ mod tests {
         let end = minimise(&mut TwoWells, &[0.0, 0.0], &Settings::default());
         assert!(end.converged && end.at.1 < 1e-18, "{end:?}");
         assert!((end.at.0[0].abs() - 1.0).abs() < 1e-9);
+    }
+
+    /// A criterion that every step makes worse, though its gradient promises the contrary: noise.
+    struct Noise;
+
+    impl Criterion for Noise {
+        type At = (f64, DVector<f64>);
+        fn evaluate(&mut self, t: &[f64]) -> Self::At {
+            (1.0 + f64::from(u8::from(t[0] != 0.0)), DVector::from_vec(vec![1.0]))
+        }
+        fn value(at: &Self::At) -> f64 {
+            at.0
+        }
+        fn gradient(at: &Self::At) -> &DVector<f64> {
+            &at.1
+        }
+        type Second = DMatrix<f64>;
+        fn second(&mut self, _: &Self::At) -> DMatrix<f64> {
+            DMatrix::from_element(1, 1, 1.0)
+        }
+        fn hessian(second: &DMatrix<f64>) -> &DMatrix<f64> {
+            second
+        }
+    }
+
+    #[test]
+    fn a_trust_region_that_shrinks_to_nothing_is_no_convergence() {
+        let end = minimise(&mut Noise, &[0.0], &Settings::default());
+        assert!(!end.converged && end.decrement > 0.1, "{end:?}");
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub enum SearchError {
 /// `X'V⁻¹X`, of a fit that is reported.
 const LARGEST_ERROR: f64 = 1e-6;
 
+/// A ratio of the response's sum of squares to pwrss from which on it is seen whether the search was on its
+/// way to a residual variance of zero.
+const SUSPICIOUS: f64 = 1e4;
+
 /// The residual's share of the response's sum of squares that cannot be told from rounding.
 const EXACT: f64 = 1e-13;
 
@@ -76,14 +80,20 @@ fn check(objective: &Objective<'_>, found: &Optimum) -> Result<(), SearchError> 
     if !at.criterion.is_finite() {
         return Err(SearchError::NotFinite);
     }
-    let error = PIVOT_ROUNDING * at.loss_y;
-    if error > LARGEST_ERROR {
+    let no_residual = || {
         let (name, n) = (model.recipe.response_name.clone(), model.forest.rows);
-        let share = 1.0 / at.loss_y;
-        return Err(match share <= EXACT {
-            true => ModelError::NoResidual { name, n }.into(),
-            false => ModelError::ResidualTooSmall { name, share, error }.into(),
-        });
+        Err(ModelError::NoResidual { name, n }.into())
+    };
+    if at.loss_y > SUSPICIOUS && !rises_beyond(objective, at) {
+        return no_residual();
+    }
+    let (share, error) = (1.0 / at.loss_y, PIVOT_ROUNDING * at.loss_y);
+    if share <= EXACT {
+        return no_residual();
+    }
+    if error > LARGEST_ERROR {
+        let name = model.recipe.response_name.clone();
+        return Err(ModelError::ResidualTooSmall { name, share, error }.into());
     }
     // Columns that depend on each other lose digits by themselves; what the groups take is too much.
     if PIVOT_ROUNDING * at.loss_x > LARGEST_ERROR && at.loss_x > 1e3 * loss_without_groups(model) {
@@ -94,6 +104,14 @@ fn check(objective: &Objective<'_>, found: &Optimum) -> Result<(), SearchError> 
         check_two_routes(objective, found)?;
     }
     Ok(())
+}
+
+/// Whether the criterion rises as all variances grow a hundredfold: with a residual to be had it does so
+/// steeply. Where the effects fit every row it nears a limit instead, and the search ends on the way there.
+fn rises_beyond(objective: &Objective<'_>, at: &Evaluation) -> bool {
+    let farther: Vec<f64> = at.theta.iter().map(|t| 10.0 * t).collect();
+    let beyond = objective.evaluate(&farther, false, &mut objective.scratch());
+    beyond.criterion > at.criterion + 0.1
 }
 
 /// The loss of digits in `X'WX` alone: the largest ratio of a diagonal entry to its pivot.

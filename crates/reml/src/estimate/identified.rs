@@ -19,20 +19,28 @@ const NO_INFORMATION: f64 = 1e-10;
 /// for REML, where the criterion has a limit and may have a minimum before it, but only with the rank
 /// of Z for ML.
 pub(super) fn check_bounded(objective: &Objective<'_>) -> Result<(), ModelError> {
-    let (model, n) = (objective.model(), objective.model().forest.rows);
-    let effects = distinct_effects(&model.forest.levels);
-    if effects as u64 + (model.p() as u64) < n {
+    if !is_crowded(objective) {
         return Ok(());
     }
     // That many effects may still be fewer than it seems (groups of one row), so look at the criterion.
     let mut scratch = objective.scratch();
     let mut at = |size: f64| objective.evaluate(&diagonal(objective, size), false, &mut scratch);
-    let (near, far) = (at(1e2), at(1e3));
-    let falls = far.pwrss < 0.05 * near.pwrss && far.criterion < near.criterion - 1.0;
-    match falls {
-        true => Err(ModelError::Saturated { effects, p: model.p(), n }),
+    let along: Vec<Evaluation> = [1e2, 1e3, 1e4].into_iter().map(&mut at).collect();
+    let falls =
+        |near: &Evaluation, far: &Evaluation| far.pwrss < 0.05 * near.pwrss && far.criterion < near.criterion - 1.0;
+    match along.windows(2).any(|pair| falls(&pair[0], &pair[1])) {
+        true => {
+            let (model, effects) = (objective.model(), distinct_effects(&objective.model().forest.levels));
+            Err(ModelError::Saturated { effects, p: model.p(), n: model.forest.rows })
+        }
         false => Ok(()),
     }
+}
+
+/// Whether a model has no fewer random effects and coefficients than rows.
+pub(super) fn is_crowded(objective: &Objective<'_>) -> bool {
+    let model = objective.model();
+    distinct_effects(&model.forest.levels) as u64 + model.p() as u64 >= model.forest.rows
 }
 
 /// Factors that are the same multiple of the identity in scaled units.
@@ -146,8 +154,7 @@ pub(super) fn undetermined(problem: &mut Problem<'_, '_>, at: &Evaluation) -> Op
     // The fixed effects can take the place of a level's effects only if they are as many.
     let model = objective.model();
     let fewest = model.forest.levels.iter().map(|level| level.groups).min().unwrap_or(0);
-    let many = distinct_effects(&model.forest.levels) as u64 + model.p() as u64 >= model.forest.rows;
-    if objective.method == Method::Ml || (model.p() < fewest && !many) {
+    if objective.method == Method::Ml || (model.p() < fewest && !is_crowded(objective)) {
         return None;
     }
     let exact = problem.second_derivatives(at, true);

@@ -12,9 +12,9 @@ pub use path::ThetaPath;
 
 use crate::newton::{Minimum, Settings, Step, minimise};
 use crate::objective::{Evaluation, Objective, Scratch, SecondDerivatives};
-use crate::parameters::Parameters;
+use crate::parameters::{Entry, Parameters};
 use boundary::{NEARLY_SINGULAR, flip, nearly_singular, terms};
-use identified::undetermined;
+use identified::{is_crowded, undetermined};
 use nalgebra::DMatrix;
 use problem::{Curvature, Point, Problem};
 use serde::{Deserialize, Serialize};
@@ -103,16 +103,32 @@ fn search(problem: &mut Problem<'_, '_>, settings: &Settings) -> Optimum {
     let mut best = settle(problem, &start(parameters, 0.5), settings);
     if best.singular.iter().any(|s| *s) && parameters.len() > 1 && !problem.cancelled {
         // Optima on the boundary need not be the only ones: look again from further out.
-        let other = settle(problem, &start_away(parameters, &best), settings);
-        let evaluations = best.evaluations + other.evaluations;
-        let lower = other.at.criterion < best.at.criterion - 1e-7 * (1.0 + best.at.criterion.abs() * 1e-6);
-        let mut trace = std::mem::take(&mut best.trace);
-        trace.extend(other.trace.iter().cloned());
-        if lower {
-            best = other;
-        }
-        (best.evaluations, best.trace) = (evaluations, trace);
+        let away = start_away(parameters, &best);
+        best = better(best, settle(problem, &away, settings));
     }
+    if is_crowded(problem.objective) {
+        // So do models with as many effects as rows: look once more with each level in the lead.
+        for level in 0..parameters.r.len() {
+            if problem.cancelled {
+                break;
+            }
+            best = better(best, settle(problem, &start_in_the_lead(parameters, level), settings));
+        }
+    }
+    best
+}
+
+/// The lower of two optima, with the evaluations of both; the first unless the other is lower by more
+/// than rounding.
+fn better(mut best: Optimum, other: Optimum) -> Optimum {
+    let evaluations = best.evaluations + other.evaluations;
+    let lower = other.at.criterion < best.at.criterion - 1e-7 * (1.0 + best.at.criterion.abs() * 1e-6);
+    let mut trace = std::mem::take(&mut best.trace);
+    trace.extend(other.trace.iter().cloned());
+    if lower {
+        best = other;
+    }
+    (best.evaluations, best.trace) = (evaluations, trace);
     best
 }
 
@@ -160,6 +176,12 @@ fn start(parameters: &Parameters, size: f64) -> Vec<f64> {
 fn start_away(parameters: &Parameters, found: &Optimum) -> Vec<f64> {
     let entries = parameters.entries.iter().zip(&found.at.theta);
     entries.map(|(e, &t)| if e.row == e.column { if t.abs() < 0.5 { 1.5 } else { 0.2 } } else { 0.0 }).collect()
+}
+
+/// A start at which one level explains more than the others.
+fn start_in_the_lead(parameters: &Parameters, level: usize) -> Vec<f64> {
+    let size = |e: &Entry| if e.level == level { 1.5 } else { 0.2 };
+    parameters.entries.iter().map(|e| if e.row == e.column { size(e) } else { 0.0 }).collect()
 }
 
 /// Minimises from one start, then sets to exactly zero what is zero up to rounding.

@@ -11,6 +11,9 @@ use nalgebra::{DMatrix, DVector};
 /// With more groups than this the steps do without the second derivatives of log|X'V⁻¹X|.
 pub(super) const EXACT_UP_TO: usize = 50_000;
 
+/// With a good start straight Newton steps have arrived after this many evaluations.
+const STRAIGHT: usize = 10;
+
 /// A search ends where a pivot of `C'V⁻¹C` may be off by this share of itself.
 const NOISE: f64 = 1e-2;
 
@@ -27,6 +30,8 @@ pub(super) struct Problem<'a, 'm> {
     /// Whether the optimum gets second derivatives of its own.
     pub(super) ends_with_second: bool,
     pub(super) observer: &'a mut dyn SearchObserver,
+    /// Evaluations after which steps are by the model that is quadratic in G.
+    pub(super) straight: usize,
     /// Whether the observer cancelled the search.
     pub(super) cancelled: bool,
     /// The combination of the variances that the data do not determine, once that was found.
@@ -68,6 +73,7 @@ impl<'a, 'm> Problem<'a, 'm> {
             hessian_g: None,
             ends_with_second: true,
             observer,
+            straight: STRAIGHT,
             cancelled: false,
             undetermined: None,
         }
@@ -164,7 +170,16 @@ impl Criterion for Problem<'_, '_> {
         &curvature.hessian
     }
 
-    fn curved_step(&self, point: &Point, curvature: &Curvature, radius: f64) -> Option<(DVector<f64>, f64)> {
+    fn curved_step(
+        &self,
+        point: &Point,
+        curvature: &Curvature,
+        radius: f64,
+        evaluations: usize,
+    ) -> Option<(DVector<f64>, f64)> {
+        if evaluations < self.straight {
+            return None;
+        }
         let (gradient, hessian) = (&point.at.gradient_g, &curvature.second.hessian_g);
         CovarianceModel::new(&self.coordinates, &point.coordinates, gradient, hessian).step(radius)
     }

@@ -66,8 +66,9 @@ pub struct Scratch {
 }
 
 /// Relative rounding error of the entries of `S = C'WC - downdate`, in terms of `C'WC`: both are sums of
-/// terms of one sign that are right to some units in the last place.
-pub(crate) const PIVOT_ROUNDING: f64 = 4.0 * f64::EPSILON;
+/// terms of one sign that are right to some units in the last place; 22 of them were seen against exact
+/// arithmetic.
+pub(crate) const PIVOT_ROUNDING: f64 = 32.0 * f64::EPSILON;
 
 /// The criterion and all that fell out of its evaluation.
 #[derive(Clone, Debug)]

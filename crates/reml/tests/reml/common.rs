@@ -2,10 +2,11 @@
 
 use crate::memory::{Memory, Values};
 use nalgebra::DMatrix;
+use std::error::Error;
 use tiers_design::{Formula, Plan, Settings, Source};
 use tiers_reml::{
     DfMethod, Dropped, Fit, Inference, IngestError, LevelEffects, Method, Model, NewtonSettings, Objective, Optimum,
-    Status, accumulate, optimise, random_effects, settle,
+    Status, Step, accumulate, find_optimum, random_effects, settle,
 };
 use tiers_testkit::{Checks, NestedSample, Tolerance, oracle};
 
@@ -66,7 +67,7 @@ pub(crate) fn as_optimum(objective: &Objective<'_>, raw: &[f64]) -> Optimum {
     let second = objective.second_derivatives(&at);
     let (status, trace) = (Status::Converged, Vec::new());
     let singular = vec![false; objective.model().recipe.random.len()];
-    Optimum { at, second, status, evaluations: 1, trace, decrement: 0.0, singular }
+    Optimum { at, second, status, evaluations: 1, trace, decrement: 0.0, singular, undetermined: Vec::new() }
 }
 
 /// A fitted model with all that is known of it.
@@ -83,13 +84,28 @@ pub(crate) fn report(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dro
 }
 
 /// Reads and fits a table in memory.
-pub(crate) fn fit(table: &Memory, formula: &str, weights: Option<&str>, method: Method) -> Result<Fitted, IngestError> {
+pub(crate) fn fit(
+    table: &Memory,
+    formula: &str,
+    weights: Option<&str>,
+    method: Method,
+) -> Result<Fitted, Box<dyn Error>> {
     let (model, dropped) = model(table, formula, weights)?;
     let objective = Objective::new(&model, method);
-    let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+    let optimum = find_optimum(&objective, &NewtonSettings::default(), &mut go_on)?;
     let fit = report(&objective, &optimum, &dropped);
-    let effects = random_effects(&objective, &optimum).expect("effects at an optimum");
+    let effects = random_effects(&objective, &optimum)?;
     Ok(Fitted { optimum, fit, effects })
+}
+
+/// An observer that lets a search go on.
+pub(crate) fn go_on(_: &[f64], _: &Step) -> bool {
+    true
+}
+
+/// Factors that are the same multiple of the identity in scaled units.
+pub(crate) fn diagonal(objective: &Objective<'_>, size: f64) -> Vec<f64> {
+    objective.parameters.entries.iter().map(|e| if e.row == e.column { size } else { 0.0 }).collect()
 }
 
 /// A simulated sample with its table, where the program does not refuse it: two levels may be the
@@ -105,14 +121,28 @@ pub(crate) struct Sampled {
 impl Sampled {
     pub(crate) fn new(name: &str, sample: NestedSample) -> Option<Self> {
         let (table, formula) = table_of(&sample);
-        match model(&table, &formula, sample.weights.as_ref().map(|_| "w")) {
-            Ok((model, _)) => Some(Sampled { name: format!("{name}: {formula}"), sample, table, formula, model }),
+        let refused = |error: &dyn Error| {
+            let text = error.to_string();
+            assert!(
+                ["same", "residual", "digits", "do not determine"].iter().any(|word| text.contains(word)),
+                "{name}: {formula}: {error}"
+            );
+        };
+        let model = match model(&table, &formula, sample.weights.as_ref().map(|_| "w")) {
+            Ok((model, _)) => model,
             Err(error) => {
-                let text = error.to_string();
-                assert!(text.contains("same") || text.contains("residual"), "{name}: {formula}: {error}");
-                None
+                refused(&error);
+                return None;
+            }
+        };
+        for method in [Method::Reml, Method::Ml] {
+            let objective = Objective::new(&model, method);
+            if let Err(error) = find_optimum(&objective, &NewtonSettings::default(), &mut go_on) {
+                refused(&error);
+                return None;
             }
         }
+        Some(Sampled { name: format!("{name}: {formula}"), sample, table, formula, model })
     }
 
     /// Whether some rows are left over when all effects, fixed and random, fit as closely as they can.

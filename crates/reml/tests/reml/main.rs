@@ -6,6 +6,7 @@ mod boundary;
 mod called_off;
 mod common;
 mod components;
+mod evidence;
 mod explained;
 mod filtered;
 mod inference;

@@ -1,14 +1,15 @@
 //! One read for many models gives what a read for each gives.
 
-use crate::common::{METHODS, Random, report};
+use crate::common::{METHODS, Random, go_on, report};
 use crate::filtered::{Filtered, partition_labels};
 use crate::memory::{Memory, Values};
 use crate::resume::bits;
 use proptest::prelude::*;
+use std::error::Error;
 use tiers_design::{Formula, Plan, Settings, Source};
 use tiers_reml::{
     Fit, IngestError, Ingested, MemoryLimit, Method, NewtonSettings, Objective, ReadObserver, Reading, Status, Until,
-    Wanted, accumulate, accumulate_many, accumulate_with, optimise, settle,
+    Wanted, accumulate, accumulate_many, accumulate_with, find_optimum, settle,
 };
 
 /// Students in classes in schools in states, with gaps in some columns.
@@ -83,10 +84,10 @@ pub(crate) fn plan(table: &dyn Source, (formula, weights, reference): Wish) -> P
     Plan::new(&formula, table.fields(), &settings).unwrap()
 }
 
-pub(crate) fn fit(ingested: Ingested, method: Method) -> Result<Fit, IngestError> {
+pub(crate) fn fit(ingested: Ingested, method: Method) -> Result<Fit, Box<dyn Error>> {
     let (model, dropped) = settle(ingested)?;
     let objective = Objective::new(&model, method);
-    let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+    let optimum = find_optimum(&objective, &NewtonSettings::default(), &mut go_on)?;
     Ok(report(&objective, &optimum, &dropped))
 }
 
@@ -325,7 +326,8 @@ fn one_models_trouble_is_its_own() {
     let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut counting).unwrap();
     for (model, &wish) in wishes.iter().enumerate() {
         let alone = accumulate(&table, &plan(&table, wish), &mut ());
-        match (shared.take(model).and_then(|i| fit(i, METHODS[0])), alone.and_then(|i| fit(i, METHODS[0]))) {
+        let fitted = |ingested: Result<Ingested, IngestError>| fit(ingested?, METHODS[0]);
+        match (fitted(shared.take(model)), fitted(alone)) {
             (Ok(got), Ok(want)) => same_fit(wish.0, &got, &want, 1e-10),
             (got, want) => assert_eq!(got.unwrap_err().to_string(), want.unwrap_err().to_string(), "{}", wish.0),
         }

@@ -1,29 +1,41 @@
 //! Models whose effects together fit every row, though no single level does.
 
-use crate::common::{model, table_of};
+use crate::common::{METHODS, diagonal, go_on, model, table_of};
+use tiers_reml::{Method, NewtonSettings, Objective, find_optimum};
 use tiers_testkit::{Shape, simulate_nested};
 
-/// Their criterion falls for ever as the variances grow: once such a fit came out as converged, at a
-/// theta of a thousand and more, by rounding noise.
+/// By ML their criterion falls without end as the variances grow: once such a fit came out as converged,
+/// at a theta of a thousand and more, by rounding noise. By REML it has a limit, and a fit that is given
+/// must lie below it.
 #[test]
-fn effects_that_leave_no_residual_are_refused() {
-    let mut refused = 0;
+fn effects_that_leave_no_residual_are_refused_where_there_is_no_maximum() {
+    let (mut unbounded, mut inside) = (0, 0);
     for seed in (1300..1500).chain([44687]) {
         let sample = simulate_nested(seed, &Shape::any(seed));
+        let problem = sample.problem();
+        let z = problem.z_full();
+        let p = problem.x.ncols();
+        let mut all = problem.x.clone().resize_horizontally(p + z.ncols(), 0.0);
+        all.columns_mut(p, z.ncols()).copy_from(&z);
+        if all.rank(1e-8) < sample.n() {
+            continue;
+        }
         let (table, formula) = table_of(&sample);
-        let weights = sample.weights.as_ref().map(|_| "w");
-        if let Err(error) = model(&table, &formula, weights) {
-            refused += usize::from(error.to_string().contains("together fit all"));
-        } else {
-            // What is accepted leaves rows over when nothing shrinks the effects.
-            let problem = sample.problem();
-            let mut all = problem.x.clone();
-            let z = problem.z_full();
-            all = all.clone().resize_horizontally(all.ncols() + z.ncols(), 0.0);
-            all.columns_mut(problem.x.ncols(), z.ncols()).copy_from(&z);
-            let rank = all.rank(1e-8);
-            assert!(rank < sample.n(), "seed {seed}: {formula} spans all {} rows", sample.n());
+        let Ok((model, _)) = model(&table, &formula, sample.weights.as_ref().map(|_| "w")) else { continue };
+        for method in METHODS {
+            let objective = Objective::new(&model, method);
+            let found = find_optimum(&objective, &NewtonSettings::default(), &mut go_on);
+            match (method, found) {
+                (Method::Ml, Ok(_)) => assert_eq!(z.rank(1e-8), sample.n(), "seed {seed}: {formula} has no maximum"),
+                (Method::Ml, Err(_)) => unbounded += 1,
+                (Method::Reml, Ok(found)) => {
+                    let far = objective.evaluate(&diagonal(&objective, 1e3), false, &mut objective.scratch());
+                    assert!(found.at.criterion < far.criterion, "seed {seed}: {formula}: the limit is lower");
+                    inside += 1;
+                }
+                (Method::Reml, Err(_)) => {}
+            }
         }
     }
-    assert!(refused > 0, "none of the samples is saturated");
+    assert!(unbounded >= 3 && inside >= 1, "{unbounded} without a maximum, {inside} with one");
 }
