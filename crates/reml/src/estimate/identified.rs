@@ -144,10 +144,15 @@ impl Undetermined {
 /// The Gram matrix `tr(P V_i P V_j)` of the derivatives of V (for ML with `V⁻¹` in the place of P) has
 /// the same rank at every interior theta. Where it lacks one, the criterion is flat along a curve
 /// through every point: `(1 | g)` with one row per group, or two levels that have the same groups.
-pub(super) fn undetermined(problem: &mut Problem<'_, '_>, at: &Evaluation) -> Option<Undetermined> {
+///
+/// `by_ml` are the second derivatives at an evaluation without those of `log|X'V⁻¹X|`.
+pub(super) fn undetermined(
+    problem: &mut Problem<'_, '_>,
+    at: &Evaluation,
+    by_ml: &SecondDerivatives,
+) -> Option<Undetermined> {
     let objective = problem.objective;
-    let by_ml = problem.second_derivatives(at, false);
-    let scale = information(objective, at, &by_ml, Method::Ml);
+    let scale = information(objective, at, by_ml, Method::Ml);
     if let Some(direction) = null_direction(&scale, &scale) {
         return Some(Undetermined { direction, keeps_v: true });
     }

@@ -277,8 +277,8 @@ fn improve(problem: &mut Problem<'_, '_>, start: &[f64]) -> (Vec<Vec<f64>>, Vec<
         at
     });
     let improved = found.and_then(|at| {
-        problem.undetermined = undetermined(problem, &at);
         let second = problem.second_derivatives(&at, false);
+        problem.undetermined = undetermined(problem, &at, &second);
         problem.objective.minque(&at, &second)
     });
     (improved.into_iter().chain([start]).collect(), trace)
