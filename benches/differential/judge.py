@@ -1,0 +1,231 @@
+"""What is right and wrong with the answers of tiers to one generated model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dense import Dense, Undetermined, factors, minimise
+from design import Design, coefficient_name, design, independent, level_name, theta_name
+from generate import Case
+
+CRITERION = 1e-6  # how far a criterion may lie above the least that is known, and off its formula
+ESTIMATE = 1e-6  # coefficients in standard errors; standard errors and sigma by themselves
+OUTCOMES = ("converged", "boundary", "not_converged", "refused", "failed")
+
+
+@dataclass
+class Verdict:
+    """The answer to one case: `faults` are wrong, `notes` are worth a look."""
+
+    name: str
+    outcome: str
+    formula: str
+    rows: int
+    method: str
+    what: str = ""  # of a refusal, its message
+    lme4: str = ""  # converged, or what it said
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def tiers_theta(fit: dict) -> dict[str, float]:
+    """theta of `fit.json` by names."""
+    names = []
+    for component in fit["variance_components"]:
+        level, terms = level_name(component["level"]), component["terms"]
+        names += [theta_name(level, terms[i], terms[j]) for j in range(len(terms)) for i in range(j, len(terms))]
+    if len(names) != len(fit["theta"]):
+        raise ValueError(f"{len(fit['theta'])} entries of theta for {names}")
+    return dict(zip(names, fit["theta"]))
+
+
+def judge(case: Case, code: int, fit: dict | None, stderr: str, lme4: dict | None) -> Verdict:
+    outcome = fit["status"] if fit and code in (0, 2) else "refused" if code == 1 else "failed"
+    verdict = Verdict(case.name, outcome, case.formula(), case.rows, case.method)
+    told_by_lme4(verdict, lme4)
+    if outcome == "failed":
+        verdict.faults.append(f"exit {code}: {stderr.strip()[-300:]}")
+        return verdict
+    d = design(case)
+    try:
+        if outcome == "refused":
+            verdict.what = stderr.strip()
+            refused(verdict, d, case, lme4)
+        else:
+            fitted(verdict, d, case, fit, lme4)
+    except Undetermined as error:
+        verdict.notes.append(f"the dense criterion cannot be had: {error}")
+    return verdict
+
+
+def told_by_lme4(verdict: Verdict, lme4: dict | None) -> None:
+    default = (lme4 or {}).get("default") or {}
+    if lme4 is None:
+        verdict.lme4 = "absent"
+    elif "criterion" in default:
+        verdict.lme4 = "fits"
+    else:
+        verdict.lme4 = "refuses: " + str(default.get("error") or lme4.get("error"))[:120]
+
+
+# A fit
+
+def fitted(verdict: Verdict, d: Design, case: Case, fit: dict, lme4: dict | None) -> None:
+    names = [coefficient_name(name) for name in d.x_names]
+    terms = [coefficient_name(c["term"]) for c in fit["fixed_effects"]]
+    if not set(terms) <= set(names):
+        verdict.faults.append(f"coefficients {terms} are not among {names}")
+        return
+    kept = [names.index(term) for term in terms]
+    if len(independent(d.x)) != len(kept):
+        verdict.faults.append(f"coefficients {terms} where X has {[names[j] for j in independent(d.x)]}")
+    if fit["n_obs"] != len(d.y):
+        verdict.faults.append(f"{fit['n_obs']} rows are used where {len(d.y)} are complete")
+        return
+    by_name = tiers_theta(fit)
+    if set(by_name) != set(d.theta_names()):
+        verdict.faults.append(f"random effects {sorted(by_name)} where the formula has {sorted(d.theta_names())}")
+        return
+    theta = [by_name[name] for name in d.theta_names()]
+    dense = Dense(d, kept, case.method == "REML")
+    here = dense.at(theta)
+    optimal = verdict.outcome in ("converged", "boundary")
+    wrong = verdict.faults if optimal else verdict.notes
+
+    off = fit["criterion"] - here.criterion
+    verdict.figures["criterion_off"] = abs(off)
+    if abs(off) > CRITERION:
+        wrong.append(f"criterion {fit['criterion']!r} is {off:+.2e} off the dense one at its theta")
+    compare_estimates(verdict, wrong, fit, here, "at its theta", ESTIMATE)
+    best, least, _ = minimise(dense, theta)
+    verdict.figures["above_local_minimum"] = here.criterion - least
+    if here.criterion - least > CRITERION:
+        wrong.append(f"criterion can fall by {here.criterion - least:.2e} from its theta")
+    elif optimal:
+        compare_estimates(verdict, wrong, fit, dense.at(best), "at the minimum", ESTIMATE if "exact" in case.kind else 1e-4)
+    beside_lme4(verdict, wrong, d, dense, here.criterion, lme4, fit)
+    if optimal:
+        singular_or_not(verdict, d, theta, best)
+
+
+def compare_estimates(verdict: Verdict, wrong: list[str], fit: dict, at, where: str, tolerance: float) -> None:
+    errors = np.sqrt(np.diag(at.vcov)) if len(at.beta) else np.zeros(0)
+    beta = np.array([c["estimate"] for c in fit["fixed_effects"]])
+    # No standard errors are given where there are none to be had.
+    given = [(i, c["std_error"]) for i, c in enumerate(fit["fixed_effects"]) if c["std_error"] is not None]
+    distances = {
+        "beta": float(np.max(np.abs(beta - at.beta) / errors, initial=0.0)),
+        "se": max((abs(se / errors[i] - 1) for i, se in given), default=0.0),
+        "sigma": abs(fit["sigma"] / at.sigma - 1),
+    }
+    for what, distance in distances.items():
+        verdict.figures[f"{what} {where}"] = distance
+        if not distance <= tolerance:
+            wrong.append(f"{what} off by {distance:.1e} {where}")
+
+
+def beside_lme4(verdict: Verdict, wrong: list[str], d: Design, dense: Dense, here: float, lme4: dict | None, fit: dict) -> None:
+    if not lme4 or "best" not in lme4:
+        return
+    if {coefficient_name(n) for n in lme4["coefficients"]} != {coefficient_name(c["term"]) for c in fit["fixed_effects"]}:
+        verdict.notes.append(f"lme4 has the coefficients {lme4['coefficients']}")
+        return
+    found = [("lme4's best", lme4["best"])] + ([("lme4's default", lme4["default"])] if "criterion" in lme4["default"] else [])
+    verdict.figures["above_lme4"] = fit["criterion"] - min(f["criterion"] for _, f in found)
+    least = min((dense.value(lme4_theta(d, f)), who) for who, f in found)
+    verdict.figures["above_lme4_dense"] = here - least[0]
+    if here - least[0] > CRITERION:
+        wrong.append(f"criterion is {here - least[0]:.2e} above that of {least[1]}")
+    elif verdict.figures["above_lme4"] > CRITERION:
+        verdict.notes.append(
+            f"lme4 reports {verdict.figures['above_lme4']:.1e} less, but the dense criterion at its theta is "
+            f"{least[0] - here:+.1e} from that at theta of tiers: digits lost by lme4"
+        )
+
+
+def lme4_theta(d: Design, found: dict) -> list[float]:
+    return [found["theta"][name] for name in d.theta_names()]
+
+
+def singular_or_not(verdict: Verdict, d: Design, theta, best) -> None:
+    """`boundary` is right where a covariance matrix is singular at the minimum, and nowhere else."""
+    least = min(smallest(block, t) for block, t in zip(d.blocks, factors(d, [float(v) for v in best])))
+    mine = min(smallest(block, t) for block, t in zip(d.blocks, factors(d, [float(v) for v in theta])))
+    verdict.figures["singularity"] = mine
+    if verdict.outcome == "converged" and min(mine, least) < 1e-9:
+        verdict.faults.append(f"converged, where a covariance matrix is singular ({mine:.0e}, {least:.0e} at the minimum)")
+    if verdict.outcome == "boundary" and mine > 1e-4:
+        verdict.faults.append(f"boundary, where no covariance matrix is singular ({mine:.0e})")
+
+
+def smallest(block, factor) -> float:
+    """How singular a covariance is: its least eigenvalue in the units of Z's columns, as a share of the residual's
+    and of the largest."""
+    size = np.sqrt(np.mean(block.values**2, axis=0))
+    size[size == 0] = 1
+    scaled = np.array(factor, float) * size[:, None]
+    singular_values = np.linalg.svd(scaled, compute_uv=False)
+    rows = np.linalg.norm(scaled, axis=1)
+    if rows.min() < 1e-9:
+        return float(rows.min())
+    correlation = np.linalg.svd(scaled / rows[:, None], compute_uv=False)
+    return float(min(singular_values[-1], correlation[-1]))
+
+
+# A refusal
+
+def refused(verdict: Verdict, d: Design, case: Case, lme4: dict | None) -> None:
+    dense = Dense(d, independent(d.x), case.method == "REML")
+    found = [lme4_theta(d, f) for f in ((lme4 or {}).get("default"), (lme4 or {}).get("best")) if f and "theta" in f]
+    found = found or [[1.0 if "." not in name.split("|")[1] else 0.0 for name in d.theta_names()]]
+    try:
+        ends = [minimise(dense, start) for start in found]
+        theta, least, _ = min(ends, key=lambda end: end[1])
+        evidence = along_rays(d, dense, theta, least)
+    except Undetermined:
+        verdict.notes.append("right: the fixed effects leave no residual")
+        return
+    if evidence:
+        verdict.notes.append("right: " + evidence)
+        return
+    largest = float(np.abs(theta).max())
+    text = f"there is a minimum, {least:.6f} at theta {[float(f'{t:.6g}') for t in theta]}"
+    verdict.figures["largest_theta"] = largest
+    if largest >= 1e4 and re.search(r"digit|precision|rounding", verdict.what):
+        verdict.notes.append(f"refused for want of digits; {text}")
+    elif verdict.lme4 == "fits":
+        verdict.faults.append(f"refused, but {text}")
+    else:
+        verdict.notes.append(f"refused by both, but {text}")
+
+
+def along_rays(d: Design, dense: Dense, theta, least: float) -> str | None:
+    """Shows that no theta beats going on along a ray for ever, or says nothing."""
+    diagonal = np.concatenate([[float(i == j) for j in range(k) for i in range(j, k)] for k in map(width, d.blocks)])
+    rays = [("all variances grow", np.zeros(len(theta)), diagonal), ("theta of lme4 grows", np.zeros(len(theta)), np.array(theta))]
+    at = 0
+    for block in d.blocks:
+        size = len(block.names) * (len(block.names) + 1) // 2
+        only = np.where((np.arange(len(theta)) >= at) & (np.arange(len(theta)) < at + size), diagonal, 0.0)
+        rays.append((f"the variances of {block.level} ({', '.join(block.names)}) grow", np.array(theta), only))
+        rays.append((f"those of {block.level} ({', '.join(block.names)}) alone grow", np.zeros(len(theta)), only))
+        at += size
+    for told, start, direction in rays:
+        if not np.any(direction):
+            continue
+        values = [dense.value(start + 10.0**k * direction) for k in range(0, 13, 2)]
+        steps = np.diff(values)
+        if steps[-1] < -0.1 and abs(steps[-1] - steps[-2]) < 0.01 * abs(steps[-1]) and values[-1] < least:
+            return f"as {told} the criterion falls by {-steps[-1] / 2:.2f} per decade without end"
+        if abs(steps[-1]) < CRITERION and values[-1] <= least + CRITERION:
+            flat = max(values) - min(values) < CRITERION
+            return f"as {told} the criterion {'is flat' if flat else 'falls to its limit'}, {values[-1]:.6f}, and lies nowhere lower"
+    return None
+
+
+def width(block) -> int:
+    return len(block.names)
