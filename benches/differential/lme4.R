@@ -6,7 +6,7 @@
 #   best      the least criterion of nloptwrap and bobyqa at tight tolerances from several starts
 #   at        the criterion at the theta that was given
 suppressPackageStartupMessages({library(lme4); library(jsonlite)})
-Sys.setlocale("LC_COLLATE", "C")
+invisible(Sys.setlocale("LC_COLLATE", "C"))
 arguments <- commandArgs(TRUE)
 cases <- file(arguments[1], "r")
 out <- file(arguments[2], "w")

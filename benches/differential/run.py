@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="numbers or kinds, by commas")
     parser.add_argument("--out", type=Path, help="all verdicts as JSON")
     parser.add_argument("--keep", type=Path, help="a folder for the csv files, which stay")
+    parser.add_argument("--reuse", action="store_true", help="lme4's answers that an earlier run left in --keep")
     parser.add_argument("--jobs", type=int, default=2)
     return parser.parse_args()
 
@@ -60,6 +61,11 @@ def fit_by_tiers(tiers: str, case, csv: Path) -> tuple[int, dict | None, str]:
     return done.returncode, fit, done.stderr
 
 
+def read_answers(folder: Path) -> dict[str, dict]:
+    lines = [line for path in folder.glob("lme4-*.jsonl") for line in path.read_text().splitlines()]
+    return {answer["name"]: answer for answer in map(json.loads, lines)}
+
+
 def fit_by_lme4(work: list[tuple], folder: Path, jobs: int) -> dict[str, dict]:
     """lme4's answers by name of the case; `jobs` processes of R share the cases."""
     from judge import tiers_theta
@@ -72,15 +78,11 @@ def fit_by_lme4(work: list[tuple], folder: Path, jobs: int) -> dict[str, dict]:
                 line = {"name": case.name, "csv": str(csv), "formula": case.formula(), "reml": case.method == "REML",
                         "weights": case.weights, "seed": case.number, "theta": tiers_theta(fit) if fit else None}
                 file.write(json.dumps({k: v for k, v in line.items() if v is not None}) + "\n")
-        processes.append((subprocess.Popen(["Rscript", str(HERE / "lme4.R"), str(cases), str(out)]), out))
-    answers = {}
-    for process, out in processes:
+        processes.append(subprocess.Popen(["Rscript", str(HERE / "lme4.R"), str(cases), str(out)]))
+    for process in processes:
         if process.wait() != 0:
             sys.exit(f"lme4.R ended with {process.returncode}")
-        for line in out.read_text().splitlines():
-            answer = json.loads(line)
-            answers[answer["name"]] = answer
-    return answers
+    return read_answers(folder)
 
 
 def check_the_judge(seed: int) -> None:
@@ -128,7 +130,7 @@ def main() -> int:
             case.write(csv)
             work.append((case, csv, fit_by_tiers(a.tiers, case, csv)))
         print(f"{len(work)} models fitted by tiers after {time.time() - started:.0f} s", file=sys.stderr)
-        answers = fit_by_lme4(work, folder, a.jobs)
+        answers = read_answers(folder) if a.reuse else fit_by_lme4(work, folder, a.jobs)
         print(f"by lme4 after {time.time() - started:.0f} s", file=sys.stderr)
         tasks = [(case, code, fit, stderr, answers.get(case.name)) for case, _, (code, fit, stderr) in work]
         with ProcessPoolExecutor(a.jobs) as pool:
