@@ -71,6 +71,7 @@ class Dense:
         self.k = [[arb(v) * r for v in [*design.x[i, kept], design.y[i]]] for i, r in enumerate(root)]
         self.values = [[[arb(v) * r for v in block.values[i]] for i, r in enumerate(root)] for block in design.blocks]
         self.parts = components(design)
+        self.size = np.concatenate([unit_of(block) for block in design.blocks])
 
     def balls(self, theta) -> tuple:
         """Criterion, beta, vcov and sigma² as balls that are narrow; theta in floats or balls."""
@@ -128,6 +129,10 @@ class Dense:
         joined = [sum(lines, []) for lines in zip(*parts)]
         return flint.arb_mat(len(rows), len(joined[0]), [v for line in joined for v in line])
 
+    def units(self, theta) -> np.ndarray:
+        """What theta is measured in: one residual of effect, or itself where it is larger."""
+        return np.maximum(self.size, np.abs(np.array(theta, float)))
+
     def value(self, theta) -> float:
         """The criterion, to the last digit of a float."""
         return number(self.balls(theta)[0])
@@ -143,11 +148,11 @@ class Dense:
         )
 
     def derivatives(self, theta) -> tuple[np.ndarray, np.ndarray]:
-        """Gradient and Hessian by the units of `units`, from differences that 320 bits make exact."""
+        """Gradient and Hessian by `units`, from differences that the many bits make exact."""
         flint.ctx.prec = BITS[0]
         arb = flint.arb
         step = arb(1e-14)
-        sizes = [step * u for u in units(theta)]
+        sizes = [step * u for u in self.units(theta)]
         theta = [arb(t) for t in theta]
         k = len(theta)
 
@@ -184,9 +189,10 @@ def plain(design: Design, kept: list[int], reml: bool, theta) -> float:
     return float(criterion + (np.linalg.slogdet(x.T @ vx)[1] if reml else 0.0))
 
 
-def units(theta) -> np.ndarray:
-    """What theta is measured in: itself where it is large, for it may be 1e8 and the next one 1."""
-    return np.maximum(1.0, np.abs(np.array(theta, float)))
+def unit_of(block) -> np.ndarray:
+    """Per entry of theta that at which its column of Z has effects as large as the residual."""
+    size = np.sqrt(np.mean(block.values**2, axis=0))
+    return np.array([1 / (size[i] or 1.0) for j in range(len(size)) for i in range(j, len(size))])
 
 
 def minimise(dense: Dense, start, most: int = 60) -> tuple[np.ndarray, float, bool]:
@@ -205,7 +211,7 @@ def minimise(dense: Dense, start, most: int = 60) -> tuple[np.ndarray, float, bo
             step *= 2 / length
         size, moved = 1.0, False
         for _ in range(40):
-            trial = theta + size * step * units(theta)
+            trial = theta + size * step * dense.units(theta)
             trial_value = dense.value(trial)
             if trial_value < value:
                 moved = True

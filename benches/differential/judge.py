@@ -181,14 +181,14 @@ def smallest(block, factor) -> float:
 def refused(verdict: Verdict, d: Design, case: Case, lme4: dict | None) -> None:
     dense = Dense(d, independent(d.x), case.method == "REML")
     found = [lme4_theta(d, f) for f in ((lme4 or {}).get("default"), (lme4 or {}).get("best")) if f and "theta" in f]
-    found = found or [[1.0 if "." not in name.split("|")[1] else 0.0 for name in d.theta_names()]]
     try:
-        ends = [minimise(dense, start) for start in found]
+        ends = [minimise(dense, start) for start in [*found, dense.size * diagonal(d)]]
         theta, least, _ = min(ends, key=lambda end: end[1])
         evidence = along_rays(d, dense, theta, least)
     except Undetermined:
         verdict.notes.append("right: the fixed effects leave no residual")
         return
+    evidence = evidence or along_a_ridge(d, dense, least)
     if evidence:
         verdict.notes.append("right: " + evidence)
         return
@@ -205,12 +205,12 @@ def refused(verdict: Verdict, d: Design, case: Case, lme4: dict | None) -> None:
 
 def along_rays(d: Design, dense: Dense, theta, least: float) -> str | None:
     """Shows that no theta beats going on along a ray for ever, or says nothing."""
-    diagonal = np.concatenate([[float(i == j) for j in range(k) for i in range(j, k)] for k in map(width, d.blocks)])
-    rays = [("all variances grow", np.zeros(len(theta)), diagonal), ("theta of lme4 grows", np.zeros(len(theta)), np.array(theta))]
+    ones = dense.size * diagonal(d)
+    rays = [("all variances grow", np.zeros(len(theta)), ones), ("theta of lme4 grows", np.zeros(len(theta)), np.array(theta))]
     at = 0
     for block in d.blocks:
         size = len(block.names) * (len(block.names) + 1) // 2
-        only = np.where((np.arange(len(theta)) >= at) & (np.arange(len(theta)) < at + size), diagonal, 0.0)
+        only = np.where((np.arange(len(theta)) >= at) & (np.arange(len(theta)) < at + size), ones, 0.0)
         rays.append((f"the variances of {block.level} ({', '.join(block.names)}) grow", np.array(theta), only))
         rays.append((f"those of {block.level} ({', '.join(block.names)}) alone grow", np.zeros(len(theta)), only))
         at += size
@@ -227,5 +227,16 @@ def along_rays(d: Design, dense: Dense, theta, least: float) -> str | None:
     return None
 
 
-def width(block) -> int:
-    return len(block.names)
+def along_a_ridge(d: Design, dense: Dense, least: float) -> str | None:
+    """Shows that the least criterion is had at theta of any size, so that none of them is the estimate."""
+    for size in (1e3, 1e6):
+        theta, value, _ = minimise(dense, size * dense.size * diagonal(d))
+        if value <= least + CRITERION and np.max(np.abs(theta) / dense.size) > 100:
+            return f"the criterion is flat along a ridge: {value:.6f} at theta {[float(f'{t:.6g}') for t in theta]} too"
+    return None
+
+
+def diagonal(d: Design) -> np.ndarray:
+    """1 for the diagonal entries of theta, 0 for the others."""
+    widths = [len(block.names) for block in d.blocks]
+    return np.concatenate([[float(i == j) for j in range(k) for i in range(j, k)] for k in widths])
