@@ -188,7 +188,7 @@ def refused(verdict: Verdict, d: Design, case: Case, lme4: dict | None) -> None:
     except Undetermined:
         verdict.notes.append("right: the fixed effects leave no residual")
         return
-    evidence = evidence or along_a_ridge(d, dense, least)
+    evidence = evidence or along_a_line(d)
     if evidence:
         verdict.notes.append("right: " + evidence)
         return
@@ -227,13 +227,22 @@ def along_rays(d: Design, dense: Dense, theta, least: float) -> str | None:
     return None
 
 
-def along_a_ridge(d: Design, dense: Dense, least: float) -> str | None:
-    """Shows that the least criterion is had at theta of any size, so that none of them is the estimate."""
-    for size in (1e3, 1e6):
-        theta, value, _ = minimise(dense, size * dense.size * diagonal(d))
-        if value <= least + CRITERION and np.max(np.abs(theta) / dense.size) > 100:
-            return f"the criterion is flat along a ridge: {value:.6f} at theta {[float(f'{t:.6g}') for t in theta]} too"
-    return None
+def along_a_line(d: Design) -> str | None:
+    """Shows that covariances of random effects, and the residual variance, can change while V stays the same."""
+    parts, names = [np.diag(1 / d.weights)], ["the residual variance"]
+    for block in d.blocks:
+        together = block.group[:, None] == block.group[None, :]
+        for j in range(len(block.names)):
+            for i in range(j, len(block.names)):
+                product = np.outer(block.values[:, i], block.values[:, j]) * together
+                parts.append(product + product.T)
+                names.append(f"{block.level}|{block.names[i]}" + (f".{block.names[j]}" if i != j else ""))
+    columns = np.column_stack([part.ravel() / (np.linalg.norm(part) or 1.0) for part in parts])
+    _, values, vectors = np.linalg.svd(np.linalg.qr(columns)[1])
+    if values[-1] > 1e-8 * values[0]:
+        return None
+    moving = [name for name, v in zip(names, vectors[-1]) if abs(v) > 1e-6]
+    return f"V, and with it the criterion, is the same along a line of covariances: {', '.join(moving)}"
 
 
 def diagonal(d: Design) -> np.ndarray:
