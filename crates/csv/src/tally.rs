@@ -1,0 +1,170 @@
+//! What the values of a column look like, counted.
+
+use crate::fields::Field;
+use crate::value::{Class, Rules};
+
+/// How many odd values are kept to be shown.
+const SHOWN: usize = 3;
+
+/// Counts of the values of a column, or of the part of it that was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Integers.
+    pub integers: u64,
+    /// Numbers that are not written as integers.
+    pub floats: u64,
+    /// `TRUE`, `false` and the like.
+    pub booleans: u64,
+    /// Numbers if their comma were a decimal mark (or their point, where the comma is).
+    pub other_decimals: u64,
+    /// Anything else that is not missing.
+    pub texts: u64,
+    /// Whether a number would lose some of its text if it were an id: see [`crate::needs_text`].
+    pub needs_text: bool,
+    /// Whether there is a text, boolean or other decimal without any digit.
+    pub without_digit: bool,
+    /// Whether one of several files has numbers only and another has none of these.
+    pub files_differ: bool,
+    /// The first values that are no numbers, each once.
+    pub odd: Vec<Odd>,
+}
+
+/// A value that is no number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Odd {
+    /// Its text, shortened where it is long.
+    pub value: String,
+    /// Row of its file, from 1.
+    pub row: u64,
+    /// Number of the file.
+    pub file: usize,
+}
+
+impl Tally {
+    /// Counts a value.
+    pub(crate) fn add(&mut self, field: Field<'_>, rules: &Rules, row: u64) {
+        let text = trimmed(field.bytes);
+        match rules.class(text) {
+            Class::Missing => {}
+            Class::Integer { faithful } => {
+                self.integers += 1;
+                self.needs_text |= !faithful || text.len() != field.bytes.len();
+            }
+            Class::Float { faithful } => {
+                self.floats += 1;
+                self.needs_text |= !faithful || text.len() != field.bytes.len();
+            }
+            class => {
+                *match class {
+                    Class::Boolean => &mut self.booleans,
+                    Class::OtherDecimal => &mut self.other_decimals,
+                    _ => &mut self.texts,
+                } += 1;
+                self.odd(&field, row);
+            }
+        }
+    }
+
+    fn odd(&mut self, field: &Field<'_>, row: u64) {
+        self.without_digit |= !field.bytes.iter().any(u8::is_ascii_digit);
+        if self.odd.len() < SHOWN {
+            let value = shown(&field.unescaped());
+            if self.odd.iter().all(|odd| odd.value != value) {
+                self.odd.push(Odd { value, row, file: 0 });
+            }
+        }
+    }
+
+    /// Numbers of any kind.
+    pub fn numbers(&self) -> u64 {
+        self.integers + self.floats
+    }
+
+    /// Values that are neither missing nor numbers.
+    pub fn others(&self) -> u64 {
+        self.booleans + self.other_decimals + self.texts
+    }
+
+    /// Adds the counts of the same column in another file, number `file`.
+    pub fn merge(&mut self, other: &Tally, file: usize) {
+        let only_numbers = |tally: &Tally| tally.numbers() > 0 && tally.others() == 0;
+        let no_numbers = |tally: &Tally| tally.numbers() == 0 && tally.others() > 0;
+        let differ = |a: &Tally, b: &Tally| only_numbers(a) && no_numbers(b);
+        self.files_differ |= other.files_differ || differ(self, other) || differ(other, self);
+        self.integers += other.integers;
+        self.floats += other.floats;
+        self.booleans += other.booleans;
+        self.other_decimals += other.other_decimals;
+        self.texts += other.texts;
+        self.needs_text |= other.needs_text;
+        self.without_digit |= other.without_digit;
+        for odd in &other.odd {
+            if self.odd.len() < SHOWN && self.odd.iter().all(|known| known.value != odd.value) {
+                self.odd.push(Odd { file, ..odd.clone() });
+            }
+        }
+    }
+}
+
+/// Without blanks, which a quoted value may have around it.
+pub(crate) fn trimmed(text: &[u8]) -> &[u8] {
+    text.trim_ascii()
+}
+
+/// A value as it is shown in messages: not too long, and without control characters.
+pub(crate) fn shown(value: &[u8]) -> String {
+    const LONGEST: usize = 40;
+    let text = String::from_utf8_lossy(&value[..value.len().min(4 * LONGEST)]);
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut short: String = text.chars().take(LONGEST).map(plain).collect();
+    if text.chars().count() > LONGEST || value.len() > 4 * LONGEST {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::CsvOptions;
+
+    fn tally(values: &[&str]) -> Tally {
+        let rules = Rules::new(&CsvOptions::default());
+        let mut tally = Tally::default();
+        for (i, value) in values.iter().enumerate() {
+            tally.add(Field { bytes: value.as_bytes(), doubled: false }, &rules, i as u64 + 1);
+        }
+        tally
+    }
+
+    #[test]
+    fn odd_values_are_kept_with_their_rows() {
+        let tally = tally(&["1", "2", ".", "", "3.5", ".", "n/a", "TRUE"]);
+        assert_eq!((tally.integers, tally.floats, tally.texts, tally.booleans), (2, 1, 3, 1));
+        let odd: Vec<(&str, u64)> = tally.odd.iter().map(|odd| (odd.value.as_str(), odd.row)).collect();
+        assert_eq!(odd, [(".", 3), ("n/a", 7), ("TRUE", 8)]);
+        assert!(tally.without_digit && !tally.needs_text);
+    }
+
+    #[test]
+    fn files_that_differ() {
+        let mut both = tally(&["1", "2"]);
+        both.merge(&tally(&["x", "y"]), 1);
+        assert!(both.files_differ && both.odd[0].file == 1);
+        let mut mixed = tally(&["1", "2A"]);
+        mixed.merge(&tally(&["7"]), 1);
+        assert!(!mixed.files_differ);
+    }
+
+    #[test]
+    fn blanks_within_quotes_make_an_id_text() {
+        assert!(tally(&["1", " 2"]).needs_text);
+        assert!(!tally(&["1", "2"]).needs_text);
+    }
+
+    #[test]
+    fn long_values_are_shortened() {
+        assert_eq!(shown(&[b'x'; 500]).chars().count(), 41);
+        assert_eq!(shown(b"a\x1b[31m"), "a\u{fffd}[31m");
+    }
+}
