@@ -11,8 +11,8 @@ fuzz_target!(|text: &str| {
             // What is printed means the same again.
             let again: Formula = formula.to_string().parse().expect("a formula that was printed");
             assert_eq!(again.to_string(), formula.to_string());
-            let kinds = [Kind::Float, Kind::Integer, Kind::Boolean, Kind::Text, Kind::Other("date".to_owned())];
-            let names = ["y", "x", "b", "g", "d"];
+            let kinds = [Kind::Float, Kind::Integer, Kind::Boolean, Kind::Text, Kind::Digits, Kind::Other("date".to_owned())];
+            let names = ["y", "x", "b", "g", "z", "d"];
             let fields = names.iter().zip(kinds).map(|(name, kind)| Field { name: (*name).to_owned(), kind });
             let fields: Vec<Field> = fields.collect();
             if let Err(error) = Plan::new(&formula, &fields, &Settings::default()) {

@@ -4,6 +4,7 @@ use crate::anova::AnovaArgs;
 use crate::bench::BenchArgs;
 use crate::compare::CompareArgs;
 use crate::confint::ConfintArgs;
+use crate::csv::CsvArgs;
 use crate::diagnose::DiagnoseArgs;
 use crate::influence::InfluenceArgs;
 use crate::means::MeansArgs;
@@ -125,7 +126,7 @@ pub(crate) struct FitArgs {
     pub also: Vec<String>,
 
     /// Fit to moments of all parts of the data, by `tiers moments`, instead of to rows
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "also", "weights", "reference", "fitted"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "also", "weights", "reference", "fitted", "sep", "decimal", "encoding", "na", "types"])]
     pub moments: Vec<PathBuf>,
 
     /// Fit by restricted maximum likelihood (the default)
@@ -143,6 +144,9 @@ pub(crate) struct FitArgs {
     /// Reference level of a factor (default: the first in order); may be repeated
     #[arg(long, value_name = "FACTOR=LEVEL")]
     pub reference: Vec<String>,
+
+    #[command(flatten)]
+    pub csv: CsvArgs,
 
     /// Confidence level of the intervals
     #[arg(long, value_name = "LEVEL", default_value_t = 0.95)]

@@ -8,7 +8,7 @@ use crate::report::Data;
 use std::path::PathBuf;
 use tiers_design::{Definition, Formula, Plan, Recipe, Settings, merged_definition};
 use tiers_reml::{IngestError, Ingested, Part, Reading, Until, accumulate_with, merge};
-use tiers_tables::Source;
+use tiers_tables::{CsvOptions, Source};
 
 /// What was named on the command line, opened but not yet read.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ impl<'a> Input<'a> {
     /// Opens what was named.
     pub(crate) fn open(named: &'a Named) -> anyhow::Result<Input<'a>> {
         Ok(match named {
-            Named::Rows { formula, design, data } => {
-                Input::Rows { paths: data, source: Source::open(data)?, formula, settings: design }
+            Named::Rows { formula, design, data, csv } => {
+                Input::Rows { paths: data, source: crate::csv::open(data, csv)?, formula, settings: design }
             }
             Named::Moments(paths) => {
                 let parts = paths.iter().map(|path| Opened::open(path)).collect::<anyhow::Result<_>>()?;
@@ -91,6 +91,7 @@ impl<'a> Input<'a> {
             Input::Rows { paths, source, .. } => (paths, source.files().len()),
             Input::Moments { paths, parts } => (paths, parts.len()),
         };
-        Data { paths: paths.to_vec(), files, weights }
+        let csv = self.source().map_or_else(CsvOptions::default, |source| source.options().clone());
+        Data { paths: paths.to_vec(), files, weights, csv }
     }
 }

@@ -8,6 +8,7 @@ use anyhow::{bail, ensure};
 use std::path::PathBuf;
 use tiers_design::{Formula, Settings};
 use tiers_reml::{DfMethod, Inference, Method, NewtonSettings, Sandwich};
+use tiers_tables::CsvOptions;
 
 /// A fit to be made.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(crate) enum Input {
         design: Settings,
         /// Where the rows are.
         data: Vec<PathBuf>,
+        /// How text files are read.
+        csv: CsvOptions,
     },
     /// Folders of moments.
     Moments(Vec<PathBuf>),
@@ -92,6 +95,7 @@ impl Job {
                 formula: Box::new(formula.parse()?),
                 design: Settings { weights: args.weights, reference },
                 data: args.data,
+                csv: args.csv.options()?,
             },
             None => Input::Moments(args.moments),
         };

@@ -42,6 +42,7 @@ mod args;
 mod bench;
 mod compare;
 mod confint;
+mod csv;
 mod diagnose;
 mod exit;
 mod figure;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use tiers_reml::{Fit, ReadTimes};
+use tiers_tables::CsvOptions;
 
 /// What is written as `fit.json` and laid out as the summary.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub(crate) struct Data {
     pub files: usize,
     /// Column of the weights.
     pub weights: Option<String>,
+    /// How text files are read.
+    #[serde(default, skip_serializing_if = "CsvOptions::is_default")]
+    pub csv: CsvOptions,
 }
 
 /// Seconds.

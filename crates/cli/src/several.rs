@@ -17,9 +17,9 @@ use tiers_tables::Source;
 /// Fits all models.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     let began = Instant::now();
-    let Named::Rows { formula, design, data } = &job.input else { unreachable!("several models are of rows") };
+    let Named::Rows { formula, design, data, csv } = &job.input else { unreachable!("several models are of rows") };
     let formulas: Vec<&Formula> = std::iter::once(&**formula).chain(&job.also).collect();
-    let table = Table { paths: data, source: Source::open(data)?, settings: design, formulas: &formulas };
+    let table = Table { paths: data, source: crate::csv::open(data, csv)?, settings: design, formulas: &formulas };
     let plans: Vec<Plan> = formulas.iter().map(|f| table.plan(f)).collect::<Result<_, _>>()?;
     let folders = folders(job, &table)?;
     let progress = Progress::new(job.quiet);

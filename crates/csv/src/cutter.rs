@@ -9,8 +9,8 @@ use crate::stream::Stream;
 /// The most bytes that a record (a line, or several where a quoted field holds line ends) may have.
 pub const MAX_RECORD: usize = 16 << 20;
 
-/// About as many bytes a chunk has.
-const CHUNK: usize = 1 << 20;
+/// About as many bytes a chunk has, unless a record is longer.
+pub const CHUNK_BYTES: usize = 1 << 20;
 
 /// Consecutive records of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Cutter {
 
     /// The next chunk; nothing behind the last.
     pub(crate) fn next(&mut self, separator: u8) -> Result<Option<Chunk>, CsvError> {
-        let mut wanted = CHUNK;
+        let mut wanted = CHUNK_BYTES;
         loop {
             self.fill(wanted)?;
             let cut = self.cut(separator);

@@ -27,7 +27,7 @@ mod table;
 mod tally;
 mod value;
 
-pub use cutter::{Chunk, MAX_RECORD};
+pub use cutter::{CHUNK_BYTES, Chunk, MAX_RECORD};
 pub use error::CsvError;
 pub use kind::{ColumnKind, Mixed};
 pub use options::{ColumnType, CsvOptions, Decimal, Encoding, Separator};

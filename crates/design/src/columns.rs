@@ -25,8 +25,25 @@ pub enum Kind {
     Boolean,
     /// Strings, categoricals and enums; in a formula a factor.
     Text,
+    /// Numbers of which some would lose a part of their text as ids (`0870`, `+5`): numbers in
+    /// arithmetic, strings as labels.
+    Digits,
+    /// Numbers for the most part, and strings, in a file that does not say its types: strings where the
+    /// formula says that it is a factor, else an error.
+    Mixed(Doubt),
     /// Anything that a model cannot use (dates, lists, …), with the name the reader has for it.
     Other(String),
+}
+
+/// Why it is in doubt what a column holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// The values that are no numbers and their rows, as in "`.` in row 8".
+    pub odd: String,
+    /// What to try.
+    pub remedy: String,
+    /// Whether each of them has a digit, as ids such as `2A` have: then they may name groups.
+    pub like_ids: bool,
 }
 
 /// One column of a table: its name and kind.

@@ -46,6 +46,18 @@ pub enum DesignError {
         /// Where the formula names it.
         place: Option<Caret>,
     },
+    /// A column of numbers and values that are none, and nothing says what it is.
+    #[error("column `{column}` holds numbers for the most part, but also {odd}; {remedy}{}", below(.place))]
+    Mixed {
+        /// The column.
+        column: String,
+        /// The values that are no numbers and their rows.
+        odd: String,
+        /// What to try.
+        remedy: String,
+        /// Where the formula names the column.
+        place: Option<Caret>,
+    },
     /// Arithmetic with a text column.
     #[error("`{expression}` computes with column `{column}`, which holds text; use `{column}` by itself as a factor, or convert it to numbers{}", below(.place))]
     TextInArithmetic {

@@ -35,7 +35,9 @@ pub use bundle::{
     BlockPartitions, Bundle, Candidate, Encoded, Member, PartitionSum, PartitionTotals, Partitioned, Projection,
     sort_into_bundles,
 };
-pub use columns::{BLOCK_ROWS, Block, Column, Dictionary, Field, Kind, Labels, MISSING, PackedText, Request, Role};
+pub use columns::{
+    BLOCK_ROWS, Block, Column, Dictionary, Doubt, Field, Kind, Labels, MISSING, PackedText, Request, Role,
+};
 pub use cross::{CHUNK, Cross, padded};
 pub use encode::{Encoder, RowBlock};
 pub use error::{DesignError, EncodeError};

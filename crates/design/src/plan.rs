@@ -2,7 +2,7 @@
 //! are known, but no row has been seen.
 
 use crate::coding::Resolved;
-use crate::columns::{Field, Kind, Request, Role};
+use crate::columns::{Doubt, Field, Kind, Request, Role};
 use crate::error::DesignError;
 use crate::formula::{Caret, Expr, Formula, TermList, VariableKind};
 use crate::nearest::nearest;
@@ -91,6 +91,17 @@ impl Plan {
     }
 }
 
+/// What a column is used as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Numbers.
+    Number,
+    /// Numbers or, if it holds text, a factor.
+    Variable,
+    /// Ids of groups.
+    Ids,
+}
+
 /// Finds columns and gathers requests.
 struct Resolver<'a> {
     formula: &'a Formula,
@@ -118,6 +129,18 @@ impl Resolver<'_> {
         }
     }
 
+    /// An error if it is in doubt what a column holds, and this use of it does not tell.
+    fn check_doubt(&self, column: &str, place: Option<Caret>, used_as: Use) -> Result<(), DesignError> {
+        match self.find(column, place.clone())? {
+            Kind::Mixed(Doubt { odd, remedy, like_ids }) if !(used_as == Use::Ids && *like_ids) => {
+                let factor = if used_as == Use::Variable { format!(", or factor({column})") } else { String::new() };
+                let (column, odd, remedy) = (column.to_owned(), odd.clone(), remedy.clone() + &factor);
+                Err(DesignError::Mixed { column, odd, remedy, place })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The request for a column in a role: one that stands, or a new one.
     fn request(&mut self, column: &str, role: Role) -> usize {
         let found = self.requests.iter().position(|r| r.column == column && r.role == role);
@@ -131,6 +154,7 @@ impl Resolver<'_> {
         let response = &self.formula.response;
         if let Expr::Column(column) = response {
             let place = self.place(column);
+            self.check_doubt(column, place.clone(), Use::Number)?;
             let (kind, remedy) = match self.find(column, place.clone())? {
                 Kind::Text => ("text", "name a column of numbers, or convert it before the fit".to_owned()),
                 Kind::Boolean => ("boolean", format!("write I({response}) ~ … to take it as 0 and 1")),
@@ -145,6 +169,7 @@ impl Resolver<'_> {
     fn numbers(&mut self, expr: &Expr) -> Result<(), DesignError> {
         for column in expr.columns() {
             let place = self.place(column);
+            self.check_doubt(column, place.clone(), Use::Number)?;
             if *self.find(column, place.clone())? == Kind::Text {
                 let expression = expr.to_string();
                 return Err(DesignError::TextInArithmetic { column: column.to_owned(), expression, place });
@@ -177,10 +202,14 @@ impl Resolver<'_> {
             }
             VariableKind::Column(column) | VariableKind::Factor(column) => {
                 let place = self.place(column);
-                let number = matches!(self.find(column, place.clone())?, Kind::Float | Kind::Integer);
+                let number = matches!(self.find(column, place.clone())?, Kind::Float | Kind::Integer | Kind::Digits);
+                let is_plain = matches!(kind, VariableKind::Column(_));
+                if used && is_plain {
+                    self.check_doubt(column, place.clone(), Use::Variable)?;
+                }
                 if !used {
                     Ok(Resolved::Unused)
-                } else if number && matches!(kind, VariableKind::Column(_)) {
+                } else if number && is_plain {
                     self.request(column, Role::Number);
                     Ok(Resolved::Number(Expr::Column(column.clone())))
                 } else {
@@ -217,6 +246,7 @@ impl Resolver<'_> {
     ) -> Result<usize, DesignError> {
         let mut own = Vec::with_capacity(columns.len());
         for column in columns {
+            self.check_doubt(column, self.place(column), Use::Ids)?;
             let request = self.label(column, "ids of groups", self.place(column))?;
             own.push(keys.iter().position(|&key| key == request).unwrap_or_else(|| {
                 keys.push(request);
@@ -232,6 +262,7 @@ impl Resolver<'_> {
     }
 
     fn weights(&mut self, column: &str) -> Result<usize, DesignError> {
+        self.check_doubt(column, None, Use::Number)?;
         let kind = match self.find(column, None)? {
             Kind::Text => "text",
             Kind::Boolean => "boolean",

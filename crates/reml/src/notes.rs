@@ -7,13 +7,14 @@
 
 use crate::estimate::Optimum;
 use crate::model::Model;
-use tiers_design::{Formula, Recipe, VariableKind};
+use tiers_design::{Factor, Formula, Recipe, VariableKind};
 
 /// The notes on a model and its data.
 pub(crate) fn of_model(model: &Model) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(weights(model));
     notes.extend(factors_without_correlations(&model.recipe));
+    notes.extend(factors_of_many_levels(&model.recipe, model.forest.rows));
     notes
 }
 
@@ -111,6 +112,25 @@ fn factors_without_correlations(recipe: &Recipe) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// A factor of more levels than this may be meant as a number or as a grouping.
+const MANY_LEVELS: usize = 50;
+
+/// Factors with many levels, and fewer than five rows for each.
+fn factors_of_many_levels(recipe: &Recipe, rows: u64) -> Vec<String> {
+    let many = recipe.factors.iter().filter(|factor| {
+        let levels = factor.levels.len();
+        levels > MANY_LEVELS && 5 * levels as u64 > rows
+    });
+    many.map(|Factor { column, levels, .. }| {
+        format!(
+            "`{column}` is a factor with {} levels for {rows} rows. If it holds numbers, find the values that are none \
+             and name those that stand for missing values; if it names groups, write (1 | {column}) for random effects.",
+            levels.len()
+        )
+    })
+    .collect()
 }
 
 #[cfg(test)]

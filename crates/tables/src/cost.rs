@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use polars::prelude::{DataType, FileMetadata, Schema};
+use tiers_csv::CHUNK_BYTES;
 use tiers_design::{BLOCK_ROWS, ReadingCost, Request};
 
 use crate::ranges::range_rows;
 use crate::source::Inner;
+use crate::text_reader::AHEAD;
 use crate::threads::threads;
 
 /// Bytes that the engine takes for what the head of a parquet file says of a column in a row group.
@@ -14,6 +16,9 @@ const COLUMN_OF_A_GROUP: u64 = 600;
 
 /// How many times the values of a range are in memory while it is read: as pages and as columns.
 const COPIES: f64 = 2.0;
+
+/// How many times a chunk of a text file is in memory: as bytes and, larger, as columns.
+const COPIES_OF_CHUNK: u64 = 4;
 
 /// How many times a text is in memory while its page is decoded and its label is interned.
 const COPIES_OF_TEXT: f64 = 3.0;
@@ -97,6 +102,15 @@ pub(crate) fn of(source: &Inner, requests: &[Request]) -> ReadingCost {
     let (dictionary, per_row) = texts.fold((0.0, 0.0), |(d, r), text| (d + text.dictionary, r + text.per_row));
     let rows = source.files.iter().map(|file| file.rows).sum::<Option<u64>>();
     let bounded = |most: usize| rows.map_or(most as f64, |rows| rows.min(most as u64) as f64);
+    if source.text.is_some() {
+        let block = (bounded(BLOCK_ROWS) * row) as u64;
+        return ReadingCost {
+            fixed: 0,
+            portion: COPIES_OF_CHUNK * CHUNK_BYTES as u64,
+            block,
+            portions: AHEAD * threads(),
+        };
+    }
     // The plan counts a number as eight bytes.
     let planned: usize = requests
         .iter()

@@ -12,7 +12,7 @@ use crate::query::PATH_COLUMN;
 /// One requested column out of the pieces of a block.
 pub(crate) fn column(pieces: &[DataFrame], rows: usize, first_row: u64, planned: &Planned) -> Result<Column, Failure> {
     let name = match &planned.origin {
-        Origin::File => planned.name.as_str(),
+        Origin::File => planned.frame_name.as_str(),
         Origin::Folder { .. } => PATH_COLUMN,
     };
     let series: Vec<&Series> =

@@ -41,14 +41,14 @@ pub enum TableError {
     },
 
     /// A folder (or a glob of folders) holds no data files.
-    #[error("{}: no data files in this folder or below it; files must end in .parquet, .csv, .tsv, .arrow, .feather or .ipc", path.display())]
+    #[error("{}: no data files in this folder or below it; files must end in .parquet, .csv, .tsv (also with .gz behind), .arrow, .feather or .ipc", path.display())]
     NoDataFiles {
         /// The folder.
         path: PathBuf,
     },
 
     /// The file's name does not say that it is a format that can be read.
-    #[error("{}: {what}; parquet (.parquet), csv (.csv, .tsv) and arrow ipc (.arrow, .feather, .ipc) can be read, so convert the file to parquet, or rename it if only its name is wrong", path.display())]
+    #[error("{}: {what}; parquet (.parquet), csv (.csv, .tsv, .txt, also with .gz behind) and arrow ipc (.arrow, .feather, .ipc) can be read, so convert the file to parquet, or rename it if only its name is wrong", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -101,12 +101,12 @@ pub enum TableError {
         reason: String,
     },
 
-    /// A line of a csv file is not what the column is taken for.
-    #[error("{}: cannot be read as csv: {reason}", path.display())]
+    /// A text file, or a line or value of it, is not what it should be.
+    #[error("{}: {reason}", path.display())]
     BadCsv {
         /// The file.
         path: PathBuf,
-        /// The reader's words and the remedy.
+        /// What is wrong where, and the remedy.
         reason: String,
     },
 

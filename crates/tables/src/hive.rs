@@ -1,7 +1,9 @@
 //! Hive partitions: folders named `year=2019` below the root are columns of the files in them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tiers_csv::{ColumnType, needs_text};
 use tiers_design::Kind;
 
 use crate::error::TableError;
@@ -13,14 +15,19 @@ const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
 #[derive(Clone, Debug)]
 pub(crate) struct Partition {
     pub(crate) name: String,
-    /// Integer if every value is one, else float if every value is a number, else text.
+    /// Integer if every value is one, else float if every value is a number, else text; unless the user
+    /// said it. Numbers that would lose some of their text as ids (`01`) are [`Kind::Digits`].
     pub(crate) kind: Kind,
     /// The value for each file of the source, in the order of the files.
     pub(crate) values: Vec<Option<String>>,
 }
 
 /// The partition columns of the files below `root`; the same for all files, else an error.
-pub(crate) fn partitions(files: &[PathBuf], root: &Path) -> Result<Vec<Partition>, TableError> {
+pub(crate) fn partitions(
+    files: &[PathBuf],
+    root: &Path,
+    types: &BTreeMap<String, ColumnType>,
+) -> Result<Vec<Partition>, TableError> {
     let per_file = files.iter().map(|file| pairs(file, root)).collect::<Result<Vec<_>, _>>()?;
     let Some(first) = per_file.first() else {
         return Ok(Vec::new());
@@ -31,7 +38,7 @@ pub(crate) fn partitions(files: &[PathBuf], root: &Path) -> Result<Vec<Partition
     let column = |(name, _): &(String, _)| {
         let value = |pairs: &Pairs| pairs.iter().find(|(n, _)| n == name).unwrap().1.clone();
         let values: Vec<Option<String>> = per_file.iter().map(value).collect();
-        Partition { name: name.clone(), kind: kind(&values), values }
+        Partition { name: name.clone(), kind: kind(&values, types.get(name).copied()), values }
     };
     Ok(first.iter().map(column).collect())
 }
@@ -74,16 +81,17 @@ fn same_names(first: &Path, first_pairs: &Pairs, file: &Path, pairs: &Pairs) -> 
     }
 }
 
-fn kind(values: &[Option<String>]) -> Kind {
+fn kind(values: &[Option<String>], stated: Option<ColumnType>) -> Kind {
     let all = |test: fn(&str) -> bool| values.iter().flatten().all(|v| test(v));
-    if values.iter().all(Option::is_none) {
+    let are_numbers = all(|v| v.parse::<f64>().is_ok_and(f64::is_finite));
+    if stated == Some(ColumnType::Text) || values.iter().all(Option::is_none) || !are_numbers {
         Kind::Text
+    } else if stated.is_none() && !all(|v| !needs_text(v.as_bytes())) {
+        Kind::Digits
     } else if all(|v| v.parse::<i64>().is_ok()) {
         Kind::Integer
-    } else if all(|v| v.parse::<f64>().is_ok_and(f64::is_finite)) {
-        Kind::Float
     } else {
-        Kind::Text
+        Kind::Float
     }
 }
 
@@ -110,7 +118,7 @@ mod tests {
     #[test]
     fn folders_become_columns() {
         let files = ["/d/year=2019/state=New%20York/a.parquet", "/d/year=2020/state=Ohio/a.parquet"];
-        let found = partitions(&files.map(PathBuf::from), Path::new("/d")).unwrap();
+        let found = partitions(&files.map(PathBuf::from), Path::new("/d"), &BTreeMap::new()).unwrap();
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].name.as_str(), &found[0].kind), ("year", &Kind::Integer));
         assert_eq!(found[1].values, [Some("New York".to_owned()), Some("Ohio".to_owned())]);
@@ -118,15 +126,29 @@ mod tests {
     }
 
     #[test]
+    fn folders_that_differ_by_zeros_or_signs_are_different() {
+        let kind_of = |values: &[&str], stated| {
+            let values: Vec<_> = values.iter().map(|&v| Some(v.to_owned())).collect();
+            kind(&values, stated)
+        };
+        assert_eq!(kind_of(&["7", "8"], None), Kind::Integer);
+        for odd in ["07", "+7", "-0", "99999999999999999999"] {
+            assert_eq!(kind_of(&["7", odd], None), Kind::Digits, "{odd}");
+        }
+        assert_eq!(kind_of(&["7", "07"], Some(ColumnType::Integer)), Kind::Integer);
+        assert_eq!(kind_of(&["7", "8"], Some(ColumnType::Text)), Kind::Text);
+    }
+
+    #[test]
     fn folders_above_the_root_are_no_columns() {
         let files = [PathBuf::from("/x=1/d/a.parquet")];
-        assert!(partitions(&files, Path::new("/x=1/d")).unwrap().is_empty());
+        assert!(partitions(&files, Path::new("/x=1/d"), &BTreeMap::new()).unwrap().is_empty());
     }
 
     #[test]
     fn files_outside_of_a_partition_are_told() {
         let files = ["/d/year=2019/a.parquet", "/d/b.parquet"].map(PathBuf::from);
-        let error = partitions(&files, Path::new("/d")).unwrap_err();
+        let error = partitions(&files, Path::new("/d"), &BTreeMap::new()).unwrap_err();
         assert!(matches!(error, TableError::SchemaDiffers { column, .. } if column == "year"));
     }
 }

@@ -1,11 +1,12 @@
 //! Tables in and out: parquet, csv and arrow files as blocks of plain columns, results as parquet.
 //!
-//! This is the only crate that knows polars. What goes in and comes out are the plain types of
+//! This is the only crate that knows polars. Text files are read by `tiers_csv`. What goes in and comes out are the plain types of
 //! `tiers_design`; nothing of polars shows.
 //!
 //! ```text
 //! Source::open   paths, folders, globs → files, their common columns, hive partitions   (paths, schema, hive, source)
 //! Source::scan   polars' streaming engine on a thread of its own, in bounded memory      (query, scan)
+//! TextReader     chunks of text files, cut in order and parsed side by side             (text, text_reader)
 //! Scan           its batches re-cut to blocks of exactly BLOCK_ROWS rows, without copies  (scan)
 //! RawBlock       decoded to plain columns by whichever thread likes to                    (decode, labels, intern)
 //! ParquetSink    results, written aside and renamed when whole                            (write, aside)
@@ -34,6 +35,8 @@ mod rows;
 mod scan;
 mod schema;
 mod source;
+mod text;
+mod text_reader;
 mod threads;
 mod write;
 
@@ -41,4 +44,5 @@ pub use error::TableError;
 pub use scan::{RawBlock, Scan};
 pub use source::{DataFile, Source};
 pub use threads::{THREADS_VARIABLE, threads};
+pub use tiers_csv::{ColumnType, CsvOptions, Decimal, Encoding, Separator};
 pub use write::{OutColumn, OutField, OutKind, OutValues, ParquetSink, write_parquet};

@@ -13,20 +13,32 @@ use crate::pattern;
 pub(crate) enum Format {
     Parquet,
     Ipc,
-    Csv { separator: u8 },
+    /// Delimited text; its separator is found in each file.
+    Csv,
 }
 
 impl Format {
     /// The format that a file's extension names.
     fn of_extension(path: &Path) -> Option<Format> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        match extension.as_str() {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let (name, compressed) = name.strip_suffix(".gz").map_or((name.as_str(), false), |name| (name, true));
+        match name.rsplit_once('.')?.1 {
+            "csv" | "tsv" | "tab" => Some(Format::Csv),
+            _ if compressed => None,
             "parquet" | "pq" | "parq" => Some(Format::Parquet),
             "arrow" | "feather" | "ipc" => Some(Format::Ipc),
-            "csv" => Some(Format::Csv { separator: b',' }),
-            "tsv" => Some(Format::Csv { separator: b'\t' }),
             _ => None,
         }
+    }
+
+    /// The format of a file that was named by itself, or by a pattern that ends as it does. Among the
+    /// files of a folder a `.txt` may be anything.
+    fn of_named(path: &Path) -> Option<Format> {
+        Format::of_extension(path).or_else(|| {
+            let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+            let name = name.strip_suffix(".gz").unwrap_or(&name);
+            name.ends_with(".txt").then_some(Format::Csv)
+        })
     }
 
     /// The format that a file's first bytes betray.
@@ -116,8 +128,10 @@ fn expand_pattern(argument: &Path, found: &mut Found) -> Result<(), TableError> 
     }
     // `data/*` beside notes and folders: what can be read is meant. Only where nothing can be
     // read is a file of another kind an error.
+    let names_text = Format::of_named(argument) == Some(Format::Csv);
     for file in &files {
-        if let Some(format) = known_format(file) {
+        let named = names_text.then(|| Format::of_named(file)).flatten();
+        if let Some(format) = named.or_else(|| known_format(file)) {
             found.insert(file.clone(), format);
         }
     }
@@ -179,7 +193,7 @@ fn known_format(path: &Path) -> Option<Format> {
 
 /// The format of a file that was named by itself: an error if it is none of ours.
 fn file_format(path: &Path) -> Result<Format, TableError> {
-    if let Some(format) = Format::of_extension(path) {
+    if let Some(format) = Format::of_named(path) {
         return Ok(format);
     }
     File::open(path).map_err(|e| TableError::io(path, "opening", e))?;

@@ -14,17 +14,25 @@ use crate::paths::Format;
 use crate::query::{self, PATH_COLUMN};
 use crate::ranges::RowRange;
 use crate::source::Inner;
+use crate::text::TextTable;
+use crate::text_reader::TextRequest;
 
 /// What a scan delivers.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) columns: Vec<Planned>,
+    /// What is to be parsed of text files.
+    pub(crate) text: Vec<TextRequest>,
+    /// Whether the path of each row's file is needed: a column is in it, or there is no other.
+    pub(crate) with_path: bool,
 }
 
 /// One requested column.
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) name: String,
+    /// Its name in the frames that are read: in text files it depends on the role.
+    pub(crate) frame_name: String,
     pub(crate) role: Role,
     pub(crate) origin: Origin,
 }
@@ -58,6 +66,7 @@ impl Plan {
                 check_role(source, field, request.role)?;
                 let partition = source.partitions.iter().find(|p| p.name == field.name);
                 Ok(Planned {
+                    frame_name: frame_name(source, &field.name, request.role),
                     name: field.name.clone(),
                     role: request.role,
                     origin: partition.map_or(Origin::File, |partition| Origin::Folder {
@@ -66,8 +75,14 @@ impl Plan {
                     }),
                 })
             })
-            .collect::<Result<_, _>>()?;
-        Ok(Plan { columns })
+            .collect::<Result<Vec<Planned>, _>>()?;
+        let in_file = |c: &Planned| matches!(c.origin, Origin::File);
+        let with_path = columns.is_empty() || !columns.iter().all(in_file);
+        let text = match &source.text {
+            None => Vec::new(),
+            Some(table) => text_requests(source, table, columns.iter().filter(|c| in_file(c)))?,
+        };
+        Ok(Plan { columns, text, with_path })
     }
 
     /// The query for the needed columns of some of the source's files, or of a range of their rows.
@@ -79,7 +94,7 @@ impl Plan {
                 names.push(&column.name);
             }
         }
-        let with_path = self.columns.iter().any(|c| !in_file(&c)) || names.is_empty();
+        let with_path = self.with_path;
         if with_path {
             names.push(PATH_COLUMN);
         }
@@ -103,24 +118,44 @@ impl Plan {
         match source.format {
             Format::Ipc => None,
             Format::Parquet => source.widened.then(|| source.schema.clone()),
-            Format::Csv { .. } => {
-                let mut schema = source.schema.clone();
-                for (name, dtype) in schema.iter_mut() {
-                    // `1.5` may come after many whole numbers.
-                    if dtype.is_integer() && self.only_as_number(name) {
-                        *dtype = DataType::Float64;
-                    }
-                }
-                Some(schema)
-            }
+            Format::Csv => None,
         }
     }
+}
 
-    /// Whether a column is needed, and as numbers only.
-    fn only_as_number(&self, name: &str) -> bool {
-        let mut uses = self.columns.iter().filter(|c| c.name == name).peekable();
-        uses.peek().is_some() && uses.all(|c| c.role == Role::Number)
+/// The name of a column in the frames that are read.
+fn frame_name(source: &Inner, name: &str, role: Role) -> String {
+    match (&source.text, role) {
+        (Some(_), Role::Label) => format!("{name}\u{1}label"),
+        _ => name.to_owned(),
     }
+}
+
+/// What is to be parsed of text files, each column once per role.
+fn text_requests<'a>(
+    source: &Inner,
+    table: &TextTable,
+    planned: impl Iterator<Item = &'a Planned>,
+) -> Result<Vec<TextRequest>, TableError> {
+    let mut requests: Vec<TextRequest> = Vec::new();
+    for column in planned {
+        let place = table.columns.iter().position(|own| own.name == column.name).expect("a field of the table");
+        let own = &table.columns[place];
+        if let Some(file) = own.absent {
+            let first = source.files.iter().enumerate().find(|&(i, _)| table.headers[i].names.contains(&own.name));
+            return Err(TableError::SchemaDiffers {
+                first: first.map_or_else(|| source.first_path(), |(_, file)| file.path.clone()),
+                second: source.files[file].path.clone(),
+                column: own.name.clone(),
+                why: "is missing in the second file".to_owned(),
+            });
+        }
+        if requests.iter().all(|request| request.frame_name != column.frame_name) {
+            let (wanted, stated) = own.wanted(column.role);
+            requests.push(TextRequest { column: place, frame_name: column.frame_name.clone(), wanted, stated });
+        }
+    }
+    Ok(requests)
 }
 
 fn find<'a>(source: &'a Inner, column: &str) -> Result<&'a Field, TableError> {
@@ -139,7 +174,7 @@ fn find<'a>(source: &'a Inner, column: &str) -> Result<&'a Field, TableError> {
 fn check_role(source: &Inner, field: &Field, role: Role) -> Result<(), TableError> {
     let (found, remedy) = match (&field.kind, role) {
         (Kind::Other(name), _) => (format!("values of type {name}"), "convert it to numbers or strings"),
-        (Kind::Text, Role::Number) => {
+        (Kind::Text | Kind::Mixed(_), Role::Number) => {
             ("text".to_owned(), "use it as a factor, or convert it to numbers if that is what it holds")
         }
         _ => return Ok(()),

@@ -5,17 +5,14 @@ use std::sync::Arc;
 
 use polars::io::HiveOptions;
 use polars::prelude::{
-    CastColumnsPolicy, DslBuilder, LazyCsvReader, LazyFileListReader, LazyFrame, NullValues, ParquetOptions, PlRefPath,
-    PlSmallStr, PolarsResult, ScanSources, Schema, UnifiedScanArgs,
+    CastColumnsPolicy, DslBuilder, LazyFrame, ParquetOptions, PlRefPath, PlSmallStr, PolarsResult, ScanSources, Schema,
+    UnifiedScanArgs,
 };
 
 use crate::paths::Format;
 
 /// The name under which the reader adds the path of the file of each row, where asked to.
 pub(crate) const PATH_COLUMN: &str = "\u{1}path";
-
-/// How a missing value is written in csv files, besides nothing at all; as in R.
-const CSV_MISSING: &str = "NA";
 
 /// The rows of files of one format, in the order of the files.
 pub(crate) fn rows(
@@ -35,38 +32,13 @@ pub(crate) fn rows(
             let args = scan_args(path_column);
             LazyFrame::scan_ipc_sources(sources(paths)?, Default::default(), args)
         }
-        Format::Csv { .. } => csv_reader(paths, format)?
-            .with_schema(schema.map(|s| Arc::new(s.clone())))
-            .with_include_file_paths(path_column)
-            .finish(),
+        Format::Csv => unreachable!("text files are read by tiers_csv"),
     }
 }
 
 /// The rows of one arrow file.
 pub(crate) fn ipc(paths: &[&Path]) -> PolarsResult<LazyFrame> {
     rows(paths, Format::Ipc, None, false)
-}
-
-/// The rows of csv files whose columns are read off the first `infer` rows, or off all rows.
-pub(crate) fn csv(
-    paths: &[&Path],
-    format: Format,
-    schema: Option<&Schema>,
-    infer: Option<usize>,
-) -> PolarsResult<LazyFrame> {
-    csv_reader(paths, format)?.with_schema(schema.map(|s| Arc::new(s.clone()))).with_infer_schema_length(infer).finish()
-}
-
-fn csv_reader(paths: &[&Path], format: Format) -> PolarsResult<LazyCsvReader> {
-    let separator = match format {
-        Format::Csv { separator } => separator,
-        _ => b',',
-    };
-    Ok(LazyCsvReader::new_with_sources(sources(paths)?)
-        .with_separator(separator)
-        .with_null_values(Some(NullValues::AllColumnsSingle(CSV_MISSING.into())))
-        .with_glob(false)
-        .with_cache(false))
 }
 
 /// The path as polars writes it, which is how it appears in [`PATH_COLUMN`].

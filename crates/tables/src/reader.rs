@@ -12,8 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsError, PolarsResult};
 
-use crate::error::{TableError, one_line, panic_words, words};
-use crate::paths::Format;
+use crate::error::{TableError, panic_words, words};
 
 /// Batches that may wait in the channel. One more waits in the hand of the engine, which meanwhile
 /// holds back the decoding of what comes after.
@@ -113,22 +112,12 @@ impl ReadFailure {
     }
 
     /// The error for the file that is behind it.
-    pub(crate) fn of_file(&self, path: &Path, format: Format) -> TableError {
+    pub(crate) fn of_file(&self, path: &Path) -> TableError {
         let path = path.to_owned();
-        match (self, format) {
-            (ReadFailure::Polars(PolarsError::IO { error, .. }), _)
-                if error.kind() == io::ErrorKind::PermissionDenied =>
-            {
+        match self {
+            ReadFailure::Polars(PolarsError::IO { error, .. }) if error.kind() == io::ErrorKind::PermissionDenied => {
                 TableError::Denied { path }
             }
-            (ReadFailure::Polars(error), Format::Csv { .. }) => TableError::BadCsv {
-                path,
-                reason: format!(
-                    "{}; correct the file, or convert it to parquet with the type that the \
-                     column should have",
-                    one_line(&error.to_string())
-                ),
-            },
             _ => TableError::Damaged { path, reason: self.words() },
         }
     }

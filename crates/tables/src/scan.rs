@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::ranges::RangeReader;
 use crate::reader::{Message, ReadFailure, Reader, try_out};
 use crate::source::Inner;
+use crate::text_reader::TextReader;
 
 /// The rows of a source, block by block, in the order of the files.
 ///
@@ -38,8 +39,18 @@ pub struct Scan {
 enum Feed {
     /// Files whose lengths are known, by ranges of rows.
     Ranges(RangeReader),
+    /// Text files, by chunks.
+    Text(TextReader),
     /// Other files, from the first row to the last.
     Stream(Reader),
+}
+
+/// Why a feed stops.
+enum Trouble {
+    /// One of these files is behind a failure of the reader.
+    Reader(Range<usize>, ReadFailure),
+    /// The error, found by ourselves.
+    Known(TableError),
 }
 
 impl Feed {
@@ -51,21 +62,26 @@ impl Feed {
             let reader = RangeReader::start(Arc::clone(source), Arc::clone(plan), skipped, portions);
             return reader.map(|reader| (Feed::Ranges(reader), 0)).map_err(no_thread);
         }
+        if source.text.is_some() {
+            let reader = TextReader::start(Arc::clone(source), Arc::clone(plan));
+            return reader.map(|reader| (Feed::Text(reader), skipped)).map_err(no_thread);
+        }
         let query = plan.query(source, &source.paths(), None);
         let query = query.map_err(|e| reader_error(source, words(&e)))?;
         Reader::start(query).map(|reader| (Feed::Stream(reader), skipped)).map_err(no_thread)
     }
 
-    /// The next batch; nothing after the last. A failure comes with the files it may be due to.
-    fn next(&self) -> Option<Result<DataFrame, (Range<usize>, ReadFailure)>> {
+    /// The next batch; nothing after the last.
+    fn next(&self) -> Option<Result<DataFrame, Trouble>> {
         match self {
             Feed::Ranges(reader) => {
-                reader.next().map(|outcome| outcome.map_err(|(range, failure)| (range.files, failure)))
+                reader.next().map(|outcome| outcome.map_err(|(range, failure)| Trouble::Reader(range.files, failure)))
             }
+            Feed::Text(reader) => reader.next().map(|outcome| outcome.map_err(Trouble::Known)),
             Feed::Stream(reader) => match reader.next() {
                 Message::Batch(batch) => Some(Ok(batch)),
                 Message::End(Ok(())) => None,
-                Message::End(Err(failure)) => Some(Err((0..usize::MAX, failure))),
+                Message::End(Err(failure)) => Some(Err(Trouble::Reader(0..usize::MAX, failure))),
             },
         }
     }
@@ -143,7 +159,8 @@ impl Scan {
                     self.pending_rows += batch.height();
                     self.pending.push_back(batch);
                 }
-                Some(Err((files, failure))) => return Err(self.blame(files, &failure)),
+                Some(Err(Trouble::Known(error))) => return Err(error),
+                Some(Err(Trouble::Reader(files, failure))) => return Err(self.blame(files, &failure)),
                 None => {
                     self.feed = None;
                     self.check_end()?;
@@ -203,14 +220,13 @@ impl Scan {
             return changed;
         }
         let suspects = &all[files.start..files.end.min(all.len())];
-        let format = self.source.format;
         if let [file] = suspects {
-            return failure.of_file(&file.path, format);
+            return failure.of_file(&file.path);
         }
         for file in suspects {
             let alone = || self.plan.query(&self.source, &[&file.path], None);
             if let Err(failure) = try_out(alone) {
-                return failure.of_file(&file.path, format);
+                return failure.of_file(&file.path);
             }
         }
         reader_error(&self.source, failure.words())

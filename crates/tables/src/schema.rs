@@ -8,7 +8,7 @@ use polars::prelude::{DataType, ParquetReader, PolarsError, Schema, SchemaExt, S
 use tiers_design::Kind;
 
 use crate::cost::HeadCost;
-use crate::error::{TableError, one_line, panic_words, words};
+use crate::error::{TableError, panic_words, words};
 use crate::paths::Format;
 use crate::query;
 
@@ -28,7 +28,7 @@ pub(crate) fn head(path: &Path, format: Format, bytes: u64) -> Result<Head, Tabl
     std::panic::catch_unwind(|| match format {
         Format::Parquet => parquet_head(path, bytes),
         Format::Ipc => ipc_head(path),
-        Format::Csv { .. } => csv_head(path, format, bytes),
+        Format::Csv => unreachable!("text files are read by tiers_csv"),
     })
     .unwrap_or_else(|panic| Err(TableError::Damaged { path: path.to_owned(), reason: panic_words(panic.as_ref()) }))
 }
@@ -103,17 +103,6 @@ fn ipc_head(path: &Path) -> Result<Head, TableError> {
     Ok(Head { schema: (*schema).clone(), rows: None, cost: HeadCost::default() })
 }
 
-/// The kinds of a csv file's columns are read off its first rows, for small files off all of them.
-fn csv_head(path: &Path, format: Format, bytes: u64) -> Result<Head, TableError> {
-    const SMALL: u64 = 32 << 20;
-    const ROWS: usize = 100_000;
-    open(path)?;
-    let rows = (bytes > SMALL).then_some(ROWS);
-    let bad = |e: PolarsError| TableError::BadCsv { path: path.to_owned(), reason: one_line(&e.to_string()) };
-    let mut lazy = query::csv(&[path], format, None, rows).map_err(bad)?;
-    Ok(Head { schema: (*lazy.collect_schema().map_err(bad)?).clone(), rows: None, cost: HeadCost::default() })
-}
-
 fn open(path: &Path) -> Result<File, TableError> {
     File::open(path).map_err(|e| TableError::io(path, "opening", e))
 }
@@ -125,7 +114,7 @@ fn query_error(path: &Path, error: &PolarsError) -> TableError {
 /// Widens `common` so that it also holds the columns of another file.
 ///
 /// The columns must be the same by name; integers may differ in width, floats too, and integers
-/// may stand for floats. A csv file is read by position, so there the order must be the same.
+/// may stand for floats.
 pub(crate) fn unite(
     common: &mut Schema,
     first: &Path,
@@ -144,11 +133,6 @@ pub(crate) fn unite(
     }
     if let Some(name) = other.iter_names().find(|n| !common.contains(n)) {
         return Err(differs(name, "is missing in the first file".to_owned()));
-    }
-    if let Format::Csv { .. } = format
-        && let Some((a, _)) = common.iter_names().zip(other.iter_names()).find(|(a, b)| a != b)
-    {
-        return Err(differs(a, "stands in another place".to_owned()));
     }
     for (name, dtype) in common.iter_mut() {
         let theirs = other.get(name).unwrap_or(dtype);

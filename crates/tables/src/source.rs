@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use polars::prelude::Schema;
+use tiers_csv::CsvOptions;
 use tiers_design::{BLOCK_ROWS, Field, ReadingCost, Request};
 
 use crate::cost::{self, HeadCost};
@@ -14,6 +15,7 @@ use crate::hive::{self, Partition};
 use crate::paths::{self, Format};
 use crate::scan::Scan;
 use crate::schema;
+use crate::text::TextTable;
 
 /// One data file of a [`Source`], as it was when the source was opened.
 #[derive(Clone, Debug)]
@@ -78,22 +80,38 @@ pub(crate) struct Inner {
     pub(crate) partitions: Vec<Partition>,
     /// What the heads of the files tell of what reading them takes.
     pub(crate) cost: HeadCost,
+    /// What is known of text files; then `schema` is empty.
+    pub(crate) text: Option<TextTable>,
+    options: CsvOptions,
     fields: Vec<Field>,
 }
 
 impl Source {
     /// Opens files, folders (with all data files below them) and globs as one table.
     ///
-    /// Parquet, csv (`.csv`, `.tsv`) and arrow ipc (`.arrow`, `.feather`, `.ipc`) are told apart
-    /// by extension, else by the first bytes. Reads the footers or heads of the files, not the
-    /// rows. Folders named `a=1` below the common root of all paths become columns.
+    /// Parquet, csv (`.csv`, `.tsv`, `.txt`, also with `.gz` behind) and arrow ipc (`.arrow`,
+    /// `.feather`, `.ipc`) are told apart by extension, else by the first bytes. Reads the footers or
+    /// heads of the files, not the rows. Folders named `a=1` below the common root of all paths become
+    /// columns.
     ///
     /// # Errors
     /// If a path is missing or matches nothing, a file is not what it should be, the files are of
     /// different formats or have different columns, or there are no rows.
     pub fn open(paths: &[PathBuf]) -> Result<Source, TableError> {
+        Source::open_with(paths, &CsvOptions::default())
+    }
+
+    /// [`Source::open`] with what the user says of text files, and of the types of columns in the names
+    /// of folders.
+    ///
+    /// # Errors
+    /// As for [`Source::open`].
+    pub fn open_with(paths: &[PathBuf], options: &CsvOptions) -> Result<Source, TableError> {
         let found = paths::expand(paths)?;
-        let partitions = hive::partitions(&found.files, &found.root)?;
+        let partitions = hive::partitions(&found.files, &found.root, &options.types)?;
+        if found.format == Format::Csv {
+            return Source::of_text(found.files, partitions, options);
+        }
         let Heads { files, schema, widened, cost } = read_heads(found.files, found.format)?;
         if files.iter().map(|f| f.rows).sum::<Option<u64>>() == Some(0) {
             return Err(TableError::NoRows { path: files[0].path.clone(), files: files.len() });
@@ -101,8 +119,44 @@ impl Source {
         // A column that the files themselves hold has its type; the folder adds nothing.
         let partitions: Vec<Partition> = partitions.into_iter().filter(|p| !schema.contains(&p.name)).collect();
         let fields = fields(&schema, &partitions);
-        let format = found.format;
-        Ok(Source { inner: Arc::new(Inner { files, format, schema, widened, partitions, cost, fields }) })
+        let (format, options) = (found.format, options.clone());
+        let inner = Inner { files, format, schema, widened, partitions, text: None, options, cost, fields };
+        Ok(Source { inner: Arc::new(inner) })
+    }
+
+    fn of_text(paths: Vec<PathBuf>, partitions: Vec<Partition>, options: &CsvOptions) -> Result<Source, TableError> {
+        let files: Vec<DataFile> = paths.into_iter().map(DataFile::new).collect::<Result<_, _>>()?;
+        if let Some(empty) = files.iter().find(|file| file.bytes == 0) {
+            return Err(TableError::EmptyFile { path: empty.path.clone() });
+        }
+        let text = TextTable::open(&files, options)?;
+        let partitions: Vec<Partition> =
+            partitions.into_iter().filter(|p| text.columns.iter().all(|column| column.name != p.name)).collect();
+        let folders = partitions.iter().map(|p| Field { name: p.name.clone(), kind: p.kind.clone() });
+        let fields = text.fields().chain(folders).collect();
+        let (format, schema, options) = (Format::Csv, Schema::default(), options.clone());
+        let inner = Inner {
+            files,
+            format,
+            schema,
+            widened: false,
+            partitions,
+            text: Some(text),
+            options,
+            cost: HeadCost::default(),
+            fields,
+        };
+        Ok(Source { inner: Arc::new(inner) })
+    }
+
+    /// By what options the source was opened.
+    pub fn options(&self) -> &CsvOptions {
+        &self.inner.options
+    }
+
+    /// Whether the files are text, to which [`CsvOptions`] apply.
+    pub fn is_text(&self) -> bool {
+        self.inner.text.is_some()
     }
 
     /// The columns: those of the files in their order, then the partitions.

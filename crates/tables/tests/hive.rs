@@ -149,9 +149,17 @@ fn several_csv_files_of_one_table() {
     std::fs::write(dir.path().join("b.csv"), "k,x\n2,2.5\n").unwrap();
     let source = open(&[dir.path()]).unwrap();
     assert_eq!(numbers(&source, "x"), [2.0, 2.5]);
-    std::fs::write(dir.path().join("c.csv"), "x,k\n2,2.5\n").unwrap();
-    let error = open(&[dir.path()]).unwrap_err();
-    assert!(matches!(error, TableError::SchemaDiffers { .. }), "{error}");
+    // Columns are found by name, and another order is no other table.
+    std::fs::write(dir.path().join("c.csv"), "x,k\n3.5,3\n").unwrap();
+    let source = open(&[dir.path()]).unwrap();
+    assert_eq!(numbers(&source, "x"), [2.0, 2.5, 3.5]);
+    assert_eq!(labels(&source, "k"), texts(&[Some("1"), Some("2"), Some("3")]));
+    // A column that a file lacks is an error where it is used.
+    std::fs::write(dir.path().join("d.csv"), "k\n4\n").unwrap();
+    let source = open(&[dir.path()]).unwrap();
+    assert_eq!(labels(&source, "k").len(), 4);
+    let error = source.scan(&[number("x")]).map(|_| ()).unwrap_err();
+    assert!(matches!(&error, TableError::SchemaDiffers { column, .. } if column == "x"), "{error}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the command line of `tiers bench` may say.
 
+use crate::csv::CsvArgs;
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -60,6 +61,9 @@ pub(crate) struct BenchArgs {
     /// Runs of each, after one that does not count
     #[arg(long, value_name = "N", default_value = "5")]
     pub repeats: NonZeroUsize,
+
+    #[command(flatten)]
+    pub csv: CsvArgs,
 
     /// Folder for the results; what an earlier benchmark wrote there is replaced
     #[arg(long, value_name = "DIR", default_value = "tiers-bench")]

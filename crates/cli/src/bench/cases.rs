@@ -28,6 +28,8 @@ pub(super) struct Table {
     pub name: String,
     /// File, folder or glob.
     pub path: PathBuf,
+    /// How text files are read, in the words of the command line.
+    pub options: Vec<String>,
 }
 
 /// One combination.
@@ -66,7 +68,10 @@ impl Cases {
             let name = |path: &PathBuf| {
                 path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into())
             };
-            let tables = args.data.iter().map(|path| Table { name: name(path), path: path.clone() }).collect();
+            args.csv.options()?;
+            let options = args.csv.words();
+            let table = |path: &PathBuf| Table { name: name(path), path: path.clone(), options: options.clone() };
+            let tables = args.data.iter().map(table).collect();
             let models = vec![Model { name: "model".to_owned(), formula: formula.clone() }];
             return Ok(Cases { models, tables, threads, _simulated: None });
         }
@@ -114,7 +119,7 @@ fn simulate(folder: &Path, rows: u64, shuffle: bool) -> anyhow::Result<Table> {
     if !done.status.success() {
         bail!("simulating {rows} rows failed: {}", String::from_utf8_lossy(&done.stderr).trim());
     }
-    Ok(Table { name: format!("simulated, {rows} rows"), path })
+    Ok(Table { name: format!("simulated, {rows} rows"), path, options: Vec::new() })
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl tiers_design::Source for Head<'_> {
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     threads::with(args.threads.first().copied(), || {
         let formula = args.formula.as_deref().unwrap_or_default();
-        let estimate = estimate(formula, &Source::open(&args.data)?)?;
+        let estimate = estimate(formula, &crate::csv::open(&args.data, &args.csv.options()?)?)?;
         print(&if args.json { crate::report::json(&estimate) } else { estimate.in_words() })?;
         Ok(Outcome::Done)
     })

@@ -52,7 +52,7 @@ impl Run {
 pub(super) fn run(case: &Case<'_>, repeat: usize, scratch: &Path) -> anyhow::Result<Run> {
     let out = tempfile::TempDir::with_prefix_in("results-", scratch).context("no folder for the results of a run")?;
     let mut command = Command::new(std::env::current_exe().context("the program does not know where it is")?);
-    command.args(["fit", &case.model.formula]).arg(&case.table.path);
+    command.args(["fit", &case.model.formula]).arg(&case.table.path).args(&case.table.options);
     command.args(["--json", "--quiet", "--threads", &case.threads.to_string(), "--out"]).arg(out.path().join("fit"));
     let start = Instant::now();
     let done = command.output().context("tiers fit could not be started")?;

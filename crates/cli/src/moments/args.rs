@@ -1,5 +1,6 @@
 //! The command line of `tiers moments`.
 
+use crate::csv::CsvArgs;
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -47,6 +48,9 @@ pub(crate) struct MomentsArgs {
     /// Take levels and shifts from these moments of another part of the same data
     #[arg(long, value_name = "DIR", conflicts_with = "levels")]
     pub like: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub csv: CsvArgs,
 
     /// Most memory to use: bytes, 2GB, or a share of what is available
     #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT)]

@@ -34,7 +34,7 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
     let levels = args.levels.iter().map(|text| levels(text)).collect::<anyhow::Result<BTreeMap<_, _>>>()?;
     let limit = Limit::parse(&args.memory_limit)?;
     let target = write::Target::open(&args.out)?;
-    let source = Source::open(&args.data)?;
+    let source = crate::csv::open(&args.data, &args.csv.options()?)?;
     let plan = Plan::new(&formula, source.fields(), &settings)?;
     check_levels(&plan, &levels)?;
     let like = args.like.as_deref().map(Opened::open).transpose()?;

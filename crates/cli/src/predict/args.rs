@@ -1,10 +1,12 @@
 //! The command line of `tiers predict`.
 
+use crate::csv::CsvArgs;
 use crate::saved::{RefitArgs, Saved};
 use anyhow::{bail, ensure};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use tiers_reml::{Interval, IntervalKind};
+use tiers_tables::Source;
 
 /// Examples below the help.
 pub(crate) const EXAMPLES: &str = "\
@@ -80,6 +82,18 @@ pub(crate) enum Kind {
 }
 
 impl PredictArgs {
+    /// The new data, read as those of the fit unless the options say otherwise.
+    pub(crate) fn open(&self, saved: &Saved) -> anyhow::Result<Source> {
+        let said = self.refit.csv.options()?;
+        let source = Source::open_with(&self.new_data, &said.or(&saved.report.data.csv))?;
+        crate::csv::checked(source, &said)
+    }
+
+    /// How the data of the fit are read once more: the options are of the new data.
+    pub(crate) fn of_fit(&self) -> RefitArgs {
+        RefitArgs { csv: CsvArgs::default(), ..self.refit.clone() }
+    }
+
     /// The interval that is wanted.
     pub(crate) fn interval(&self) -> anyhow::Result<Option<Interval>> {
         let level = self.conf_level;

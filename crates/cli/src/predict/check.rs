@@ -6,7 +6,7 @@ use crate::saved::{Again, Saved};
 use anyhow::{anyhow, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
-use tiers_design::{EncodeError, Kind, Recipe, Request, Role};
+use tiers_design::{Doubt, EncodeError, Kind, Recipe, Request, Role};
 use tiers_reml::{LevelEffects, PredictError};
 use tiers_tables::Source;
 
@@ -65,8 +65,14 @@ pub(crate) fn columns(
             );
         }
     }
+    let keys: Vec<&str> = levels.iter().flat_map(|level| level.keys.iter().map(|key| &key.name[..])).collect();
     for Request { column, role } in requests {
         match (kind(column), role) {
+            (Some(Kind::Mixed(Doubt { odd, remedy, like_ids })), role)
+                if *role == Role::Number || (keys.contains(&&column[..]) && !like_ids) =>
+            {
+                bail!("{path}: column `{column}` holds numbers for the most part, but also {odd}; {remedy}")
+            }
             (Some(Kind::Text), Role::Number) => {
                 bail!("{path}: column `{column}` holds text, but it was a number in the fit; convert it to numbers")
             }

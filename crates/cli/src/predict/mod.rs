@@ -31,7 +31,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let interval = args.interval()?;
     let saved = Saved::open(&args.fit)?;
     let levels = args.levels(&saved)?;
-    let source = Source::open(&args.new_data)?;
+    let source = args.open(&saved)?;
     let fixed = FixedPart {
         recipe: &saved.recipe,
         coefficients: &saved.model.fixed.coefficients,
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     check_columns(&saved, &source, fixed, &levels, interval)?;
     let population = if with_errors && levels.is_empty() { of_population(&saved, fixed, interval) } else { None };
     let reads_again = with_errors && population.is_none();
-    let again = reads_again.then(|| saved.open_data(&args.refit)).transpose()?;
+    let again = reads_again.then(|| saved.open_data(&args.of_fit())).transpose()?;
     check::output(args, &saved, &source, again.as_ref())?;
     let sink = ParquetSink::create(&args.out, layout.fields())?;
     let job = Job { args, saved: &saved, source: &source, layout: &layout };
@@ -53,9 +53,9 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
         let effects = effects::read(&saved, &levels)?;
         return job.write(&Predictor::new(fixed, effects)?, sink);
     }
-    let (model, _) = saved.read(&args.refit, Until::Effects)?;
+    let (model, _) = saved.read(&args.of_fit(), Until::Effects)?;
     let objective = Objective::new(&model, saved.fit().method);
-    let optimum = saved.optimum(&objective, &args.refit)?;
+    let optimum = saved.optimum(&objective, &args.of_fit())?;
     let effects = random_effects(&objective, &optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
     let is_wanted = |effects: &LevelEffects| levels.contains(&effects.level);
     let effects = effects.into_iter().filter(is_wanted).collect();

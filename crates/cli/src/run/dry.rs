@@ -104,6 +104,8 @@ fn columns(job: &Job, inputs: &Inputs) -> Vec<Used> {
             Kind::Integer => "integers".to_owned(),
             Kind::Boolean => "booleans".to_owned(),
             Kind::Text => "text".to_owned(),
+            Kind::Digits => "numbers, text as ids".to_owned(),
+            Kind::Mixed(_) => "numbers and text".to_owned(),
             Kind::Other(kind) => kind.clone(),
         },
         used_as: roles.join(", "),

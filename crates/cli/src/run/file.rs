@@ -33,9 +33,35 @@ pub(crate) struct DataKeys {
     #[serde(default)]
     pub reference: BTreeMap<String, String>,
     /// What columns must hold. A column of another kind, or none of that name, is an error before
-    /// any row is read.
+    /// any row is read. In text files the type decides how the values are read: as `text` ids keep
+    /// their leading zeros.
     #[serde(default)]
     pub types: BTreeMap<String, TypeKey>,
+    /// Separator of the fields of text files: a character, or `tab`; by default what the extension says,
+    /// or what is found where that gives a single column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sep: Option<String>,
+    /// Decimal mark of the numbers in text files; by default the point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<DecimalKey>,
+    /// Encoding of text files, such as `utf-8`, `utf-16` or `latin-1`; by default that of the byte order
+    /// mark, else UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// Texts that stand for missing values in text files, besides nothing, `NA` and `NaN`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub na: Vec<String>,
+}
+
+/// Decimal mark of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) enum DecimalKey {
+    /// `1.5`
+    #[serde(rename = ".")]
+    Point,
+    /// `1,5`
+    #[serde(rename = ",")]
+    Comma,
 }
 
 /// What a column must hold.

@@ -1,10 +1,10 @@
 //! The data of a job, opened, and its models resolved against their columns; no row is read.
 
-use super::file::{DataKeys, TypeKey};
+use super::file::DataKeys;
 use super::job::{Job, ModelJob};
-use anyhow::anyhow;
+use crate::csv;
 use std::path::PathBuf;
-use tiers_design::{DesignError, Kind, Plan, Settings, nearest};
+use tiers_design::{DesignError, Doubt, Kind, Plan, Settings};
 use tiers_reml::Wanted;
 use tiers_tables::Source;
 
@@ -22,8 +22,10 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Opens the files and resolves all models.
     pub(crate) fn open(job: &Job) -> anyhow::Result<Inputs> {
-        let source = Source::open(&job.paths).map_err(|error| job.document.error("data.paths", error))?;
-        check_types(job, &source)?;
+        let source =
+            Source::open_with(&job.paths, &job.csv).map_err(|error| job.document.error("data.paths", error))?;
+        csv::check(&source, &job.csv)
+            .map_err(|misfit| job.document.error(&format!("data.{}", misfit.option), misfit.why))?;
         let (mut settings, mut wanted) = (Vec::new(), Vec::new());
         for (i, model) in job.models.iter().enumerate() {
             let (own, plan) = resolve(job.data(), model, &source).map_err(|error| {
@@ -73,48 +75,16 @@ fn resolve(data: &DataKeys, model: &ModelJob, source: &Source) -> Result<(Settin
     }
 }
 
-fn no_column(column: &str, source: &Source) -> anyhow::Error {
-    let names: Vec<String> = source.fields().iter().map(|field| field.name.clone()).collect();
-    match nearest(column, &names) {
-        Some(near) => anyhow!("there is no column `{column}`; did you mean `{near}`?"),
-        None => anyhow!("there is no column `{column}`; the columns are {}", names.join(", ")),
-    }
-}
-
 fn check_by(job: &Job, i: usize, source: &Source) -> anyhow::Result<()> {
     for column in &job.models[i].keys.by {
         let told = |why: &dyn std::fmt::Display| Err(job.document.error(&format!("models[{i}].by"), why));
         match source.fields().iter().find(|field| field.name == *column).map(|field| &field.kind) {
+            Some(Kind::Mixed(Doubt { odd, remedy, like_ids: false })) => {
+                return told(&format!("`{column}` holds numbers for the most part, but also {odd}; {remedy}"));
+            }
             Some(Kind::Other(kind)) => return told(&format!("`{column}` is of type {kind}; name integers or texts")),
             Some(_) => {}
-            None => return told(&no_column(column, source)),
-        }
-    }
-    Ok(())
-}
-
-/// Whether the columns hold what the job file says they do.
-fn check_types(job: &Job, source: &Source) -> anyhow::Result<()> {
-    for (column, wanted) in &job.data().types {
-        let told = |why: &dyn std::fmt::Display| Err(job.document.error(&format!("data.types.{column}"), why));
-        let Some(field) = source.fields().iter().find(|field| field.name == *column) else {
-            return told(&no_column(column, source));
-        };
-        let (found, holds) = match &field.kind {
-            Kind::Float => ("numbers that need not be integers", *wanted == TypeKey::Number),
-            Kind::Integer => ("integers", matches!(wanted, TypeKey::Number | TypeKey::Integer)),
-            Kind::Boolean => ("booleans", *wanted == TypeKey::Boolean),
-            Kind::Text => ("text", *wanted == TypeKey::Text),
-            Kind::Other(kind) => (kind.as_str(), false),
-        };
-        if !holds {
-            let words = match wanted {
-                TypeKey::Number => "numbers",
-                TypeKey::Integer => "integers",
-                TypeKey::Text => "text",
-                TypeKey::Boolean => "booleans",
-            };
-            return told(&format!("`{column}` must hold {words}, but in the files it holds {found}"));
+            None => return told(&csv::no_column(column, source)),
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! A job, checked as far as can be without the data.
 
-use super::file::{DataKeys, DfKey, IntervalsKey, JobFile, MethodKey, ModelKeys, OnError};
+use super::file::{DataKeys, DecimalKey, DfKey, IntervalsKey, JobFile, MethodKey, ModelKeys, OnError, TypeKey};
 use super::parse::Document;
 use crate::confint::{IntervalMethod, Wanted};
 use crate::job::sandwich;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tiers_design::Formula;
 use tiers_reml::{DfMethod, Inference, Method, NewtonSettings};
+use tiers_tables::{ColumnType, CsvOptions, Decimal};
 
 /// A job to be run.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Job {
     pub document: Document,
     /// Where the rows are.
     pub paths: Vec<PathBuf>,
+    /// How text files are read.
+    pub csv: CsvOptions,
     /// Where results go.
     pub folder: PathBuf,
     /// Threads, where not all cores.
@@ -72,6 +75,7 @@ impl Job {
             models.iter().enumerate().map(|(i, keys)| model(&document, i, keys, memory)).collect::<Result<_, _>>()?;
         Ok(Job {
             paths: data.paths.iter().map(|path| above.join(path)).collect(),
+            csv: csv_options(&document, data)?,
             folder: above.join(&output.folder),
             threads,
             memory,
@@ -90,6 +94,28 @@ impl Job {
     pub(crate) fn goes_on(&self) -> bool {
         self.document.file.run.on_error == OnError::Continue
     }
+}
+
+/// How text files are read.
+fn csv_options(document: &Document, data: &DataKeys) -> anyhow::Result<CsvOptions> {
+    let told = |key: &str, why: String| document.error(&format!("data.{key}"), why);
+    let kind = |kind: &TypeKey| match kind {
+        TypeKey::Number => ColumnType::Number,
+        TypeKey::Integer => ColumnType::Integer,
+        TypeKey::Text => ColumnType::Text,
+        TypeKey::Boolean => ColumnType::Boolean,
+    };
+    let na = data.na.iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    Ok(CsvOptions {
+        sep: data.sep.as_ref().map(|text| text.parse().map_err(|why| told("sep", why))).transpose()?,
+        decimal: data.decimal.map(|mark| match mark {
+            DecimalKey::Point => Decimal::Point,
+            DecimalKey::Comma => Decimal::Comma,
+        }),
+        encoding: data.encoding.as_ref().map(|text| text.parse().map_err(|why| told("encoding", why))).transpose()?,
+        na: na.collect(),
+        types: data.types.iter().map(|(column, of)| (column.clone(), kind(of))).collect(),
+    })
 }
 
 /// Every model has a name of its own that can be that of a folder.

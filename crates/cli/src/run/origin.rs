@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
-use tiers_tables::Source;
+use tiers_tables::{CsvOptions, Source};
 
 /// Version of all that is kept between runs; another one is not read.
 const FORMAT: u32 = 1;
@@ -21,6 +21,9 @@ pub(crate) struct Origin {
     tiers: String,
     files: Vec<FileMark>,
     reference: BTreeMap<String, String>,
+    /// How text files are read.
+    #[serde(default, skip_serializing_if = "CsvOptions::is_default")]
+    csv: CsvOptions,
     models: Vec<ModelKeys>,
 }
 
@@ -47,6 +50,7 @@ impl Origin {
             tiers: env!("CARGO_PKG_VERSION").to_owned(),
             files: source.files().iter().map(mark).collect(),
             reference: job.data().reference.clone(),
+            csv: job.csv.clone(),
             models: job.models.iter().map(|model| model.keys.clone()).collect(),
         }
     }
@@ -79,6 +83,11 @@ impl Origin {
         }
         if self.reference != now.reference {
             return Some("data.reference is another one now".to_owned());
+        }
+        if self.csv != now.csv {
+            return Some(
+                "how text files are read (sep, decimal, encoding, na or types of data) has changed".to_owned(),
+            );
         }
         let names = |origin: &Origin| origin.models.iter().map(|model| model.name.clone()).collect::<Vec<_>>();
         if let Some(new) = names(now).iter().find(|name| !names(self).contains(name)) {

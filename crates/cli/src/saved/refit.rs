@@ -4,6 +4,7 @@
 //! large, and a pass over the rows is short. The rows are encoded by the saved definition, so all
 //! that follows has the bits of the first fit. Data that changed are refused.
 
+use crate::csv::CsvArgs;
 use crate::memory::Limit;
 use crate::moments::Opened;
 use crate::progress::Progress;
@@ -25,6 +26,9 @@ pub(crate) struct RefitArgs {
     /// Where the data (or moments) of the fit are now, if they moved
     #[arg(long, value_name = "PATHS", num_args = 1..)]
     pub data: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub csv: CsvArgs,
 
     /// Threads to use (default: all cores); the results do not depend on it
     #[arg(long, value_name = "N")]
@@ -61,13 +65,16 @@ impl Saved {
             let parts = paths.iter().map(|path| Opened::open(path)).collect::<anyhow::Result<_>>()?;
             return Ok(Again::Moments(parts));
         }
-        let source = Source::open(&paths).map_err(|error| match args.data.is_empty() {
+        let said = args.csv.options()?;
+        let opened = Source::open_with(&paths, &said.or(&self.report.data.csv));
+        let source = opened.map_err(|error| match args.data.is_empty() {
             true => anyhow!(
                 "{}: the data of this fit cannot be read: {error}; if they moved, name them by --data",
                 self.name
             ),
             false => error.into(),
         })?;
+        let source = crate::csv::checked(source, &said)?;
         let plan = self.plan(&source).map_err(|error| anyhow!("{}: {error}", self.name))?;
         Ok(Again::Rows { source, plan: Box::new(plan) })
     }

@@ -9,6 +9,7 @@ mod bench;
 #[cfg(unix)]
 mod changing;
 mod confint;
+mod csv;
 mod diagnostics;
 mod later;
 mod moments;

@@ -56,7 +56,7 @@ impl Definition {
             formula: recipe.formula.clone(),
             weights: settings.weights.clone(),
             reference: settings.reference.iter().cloned().collect(),
-            fields: fields.iter().filter(named).cloned().collect(),
+            fields: fields.iter().filter(named).cloned().map(settled).collect(),
             levels,
             columns: columns.map(|(name, shift)| DefinedColumn { name, shift }).collect(),
         }
@@ -119,6 +119,14 @@ impl Definition {
     pub fn integer_keys(&self, recipe: &Recipe) -> Vec<bool> {
         let is_integer = |&request: &usize| self.kind(&recipe.requests[request].column) == Some(&Kind::Integer);
         recipe.keys.iter().map(is_integer).collect()
+    }
+}
+
+/// The field as the model takes it: of a column that was in doubt it has said that it is text.
+fn settled(field: Field) -> Field {
+    match field.kind {
+        Kind::Mixed(_) => Field { kind: Kind::Text, ..field },
+        _ => field,
     }
 }
 

@@ -1,0 +1,139 @@
+//! Text files as a table: their headers, and the kinds of their columns by what the first rows hold.
+
+use std::io;
+use std::path::Path;
+
+use tiers_csv::{ColumnKind, ColumnType, CsvError, CsvOptions, Rules, Tally, TextFile, Wanted};
+use tiers_design::{Doubt, Field, Kind, Role};
+
+use crate::error::TableError;
+use crate::source::DataFile;
+
+/// Text that is looked at per file to find the kinds of the columns, and in all files together.
+const BYTES_OF_FILE: u64 = 32 << 20;
+const BYTES_OF_ALL: u64 = 256 << 20;
+/// Text that is looked at in every file, however many there are.
+const BYTES_AT_LEAST: u64 = 1 << 20;
+
+/// Text files of one table.
+#[derive(Debug)]
+pub(crate) struct TextTable {
+    pub(crate) options: CsvOptions,
+    pub(crate) rules: Rules,
+    /// The header of each file.
+    pub(crate) headers: Vec<Header>,
+    pub(crate) columns: Vec<TextColumn>,
+}
+
+/// What a file says of its rows.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) names: Vec<String>,
+    pub(crate) separator: u8,
+}
+
+/// A column of the table.
+#[derive(Debug)]
+pub(crate) struct TextColumn {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// Whether the user said its type.
+    stated: bool,
+    /// A file that does not have it.
+    pub(crate) absent: Option<usize>,
+}
+
+impl TextTable {
+    /// Reads the header and the first rows of every file.
+    pub(crate) fn open(files: &[DataFile], options: &CsvOptions) -> Result<TextTable, TableError> {
+        let rules = Rules::new(options);
+        let budget = (BYTES_OF_ALL / files.len().max(1) as u64).clamp(BYTES_AT_LEAST, BYTES_OF_FILE);
+        let mut headers = Vec::with_capacity(files.len());
+        let mut columns: Vec<(String, Tally, Vec<usize>)> = Vec::new();
+        for (i, file) in files.iter().enumerate() {
+            let of_file = |error| text_error(&file.path, error);
+            let text = TextFile::open(&file.path, options).map_err(of_file)?;
+            let header = Header { names: text.names().to_vec(), separator: text.separator() };
+            let (tallies, _) = text.tally(&rules, budget).map_err(of_file)?;
+            for (name, tally) in header.names.iter().zip(&tallies) {
+                match columns.iter_mut().find(|(known, ..)| known == name) {
+                    Some((_, all, holders)) => {
+                        all.merge(tally, i);
+                        holders.push(i);
+                    }
+                    None => {
+                        let mut all = Tally::default();
+                        all.merge(tally, i);
+                        columns.push((name.clone(), all, vec![i]));
+                    }
+                }
+            }
+            headers.push(header);
+        }
+        let column = |(name, tally, holders): (String, Tally, Vec<usize>)| {
+            let stated = options.types.get(&name).copied();
+            let kind = kind(&name, &tally, stated, files);
+            let absent = (0..files.len()).zip(holders.iter().copied().chain([usize::MAX])).find(|(i, h)| i != h);
+            TextColumn { name, kind, stated: stated.is_some(), absent: absent.map(|(i, _)| i) }
+        };
+        let columns = columns.into_iter().map(column).collect();
+        Ok(TextTable { options: options.clone(), rules, headers, columns })
+    }
+
+    /// The columns as a model sees them.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = Field> + '_ {
+        self.columns.iter().map(|column| Field { name: column.name.clone(), kind: column.kind.clone() })
+    }
+}
+
+impl TextColumn {
+    /// The form in which the column is parsed for a role, and whether the user said its type.
+    pub(crate) fn wanted(&self, role: Role) -> (Wanted, bool) {
+        let form = match (&self.kind, role) {
+            (Kind::Boolean, _) => Wanted::Booleans,
+            (Kind::Text | Kind::Mixed(_), _) | (Kind::Digits, Role::Label) => Wanted::Text,
+            (_, Role::Number) | (Kind::Float, Role::Label) => Wanted::Numbers,
+            (_, Role::Label) if self.stated => Wanted::Integers,
+            (_, Role::Label) => Wanted::Ids,
+        };
+        (form, self.stated)
+    }
+}
+
+/// The kind of a column as a model sees it.
+fn kind(name: &str, tally: &Tally, stated: Option<ColumnType>, files: &[DataFile]) -> Kind {
+    match ColumnKind::of(tally, stated) {
+        ColumnKind::Float | ColumnKind::Integer if tally.needs_text && stated.is_none() => Kind::Digits,
+        ColumnKind::Float => Kind::Float,
+        ColumnKind::Integer => Kind::Integer,
+        ColumnKind::Boolean => Kind::Boolean,
+        ColumnKind::Text => Kind::Text,
+        ColumnKind::Mixed(mixed) => {
+            let place = |odd: &tiers_csv::Odd| match files.len() {
+                1 => format!("`{}` in row {}", odd.value, odd.row),
+                _ => format!("`{}` in row {} of {}", odd.value, odd.row, files[odd.file].path.display()),
+            };
+            let odd = tally.odd.iter().map(place).collect::<Vec<_>>().join(", ");
+            let values = tally.odd.iter().map(|odd| odd.value.replace(',', "\\,")).collect::<Vec<_>>().join(",");
+            let remedy = match mixed.other_decimals {
+                true => "if the comma separates the decimals, write --decimal ,".to_owned(),
+                false => {
+                    format!("if these stand for missing values, write --na '{values}' (in a job file na under [data])")
+                }
+            };
+            let remedy = format!("{remedy}; if the column is meant as text, --types {name}=text");
+            Kind::Mixed(Doubt { odd, remedy, like_ids: mixed.like_ids && !mixed.other_decimals })
+        }
+    }
+}
+
+/// The error of a text file.
+pub(crate) fn text_error(path: &Path, error: CsvError) -> TableError {
+    match error {
+        CsvError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            TableError::BadCsv { path: path.to_owned(), reason: error.to_string() }
+        }
+        CsvError::Io(error) => TableError::io(path, "reading", error),
+        error => TableError::BadCsv { path: path.to_owned(), reason: error.to_string() },
+    }
+}
