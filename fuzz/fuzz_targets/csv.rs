@@ -36,6 +36,8 @@ fuzz_target!(|input: &[u8]| {
             ColumnKind::Integer if tally.needs_text => Wanted::Numbers,
             ColumnKind::Integer => Wanted::Ids,
             ColumnKind::Boolean => Wanted::Booleans,
+            ColumnKind::Date => Wanted::Days,
+            ColumnKind::DateTime => Wanted::Microseconds,
             ColumnKind::Text | ColumnKind::Mixed(_) => Wanted::Text,
         };
         wanted.push(WantedColumn { index, form, stated: options.types.contains_key(name) });

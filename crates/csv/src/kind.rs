@@ -12,9 +12,13 @@ pub enum ColumnKind {
     Integer,
     /// True and false.
     Boolean,
+    /// Dates.
+    Date,
+    /// Points in time.
+    DateTime,
     /// Text.
     Text,
-    /// Numbers for the most part, and values that are none.
+    /// Numbers (or dates) for the most part, and values that are none.
     Mixed(Mixed),
 }
 
@@ -42,10 +46,13 @@ impl ColumnKind {
         }
         // Commas may stand for decimals only where that would make most values numbers.
         let other_decimals = tally.other_decimals > 0 && 2 * (numbers + tally.other_decimals) > numbers + others;
+        let most = numbers.max(tally.dates).max(tally.times);
         match (numbers, others) {
             (_, 0) => numeric,
             (0, _) if tally.booleans == others => ColumnKind::Boolean,
-            _ if 2 * numbers > numbers + others || tally.files_differ || other_decimals => {
+            (0, _) if tally.dates == others => ColumnKind::Date,
+            (0, _) if tally.times == others => ColumnKind::DateTime,
+            _ if 2 * most > numbers + others || tally.files_differ || other_decimals => {
                 ColumnKind::Mixed(Mixed { like_ids: !tally.without_digit, other_decimals })
             }
             _ => ColumnKind::Text,

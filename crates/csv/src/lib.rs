@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod cutter;
+mod dates;
 mod error;
 mod fields;
 mod kind;

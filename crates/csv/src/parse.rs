@@ -19,6 +19,10 @@ pub enum Wanted {
     Text,
     /// True and false.
     Booleans,
+    /// Days of dates, counted since 1970-01-01.
+    Days,
+    /// Microseconds of points in time, counted since 1970-01-01 00:00 UTC.
+    Microseconds,
 }
 
 /// One column that is wanted.
@@ -37,7 +41,7 @@ pub struct WantedColumn {
 pub enum Values {
     /// Numbers, NaN where missing.
     Numbers(Vec<f64>),
-    /// Integers.
+    /// Integers, days or microseconds.
     Integers(Vec<Option<i64>>),
     /// Text.
     Text(TextColumn),
@@ -74,7 +78,9 @@ impl Values {
     fn new(form: Wanted, rows: usize) -> Values {
         match form {
             Wanted::Numbers => Values::Numbers(Vec::with_capacity(rows)),
-            Wanted::Ids | Wanted::Integers => Values::Integers(Vec::with_capacity(rows)),
+            Wanted::Ids | Wanted::Integers | Wanted::Days | Wanted::Microseconds => {
+                Values::Integers(Vec::with_capacity(rows))
+            }
             Wanted::Text => Values::Text(TextColumn { text: String::new(), ends: Vec::with_capacity(rows) }),
             Wanted::Booleans => Values::Booleans(Vec::with_capacity(rows)),
         }
@@ -90,7 +96,12 @@ impl Values {
             }
             Values::Integers(values) => {
                 let text = trimmed(field.bytes);
-                let value = rules.integer(text).ok_or(Wrong::Kind)?;
+                let value = match form {
+                    Wanted::Days => rules.day(text),
+                    Wanted::Microseconds => rules.microsecond(text),
+                    _ => rules.integer(text),
+                };
+                let value = value.ok_or(Wrong::Kind)?;
                 if form == Wanted::Ids && value.is_some() && needs_text(field.bytes) {
                     return Err(Wrong::Loss);
                 }
@@ -243,6 +254,8 @@ impl Chunk {
             (Wrong::Loss, _) => ("an integer that can stand for its text", "as the ids before it can"),
             (_, Wanted::Numbers) => ("a number", because(column.stated)),
             (_, Wanted::Booleans) => ("true or false", because(column.stated)),
+            (_, Wanted::Days) => ("a date", because(column.stated)),
+            (_, Wanted::Microseconds) => ("a point in time", because(column.stated)),
             _ => ("an integer", because(column.stated)),
         };
         let remedy = match wrong {

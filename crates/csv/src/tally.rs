@@ -3,7 +3,7 @@
 use crate::fields::Field;
 use crate::value::{Class, Rules};
 
-/// How many odd values are kept to be shown.
+/// How many odd values are kept to be shown, of dates and of others.
 const SHOWN: usize = 3;
 
 /// Counts of the values of a column, or of the part of it that was looked at.
@@ -17,6 +17,10 @@ pub struct Tally {
     pub booleans: u64,
     /// Numbers if their comma were a decimal mark (or their point, where the comma is).
     pub other_decimals: u64,
+    /// Dates such as `2020-01-31`.
+    pub dates: u64,
+    /// Points in time such as `2020-01-31 23:59:59`.
+    pub times: u64,
     /// Anything else that is not missing.
     pub texts: u64,
     /// Whether a number would lose some of its text if it were an id: see [`crate::needs_text`].
@@ -26,7 +30,7 @@ pub struct Tally {
     /// Whether one of several files has numbers only and another has none of these.
     pub files_differ: bool,
     /// The first values that are no numbers, each once.
-    pub odd: Vec<Odd>,
+    pub(crate) odd: Vec<Odd>,
 }
 
 /// A value that is no number.
@@ -38,6 +42,8 @@ pub struct Odd {
     pub row: u64,
     /// Number of the file.
     pub file: usize,
+    /// Whether it is a date or a point in time.
+    is_date: bool,
 }
 
 impl Tally {
@@ -55,24 +61,40 @@ impl Tally {
                 self.needs_text |= !faithful || text.len() != field.bytes.len();
             }
             class => {
+                let is_date = matches!(class, Class::Date | Class::Time);
                 *match class {
                     Class::Boolean => &mut self.booleans,
                     Class::OtherDecimal => &mut self.other_decimals,
+                    Class::Date => &mut self.dates,
+                    Class::Time => &mut self.times,
                     _ => &mut self.texts,
                 } += 1;
-                self.odd(&field, row);
+                self.note_odd(&field, row, is_date);
             }
         }
     }
 
-    fn odd(&mut self, field: &Field<'_>, row: u64) {
+    fn note_odd(&mut self, field: &Field<'_>, row: u64, is_date: bool) {
         self.without_digit |= !field.bytes.iter().any(u8::is_ascii_digit);
-        if self.odd.len() < SHOWN {
-            let value = shown(&field.unescaped());
-            if self.odd.iter().all(|odd| odd.value != value) {
-                self.odd.push(Odd { value, row, file: 0 });
-            }
+        if self.wants(is_date) {
+            self.keep(Odd { value: shown(&field.unescaped()), row, file: 0, is_date });
         }
+    }
+
+    fn wants(&self, is_date: bool) -> bool {
+        self.odd.iter().filter(|odd| odd.is_date == is_date).count() < SHOWN
+    }
+
+    fn keep(&mut self, odd: Odd) {
+        if self.odd.iter().all(|known| known.value != odd.value) {
+            self.odd.push(odd);
+        }
+    }
+
+    /// The first values that are not what most are (numbers, or dates), each once.
+    pub fn odd(&self) -> Vec<&Odd> {
+        let of_dates = self.dates.max(self.times) > self.numbers();
+        self.odd.iter().filter(|odd| !(of_dates && odd.is_date)).take(SHOWN).collect()
     }
 
     /// Numbers of any kind.
@@ -82,7 +104,7 @@ impl Tally {
 
     /// Values that are neither missing nor numbers.
     pub fn others(&self) -> u64 {
-        self.booleans + self.other_decimals + self.texts
+        self.booleans + self.other_decimals + self.dates + self.times + self.texts
     }
 
     /// Adds the counts of the same column in another file, number `file`.
@@ -95,12 +117,14 @@ impl Tally {
         self.floats += other.floats;
         self.booleans += other.booleans;
         self.other_decimals += other.other_decimals;
+        self.dates += other.dates;
+        self.times += other.times;
         self.texts += other.texts;
         self.needs_text |= other.needs_text;
         self.without_digit |= other.without_digit;
         for odd in &other.odd {
-            if self.odd.len() < SHOWN && self.odd.iter().all(|known| known.value != odd.value) {
-                self.odd.push(Odd { file, ..odd.clone() });
+            if self.wants(odd.is_date) {
+                self.keep(Odd { file, ..odd.clone() });
             }
         }
     }
@@ -141,7 +165,7 @@ mod tests {
     fn odd_values_are_kept_with_their_rows() {
         let tally = tally(&["1", "2", ".", "", "3.5", ".", "n/a", "TRUE"]);
         assert_eq!((tally.integers, tally.floats, tally.texts, tally.booleans), (2, 1, 3, 1));
-        let odd: Vec<(&str, u64)> = tally.odd.iter().map(|odd| (odd.value.as_str(), odd.row)).collect();
+        let odd: Vec<(&str, u64)> = tally.odd().iter().map(|odd| (odd.value.as_str(), odd.row)).collect();
         assert_eq!(odd, [(".", 3), ("n/a", 7), ("TRUE", 8)]);
         assert!(tally.without_digit && !tally.needs_text);
     }
@@ -150,7 +174,7 @@ mod tests {
     fn files_that_differ() {
         let mut both = tally(&["1", "2"]);
         both.merge(&tally(&["x", "y"]), 1);
-        assert!(both.files_differ && both.odd[0].file == 1);
+        assert!(both.files_differ && both.odd()[0].file == 1);
         let mut mixed = tally(&["1", "2A"]);
         mixed.merge(&tally(&["7"]), 1);
         assert!(!mixed.files_differ);

@@ -1,5 +1,6 @@
 //! What a single value is: missing, a number, true or false, or text.
 
+use crate::dates;
 use crate::options::{CsvOptions, Decimal};
 
 /// How values are read.
@@ -29,6 +30,8 @@ pub(crate) enum Class {
     Boolean,
     /// A number if its comma were a decimal mark, or its point.
     OtherDecimal,
+    Date,
+    Time,
     Text,
 }
 
@@ -80,6 +83,16 @@ impl Rules {
         }
     }
 
+    /// The day of a date, nothing within if it is missing; nothing at all if the text is neither.
+    pub(crate) fn day(&self, text: &[u8]) -> Option<Option<i64>> {
+        dates::day(text).map(Some).or_else(|| self.is_missing(text).then_some(None))
+    }
+
+    /// The microsecond of a point in time, as [`Rules::day`] the day of a date.
+    pub(crate) fn microsecond(&self, text: &[u8]) -> Option<Option<i64>> {
+        dates::microsecond(text).map(Some).or_else(|| self.is_missing(text).then_some(None))
+    }
+
     /// What the value looks like; `text` is without blanks around it.
     pub(crate) fn class(&self, text: &[u8]) -> Class {
         if self.is_missing(text) {
@@ -96,6 +109,8 @@ impl Rules {
             Some(_) => Class::Float { faithful },
             None if text.eq_ignore_ascii_case(b"true") || text.eq_ignore_ascii_case(b"false") => Class::Boolean,
             None if self.parse_by(text, self.decimal.other()).is_some() => Class::OtherDecimal,
+            None if dates::day(text).is_some() => Class::Date,
+            None if dates::microsecond(text).is_some() => Class::Time,
             None => Class::Text,
         }
     }

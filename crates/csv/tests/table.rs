@@ -71,6 +71,20 @@ fn kinds_of_columns() {
 }
 
 #[test]
+fn dates_and_points_in_time() {
+    let text =
+        "d,t,m\n2020-01-31,2020-01-31 23:59,2020-01-31\nNA,,2020-01-31 10:00\n1969-12-31,1970-01-01T00:00:01Z,x\n";
+    let mixed = ColumnKind::Mixed(Mixed { like_ids: false, other_decimals: false });
+    assert_eq!(kinds(text), [ColumnKind::Date, ColumnKind::DateTime, ColumnKind::Text]);
+    let with_odd = tallies("d\n2020-01-31\n.\n2020-02-01\n5\n2020-02-02\n", &CsvOptions::default()).unwrap();
+    assert_eq!(ColumnKind::of(&with_odd[0], None), mixed);
+    assert_eq!((with_odd[0].odd()[0].value.as_str(), with_odd[0].odd()[0].row, with_odd[0].odd().len()), (".", 2, 1));
+    let columns = values(text, &[(0, Wanted::Days), (1, Wanted::Microseconds)], &CsvOptions::default()).unwrap();
+    assert_eq!(columns[0], Values::Integers(vec![Some(18_292), None, Some(-1)]));
+    assert_eq!(columns[1], Values::Integers(vec![Some(1_580_515_140_000_000), None, Some(1_000_000)]));
+}
+
+#[test]
 fn values_in_every_form() {
     let text = "id,x,name,ok\n1,0.5,\"Smith, \"\"J\"\"\",T\n,NA,,f\n3, 1e2 ,x\n";
     let wanted = [(0, Wanted::Ids), (1, Wanted::Numbers), (2, Wanted::Text), (3, Wanted::Booleans)];

@@ -28,7 +28,7 @@ pub enum Kind {
     /// Numbers of which some would lose a part of their text as ids (`0870`, `+5`): numbers in
     /// arithmetic, strings as labels.
     Digits,
-    /// Numbers for the most part, and strings, in a file that does not say its types: strings where the
+    /// Numbers or dates for the most part, and strings, in a file that does not say its types: strings where the
     /// formula says that it is a factor, else an error.
     Mixed(Doubt),
     /// Anything that a model cannot use (dates, lists, …), with the name the reader has for it.

@@ -47,7 +47,7 @@ pub enum DesignError {
         place: Option<Caret>,
     },
     /// A column of numbers and values that are none, and nothing says what it is.
-    #[error("column `{column}` holds numbers for the most part, but also {odd}; {remedy}{}", below(.place))]
+    #[error("column `{column}` holds numbers or dates for the most part, but also {odd}; {remedy}{}", below(.place))]
     Mixed {
         /// The column.
         column: String,

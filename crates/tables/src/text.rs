@@ -107,14 +107,14 @@ fn kind(name: &str, tally: &Tally, stated: Option<ColumnType>, files: &[DataFile
         ColumnKind::Float => Kind::Float,
         ColumnKind::Integer => Kind::Integer,
         ColumnKind::Boolean => Kind::Boolean,
-        ColumnKind::Text => Kind::Text,
+        ColumnKind::Date | ColumnKind::DateTime | ColumnKind::Text => Kind::Text,
         ColumnKind::Mixed(mixed) => {
             let place = |odd: &tiers_csv::Odd| match files.len() {
                 1 => format!("`{}` in row {}", odd.value, odd.row),
                 _ => format!("`{}` in row {} of {}", odd.value, odd.row, files[odd.file].path.display()),
             };
-            let odd = tally.odd.iter().map(place).collect::<Vec<_>>().join(", ");
-            let values = tally.odd.iter().map(|odd| odd.value.replace(',', "\\,")).collect::<Vec<_>>().join(",");
+            let odd = tally.odd().into_iter().map(place).collect::<Vec<_>>().join(", ");
+            let values = tally.odd().iter().map(|odd| odd.value.replace(',', "\\,")).collect::<Vec<_>>().join(",");
             let remedy = match mixed.other_decimals {
                 true => "if the comma separates the decimals, write --decimal ,".to_owned(),
                 false => {

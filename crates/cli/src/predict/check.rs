@@ -71,7 +71,7 @@ pub(crate) fn columns(
             (Some(Kind::Mixed(Doubt { odd, remedy, like_ids })), role)
                 if *role == Role::Number || (keys.contains(&&column[..]) && !like_ids) =>
             {
-                bail!("{path}: column `{column}` holds numbers for the most part, but also {odd}; {remedy}")
+                bail!("{path}: column `{column}` holds numbers or dates for the most part, but also {odd}; {remedy}")
             }
             (Some(Kind::Text), Role::Number) => {
                 bail!("{path}: column `{column}` holds text, but it was a number in the fit; convert it to numbers")

@@ -80,7 +80,7 @@ fn check_by(job: &Job, i: usize, source: &Source) -> anyhow::Result<()> {
         let told = |why: &dyn std::fmt::Display| Err(job.document.error(&format!("models[{i}].by"), why));
         match source.fields().iter().find(|field| field.name == *column).map(|field| &field.kind) {
             Some(Kind::Mixed(Doubt { odd, remedy, like_ids: false })) => {
-                return told(&format!("`{column}` holds numbers for the most part, but also {odd}; {remedy}"));
+                return told(&format!("`{column}` holds numbers or dates for the most part, but also {odd}; {remedy}"));
             }
             Some(Kind::Other(kind)) => return told(&format!("`{column}` is of type {kind}; name integers or texts")),
             Some(_) => {}
