@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
             assert_eq!(again.to_string(), formula.to_string());
             let kinds = [Kind::Float, Kind::Integer, Kind::Boolean, Kind::Text, Kind::Digits, Kind::Other("date".to_owned())];
             let names = ["y", "x", "b", "g", "z", "d"];
-            let fields = names.iter().zip(kinds).map(|(name, kind)| Field { name: (*name).to_owned(), kind });
+            let fields = names.iter().zip(kinds).map(|(name, kind)| Field::new(*name, kind));
             let fields: Vec<Field> = fields.collect();
             if let Err(error) = Plan::new(&formula, &fields, &Settings::default()) {
                 let _ = error.to_string();

@@ -126,7 +126,7 @@ pub(crate) struct FitArgs {
     pub also: Vec<String>,
 
     /// Fit to moments of all parts of the data, by `tiers moments`, instead of to rows
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "also", "weights", "reference", "fitted", "sep", "decimal", "encoding", "na", "types"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "also", "weights", "reference", "levels", "fitted", "sep", "decimal", "encoding", "na", "types"])]
     pub moments: Vec<PathBuf>,
 
     /// Fit by restricted maximum likelihood (the default)
@@ -144,6 +144,10 @@ pub(crate) struct FitArgs {
     /// Reference level of a factor (default: the first in order); may be repeated
     #[arg(long, value_name = "FACTOR=LEVEL")]
     pub reference: Vec<String>,
+
+    /// Levels of a factor in order, the first being the reference; may be repeated
+    #[arg(long, value_name = "FACTOR=A,B,C")]
+    pub levels: Vec<String>,
 
     #[command(flatten)]
     pub csv: CsvArgs,

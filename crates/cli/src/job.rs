@@ -76,6 +76,7 @@ impl Job {
             (false, false) => Show::Summary,
         };
         let reference = args.reference.iter().map(|text| reference(text)).collect::<anyhow::Result<_>>()?;
+        let levels = args.levels.iter().map(|text| levels(text)).collect::<anyhow::Result<_>>()?;
         let mut named = args.formula.iter().chain(&args.also).enumerate().map(|(i, text)| name(text, i));
         let first = named.next();
         let (mut names, also): (Vec<String>, Vec<&str>) = named.unzip();
@@ -93,7 +94,7 @@ impl Job {
         let input = match formula {
             Some(formula) => Input::Rows {
                 formula: Box::new(formula.parse()?),
-                design: Settings { weights: args.weights, reference },
+                design: Settings { weights: args.weights, reference, levels },
                 data: args.data,
                 csv: args.csv.options()?,
             },
@@ -143,6 +144,24 @@ pub(crate) fn reference(text: &str) -> anyhow::Result<(String, String)> {
     }
 }
 
+/// `factor=a,b,c`, in order; a comma within a level is written `\,`.
+pub(crate) fn levels(text: &str) -> anyhow::Result<(String, Vec<String>)> {
+    let Some((factor, list)) = text.split_once('=').filter(|(factor, list)| !factor.is_empty() && !list.is_empty())
+    else {
+        bail!("--levels {text}: write the factor, `=` and all its levels, as in --levels sector=private,public");
+    };
+    let mut levels = vec![String::new()];
+    let mut letters = list.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if letters.peek() == Some(&',') => levels.last_mut().expect("one at least").extend(letters.next()),
+            ',' => levels.push(String::new()),
+            letter => levels.last_mut().expect("one at least").push(letter),
+        }
+    }
+    Ok((factor.to_owned(), levels))
+}
+
 /// The sandwich of this name.
 pub(crate) fn sandwich(kind: Robust) -> Sandwich {
     match kind {
@@ -181,5 +200,15 @@ mod tests {
     fn a_level_may_hold_an_equals_sign() {
         assert_eq!(reference("size=a=b").unwrap(), ("size".to_owned(), "a=b".to_owned()));
         assert!(reference("size").is_err() && reference("=a").is_err());
+    }
+
+    #[test]
+    fn levels_are_separated_by_commas() {
+        assert_eq!(
+            levels("f=a,b c,").unwrap(),
+            ("f".to_owned(), vec!["a".to_owned(), "b c".to_owned(), String::new()])
+        );
+        assert_eq!(levels(r"f=a\,b,c").unwrap().1, ["a,b", "c"]);
+        assert!(levels("f").is_err() && levels("f=").is_err() && levels("=a").is_err());
     }
 }

@@ -107,7 +107,9 @@ pub(crate) fn make<'a>(
     clock.phases.search = (began.elapsed() - read).as_secs_f64();
     let fixed = FixedModel::new(&model, FixedInference::new(&objective, &optimum, how.inference));
     let mut fit = Fit::with(&objective, &optimum, &dropped, &fixed);
-    fit.robust = robust(input, &objective, &optimum, how, watch)?;
+    if let Some(robust) = robust(input, &objective, &optimum, how, watch)? {
+        fit = fit.with_robust(robust);
+    }
     let fitted = began.elapsed();
     clock.phases.inference = (fitted - read).as_secs_f64() - clock.phases.search;
 

@@ -84,7 +84,7 @@ fn students(sorted: bool) -> (Recipe, Block) {
     let minority = labels(|g| ["A", "B", "C", "D"][g].to_owned(), |row| row % 4);
     let field = |name: &str| {
         let text = ["school", "class", "minority"].contains(&name);
-        Field { name: name.to_owned(), kind: if text { Kind::Text } else { Kind::Float } }
+        Field::new(name, if text { Kind::Text } else { Kind::Float })
     };
     let names = ["score", "pretest", "ses", "female", "minority", "treat", "class_size", "school", "class"];
     let fields = names.map(field);

@@ -17,7 +17,7 @@ pub const MISSING: u32 = u32::MAX;
 /// What kind of values a column of a table holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
-    /// Floating-point (or decimal) numbers.
+    /// Floating-point (or decimal) numbers; as ids of groups they must be whole.
     Float,
     /// Integers of any width and sign.
     Integer,
@@ -31,8 +31,31 @@ pub enum Kind {
     /// Numbers or dates for the most part, and strings, in a file that does not say its types: strings where the
     /// formula says that it is a factor, else an error.
     Mixed(Doubt),
-    /// Anything that a model cannot use (dates, lists, …), with the name the reader has for it.
+    /// Days: in arithmetic the number of days since 1970-01-01, as labels `2020-01-31`.
+    Date,
+    /// Points in time: in arithmetic the seconds since 1970-01-01 00:00 UTC, as labels
+    /// `2020-01-31 23:59:59`.
+    DateTime,
+    /// Anything that a model cannot use (lists, durations, …), with the name the reader has for it.
     Other(String),
+    /// The files of the table do not agree on the column; in which way, as a whole sentence.
+    Unequal(String),
+}
+
+impl Kind {
+    /// Whether a column of this kind is a number in a formula, unless `factor()` says otherwise.
+    pub fn is_number(&self) -> bool {
+        matches!(self, Kind::Float | Kind::Integer | Kind::Digits | Kind::Date | Kind::DateTime)
+    }
+
+    /// What a number of this kind counts, where that is told by the kind.
+    pub fn unit(&self) -> Option<&'static str> {
+        match self {
+            Kind::Date => Some("dates"),
+            Kind::DateTime => Some("points in time"),
+            _ => None,
+        }
+    }
 }
 
 /// Why it is in doubt what a column holds.
@@ -53,6 +76,17 @@ pub struct Field {
     pub name: String,
     /// Kind of its values.
     pub kind: Kind,
+    /// As a factor, its levels in the order that the table itself has for them (that of an Enum or of
+    /// an ordered categorical); empty where the table has none. Levels may be missing in the list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<String>,
+}
+
+impl Field {
+    /// A column without an order of levels.
+    pub fn new(name: impl Into<String>, kind: Kind) -> Field {
+        Field { name: name.into(), kind, levels: Vec::new() }
+    }
 }
 
 /// How a requested column is to be delivered.
@@ -60,8 +94,12 @@ pub struct Field {
 pub enum Role {
     /// As numbers: [`Column::Numbers`].
     Number,
-    /// As labels of groups or factor levels: [`Column::Labels`].
+    /// As labels of groups or factor levels: [`Column::Labels`]. Floating-point numbers must be whole,
+    /// and become integers.
     Label,
+    /// As levels of a factor that need not be whole numbers: [`Column::Labels`], those of floating-point
+    /// numbers as text, written as R does.
+    Level,
 }
 
 /// One column that a scan must deliver. A column may be asked for in both roles.

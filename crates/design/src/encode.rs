@@ -208,7 +208,7 @@ impl Encoder {
         }
         let column = |request: &Request| match request.role {
             Role::Number => Column::Numbers(Vec::new()),
-            Role::Label => {
+            Role::Label | Role::Level => {
                 Column::Labels(Labels { codes: Vec::new(), dictionary: Dictionary::Text(PackedText::new()) })
             }
         };

@@ -76,15 +76,33 @@ pub enum DesignError {
         /// What it holds.
         kind: &'static str,
     },
-    /// A grouping or factor column holds floating-point numbers.
-    #[error("column `{column}` holds floating-point numbers, which cannot serve as {what}; cast it to an integer or to text{}", below(.place))]
-    FloatLabels {
+    /// The files of the table do not agree on a column.
+    #[error("{why}{}", below(.place))]
+    UnequalColumn {
         /// The column.
         column: String,
-        /// What it was to serve as (`ids of groups`, `levels of a factor`).
-        what: &'static str,
+        /// In which way, as a whole sentence.
+        why: String,
         /// Where the formula names it.
         place: Option<Caret>,
+    },
+    /// Levels were listed for something that is not a factor of the formula.
+    #[error("levels are listed for `{column}`, which is no factor of the formula{}", listing("its factors are", .factors))]
+    LevelsWithoutFactor {
+        /// The name given.
+        column: String,
+        /// The formula's factors.
+        factors: Vec<String>,
+    },
+    /// The data have a level that is not among those listed for its factor.
+    #[error("factor `{column}` has the level `{level}`, which is not among those listed for it{}; list all levels, or leave out such rows", listing("they are", .listed))]
+    UnlistedLevel {
+        /// The factor.
+        column: String,
+        /// The level.
+        level: String,
+        /// The levels listed.
+        listed: Vec<String>,
     },
     /// A reference level was set for something that is not a factor of the formula.
     #[error("a reference level is set for `{column}`, which is no factor of the formula{}", listing("its factors are", .factors))]

@@ -4,8 +4,8 @@ use crate::coding::{CodedColumn, Coding, Resolved, code};
 use crate::columns::{Block, Column};
 use crate::encode::Encoder;
 use crate::error::DesignError;
-use crate::levels::LevelSet;
-use crate::plan::Plan;
+use crate::levels::{LevelOrder, LevelSet};
+use crate::plan::{Plan, PlannedFactor};
 use crate::recipe::{Atom, Coefficient, ColumnSpec, Factor, RandomSpec, Recipe};
 use std::collections::HashMap;
 
@@ -117,6 +117,8 @@ impl Plan {
                 }
                 (None, _) => Vec::new(),
             };
+            planned.order.sort(&mut own);
+            planned.check(&own)?;
             let reference = self.settings.reference.iter().rev().find(|(column, _)| *column == planned.column);
             if let Some((column, level)) = reference {
                 let Some(at) = own.iter().position(|l| l == level) else {
@@ -152,6 +154,20 @@ impl Plan {
         }
         recipe.columns = distinct.columns;
         Ok(distinct.shifted)
+    }
+}
+
+impl PlannedFactor {
+    /// Whether all levels are among those that were listed.
+    fn check(&self, levels: &[String]) -> Result<(), DesignError> {
+        let LevelOrder::Listed(listed) = &self.order else { return Ok(()) };
+        match levels.iter().find(|level| self.closed && !listed.contains(level)) {
+            None => Ok(()),
+            Some(level) => {
+                let (column, level, listed) = (self.column.clone(), level.clone(), listed.clone());
+                Err(DesignError::UnlistedLevel { column, level, listed })
+            }
+        }
     }
 }
 

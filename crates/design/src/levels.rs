@@ -1,7 +1,53 @@
 //! The levels of a factor, collected block by block.
 
-use crate::columns::{Dictionary, Labels, MISSING};
-use std::collections::BTreeSet;
+use crate::columns::{Dictionary, Field, Kind, Labels, MISSING};
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
+
+/// In which order the levels of a factor stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LevelOrder {
+    /// Texts by their bytes.
+    #[default]
+    Bytes,
+    /// Numbers by value.
+    Numbers,
+    /// As in a list; levels that are not in it come behind, by their bytes.
+    Listed(Vec<String>),
+}
+
+impl LevelOrder {
+    /// The order for a column of a table.
+    pub fn of(field: Option<&Field>) -> LevelOrder {
+        match field {
+            Some(field) if !field.levels.is_empty() => LevelOrder::Listed(field.levels.clone()),
+            Some(Field { kind: Kind::Integer | Kind::Float, .. }) => LevelOrder::Numbers,
+            _ => LevelOrder::Bytes,
+        }
+    }
+
+    /// Sorts levels and removes repeated ones.
+    pub fn sort(&self, levels: &mut Vec<String>) {
+        match self {
+            LevelOrder::Bytes => levels.sort_unstable(),
+            LevelOrder::Numbers => levels.sort_by(|a, b| by_value(a, b)),
+            LevelOrder::Listed(list) => {
+                let place: HashMap<&str, usize> = list.iter().enumerate().rev().map(|(i, l)| (&l[..], i)).collect();
+                let place = |level: &String| place.get(&level[..]).copied().unwrap_or(usize::MAX);
+                levels.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
+            }
+        }
+        levels.dedup();
+    }
+}
+
+/// Numbers by value, what is no number behind them.
+fn by_value(a: &str, b: &str) -> Ordering {
+    let integers = a.parse::<i64>().ok().zip(b.parse::<i64>().ok());
+    let value = |text: &str| text.parse::<f64>().unwrap_or(f64::INFINITY);
+    let order = integers.map_or_else(|| value(a).total_cmp(&value(b)), |(a, b)| a.cmp(&b));
+    order.then_with(|| a.cmp(b))
+}
 
 /// The levels of one factor seen so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +124,29 @@ pub(crate) fn used_codes(codes: &[u32], kept: Option<&[u32]>, count: usize) -> V
 mod tests {
     use super::*;
     use crate::columns::PackedText;
+
+    fn check(order: &LevelOrder, levels: &[&str], expected: &[&str]) {
+        let mut levels: Vec<String> = levels.iter().map(|&level| level.to_owned()).collect();
+        order.sort(&mut levels);
+        assert_eq!(levels, expected, "{order:?}");
+    }
+
+    #[test]
+    fn levels_are_in_the_order_of_their_column() {
+        let field = |kind, levels: &[&str]| Field {
+            levels: levels.iter().map(|&level| level.to_owned()).collect(),
+            ..Field::new("f", kind)
+        };
+        check(&LevelOrder::of(None), &["b", "a", "B"], &["B", "a", "b"]);
+        check(&LevelOrder::of(Some(&field(Kind::Integer, &[]))), &["10", "9", "-1", "9"], &["-1", "9", "10"]);
+        check(
+            &LevelOrder::of(Some(&field(Kind::Float, &[]))),
+            &["1.5", "1e-05", "10", "0"],
+            &["0", "1e-05", "1.5", "10"],
+        );
+        let listed = field(Kind::Text, &["low", "mid", "high"]);
+        check(&LevelOrder::of(Some(&listed)), &["high", "b", "low", "a"], &["low", "high", "a", "b"]);
+    }
 
     #[test]
     fn integers_are_in_numeric_and_texts_in_byte_order() {

@@ -48,13 +48,13 @@ pub use formula::{
 };
 pub use group_index::GroupIndex;
 pub use labels::LabelTable;
-pub use levels::LevelSet;
+pub use levels::{LevelOrder, LevelSet};
 pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};
 pub use nearest::nearest;
 pub use nest::{Found, Nest, NestError, ShardGroups, group_labels, guess_top};
 pub use part::{
     Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, PartError, Totals, column_names,
-    merged_definition, sort_levels,
+    merged_definition,
 };
 pub use plan::{Plan, Settings};
 pub use recipe::{Atom, Coefficient, ColumnSpec, Factor, Grouping, RandomSpec, Recipe};

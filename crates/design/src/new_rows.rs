@@ -73,7 +73,7 @@ impl NewRows<'_> {
         let mut factor = self.fitted.factors[factor].clone();
         let found = self.recipe.factors.iter().position(|known| known.column == factor.column);
         found.unwrap_or_else(|| {
-            factor.request = self.request(&factor.column, Role::Label);
+            factor.request = self.request(&factor.column, self.fitted.requests[factor.request].role);
             self.recipe.factors.push(factor);
             self.recipe.factors.len() - 1
         })

@@ -5,6 +5,7 @@ use crate::coding::Resolved;
 use crate::columns::{Doubt, Field, Kind, Request, Role};
 use crate::error::DesignError;
 use crate::formula::{Caret, Expr, Formula, TermList, VariableKind};
+use crate::levels::LevelOrder;
 use crate::nearest::nearest;
 use crate::recipe::{Factor, Grouping, Recipe};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,10 @@ pub struct Settings {
     pub weights: Option<String>,
     /// Pairs of a factor's column and its reference level. Default: the first level in order.
     pub reference: Vec<(String, String)>,
+    /// Pairs of a factor's column and its levels in order; the data may lack some and have no others.
+    /// Default: the order of the table, or else by value (numbers) or bytes (text).
+    #[serde(default)]
+    pub levels: Vec<(String, Vec<String>)>,
 }
 
 /// A formula resolved against a schema.
@@ -40,12 +45,15 @@ pub(crate) struct PlannedFactor {
     pub(crate) column: String,
     /// Index into the requests.
     pub(crate) request: usize,
+    pub(crate) order: LevelOrder,
+    /// Whether the order lists all levels that there may be.
+    pub(crate) closed: bool,
 }
 
 impl Plan {
     /// Resolves a formula against the columns of a table.
     pub fn new(formula: &Formula, fields: &[Field], settings: &Settings) -> Result<Plan, DesignError> {
-        let mut resolver = Resolver { formula, fields, requests: Vec::new(), factors: Vec::new() };
+        let mut resolver = Resolver { formula, fields, settings, requests: Vec::new(), factors: Vec::new() };
         resolver.response()?;
         let fixed = resolver.variables(&formula.fixed)?;
         for offset in &formula.offsets {
@@ -59,11 +67,13 @@ impl Plan {
         }
         let weights = settings.weights.as_deref().map(|column| resolver.weights(column)).transpose()?;
         let Resolver { requests, factors, .. } = resolver;
-        for (column, _) in &settings.reference {
-            if !factors.iter().any(|f| f.column == *column) {
-                let factors = factors.into_iter().map(|f| f.column).collect();
-                return Err(DesignError::ReferenceWithoutFactor { column: column.clone(), factors });
-            }
+        let is_factor = |column: &String| factors.iter().any(|f: &PlannedFactor| f.column == *column);
+        let named = || factors.iter().map(|f| f.column.clone()).collect();
+        if let Some((column, _)) = settings.reference.iter().find(|(column, _)| !is_factor(column)) {
+            return Err(DesignError::ReferenceWithoutFactor { column: column.clone(), factors: named() });
+        }
+        if let Some((column, _)) = settings.levels.iter().find(|(column, _)| !is_factor(column)) {
+            return Err(DesignError::LevelsWithoutFactor { column: column.clone(), factors: named() });
         }
         let (formula, settings) = (formula.clone(), settings.clone());
         Ok(Plan { formula, settings, requests, factors, fixed, weights, keys, groupings, random })
@@ -72,6 +82,12 @@ impl Plan {
     /// The columns to read, in this order.
     pub fn requests(&self) -> &[Request] {
         &self.requests
+    }
+
+    /// Sorts levels as those of a factor of this column stand.
+    pub fn sort_levels(&self, column: &str, levels: &mut Vec<String>) {
+        let factor = self.factors.iter().find(|factor| factor.column == column);
+        factor.map_or(&LevelOrder::Bytes, |factor| &factor.order).sort(levels);
     }
 
     /// Whether a recipe was frozen from this plan or one like it: same formula, weights, keys and
@@ -106,6 +122,7 @@ enum Use {
 struct Resolver<'a> {
     formula: &'a Formula,
     fields: &'a [Field],
+    settings: &'a Settings,
     requests: Vec<Request>,
     factors: Vec<PlannedFactor>,
 }
@@ -119,6 +136,9 @@ impl Resolver<'_> {
         match self.fields.iter().find(|field| field.name == column) {
             Some(Field { kind: Kind::Other(kind), .. }) => {
                 Err(DesignError::UnusableColumn { column: column.to_owned(), kind: kind.clone(), place })
+            }
+            Some(Field { kind: Kind::Unequal(why), .. }) => {
+                Err(DesignError::UnequalColumn { column: column.to_owned(), why: why.clone(), place })
             }
             Some(field) => Ok(&field.kind),
             None => {
@@ -202,7 +222,7 @@ impl Resolver<'_> {
             }
             VariableKind::Column(column) | VariableKind::Factor(column) => {
                 let place = self.place(column);
-                let number = matches!(self.find(column, place.clone())?, Kind::Float | Kind::Integer | Kind::Digits);
+                let number = self.find(column, place.clone())?.is_number();
                 let is_plain = matches!(kind, VariableKind::Column(_));
                 if used && is_plain {
                     self.check_doubt(column, place.clone(), Use::Variable)?;
@@ -213,26 +233,22 @@ impl Resolver<'_> {
                     self.request(column, Role::Number);
                     Ok(Resolved::Number(Expr::Column(column.clone())))
                 } else {
-                    self.label(column, "levels of a factor", place)?;
                     Ok(Resolved::Factor(self.factor(column)))
                 }
             }
         }
     }
 
-    /// Requests a column as labels.
-    fn label(&mut self, column: &str, what: &'static str, place: Option<Caret>) -> Result<usize, DesignError> {
-        if *self.find(column, place.clone())? == Kind::Float {
-            return Err(DesignError::FloatLabels { column: column.to_owned(), what, place });
-        }
-        Ok(self.request(column, Role::Label))
-    }
-
+    /// The factor of a column. Levels may be numbers that are not whole, which ids of groups may not.
     fn factor(&mut self, column: &str) -> usize {
-        let request = self.request(column, Role::Label);
+        let field = self.fields.iter().find(|field| field.name == column);
+        let role = if field.is_some_and(|field| field.kind == Kind::Float) { Role::Level } else { Role::Label };
+        let request = self.request(column, role);
         let found = self.factors.iter().position(|factor| factor.request == request);
         found.unwrap_or_else(|| {
-            self.factors.push(PlannedFactor { column: column.to_owned(), request });
+            let given = self.settings.levels.iter().rev().find(|(factor, _)| factor == column);
+            let order = given.map_or_else(|| LevelOrder::of(field), |(_, levels)| LevelOrder::Listed(levels.clone()));
+            self.factors.push(PlannedFactor { column: column.to_owned(), request, order, closed: given.is_some() });
             self.factors.len() - 1
         })
     }
@@ -247,7 +263,7 @@ impl Resolver<'_> {
         let mut own = Vec::with_capacity(columns.len());
         for column in columns {
             self.check_doubt(column, self.place(column), Use::Ids)?;
-            let request = self.label(column, "ids of groups", self.place(column))?;
+            let request = self.request(column, Role::Label);
             own.push(keys.iter().position(|&key| key == request).unwrap_or_else(|| {
                 keys.push(request);
                 keys.len() - 1

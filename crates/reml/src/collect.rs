@@ -3,7 +3,7 @@
 use crate::ingest::IngestError;
 use crate::many::{Levels, Wanted};
 use std::collections::BTreeMap;
-use tiers_design::{BLOCK_ROWS, Column, LevelSet, Plan, Request, Source, sort_levels};
+use tiers_design::{BLOCK_ROWS, Column, LevelSet, Plan, Request, Source};
 
 /// The levels of all factors of all models, but for those that are given.
 pub(crate) fn levels(
@@ -15,12 +15,7 @@ pub(crate) fn levels(
     let mut requests: Vec<Request> = Vec::new();
     for request in wanted.iter().flat_map(|wanted| wanted.plan.factor_requests()) {
         match given.get(&request.column) {
-            Some(own) => {
-                let field = source.fields().iter().find(|field| field.name == request.column);
-                let mut own = own.clone();
-                sort_levels(&mut own, field.map(|field| &field.kind));
-                levels.insert(request.column, own);
-            }
+            Some(own) => _ = levels.insert(request.column, own.clone()),
             None if !requests.contains(&request) => requests.push(request),
             None => {}
         }

@@ -10,7 +10,9 @@ use crate::notes;
 use crate::objective::{Method, Objective};
 use crate::parameters::lower_triangular;
 use nalgebra::{DMatrix, DVector};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+use tiers_design::{Atom, Recipe};
 
 /// A fitted model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +49,9 @@ pub struct Fit {
     pub df_method: DfMethod,
     /// The fixed effects.
     pub fixed_effects: Vec<FixedEffect>,
+    /// The factors of the fixed effects.
+    #[serde(default)]
+    pub factors: Vec<FactorLevels>,
     /// Cluster-robust inference on the fixed effects, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robust: Option<Robust>,
@@ -89,6 +94,18 @@ pub struct LevelSize {
     pub groups: usize,
 }
 
+/// A factor of the fixed effects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactorLevels {
+    /// Name of its column.
+    pub name: String,
+    /// The level that the coefficients of the others are compared with; none where every level has a
+    /// coefficient of its own.
+    pub reference: Option<String>,
+    /// All levels, in order.
+    pub levels: Vec<String>,
+}
+
 /// One fixed effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FixedEffect {
@@ -96,18 +113,28 @@ pub struct FixedEffect {
     pub term: String,
     /// Estimate.
     pub estimate: f64,
-    /// Standard error.
+    /// Standard error; it and all that depends on it are NaN (null in JSON) where there is none.
+    #[serde(deserialize_with = "null_is_nan")]
     pub std_error: f64,
     /// Degrees of freedom of the t statistic; none for the normal approximation.
     pub df: Option<f64>,
     /// estimate / std_error.
+    #[serde(deserialize_with = "null_is_nan")]
     pub t_value: f64,
     /// Two-sided p value.
+    #[serde(deserialize_with = "null_is_nan")]
     pub p_value: f64,
     /// Lower end of the confidence interval.
+    #[serde(deserialize_with = "null_is_nan")]
     pub lower: f64,
     /// Upper end of the confidence interval.
+    #[serde(deserialize_with = "null_is_nan")]
     pub upper: f64,
+}
+
+/// A number that is not there stands as null in JSON.
+fn null_is_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 impl FixedEffect {
@@ -232,6 +259,7 @@ impl Fit {
             residual_df: objective.nu(),
             df_method: inference.df_method(),
             fixed_effects: fixed_effects(&names, inference),
+            factors: factors(&model.recipe),
             robust: None,
             anova: fixed.anova(&model.recipe, AnovaType::Three, sigma2.sqrt()),
             dropped_columns: model.dropped.iter().map(name).collect(),
@@ -243,7 +271,7 @@ impl Fit {
             r_squared: r_squared(objective, &optimum.at.theta, &optimum.at.beta, sigma2),
             design_effect: design_effects(model, &icc),
             icc,
-            notes: notes::of_fit(model, optimum),
+            notes: notes::of_fit(model, optimum, dropped),
             optimizer: OptimizerReport {
                 evaluations: optimum.evaluations,
                 gradient_norm: optimum.at.gradient.amax(),
@@ -252,6 +280,40 @@ impl Fit {
             },
         }
     }
+}
+
+impl Fit {
+    /// The fit with cluster-robust inference, and notes on what it cannot give.
+    #[must_use]
+    pub fn with_robust(mut self, robust: Robust) -> Self {
+        self.notes.extend(notes::of_robust(&robust));
+        self.robust = Some(robust);
+        self
+    }
+}
+
+/// The factors of the fixed effects. One has a reference level if some term has no indicator of its
+/// first level.
+fn factors(recipe: &Recipe) -> Vec<FactorLevels> {
+    let mut all = Vec::new();
+    for (f, factor) in recipe.factors.iter().enumerate() {
+        let mut terms: BTreeMap<usize, bool> = BTreeMap::new();
+        for x in &recipe.x {
+            for atom in &recipe.columns[x.column].atoms {
+                if let Atom::Indicator { factor, level } = atom
+                    && *factor == f
+                {
+                    *terms.entry(x.term).or_default() |= *level == 0;
+                }
+            }
+        }
+        if !terms.is_empty() {
+            let reference = factor.levels.first().filter(|_| terms.values().any(|with_first| !with_first));
+            let (name, levels) = (factor.column.clone(), factor.levels.clone());
+            all.push(FactorLevels { name, reference: reference.cloned(), levels });
+        }
+    }
+    all
 }
 
 fn rows(matrix: &DMatrix<f64>) -> Vec<Vec<f64>> {

@@ -6,7 +6,7 @@
 //! side over parts of the label tables and shards of the cells.
 
 use crate::frames::CheckpointError;
-use crate::many::{PassState, Wanted, accumulate_many};
+use crate::many::{Code, PassState, Wanted, accumulate_many};
 use crate::memory::{MemoryError, MemoryLimit};
 use crate::model::ModelError;
 use crate::read_times::ReadTimes;
@@ -56,14 +56,16 @@ pub enum IngestError {
     Interrupted,
 }
 
-/// Rows that were left out, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Rows that were left out, and why; and what may be a reason to leave out others.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dropped {
     /// Rows left out.
     pub rows: u64,
     /// Per column that has missing values their number, in the order of the requests; then per
     /// expression that is not a number the further rows lost to it.
     pub missing: Vec<(String, u64)>,
+    /// Values that look like codes for missing values, where the rows themselves were read.
+    pub codes: Vec<Code>,
 }
 
 impl Dropped {
@@ -81,7 +83,7 @@ impl Dropped {
             }
         }
         missing.extend(expressions.filter(|(_, n)| *n > 0).map(|(expression, n)| (expression.to_owned(), n)));
-        Dropped { rows, missing }
+        Dropped { rows, missing, codes: Vec::new() }
     }
 
     /// Adds what was left out of other rows.

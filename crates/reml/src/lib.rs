@@ -47,17 +47,17 @@ pub use estimate::{
     Optimum, SearchError, SearchObserver, Status, ThetaPath, find_optimum, optimise, optimise_from, optimise_while,
 };
 pub use explained::{DesignEffect, LevelVariance, RSquared};
-pub use fit::{Covariances, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
+pub use fit::{Covariances, FactorLevels, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use frames::CheckpointError;
 pub use inference::{
     AnovaType, Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, Inference, KenwardRoger, LinearError,
-    LinearHypothesis, Margin, MarginalMean, MeanDifference, MeansError, Robust, RobustError, Sandwich, Satterthwaite,
-    Setting, TTest, TermTest, chi_squared_tail, holm_adjusted, normal_quantile, pairwise,
+    LinearHypothesis, Margin, MarginalMean, MeanDifference, MeansError, OneCluster, Robust, RobustError, Sandwich,
+    Satterthwaite, Setting, TTest, TermTest, chi_squared_tail, holm_adjusted, normal_quantile, pairwise,
 };
 pub use influence::{Influence, WithoutGroup};
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, Reading, accumulate, accumulate_with};
-pub use many::{Checkpoint, Partitions, PassState, Shared, Wanted, accumulate_many};
+pub use many::{Checkpoint, Code, Partitions, PassState, Shared, Wanted, accumulate_many};
 pub use memory::{MemoryError, MemoryLimit, Needed, Size, Until, in_words};
 pub use model::{Model, ModelError};
 pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};

@@ -6,21 +6,25 @@
 //! page take them: a new note on a model is a function here, called by [`of_model`].
 
 use crate::estimate::Optimum;
+use crate::inference::Robust;
+use crate::ingest::Dropped;
+use crate::many::Code;
 use crate::model::Model;
 use tiers_design::{Factor, Formula, Recipe, VariableKind};
 
 /// The notes on a model and its data.
-pub(crate) fn of_model(model: &Model) -> Vec<String> {
+pub(crate) fn of_model(model: &Model, dropped: &Dropped) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(weights(model));
     notes.extend(factors_without_correlations(&model.recipe));
     notes.extend(factors_of_many_levels(&model.recipe, model.forest.rows));
+    notes.extend(dropped.codes.iter().map(code));
     notes
 }
 
 /// The notes on a fit: those on its model, and on what the data leave open.
-pub(crate) fn of_fit(model: &Model, optimum: &Optimum) -> Vec<String> {
-    let mut notes = of_model(model);
+pub(crate) fn of_fit(model: &Model, optimum: &Optimum, dropped: &Dropped) -> Vec<String> {
+    let mut notes = of_model(model, dropped);
     notes.extend(model.nearly_dependent.iter().map(|&(i, share)| too_few_digits(&model.recipe.x[i].name, share)));
     notes.extend(undetermined(&optimum.undetermined));
     notes
@@ -77,9 +81,25 @@ fn weights(model: &Model) -> Option<String> {
     })
 }
 
+/// A value that looks like a code for missing values.
+fn code(code: &Code) -> String {
+    let Code { column, value, rows, others: [low, high] } = code;
+    let rows = match rows {
+        1 => "1 row".to_owned(),
+        n => format!("{n} rows"),
+    };
+    format!(
+        "Column `{column}` is {value} in {rows}, far from its other values, which lie between {} and {}. It was taken as a \
+         number; if it stands for a missing value, make it missing and fit again.",
+        in_short(*low),
+        in_short(*high)
+    )
+}
+
 /// A number with six significant digits at most.
 fn in_short(value: f64) -> String {
-    let decimals = (5 - value.abs().log10().floor() as i32).clamp(0, 12) as usize;
+    let exponent = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    let decimals = (5 - exponent as i32).clamp(0, 12) as usize;
     let text = format!("{value:.decimals$}");
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
@@ -131,6 +151,24 @@ fn factors_of_many_levels(recipe: &Recipe, rows: u64) -> Vec<String> {
         )
     })
     .collect()
+}
+
+/// Coefficients of which there is no robust standard error.
+pub(crate) fn of_robust(robust: &Robust) -> impl Iterator<Item = String> + '_ {
+    robust.one_cluster.iter().map(|one| {
+        let names: Vec<String> = one.coefficients.iter().map(|name| format!("`{name}`")).collect();
+        let (names, verb) = match &names[..] {
+            [name] => (name.clone(), "has"),
+            [names @ .., last] => (format!("{} and {last}", names.join(", ")), "have"),
+            [] => (String::new(), "have"),
+        };
+        format!(
+            "{names} {verb} no robust standard error (NA): without the cluster {} of {} there would be no estimate, so \
+             that its residuals do not tell how far the estimate may be off. The standard error of the model, without \
+             --robust, does not depend on residuals of single clusters.",
+            one.cluster, robust.cluster
+        )
+    })
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ pub(crate) fn of(source: &Inner, requests: &[Request]) -> ReadingCost {
     columns.sort_unstable();
     columns.dedup();
     // Columns that are no part of the files are paths.
-    let row: f64 = columns.iter().map(|name| source.schema.get(name).map_or(16.0, value_bytes)).sum();
+    let row: f64 = columns.iter().map(|name| source.common.schema.get(name).map_or(16.0, value_bytes)).sum();
     let texts = columns.iter().filter_map(|name| source.cost.texts.get(*name));
     let (dictionary, per_row) = texts.fold((0.0, 0.0), |(d, r), text| (d + text.dictionary, r + text.per_row));
     let rows = source.files.iter().map(|file| file.rows).sum::<Option<u64>>();
@@ -114,7 +114,7 @@ pub(crate) fn of(source: &Inner, requests: &[Request]) -> ReadingCost {
     // The plan counts a number as eight bytes.
     let planned: usize = requests
         .iter()
-        .map(|request| match source.schema.get(&request.column) {
+        .map(|request| match source.common.schema.get(&request.column) {
             Some(DataType::String) => 16,
             _ => 8,
         })

@@ -1,13 +1,16 @@
 //! Columns as the reader delivers them, turned into plain columns.
 
-use polars::prelude::{ChunkedArray, DataFrame, DataType, PolarsNumericType, PolarsResult, Series};
-use tiers_design::{Column, Dictionary, Kind, Labels, MISSING, Role};
+use polars::prelude::{
+    ChunkedArray, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoSeries, PolarsNumericType, PolarsResult,
+    Series, StringChunked,
+};
+use tiers_design::{Column, Dictionary, Kind, Labels, Role};
 
 use crate::hive::Partition;
-use crate::intern::{IntegerInterner, TextInterner};
 use crate::labels::{self, Failure, Place};
 use crate::plan::{Origin, Planned};
 use crate::query::PATH_COLUMN;
+use crate::temporal;
 
 /// One requested column out of the pieces of a block.
 pub(crate) fn column(pieces: &[DataFrame], rows: usize, first_row: u64, planned: &Planned) -> Result<Column, Failure> {
@@ -21,12 +24,13 @@ pub(crate) fn column(pieces: &[DataFrame], rows: usize, first_row: u64, planned:
     Ok(match (&planned.origin, planned.role) {
         (Origin::File, Role::Number) => Column::Numbers(numbers(&series, rows)?),
         (Origin::File, Role::Label) => Column::Labels(labels::labels(&series, rows, at)?),
+        (Origin::File, Role::Level) => Column::Labels(labels::levels(&series, rows, at)?),
         (Origin::Folder { partition, file_of }, role) => {
             let paths = labels::strings(&series, rows)?;
             let files = file_numbers(&paths, |path| file_of.get(path).copied());
             match role {
                 Role::Number => Column::Numbers(folder_numbers(&files, &paths, partition)),
-                Role::Label => Column::Labels(folder_labels(&files, &paths, partition)),
+                Role::Label | Role::Level => Column::Labels(folder_labels(&files, &paths, partition, role, at)?),
             }
         }
     })
@@ -61,6 +65,11 @@ pub(crate) fn push_numbers(out: &mut Vec<f64>, series: &Series) -> PolarsResult<
         DataType::Boolean => {
             let values = series.bool()?.iter();
             out.extend(values.map(|v| v.map_or(f64::NAN, |v| f64::from(u8::from(v)))));
+        }
+        DataType::Date => push(out, series.date()?.physical(), f64::from),
+        DataType::Datetime(unit, _) => {
+            let per_second = temporal::per_second(*unit) as f64;
+            push(out, series.datetime()?.physical(), |v| v as f64 / per_second);
         }
         DataType::Null => out.resize(out.len() + series.len(), f64::NAN),
         // Text never comes here (the plan refuses it); polars says what it thinks of the rest.
@@ -99,18 +108,34 @@ fn folder_numbers(files: &[Option<usize>], paths: &Labels, partition: &Partition
     paths.codes.iter().map(at).collect()
 }
 
-/// Labels out of folder names: integers if all of them are, else the text itself.
-fn folder_labels(files: &[Option<usize>], paths: &Labels, partition: &Partition) -> Labels {
+/// Labels out of folder names: integers if all of them are, numbers as those of a column of numbers,
+/// else the text itself.
+fn folder_labels(
+    files: &[Option<usize>],
+    paths: &Labels,
+    partition: &Partition,
+    role: Role,
+    at: Place<'_>,
+) -> Result<Labels, Failure> {
     let texts = files.iter().map(|file| file.and_then(|f| partition.values[f].as_deref()));
-    let (new, dictionary): (Vec<u32>, Dictionary) = if partition.kind == Kind::Integer {
-        let mut interner = IntegerInterner::default();
-        let code = |text: Option<&str>| text.and_then(|t| t.parse().ok()).map_or(MISSING, |value| interner.code(value));
-        let new = texts.map(code).collect();
-        (new, Dictionary::Integer(interner.finish()))
-    } else {
-        let mut interner = TextInterner::default();
-        let new = texts.map(|text| text.map_or(MISSING, |t| interner.long(t))).collect();
-        (new, Dictionary::Text(interner.finish()))
+    let of_names = match partition.kind {
+        Kind::Integer => {
+            let values = texts.map(|text| text.and_then(|text| text.parse::<i64>().ok()));
+            labels::labels(&[&values.collect::<Int64Chunked>().into_series()], files.len(), at)?
+        }
+        Kind::Float => {
+            let values = texts.map(|text| text.and_then(|text| text.parse::<f64>().ok()));
+            let values = values.collect::<Float64Chunked>().into_series();
+            match role {
+                Role::Level => labels::levels(&[&values], files.len(), at)?,
+                _ => labels::labels(&[&values], files.len(), at)?,
+            }
+        }
+        _ => {
+            let values: StringChunked = texts.collect();
+            labels::strings(&[&values.into_series()], files.len())?
+        }
     };
-    Labels { codes: labels::translated(&paths.codes, &new), dictionary }
+    let codes = labels::translated(&paths.codes, &of_names.codes);
+    Ok(Labels { codes, dictionary: of_names.dictionary })
 }

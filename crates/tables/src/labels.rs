@@ -1,5 +1,8 @@
 //! Labels of groups: any column that can name a group as codes into a dictionary of the block.
 //!
+//! Floating-point numbers and decimals are ids where they are whole, and become integers; as levels of
+//! a factor they need not be whole, and become text.
+//!
 //! Rows often come sorted, so equal neighbours are looked up once: a run costs a comparison per
 //! row, and only a change of value goes to the hash table.
 
@@ -8,8 +11,9 @@ use tiers_design::{Dictionary, Labels, MISSING, PackedText};
 
 use crate::error::TableError;
 use crate::intern::{IntegerInterner, TextInterner};
+use crate::temporal;
 
-/// The largest float up to which all integers are floats.
+/// Where integers begin that a float may stand for without being one of them: 2^53 + 1 is stored as 2^53.
 const EXACT: f64 = (1u64 << 53) as f64;
 
 /// Where a column stands, for errors.
@@ -66,6 +70,14 @@ pub(crate) fn labels(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<L
             let labels = labels(&codes.iter().collect::<Vec<_>>(), rows, at)?;
             Ok(renamed(labels, |code| map.cat_to_str(code as u32).unwrap_or_default()))
         }
+        DataType::Date => {
+            let days: Vec<Series> = pieces.iter().map(|s| s.to_physical_repr().into_owned()).collect();
+            Ok(renamed(labels(&days.iter().collect::<Vec<_>>(), rows, at)?, temporal::day))
+        }
+        DataType::Datetime(unit, _) => {
+            let counts: Vec<Series> = pieces.iter().map(|s| s.to_physical_repr().into_owned()).collect();
+            Ok(renamed(labels(&counts.iter().collect::<Vec<_>>(), rows, at)?, |count| temporal::time(count, *unit)))
+        }
         DataType::Int8 => integers!(i8),
         DataType::Int16 => integers!(i16),
         DataType::Int32 => integers!(i32),
@@ -74,8 +86,18 @@ pub(crate) fn labels(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<L
         DataType::UInt16 => integers!(u16),
         DataType::UInt32 => integers!(u32),
         DataType::UInt64 => integers!(u64),
+        DataType::Decimal(_, scale) => decimals(pieces, rows, at, *scale),
         // Programs that have no missing integers (pandas, R) store such ids as floats.
         _ => whole_numbers(pieces, rows, at),
+    }
+}
+
+/// The labels in the pieces of one column as levels of a factor: numbers need not be whole.
+pub(crate) fn levels(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<Labels, Failure> {
+    let is_float = |s: &&Series| matches!(s.dtype(), DataType::Float32 | DataType::Float64 | DataType::Decimal(..));
+    match pieces.first() {
+        Some(first) if is_float(first) => numbers_as_text(pieces, rows, at, *first.dtype() == DataType::Float32),
+        _ => labels(pieces, rows, at),
     }
 }
 
@@ -140,7 +162,82 @@ where
     Ok(integer_labels(codes, interner))
 }
 
-/// Floats and decimals, if they are whole numbers.
+/// Decimals, if they are whole numbers; read as the integers that they are stored as, so that no digit
+/// is lost.
+fn decimals(pieces: &[&Series], rows: usize, at: Place<'_>, scale: usize) -> Result<Labels, Failure> {
+    let unit = 10_i128.checked_pow(scale as u32).unwrap_or(i128::MAX);
+    let mut codes = Vec::with_capacity(rows);
+    let mut interner = IntegerInterner::default();
+    for &piece in pieces {
+        for (array, valid) in piece.decimal()?.physical().downcast_iter().zip(validity(piece)) {
+            let (values, before) = (array.values(), codes.len());
+            let code = |i: usize, value: i128| match (value % unit, i64::try_from(value / unit)) {
+                (0, Ok(whole)) => Ok(interner.code(whole)),
+                (0, Err(_)) => Err(at.bad_label(
+                    before + i,
+                    &(value / unit),
+                    "integers beyond 9223372036854775807 are not supported",
+                )),
+                _ => Err(at.bad_label(before + i, &(value as f64 / unit as f64), NOT_WHOLE)),
+            };
+            push_runs(&mut codes, values.len(), valid.as_deref(), |i| values[i], code)?;
+        }
+    }
+    Ok(integer_labels(codes, interner))
+}
+
+/// Floats and decimals as R writes the levels of `factor()`.
+fn numbers_as_text(pieces: &[&Series], rows: usize, at: Place<'_>, single: bool) -> Result<Labels, Failure> {
+    let mut values = Vec::with_capacity(rows);
+    for piece in pieces {
+        crate::decode::push_numbers(&mut values, piece)?;
+    }
+    let valid: Vec<bool> = values.iter().map(|v| !v.is_nan()).collect();
+    let mut codes = Vec::with_capacity(rows);
+    // A code per number, and then one per text: two numbers may be written alike.
+    let mut interner = IntegerInterner::default();
+    push_runs(
+        &mut codes,
+        values.len(),
+        Some(&valid),
+        |i| values[i],
+        |i, value| match value.is_finite() {
+            true => Ok(interner.code((value + 0.0).to_bits().cast_signed())),
+            false => Err(at.bad_label(i, &value, "it is infinite")),
+        },
+    )?;
+    let mut texts = TextInterner::default();
+    let text = |bits: i64| level_of(f64::from_bits(bits.cast_unsigned()), single);
+    let new: Vec<u32> = interner.finish().into_iter().map(|bits| texts.long(&text(bits))).collect();
+    Ok(Labels { codes: translated(&codes, &new), dictionary: Dictionary::Text(texts.finish()) })
+}
+
+/// A number as R writes it: up to 15 significant digits, with an exponent where that is shorter; whole
+/// numbers as integers.
+pub(crate) fn level_of(value: f64, single: bool) -> String {
+    if value.fract() == 0.0 && value.abs() < EXACT {
+        return (value as i64).to_string();
+    }
+    // Numbers of 32 bits have fewer digits.
+    let scientific = match single {
+        true => format!("{:e}", value as f32),
+        false => {
+            let rounded: f64 = format!("{value:.14e}").parse().unwrap_or(value);
+            format!("{rounded:e}")
+        }
+    };
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let sign = if exponent < 0 { '-' } else { '+' };
+    let scientific = format!("{digits}e{sign}{:02}", exponent.abs());
+    let decimals = (digits.trim_start_matches('-').len() as i32 - 2).max(0) - exponent;
+    let fixed = format!("{value:.*}", decimals.clamp(0, 400) as usize);
+    if fixed.len() <= scientific.len() { fixed } else { scientific }
+}
+
+const NOT_WHOLE: &str = "it is not a whole number";
+
+/// Floats, if they are whole numbers.
 fn whole_numbers(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<Labels, Failure> {
     let mut codes = Vec::with_capacity(rows);
     let mut interner = IntegerInterner::default();
@@ -155,10 +252,12 @@ fn whole_numbers(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<Label
         Some(&valid),
         |i| values[i],
         |i, value| {
-            if value.fract() != 0.0 {
-                Err(at.bad_label(i, &value, "it is not a whole number"))
-            } else if value.abs() > EXACT {
-                Err(at.bad_label(i, &value, "it is too large to be exact"))
+            if value.is_infinite() {
+                Err(at.bad_label(i, &value, "it is infinite"))
+            } else if value.fract() != 0.0 {
+                Err(at.bad_label(i, &value, NOT_WHOLE))
+            } else if value.abs() >= EXACT {
+                Err(at.bad_label(i, &value, "a floating-point number of 2^53 or more may stand for several integers"))
             } else {
                 Ok(interner.code(value as i64))
             }
@@ -187,12 +286,12 @@ fn booleans(pieces: &[&Series], rows: usize) -> PolarsResult<Labels> {
 }
 
 /// Text labels in place of integer ones; names that are equal become one.
-pub(crate) fn renamed<'a>(labels: Labels, name: impl Fn(i64) -> &'a str) -> Labels {
+pub(crate) fn renamed<N: AsRef<str>>(labels: Labels, name: impl Fn(i64) -> N) -> Labels {
     let Dictionary::Integer(values) = &labels.dictionary else {
         return labels;
     };
     let mut interner = TextInterner::default();
-    let new: Vec<u32> = values.iter().map(|&v| interner.long(name(v))).collect();
+    let new: Vec<u32> = values.iter().map(|&v| interner.long(name(v).as_ref())).collect();
     Labels { codes: translated(&labels.codes, &new), dictionary: Dictionary::Text(interner.finish()) }
 }
 
@@ -249,4 +348,30 @@ fn push_runs<K: Copy + PartialEq, E>(
         start = end;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::level_of;
+
+    /// What R 4.3 prints for `levels(factor(x))`, but for whole numbers, which R may give an exponent.
+    #[test]
+    fn levels_are_written_as_by_r() {
+        for (value, expected) in [
+            (0.2, "0.2"),
+            (0.1 + 0.2, "0.3"),
+            (1.0 / 3.0, "0.333333333333333"),
+            (-2.5, "-2.5"),
+            (1e-5, "1e-05"),
+            (0.0001, "1e-04"),
+            (0.000125, "0.000125"),
+            (123456.789, "123456.789"),
+            (1.5e-300, "1.5e-300"),
+            (100000.0, "100000"),
+            (-0.0, "0"),
+        ] {
+            assert_eq!(level_of(value, false), expected);
+        }
+        assert_eq!(level_of(f64::from(0.2_f32), true), "0.2");
+    }
 }

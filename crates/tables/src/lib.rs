@@ -35,6 +35,7 @@ mod rows;
 mod scan;
 mod schema;
 mod source;
+mod temporal;
 mod text;
 mod text_reader;
 mod threads;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use polars::prelude::{DataType, IdxSize, LazyFrame, PolarsResult, Schema, by_name};
+use polars::prelude::{DataType, IdxSize, LazyFrame, PlSmallStr, PolarsResult, Schema, by_name};
 use tiers_design::{Field, Kind, Request, Role};
 
 use crate::error::TableError;
@@ -108,7 +108,7 @@ impl Plan {
 
     /// Memory that a row of the columns takes, roughly.
     pub(crate) fn row_bytes(&self, source: &Inner) -> usize {
-        let is_text = |c: &Planned| matches!(source.schema.get(&c.name), Some(DataType::String));
+        let is_text = |c: &Planned| matches!(source.common.schema.get(&c.name), Some(DataType::String));
         let bytes = |c: &Planned| if is_text(c) { 16 } else { 8 };
         self.columns.iter().map(bytes).sum::<usize>().max(1)
     }
@@ -117,7 +117,12 @@ impl Plan {
     fn schema(&self, source: &Inner) -> Option<Schema> {
         match source.format {
             Format::Ipc => None,
-            Format::Parquet => source.widened.then(|| source.schema.clone()),
+            // Columns in which files differ are not needed: a scan that needs one was refused.
+            Format::Parquet => source.widened.then(|| {
+                let alike = |name: &PlSmallStr| !source.common.differences.contains_key(name.as_str());
+                let columns = source.common.schema.iter().filter(|(name, _)| alike(name));
+                columns.map(|(name, dtype)| (name.clone(), dtype.clone())).collect()
+            }),
             Format::Csv => None,
         }
     }
@@ -126,7 +131,7 @@ impl Plan {
 /// The name of a column in the frames that are read.
 fn frame_name(source: &Inner, name: &str, role: Role) -> String {
     match (&source.text, role) {
-        (Some(_), Role::Label) => format!("{name}\u{1}label"),
+        (Some(_), Role::Label | Role::Level) => format!("{name}\u{1}label"),
         _ => name.to_owned(),
     }
 }
@@ -172,6 +177,9 @@ fn find<'a>(source: &'a Inner, column: &str) -> Result<&'a Field, TableError> {
 }
 
 fn check_role(source: &Inner, field: &Field, role: Role) -> Result<(), TableError> {
+    if let Some(difference) = source.common.differences.get(&field.name) {
+        return Err(difference.of_column(&field.name));
+    }
     let (found, remedy) = match (&field.kind, role) {
         (Kind::Other(name), _) => (format!("values of type {name}"), "convert it to numbers or strings"),
         (Kind::Text | Kind::Mixed(_), Role::Number) => {
@@ -186,6 +194,7 @@ fn check_role(source: &Inner, field: &Field, role: Role) -> Result<(), TableErro
         wanted: match role {
             Role::Number => "numbers",
             Role::Label => "labels of groups",
+            Role::Level => "levels of a factor",
         },
         remedy,
     })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use polars::io::HiveOptions;
 use polars::prelude::{
-    CastColumnsPolicy, DslBuilder, LazyFrame, ParquetOptions, PlRefPath, PlSmallStr, PolarsResult, ScanSources, Schema,
-    UnifiedScanArgs,
+    CastColumnsPolicy, DslBuilder, ExtraColumnsPolicy, LazyFrame, ParquetOptions, PlRefPath, PlSmallStr, PolarsResult,
+    ScanSources, Schema, UnifiedScanArgs,
 };
 
 use crate::paths::Format;
@@ -58,10 +58,14 @@ fn scan_args(path_column: Option<PlSmallStr>) -> UnifiedScanArgs {
         hive_options: HiveOptions::new_disabled(),
         glob: false,
         include_file_paths: path_column,
+        extra_columns_policy: ExtraColumnsPolicy::Ignore,
         cast_columns_policy: CastColumnsPolicy {
             integer_upcast: true,
             integer_to_float_cast: true,
             float_upcast: true,
+            datetime_nanoseconds_downcast: true,
+            datetime_milliseconds_upcast: true,
+            datetime_convert_timezone: true,
             null_upcast: true,
             categorical_to_string: true,
             ..CastColumnsPolicy::ERROR_ON_MISMATCH

@@ -1,10 +1,11 @@
 //! The columns of each file, and what they have in common.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use polars::prelude::{DataType, ParquetReader, PolarsError, Schema, SchemaExt, SerReader};
+use polars::prelude::{DataType, ParquetReader, PlSmallStr, PolarsError, Schema, SchemaExt, SerReader, TimeUnit};
 use tiers_design::Kind;
 
 use crate::cost::HeadCost;
@@ -17,6 +18,15 @@ pub(crate) struct Head {
     pub(crate) schema: Schema,
     pub(crate) rows: Option<u64>,
     pub(crate) cost: HeadCost,
+    /// The order of the categories of columns that have one.
+    pub(crate) levels: BTreeMap<String, Vec<String>>,
+}
+
+impl Head {
+    fn new(schema: Schema, rows: Option<u64>, cost: HeadCost) -> Head {
+        let levels = |(name, dtype): (&PlSmallStr, &DataType)| Some((name.to_string(), categories(dtype)?));
+        Head { levels: schema.iter().filter_map(levels).collect(), schema, rows, cost }
+    }
 }
 
 /// Reads a file's columns and, for parquet, its number of rows from the footer.
@@ -50,7 +60,7 @@ fn parquet_head(path: &Path, bytes: u64) -> Result<Head, TableError> {
     let rows = Some(about.num_rows as u64);
     let schema = Schema::from_arrow_schema(&*reader.schema().map_err(damaged)?);
     let cost = HeadCost::of_parquet(reader.get_metadata().map_err(damaged)?, &schema);
-    Ok(Head { rows, cost, schema })
+    Ok(Head::new(schema, rows, cost))
 }
 
 /// Tells a file that is not parquet from one that has lost its end.
@@ -100,7 +110,7 @@ fn ipc_head(path: &Path) -> Result<Head, TableError> {
         path: path.to_owned(),
         why: format!("its footer cannot be read ({})", words(&e)),
     })?;
-    Ok(Head { schema: (*schema).clone(), rows: None, cost: HeadCost::default() })
+    Ok(Head::new((*schema).clone(), None, HeadCost::default()))
 }
 
 fn open(path: &Path) -> Result<File, TableError> {
@@ -111,46 +121,103 @@ fn query_error(path: &Path, error: &PolarsError) -> TableError {
     TableError::Damaged { path: path.to_owned(), reason: words(error) }
 }
 
-/// Widens `common` so that it also holds the columns of another file.
-///
-/// The columns must be the same by name; integers may differ in width, floats too, and integers
-/// may stand for floats.
-pub(crate) fn unite(
-    common: &mut Schema,
-    first: &Path,
-    other: &Schema,
-    second: &Path,
-    format: Format,
-) -> Result<(), TableError> {
-    let differs = |column: &str, why: String| TableError::SchemaDiffers {
-        first: first.to_owned(),
-        second: second.to_owned(),
-        column: column.to_owned(),
-        why,
-    };
-    if let Some(name) = common.iter_names().find(|n| !other.contains(n)) {
-        return Err(differs(name, "is missing in the second file".to_owned()));
+/// How two files of a table differ in a column.
+#[derive(Clone, Debug)]
+pub(crate) struct Difference {
+    first: PathBuf,
+    second: PathBuf,
+    why: String,
+}
+
+impl Difference {
+    /// The error for whoever needs the column.
+    pub(crate) fn of_column(&self, column: &str) -> TableError {
+        TableError::SchemaDiffers {
+            first: self.first.clone(),
+            second: self.second.clone(),
+            column: column.to_owned(),
+            why: self.why.clone(),
+        }
     }
-    if let Some(name) = other.iter_names().find(|n| !common.contains(n)) {
-        return Err(differs(name, "is missing in the first file".to_owned()));
+}
+
+/// The columns of all files together.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    /// Each as wide as needed, in the order in which the files show them.
+    pub(crate) schema: Schema,
+    /// The columns in which files differ: no harm as long as nothing needs them.
+    pub(crate) differences: BTreeMap<String, Difference>,
+    /// The order that the files have for the categories of a column.
+    pub(crate) levels: BTreeMap<String, Vec<String>>,
+    /// The file that the others are compared with.
+    first: PathBuf,
+}
+
+impl Common {
+    /// Those of one file.
+    pub(crate) fn of(path: &Path, head: &Head) -> Common {
+        let (schema, levels) = (head.schema.clone(), head.levels.clone());
+        Common { schema, levels, differences: BTreeMap::new(), first: path.to_owned() }
     }
-    for (name, dtype) in common.iter_mut() {
-        let theirs = other.get(name).unwrap_or(dtype);
-        let wider = wider(dtype, theirs).filter(|wide| format != Format::Ipc || wide == dtype);
-        match wider {
-            Some(wide) => *dtype = wide,
-            None => {
-                let why = format!("is of type {dtype} in one and {theirs} in the other");
-                return Err(differs(name, why));
+
+    /// Widens the columns so that they also hold the values of another file. Integers may differ in
+    /// width, floats too, and integers may stand for floats; points in time may differ in their unit.
+    pub(crate) fn unite(&mut self, other: &Head, path: &Path, format: Format) {
+        let mut differences: Vec<(String, String)> = Vec::new();
+        for (name, dtype) in self.schema.iter_mut() {
+            let Some(theirs) = other.schema.get(name) else {
+                differences.push((name.to_string(), "is missing in the second file".to_owned()));
+                continue;
+            };
+            match wider(dtype, theirs).filter(|wide| format != Format::Ipc || wide == dtype) {
+                Some(wide) => *dtype = wide,
+                None => {
+                    let why = format!("is of type {dtype} in one and {theirs} in the other");
+                    differences.push((name.to_string(), why));
+                }
+            }
+        }
+        for (name, dtype) in other.schema.iter().filter(|(name, _)| !self.schema.contains(name)).collect::<Vec<_>>() {
+            differences.push((name.to_string(), "is missing in the first file".to_owned()));
+            self.schema.insert(name.clone(), dtype.clone());
+        }
+        self.unite_levels(other, &mut differences);
+        for (column, why) in differences {
+            let difference = Difference { first: self.first.clone(), second: path.to_owned(), why };
+            self.differences.entry(column).or_insert(difference);
+        }
+    }
+
+    /// One order of categories may have more of them than another, but not in another order.
+    fn unite_levels(&mut self, other: &Head, differences: &mut Vec<(String, String)>) {
+        for (column, theirs) in &other.levels {
+            let own = self.levels.entry(column.clone()).or_insert_with(|| theirs.clone());
+            let (long, short) = if own.len() >= theirs.len() { (&*own, theirs) } else { (theirs, &*own) };
+            let mut rest = long.iter();
+            if short.iter().all(|level| rest.any(|other| other == level)) {
+                *own = long.clone();
+            } else {
+                let words = |levels: &[String]| levels.join(" < ");
+                let why =
+                    format!("has its categories in the order {} in one and {} in the other", words(own), words(theirs));
+                differences.push((column.clone(), why));
             }
         }
     }
-    Ok(())
+}
+
+/// The categories of a type that has an order of them.
+pub(crate) fn categories(dtype: &DataType) -> Option<Vec<String>> {
+    match dtype {
+        DataType::Enum(categories, _) => Some(categories.categories().values_iter().map(str::to_owned).collect()),
+        _ => None,
+    }
 }
 
 /// The narrowest type that holds the values of both.
 fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Float32, Float64, Null, String};
+    use DataType::{Datetime, Float32, Float64, Null, String};
     if a == b {
         return Some(a.clone());
     }
@@ -158,9 +225,17 @@ fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
         (Null, other) | (other, Null) => Some(other.clone()),
         (Float32, Float64) | (Float64, Float32) => Some(Float64),
         (f, i) | (i, f) if matches!(f, Float32 | Float64) && integer(i).is_some() => Some(Float64),
-        (String, c) | (c, String) if c.is_categorical() => Some(String),
+        (String, c) | (c, String) if is_categorical(c) => Some(String),
+        (one, other) if is_categorical(one) && is_categorical(other) => Some(String),
+        (Datetime(_, zone), Datetime(_, other)) if zone.is_some() == other.is_some() => {
+            Some(Datetime(TimeUnit::Microseconds, zone.clone()))
+        }
         _ => wider_integer(integer(a)?, integer(b)?),
     }
+}
+
+fn is_categorical(dtype: &DataType) -> bool {
+    matches!(dtype, DataType::Categorical(..) | DataType::Enum(..))
 }
 
 /// Whether an integer type has a sign, and its bits.
@@ -200,6 +275,8 @@ pub(crate) fn kind(dtype: &DataType) -> Kind {
     match dtype {
         DataType::Float32 | DataType::Float64 | DataType::Decimal(..) | DataType::Null => Kind::Float,
         DataType::Boolean => Kind::Boolean,
+        DataType::Date => Kind::Date,
+        DataType::Datetime(..) => Kind::DateTime,
         DataType::String | DataType::Categorical(..) | DataType::Enum(..) => Kind::Text,
         other if integer(other).is_some() => Kind::Integer,
         other => Kind::Other(other.to_string()),

@@ -7,14 +7,14 @@ use std::time::SystemTime;
 
 use polars::prelude::Schema;
 use tiers_csv::CsvOptions;
-use tiers_design::{BLOCK_ROWS, Field, ReadingCost, Request};
+use tiers_design::{BLOCK_ROWS, Field, Kind, ReadingCost, Request};
 
 use crate::cost::{self, HeadCost};
 use crate::error::TableError;
 use crate::hive::{self, Partition};
 use crate::paths::{self, Format};
 use crate::scan::Scan;
-use crate::schema;
+use crate::schema::{self, Common};
 use crate::text::TextTable;
 
 /// One data file of a [`Source`], as it was when the source was opened.
@@ -73,14 +73,14 @@ pub struct Source {
 pub(crate) struct Inner {
     pub(crate) files: Vec<DataFile>,
     pub(crate) format: Format,
-    /// The columns that all files have, in the order of the first, each as wide as needed.
-    pub(crate) schema: Schema,
-    /// Whether `schema` is not already that of the first file.
+    /// The columns of all files.
+    pub(crate) common: Common,
+    /// Whether they are not simply those of the first file.
     pub(crate) widened: bool,
     pub(crate) partitions: Vec<Partition>,
     /// What the heads of the files tell of what reading them takes.
     pub(crate) cost: HeadCost,
-    /// What is known of text files; then `schema` is empty.
+    /// What is known of text files; then `common` is empty.
     pub(crate) text: Option<TextTable>,
     options: CsvOptions,
     fields: Vec<Field>,
@@ -96,7 +96,8 @@ impl Source {
     ///
     /// # Errors
     /// If a path is missing or matches nothing, a file is not what it should be, the files are of
-    /// different formats or have different columns, or there are no rows.
+    /// different formats, or there are no rows. Columns in which the files differ are an error only of
+    /// a scan that needs them.
     pub fn open(paths: &[PathBuf]) -> Result<Source, TableError> {
         Source::open_with(paths, &CsvOptions::default())
     }
@@ -112,15 +113,15 @@ impl Source {
         if found.format == Format::Csv {
             return Source::of_text(found.files, partitions, options);
         }
-        let Heads { files, schema, widened, cost } = read_heads(found.files, found.format)?;
+        let Heads { files, common, widened, cost } = read_heads(found.files, found.format)?;
         if files.iter().map(|f| f.rows).sum::<Option<u64>>() == Some(0) {
             return Err(TableError::NoRows { path: files[0].path.clone(), files: files.len() });
         }
         // A column that the files themselves hold has its type; the folder adds nothing.
-        let partitions: Vec<Partition> = partitions.into_iter().filter(|p| !schema.contains(&p.name)).collect();
-        let fields = fields(&schema, &partitions);
+        let partitions: Vec<Partition> = partitions.into_iter().filter(|p| !common.schema.contains(&p.name)).collect();
+        let fields = fields(&common, &partitions);
         let (format, options) = (found.format, options.clone());
-        let inner = Inner { files, format, schema, widened, partitions, text: None, options, cost, fields };
+        let inner = Inner { files, format, common, widened, partitions, text: None, options, cost, fields };
         Ok(Source { inner: Arc::new(inner) })
     }
 
@@ -132,13 +133,13 @@ impl Source {
         let text = TextTable::open(&files, options)?;
         let partitions: Vec<Partition> =
             partitions.into_iter().filter(|p| text.columns.iter().all(|column| column.name != p.name)).collect();
-        let folders = partitions.iter().map(|p| Field { name: p.name.clone(), kind: p.kind.clone() });
+        let folders = partitions.iter().map(|p| Field::new(p.name.clone(), p.kind.clone()));
         let fields = text.fields().chain(folders).collect();
-        let (format, schema, options) = (Format::Csv, Schema::default(), options.clone());
+        let (format, common, options) = (Format::Csv, Common::default(), options.clone());
         let inner = Inner {
             files,
             format,
-            schema,
+            common,
             widened: false,
             partitions,
             text: Some(text),
@@ -221,7 +222,7 @@ impl Source {
 /// What the heads of all files tell.
 struct Heads {
     files: Vec<DataFile>,
-    schema: Schema,
+    common: Common,
     widened: bool,
     cost: HeadCost,
 }
@@ -230,28 +231,35 @@ struct Heads {
 fn read_heads(paths: Vec<PathBuf>, format: Format) -> Result<Heads, TableError> {
     let mut cost = HeadCost::default();
     let mut files = Vec::with_capacity(paths.len());
-    let mut united: Option<(PathBuf, Schema, Schema)> = None;
+    let mut united: Option<(Schema, Common)> = None;
     for path in paths {
         let mut file = DataFile::new(path)?;
         let head = schema::head(&file.path, format, file.bytes)?;
         file.rows = head.rows;
-        cost.add(head.cost);
         match &mut united {
-            None => united = Some((file.path.clone(), head.schema.clone(), head.schema)),
-            Some((first, _, common)) => {
-                schema::unite(common, first, &head.schema, &file.path, format)?;
-            }
+            None => united = Some((head.schema.clone(), Common::of(&file.path, &head))),
+            Some((_, common)) => common.unite(&head, &file.path, format),
         }
+        cost.add(head.cost);
         files.push(file);
     }
-    let (_, first, common) = united.ok_or(TableError::NothingNamed)?;
-    let widened = first != common;
-    Ok(Heads { files, schema: common, widened, cost })
+    let (first, common) = united.ok_or(TableError::NothingNamed)?;
+    let widened = first != common.schema || !common.differences.is_empty();
+    Ok(Heads { files, common, widened, cost })
 }
 
-fn fields(schema: &Schema, partitions: &[Partition]) -> Vec<Field> {
-    let own = schema.iter().map(|(name, dtype)| Field { name: name.to_string(), kind: schema::kind(dtype) });
-    let folders = partitions.iter().map(|p| Field { name: p.name.clone(), kind: p.kind.clone() });
+fn fields(common: &Common, partitions: &[Partition]) -> Vec<Field> {
+    let own = common.schema.iter().map(|(name, dtype)| {
+        let kind = match common.differences.get(name.as_str()) {
+            Some(difference) => Kind::Unequal(difference.of_column(name).to_string()),
+            None => schema::kind(dtype),
+        };
+        Field {
+            levels: common.levels.get(name.as_str()).cloned().unwrap_or_default(),
+            ..Field::new(name.as_str(), kind)
+        }
+    });
+    let folders = partitions.iter().map(|p| Field::new(p.name.clone(), p.kind.clone()));
     own.chain(folders).collect()
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use common::*;
 use polars::prelude::{NamedFrom, Series};
+use tiers_design::Kind;
 use tiers_tables::{Source, TableError};
 
 /// The error of opening or, failing that, of reading the rows; its message must hold all `words`.
@@ -205,13 +206,21 @@ fn files_with_different_columns() {
     let dir = folder();
     let (a, b) = (dir.path().join("a.parquet"), dir.path().join("b.parquet"));
     parquet(&a, counted(0, 3));
-    let kind = |e: &TableError| matches!(e, TableError::SchemaDiffers { .. });
+    let check = |column: &str, words: &[&str]| {
+        let source = open(&[dir.path()]).unwrap();
+        let field = source.fields().iter().find(|field| field.name == column).unwrap();
+        let error = source.scan(&[label(column)]).map(|_| ()).unwrap_err();
+        assert!(matches!(error, TableError::SchemaDiffers { .. }), "{error:?}");
+        // A formula that names the column is refused in the same words.
+        assert_eq!(field.kind, Kind::Unequal(error.to_string()));
+        words.iter().for_each(|word| assert!(error.to_string().contains(word), "{error}"));
+    };
     parquet(&b, frame([Series::new("x".into(), [1i64])]));
-    check(&[dir.path()], kind, &["`g`", "missing in the second", "a.parquet", "b.parquet"]);
+    check("g", &["`g`", "missing in the second", "a.parquet", "b.parquet"]);
     parquet(&b, counted(0, 3).hstack(&[Series::new("z".into(), [1, 2, 3]).into()]).unwrap());
-    check(&[dir.path()], kind, &["`z`", "missing in the first"]);
+    check("z", &["`z`", "missing in the first"]);
     parquet(&b, frame([Series::new("x".into(), ["1"]), Series::new("g".into(), ["a"])]));
-    check(&[dir.path()], kind, &["`x`", "i64", "str"]);
+    check("x", &["`x`", "i64", "str"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use polars::prelude::{DataType, NamedFrom, Series};
+use polars::prelude::{DataFrame, DataType, FrozenCategories, NamedFrom, Series, TimeUnit, TimeZone};
 use tiers_design::{Kind, Role};
 use tiers_tables::TableError;
 
@@ -67,11 +67,15 @@ fn whole_floats_are_labels_and_others_are_not() {
     let path = dir.path().join("a.parquet");
     let ids = Series::new("id".into(), [Some(3.0), None, Some(f64::NAN), Some(-1.0)]);
     let x = Series::new("x".into(), [1.0, 2.0, 2.5, 3.0]);
-    let big = Series::new("big".into(), [1.0, 1e16, 1.0, 1.0]);
-    parquet(&path, frame([ids, x, big]));
+    // 2^53 may have been 2^53 + 1.
+    let big = Series::new("big".into(), [1.0, 9_007_199_254_740_992.0, 1.0, 1.0]);
+    let most = Series::new("most".into(), [9_007_199_254_740_991.0; 4]);
+    let infinite = Series::new("infinite".into(), [1.0, 2.0, 3.0, f64::NEG_INFINITY]);
+    parquet(&path, frame([ids, x, big, most, infinite]));
     let source = open(&[&path]).unwrap();
     assert_eq!(labels(&source, "id"), texts(&[Some("3"), None, None, Some("-1")]));
-    for (column, wrong) in [("x", 3), ("big", 2)] {
+    assert_eq!(labels(&source, "most")[3].as_deref(), Some("9007199254740991"));
+    for (column, wrong) in [("x", 3), ("big", 2), ("infinite", 4)] {
         let error = blocks(&source, &[label(column)]).unwrap_err();
         assert!(matches!(error, TableError::BadLabel { row, .. } if row == wrong), "{error}");
     }
@@ -146,11 +150,11 @@ fn a_column_of_nulls_only() {
 fn what_a_model_cannot_use_is_told() {
     let dir = folder();
     let path = dir.path().join("a.parquet");
-    let day = Series::new("day".into(), [1i32, 2]).cast(&DataType::Date).unwrap();
-    parquet(&path, frame([day, Series::new("name".into(), ["a", "b"])]));
+    let clock = Series::new("clock".into(), [1i64, 2]).cast(&DataType::Time).unwrap();
+    parquet(&path, frame([clock, Series::new("name".into(), ["a", "b"])]));
     let source = open(&[&path]).unwrap();
-    assert!(matches!(&source.fields()[0].kind, Kind::Other(name) if name == "date"));
-    for (request, found) in [(number("day"), "date"), (label("day"), "date"), (number("name"), "text")] {
+    assert!(matches!(&source.fields()[0].kind, Kind::Other(name) if name == "time"));
+    for (request, found) in [(number("clock"), "time"), (label("clock"), "time"), (number("name"), "text")] {
         let error = source.scan(&[request]).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains(found), "{error}");
         assert!(matches!(error, TableError::WrongKind { .. }));
@@ -178,4 +182,111 @@ fn names_are_taken_literally() {
     let source = open(&[&path]).unwrap();
     assert_eq!(numbers(&source, "*"), [1.0, 2.0]);
     assert_eq!(numbers(&source, "^x.*$"), [3.0, 4.0]);
+}
+
+/// Data bases have ids as decimals, whose digits must not go through a float.
+#[test]
+fn whole_decimals_are_labels_to_the_last_digit() {
+    let dir = folder();
+    let path = dir.path().join("a.parquet");
+    let decimal = |series: Series, scale| series.cast(&DataType::Decimal(38, scale)).unwrap();
+    let ids = decimal(Series::new("id".into(), [9_007_199_254_740_992_i64, 9_007_199_254_740_993, -7]), 0);
+    let halves = decimal(Series::new("half".into(), [1.0, 2.5, 3.0]), 2);
+    parquet(&path, frame([ids, halves]));
+    let source = open(&[&path]).unwrap();
+    assert_eq!(labels(&source, "id"), texts(&[Some("9007199254740992"), Some("9007199254740993"), Some("-7")]));
+    let error = blocks(&source, &[label("half")]).unwrap_err();
+    assert!(matches!(&error, TableError::BadLabel { row: 2, value, .. } if value == "2.5"), "{error}");
+}
+
+#[test]
+fn numbers_that_are_not_whole_are_levels_of_factors() {
+    let dir = folder();
+    let path = dir.path().join("a.parquet");
+    let dose = Series::new("dose".into(), [Some(0.4), Some(0.0), None, Some(0.1 + 0.3), Some(12.0)]);
+    let single = Series::new("single".into(), [Some(0.1f32), None, Some(0.1), Some(2.5), Some(-1.0)]);
+    parquet(&path, frame([dose, single]));
+    let source = open(&[&path]).unwrap();
+    let levels = |column: &str| {
+        let request = tiers_design::Request { column: column.to_owned(), role: Role::Level };
+        let block = blocks(&source, &[request]).unwrap().remove(0);
+        let tiers_design::Column::Labels(labels) = &block.columns[0] else { panic!("labels wanted") };
+        let text = |&code: &u32| (code != tiers_design::MISSING).then(|| labels.dictionary.label(code as usize));
+        labels.codes.iter().map(text).collect::<Vec<_>>()
+    };
+    assert_eq!(levels("dose"), texts(&[Some("0.4"), Some("0"), None, Some("0.4"), Some("12")]));
+    assert_eq!(levels("single"), texts(&[Some("0.1"), None, Some("0.1"), Some("2.5"), Some("-1")]));
+}
+
+#[test]
+fn dates_and_times_are_numbers_and_labels() {
+    let dir = folder();
+    let path = dir.path().join("a.parquet");
+    let day = integers("day", &[Some(18_292), None, Some(-1)], &DataType::Int32).cast(&DataType::Date).unwrap();
+    let zone = TimeZone::opt_try_new(Some("Europe/Berlin")).unwrap();
+    let time = |name: &str, unit, zone: &Option<TimeZone>, values: [i64; 3]| {
+        integers(name, &values.map(Some), &DataType::Int64).cast(&DataType::Datetime(unit, zone.clone())).unwrap()
+    };
+    let seconds = time("seconds", TimeUnit::Milliseconds, &None, [1_580_515_199_000, 0, -500]);
+    let local = time("local", TimeUnit::Nanoseconds, &zone, [1_580_515_199_000_000_000, 0, 1]);
+    parquet(&path, frame([day, seconds, local]));
+    let source = open(&[&path]).unwrap();
+    let kinds: Vec<&Kind> = source.fields().iter().map(|field| &field.kind).collect();
+    assert_eq!(kinds, [&Kind::Date, &Kind::DateTime, &Kind::DateTime]);
+    let days = numbers(&source, "day");
+    assert!(days[0] == 18_292.0 && days[1].is_nan() && days[2] == -1.0);
+    assert_eq!(numbers(&source, "seconds"), [1_580_515_199.0, 0.0, -0.5]);
+    assert_eq!(numbers(&source, "local")[0], 1_580_515_199.0, "UTC, wherever the clock was");
+    assert_eq!(labels(&source, "day"), texts(&[Some("2020-01-31"), None, Some("1969-12-31")]));
+    assert_eq!(labels(&source, "seconds")[0].as_deref(), Some("2020-01-31 23:59:59"));
+}
+
+#[test]
+fn the_order_of_an_enum_is_that_of_its_categories() {
+    let dir = folder();
+    let values = [Some("mild"), Some("severe"), None, Some("none")];
+    let categories = FrozenCategories::new(["none", "mild", "moderate", "severe"]).unwrap();
+    let series = Series::new("pain".into(), &values[..]).cast(&DataType::from_frozen_categories(categories)).unwrap();
+    for name in ["a.parquet", "a.arrow"] {
+        let path = dir.path().join(name);
+        let df = frame([series.clone(), categorical("plain", &values)]);
+        if name.ends_with("arrow") {
+            ipc(&path, df)
+        } else {
+            parquet(&path, df)
+        }
+        let source = open(&[&path]).unwrap();
+        assert_eq!(source.fields()[0].levels, ["none", "mild", "moderate", "severe"], "{name}");
+        assert!(source.fields()[1].levels.is_empty(), "the order in which categories were met means nothing");
+        assert_eq!(labels(&source, "pain"), texts(&values));
+    }
+}
+
+/// What a model does not use may differ from file to file, and times in their unit.
+#[test]
+fn files_differ_in_columns_that_are_not_asked_for() {
+    for ending in ["parquet", "arrow"] {
+        let dir = folder();
+        let write = |name: &str, df: DataFrame| {
+            let path = dir.path().join(format!("{name}.{ending}"));
+            if ending == "arrow" { ipc(&path, df) } else { parquet(&path, df) }
+        };
+        let text = |name: &str| Series::new(name.into(), ["p", "q"]);
+        write("a", frame([text("g"), Series::new("x".into(), [1i64, 2]), Series::new("old".into(), [1, 2])]));
+        write("b", frame([text("new"), Series::new("x".into(), [3i64, 4]), text("g"), text("note")]));
+        write("c", frame([Series::new("note".into(), [1.5, 2.5]), text("g"), Series::new("x".into(), [5i64, 6])]));
+        let source = open(&[dir.path()]).unwrap();
+        assert_eq!(numbers(&source, "x"), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "{ending}");
+        assert_eq!(labels(&source, "g"), texts(&[Some("p"), Some("q")].repeat(3)), "{ending}");
+        for column in ["old", "new", "note"] {
+            let field = source.fields().iter().find(|field| field.name == column).unwrap();
+            assert!(matches!(field.kind, Kind::Unequal(_)), "{column}");
+        }
+    }
+    let dir = folder();
+    for (name, unit, count) in [("a", TimeUnit::Nanoseconds, 1_000_000_000), ("b", TimeUnit::Milliseconds, 2_000)] {
+        let when = integers("when", &[Some(count)], &DataType::Int64).cast(&DataType::Datetime(unit, None)).unwrap();
+        parquet(&dir.path().join(format!("{name}.parquet")), frame([when]));
+    }
+    assert_eq!(numbers(&open(&[dir.path()]).unwrap(), "when"), [1.0, 2.0]);
 }

@@ -20,7 +20,7 @@ pub(crate) use read::Opened;
 use crate::exit::{Outcome, print};
 use crate::memory::Limit;
 use crate::progress::Progress;
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use std::collections::BTreeMap;
 use tiers_design::{Definition, DesignError, EncodeError, Formula, Plan, Recipe, Settings, merged_definition};
 use tiers_reml::{IngestError, Reading, Until, accumulate_with};
@@ -30,13 +30,13 @@ use tiers_tables::Source;
 pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
     let formula: Formula = args.formula.parse()?;
     let reference = args.reference.iter().map(|text| crate::job::reference(text)).collect::<anyhow::Result<_>>()?;
-    let settings = Settings { weights: args.weights, reference };
-    let levels = args.levels.iter().map(|text| levels(text)).collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+    let levels = args.levels.iter().map(|text| crate::job::levels(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    let settings = Settings { weights: args.weights, reference, levels: levels.clone() };
+    let levels: BTreeMap<_, _> = levels.into_iter().collect();
     let limit = Limit::parse(&args.memory_limit)?;
     let target = write::Target::open(&args.out)?;
     let source = crate::csv::open(&args.data, &args.csv.options()?)?;
     let plan = Plan::new(&formula, source.fields(), &settings)?;
-    check_levels(&plan, &levels)?;
     let like = args.like.as_deref().map(Opened::open).transpose()?;
     let recipe = like.as_ref().map(|like| recipe_like(like, &formula, &settings, &source)).transpose()?;
 
@@ -57,35 +57,6 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
         print(&format!("{}: moments of {rows} rows{dropped} in {cells} cells\n", args.out.display()))?;
     }
     Ok(Outcome::Done)
-}
-
-/// `factor=a,b,c`; a comma within a level is written `\,`.
-fn levels(text: &str) -> anyhow::Result<(String, Vec<String>)> {
-    let Some((factor, list)) = text.split_once('=').filter(|(factor, list)| !factor.is_empty() && !list.is_empty())
-    else {
-        bail!("--levels {text}: write the factor, `=` and all its levels, as in --levels sector=private,public");
-    };
-    let mut levels = vec![String::new()];
-    let mut letters = list.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' if letters.peek() == Some(&',') => levels.last_mut().expect("one at least").extend(letters.next()),
-            ',' => levels.push(String::new()),
-            letter => levels.last_mut().expect("one at least").push(letter),
-        }
-    }
-    Ok((factor.to_owned(), levels))
-}
-
-fn check_levels(plan: &Plan, levels: &BTreeMap<String, Vec<String>>) -> anyhow::Result<()> {
-    let factors: Vec<String> = plan.factor_requests().into_iter().map(|request| request.column).collect();
-    match levels.keys().find(|name| !factors.contains(name)) {
-        None => Ok(()),
-        Some(name) if factors.is_empty() => bail!("--levels {name}=…: the formula has no factor"),
-        Some(name) => {
-            bail!("--levels {name}=…: `{name}` is no factor of the formula; its factors are {}", factors.join(", "))
-        }
-    }
 }
 
 /// The recipe of other moments for this table, if they are of the same model.
@@ -114,20 +85,5 @@ fn explain(error: IngestError, like: bool) -> anyhow::Error {
         }
         IngestError::Design(error @ DesignError::UnknownReference { .. }) => anyhow!("{error}; {remedy}"),
         error => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::levels;
-
-    #[test]
-    fn levels_are_separated_by_commas() {
-        assert_eq!(
-            levels("f=a,b c,").unwrap(),
-            ("f".to_owned(), vec!["a".to_owned(), "b c".to_owned(), String::new()])
-        );
-        assert_eq!(levels(r"f=a\,b,c").unwrap().1, ["a,b", "c"]);
-        assert!(levels("f").is_err() && levels("f=").is_err() && levels("=a").is_err());
     }
 }

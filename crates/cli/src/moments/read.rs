@@ -46,7 +46,7 @@ impl Opened {
         }
         let totals = Totals { rows: header.rows, sum_log_weights: header.sum_log_weights, cross };
         let missing = header.missing.iter().map(|(column, &n)| (column.clone(), n)).collect();
-        let dropped = Dropped { rows: header.dropped_rows, missing };
+        let dropped = Dropped { rows: header.dropped_rows, missing, ..Dropped::default() };
         Ok(Opened { name, header, totals, dropped, cells })
     }
 

@@ -6,7 +6,7 @@ use crate::saved::{Again, Saved};
 use anyhow::{anyhow, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
-use tiers_design::{Doubt, EncodeError, Kind, Recipe, Request, Role};
+use tiers_design::{Doubt, EncodeError, Field, Kind, Recipe, Request, Role};
 use tiers_reml::{LevelEffects, PredictError};
 use tiers_tables::Source;
 
@@ -51,7 +51,11 @@ pub(crate) fn columns(
     requests: &[Request],
     levels: &[LevelEffects],
     weights: Option<&str>,
+    fitted: &[Field],
 ) -> anyhow::Result<()> {
+    let unit = |fields: &[Field], name: &str| {
+        fields.iter().find(|field| field.name == name).and_then(|field| field.kind.unit()).unwrap_or("numbers")
+    };
     let kind = |name: &str| source.fields().iter().find(|field| field.name == name).map(|field| &field.kind);
     let path = source.files()[0].path.display();
     for level in levels {
@@ -76,6 +80,12 @@ pub(crate) fn columns(
             (Some(Kind::Text), Role::Number) => {
                 bail!("{path}: column `{column}` holds text, but it was a number in the fit; convert it to numbers")
             }
+            (Some(_), Role::Number) if unit(source.fields(), column) != unit(fitted, column) => bail!(
+                "{path}: column `{column}` holds {}, but it held {} in the fit, so that its numbers mean something else; \
+                 convert it",
+                unit(source.fields(), column),
+                unit(fitted, column)
+            ),
             (None, _) => {
                 let names: Vec<&str> = source.fields().iter().map(|field| &field.name[..]).collect();
                 bail!(

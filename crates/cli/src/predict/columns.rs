@@ -98,7 +98,8 @@ fn kept(source: &Source, name: &str) -> anyhow::Result<(Request, OutKind)> {
         Kind::Float => (Role::Number, OutKind::F64),
         Kind::Integer => (Role::Label, OutKind::I64),
         Kind::Boolean => (Role::Label, OutKind::Bool),
-        Kind::Text | Kind::Digits | Kind::Mixed(_) => (Role::Label, OutKind::Text),
+        Kind::Text | Kind::Digits | Kind::Mixed(_) | Kind::Date | Kind::DateTime => (Role::Label, OutKind::Text),
+        Kind::Unequal(why) => bail!("--keep {name}: {why}"),
         Kind::Other(kind) => {
             bail!("--keep {name}: values of type {kind} cannot be copied; join by row number instead")
         }

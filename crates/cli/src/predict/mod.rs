@@ -32,10 +32,12 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let saved = Saved::open(&args.fit)?;
     let levels = args.levels(&saved)?;
     let source = args.open(&saved)?;
+    let aliases = saved.model.fixed.aliases(&saved.recipe);
     let fixed = FixedPart {
         recipe: &saved.recipe,
         coefficients: &saved.model.fixed.coefficients,
         beta: &saved.inference().beta,
+        aliases: &aliases,
     };
     let with_errors = args.se || interval.is_some();
     let layout = Layout::new(&source, &args.keep, (args.se, interval.is_some()), &levels)?;
@@ -87,7 +89,7 @@ fn check_columns(
     let new_response = interval.is_some_and(|interval| interval.kind == IntervalKind::Prediction);
     let weights = saved.definition().weights.as_deref().filter(|_| new_response);
     let requests = Predictor::new(fixed, empty.clone())?.requests().to_vec();
-    check::columns(source, &requests, &empty, weights)
+    check::columns(source, &requests, &empty, weights, &saved.definition().fields)
 }
 
 /// A pass that is ready to start.
@@ -113,7 +115,7 @@ impl Job<'_> {
         drop(watch);
         sink.finish()?;
         told.finish();
-        if let Some(note) = told.strangers() {
+        for note in told.strangers().into_iter().chain(told.not_estimable()) {
             tell(&note);
         }
         match (args.json, args.refit.quiet) {

@@ -25,6 +25,11 @@ pub(crate) struct Told {
     predicted: u64,
     /// Pairs of a column or expression and the rows in which it is missing.
     missing: Vec<(String, u64)>,
+    /// Rows without a prediction because their combination of predictors is not estimable.
+    not_estimable: u64,
+    /// The first of these, counted from 1 over all files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_not_estimable: Option<u64>,
     /// The levels whose random effects are used, coarsest first.
     levels: Vec<LevelTold>,
     std_error: bool,
@@ -60,6 +65,8 @@ impl Told {
             rows: 0,
             predicted: 0,
             missing: predictor.predictors().into_iter().map(|name| (name, 0)).collect(),
+            not_estimable: 0,
+            first_not_estimable: None,
             levels: predictor.levels().map(|level| LevelTold { level: level.to_owned(), unknown: 0 }).collect(),
             std_error: args.se,
             interval: args.interval.map(|of| IntervalTold { kind: kind(of), level: args.conf_level }),
@@ -73,6 +80,10 @@ impl Told {
         self.rows += count as u64;
         self.predicted += (0..count).filter(|&i| !is_missing(i)).count() as u64;
         self.missing.iter_mut().zip(&rows.missing_by).for_each(|((_, sum), rows)| *sum += rows);
+        self.not_estimable += rows.not_estimable.len() as u64;
+        if let (None, Some(&first)) = (self.first_not_estimable, rows.not_estimable.first()) {
+            self.first_not_estimable = Some(rows.first_row + first as u64 + 1);
+        }
         for (level, known) in self.levels.iter_mut().zip(&rows.known) {
             level.unknown += known.iter().enumerate().filter(|(i, known)| !**known && !is_missing(*i)).count() as u64;
         }
@@ -107,12 +118,16 @@ impl Told {
             line("Interval:", format!("{kind}, {}% (normal)", (1e6 * 100.0 * level).round() / 1e6));
         }
         line("Rows:", format!("{} predicted of {}", HumanCount(self.predicted), HumanCount(self.rows)));
-        if self.predicted < self.rows {
-            let by = self.missing.iter().map(|(name, rows)| format!("{name} {}", HumanCount(*rows)));
+        if self.not_estimable > 0 {
             line(
-                "Missing:",
-                format!("{}; {}", HumanCount(self.rows - self.predicted), by.collect::<Vec<_>>().join(", ")),
+                "Not est.:",
+                format!("{} of combinations that the fit cannot estimate", HumanCount(self.not_estimable)),
             );
+        }
+        let missing = self.rows - self.predicted - self.not_estimable;
+        if missing > 0 {
+            let by = self.missing.iter().map(|(name, rows)| format!("{name} {}", HumanCount(*rows)));
+            line("Missing:", format!("{}; {}", HumanCount(missing), by.collect::<Vec<_>>().join(", ")));
         }
         let new: Vec<String> = self.levels.iter().filter(|level| level.unknown > 0).map(LevelTold::text).collect();
         if !new.is_empty() {
@@ -120,6 +135,19 @@ impl Told {
         }
         line("Written:", self.out.display().to_string());
         text
+    }
+
+    /// Rows that have a combination of predictors which the data of the fit say nothing of.
+    pub(crate) fn not_estimable(&self) -> Option<String> {
+        let first = self.first_not_estimable?;
+        let rows = match self.not_estimable {
+            1 => format!("row {first} has"),
+            n => format!("{} rows (the first is row {first}) have", HumanCount(n)),
+        };
+        Some(format!(
+            "tiers: note: {rows} no prediction (null): the fit dropped columns, and without them the mean of this \
+             combination of predictors, such as of levels that never occurred together, is not estimable"
+        ))
     }
 
     /// Levels of which no group at all was known, where there were rows: ids are written otherwise,

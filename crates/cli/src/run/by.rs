@@ -232,7 +232,10 @@ impl Fitted {
 
     fn label_column(&self, k: usize, source: &Source) -> OutColumn {
         let name = &self.by[k];
-        let is_integer = source.fields().iter().any(|field| field.name == *name && field.kind == Kind::Integer);
+        let is_integer = source
+            .fields()
+            .iter()
+            .any(|field| field.name == *name && matches!(field.kind, Kind::Integer | Kind::Float));
         let integers: Option<Vec<i64>> = self.labels.iter().map(|labels| labels[k].parse().ok()).collect();
         match integers.filter(|_| is_integer) {
             Some(integers) => OutColumn::new(name, OutValues::I64(integers)),

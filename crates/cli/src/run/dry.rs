@@ -85,7 +85,11 @@ fn columns(job: &Job, inputs: &Inputs) -> Vec<Used> {
         let requests = inputs.wanted.iter().flat_map(|wanted| wanted.plan.requests());
         let mut roles: Vec<&str> = Vec::new();
         for request in requests.filter(|request| request.column == name) {
-            let role = if request.role == Role::Number { "number" } else { "groups or factor" };
+            let role = match request.role {
+                Role::Number => "number",
+                Role::Label => "groups or factor",
+                Role::Level => "factor",
+            };
             if !roles.contains(&role) {
                 roles.push(role);
             }
@@ -102,11 +106,13 @@ fn columns(job: &Job, inputs: &Inputs) -> Vec<Used> {
         kind: match &field.kind {
             Kind::Float => "numbers".to_owned(),
             Kind::Integer => "integers".to_owned(),
+            Kind::Date => "dates".to_owned(),
+            Kind::DateTime => "points in time".to_owned(),
             Kind::Boolean => "booleans".to_owned(),
             Kind::Text => "text".to_owned(),
             Kind::Digits => "numbers, text as ids".to_owned(),
             Kind::Mixed(_) => "numbers and text".to_owned(),
-            Kind::Other(kind) => kind.clone(),
+            Kind::Other(kind) | Kind::Unequal(kind) => kind.clone(),
         },
         used_as: roles.join(", "),
     })

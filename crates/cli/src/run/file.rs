@@ -32,6 +32,9 @@ pub(crate) struct DataKeys {
     /// Reference level by factor; by default the first level in order.
     #[serde(default)]
     pub reference: BTreeMap<String, String>,
+    /// Levels by factor, in order, the first being the reference; by default those of the table.
+    #[serde(default)]
+    pub levels: BTreeMap<String, Vec<String>>,
     /// What columns must hold. A column of another kind, or none of that name, is an error before
     /// any row is read. In text files the type decides how the values are read: as `text` ids keep
     /// their leading zeros.

@@ -31,6 +31,7 @@ impl Inputs {
             let (own, plan) = resolve(job.data(), model, &source).map_err(|error| {
                 let key = match &error {
                     DesignError::ReferenceWithoutFactor { .. } => "data.reference".to_owned(),
+                    DesignError::LevelsWithoutFactor { .. } => "data.levels".to_owned(),
                     _ => format!("models[{i}].formula"),
                 };
                 job.document.error(&key, error)
@@ -39,17 +40,17 @@ impl Inputs {
             wanted.push(Wanted { plan, by: model.keys.by.clone() });
             settings.push(own);
         }
-        let unused = job.data().reference.keys().find(|factor| {
-            let names = |settings: &Settings| settings.reference.iter().any(|(name, _)| name == *factor);
-            !settings.iter().any(names)
-        });
-        match unused {
-            None => Ok(Inputs { source, settings, wanted }),
-            Some(factor) => {
-                let key = format!("data.reference.{factor}");
-                Err(job.document.error(&key, format!("`{factor}` is no factor of any model")))
+        let has_reference = |factor: &String| settings.iter().any(|own| own.reference.iter().any(|(f, _)| f == factor));
+        let has_levels = |factor: &String| settings.iter().any(|own| own.levels.iter().any(|(f, _)| f == factor));
+        let of_reference = job.data().reference.keys().find(|factor| !has_reference(factor));
+        let of_levels = job.data().levels.keys().find(|factor| !has_levels(factor));
+        for (key, factor) in [("reference", of_reference), ("levels", of_levels)] {
+            if let Some(factor) = factor {
+                let key = format!("data.{key}.{factor}");
+                return Err(job.document.error(&key, format!("`{factor}` is no factor of any model")));
             }
         }
+        Ok(Inputs { source, settings, wanted })
     }
 
     /// Paths of all files.
@@ -58,10 +59,11 @@ impl Inputs {
     }
 }
 
-/// The model against the columns, with those reference levels that are of its factors.
+/// The model against the columns, with those levels and reference levels that are of its factors.
 fn resolve(data: &DataKeys, model: &ModelJob, source: &Source) -> Result<(Settings, Plan), DesignError> {
     let reference = data.reference.iter().map(|(factor, level)| (factor.clone(), level.clone())).collect();
-    let mut settings = Settings { weights: model.keys.weights.clone(), reference };
+    let levels = data.levels.iter().map(|(factor, levels)| (factor.clone(), levels.clone())).collect();
+    let mut settings = Settings { weights: model.keys.weights.clone(), reference, levels };
     loop {
         match Plan::new(&model.formula, source.fields(), &settings) {
             Ok(plan) => return Ok((settings, plan)),
@@ -69,6 +71,11 @@ fn resolve(data: &DataKeys, model: &ModelJob, source: &Source) -> Result<(Settin
                 if settings.reference.iter().any(|(factor, _)| *factor == column) =>
             {
                 settings.reference.retain(|(factor, _)| *factor != column);
+            }
+            Err(DesignError::LevelsWithoutFactor { column, .. })
+                if settings.levels.iter().any(|(factor, _)| *factor == column) =>
+            {
+                settings.levels.retain(|(factor, _)| *factor != column);
             }
             Err(error) => return Err(error),
         }
@@ -82,6 +89,7 @@ fn check_by(job: &Job, i: usize, source: &Source) -> anyhow::Result<()> {
             Some(Kind::Mixed(Doubt { odd, remedy, like_ids: false })) => {
                 return told(&format!("`{column}` holds numbers or dates for the most part, but also {odd}; {remedy}"));
             }
+            Some(Kind::Unequal(why)) => return told(why),
             Some(Kind::Other(kind)) => return told(&format!("`{column}` is of type {kind}; name integers or texts")),
             Some(_) => {}
             None => return told(&csv::no_column(column, source)),

@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 use tiers_tables::{CsvOptions, Source};
 
 /// Version of all that is kept between runs; another one is not read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a job is of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,7 @@ pub(crate) struct Origin {
     tiers: String,
     files: Vec<FileMark>,
     reference: BTreeMap<String, String>,
+    levels: BTreeMap<String, Vec<String>>,
     /// How text files are read.
     #[serde(default, skip_serializing_if = "CsvOptions::is_default")]
     csv: CsvOptions,
@@ -50,6 +51,7 @@ impl Origin {
             tiers: env!("CARGO_PKG_VERSION").to_owned(),
             files: source.files().iter().map(mark).collect(),
             reference: job.data().reference.clone(),
+            levels: job.data().levels.clone(),
             csv: job.csv.clone(),
             models: job.models.iter().map(|model| model.keys.clone()).collect(),
         }
@@ -83,6 +85,9 @@ impl Origin {
         }
         if self.reference != now.reference {
             return Some("data.reference is another one now".to_owned());
+        }
+        if self.levels != now.levels {
+            return Some("data.levels are others now".to_owned());
         }
         if self.csv != now.csv {
             return Some(

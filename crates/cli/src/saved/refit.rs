@@ -13,7 +13,7 @@ use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use tiers_design::{Formula, Plan, Settings};
+use tiers_design::{Field, Formula, Kind, Plan, Settings};
 use tiers_reml::{
     DfMethod, Dropped, FixedInference, FixedModel, Inference, Ingested, Model, Objective, Optimum, Part, Reading,
     Until, accumulate_with, find_optimum, merge, settle,
@@ -139,8 +139,16 @@ impl Saved {
         let definition = self.definition();
         let formula: Formula = definition.formula.parse()?;
         let reference = definition.reference.iter().map(|(f, l)| (f.clone(), l.clone())).collect();
-        let settings = Settings { weights: definition.weights.clone(), reference };
-        Ok(Plan::new(&formula, source.fields(), &settings)?)
+        let settings = Settings { weights: definition.weights.clone(), reference, levels: Vec::new() };
+        // Ids and levels may be stored as integers here and as floating-point numbers there.
+        let is_number = |kind: &Kind| matches!(kind, Kind::Integer | Kind::Float);
+        let as_saved = |field: &Field| {
+            let saved = definition.fields.iter().find(|saved| saved.name == field.name);
+            let saved = saved.filter(|saved| is_number(&saved.kind) && is_number(&field.kind));
+            saved.unwrap_or(field).clone()
+        };
+        let fields: Vec<Field> = source.fields().iter().map(as_saved).collect();
+        Ok(Plan::new(&formula, &fields, &settings)?)
     }
 
     /// Where the data are: as named when the fit was made, seen from the folder it was made in.

@@ -5,7 +5,7 @@ use crate::layout::Column;
 use crate::numbers::{column, decimals_of_smallest, fixed_point, p_values, round, trim_number};
 use crate::report::Report;
 use crate::section::{Note, Section};
-use tiers_reml::{DfMethod, Fit, FixedEffect, Robust, Sandwich};
+use tiers_reml::{DfMethod, FactorLevels, Fit, FixedEffect, Robust, Sandwich};
 
 /// The coefficients with the standard errors that were asked for.
 pub(crate) fn coefficients(fit: &Fit) -> &[FixedEffect] {
@@ -20,20 +20,22 @@ pub(crate) fn fixed_effects(report: &Report) -> Section {
         let notes = dropped.into_iter().collect();
         return Section { title: "No fixed effects".to_owned(), notes, ..Section::default() };
     }
+    // What cannot be had is NaN, and stands as NA.
     let of = |value: fn(&FixedEffect) -> f64| -> Vec<f64> { effects.iter().map(value).collect() };
     let (estimates, errors) = (of(|e| e.estimate), of(|e| e.std_error));
     let both = [&estimates[..], &errors[..]].concat();
-    let decimals = decimals_of_smallest(&both, DIGITS as i32);
+    let there: Vec<f64> = both.iter().copied().filter(|value| !value.is_nan()).collect();
+    let decimals = decimals_of_smallest(&there, DIGITS as i32);
     let rounded: Vec<f64> = both.iter().map(|&value| round(value, decimals)).collect();
-    let cells = column(&rounded, DIGITS);
+    let cells = known(&rounded, |values| column(values, DIGITS));
     let (estimate_cells, error_cells) = cells.split_at(effects.len());
     // The intervals get the decimals of the estimates.
     let decimals = estimate_cells[0].split_once('.').map_or(0, |(_, rest)| rest.len());
     let scientific = cells.iter().any(|cell| cell.contains('e'));
     let bounds = [of(|e| e.lower), of(|e| e.upper)].concat();
     let bounds: Vec<String> = match scientific {
-        true => column(&bounds, DIGITS),
-        false => bounds.iter().map(|&value| fixed_point(value, decimals)).collect(),
+        true => known(&bounds, |values| column(values, DIGITS)),
+        false => known(&bounds, |values| values.iter().map(|&value| fixed_point(value, decimals)).collect()),
     };
     let (lower, upper) = bounds.split_at(effects.len());
     let statistics: Vec<f64> = of(|e| e.t_value).iter().map(|&t| round(t, DIGITS - 1)).collect();
@@ -45,8 +47,8 @@ pub(crate) fn fixed_effects(report: &Report) -> Section {
         Column::names("", effects.iter().map(|e| e.term.clone()).collect()),
         Column::numbers("Estimate", estimate_cells.to_vec()),
         Column::numbers(if robust.is_some() { "Robust SE" } else { "Std. Error" }, error_cells.to_vec()),
-        Column::numbers(&format!("{letter} value"), column(&statistics, DIGITS)),
-        Column::numbers(&format!("Pr(>|{letter}|)"), p_values(&of(|e| e.p_value))),
+        Column::numbers(&format!("{letter} value"), known(&statistics, |values| column(values, DIGITS))),
+        Column::numbers(&format!("Pr(>|{letter}|)"), known(&of(|e| e.p_value), p_values)),
         Column::numbers(&percent(tail), lower.to_vec()),
         Column::numbers(&percent(1.0 - tail), upper.to_vec()),
     ];
@@ -56,7 +58,7 @@ pub(crate) fn fixed_effects(report: &Report) -> Section {
     let level = trim_number(100.0 * report.confidence_level);
     let by = robust.map_or_else(|| by.to_owned(), robust_by);
     let note = Note::new(format!("{letter}, Pr and the {level} % confidence intervals {by}"), 0);
-    let notes = std::iter::once(note).chain(dropped).collect();
+    let notes = std::iter::once(note).chain(reference_levels(&report.fit)).chain(dropped).collect();
     Section { title: "Fixed effects:".to_owned(), columns, notes, ..Section::default() }
 }
 
@@ -86,8 +88,24 @@ fn degrees(effects: &[FixedEffect]) -> Vec<String> {
     let counted = |effect: &FixedEffect| effect.df.filter(|df| df.abs() < UNCOUNTED);
     let fewest = effects.iter().filter_map(counted).fold(f64::INFINITY, f64::min);
     let decimals = usize::from(fewest < 100.0);
-    let one = |effect| counted(effect).map_or_else(|| "Inf".to_owned(), |df| fixed_point(df, decimals));
+    let none = |effect: &FixedEffect| if effect.p_value.is_nan() { "NA" } else { "Inf" }.to_owned();
+    let one = |effect| counted(effect).map_or_else(|| none(effect), |df| fixed_point(df, decimals));
     effects.iter().map(one).collect()
+}
+
+/// Formats the numbers that are there; NaN is `NA`.
+fn known(values: &[f64], format: impl Fn(&[f64]) -> Vec<String>) -> Vec<String> {
+    let there: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+    let mut cells = format(&there).into_iter();
+    let cell = |value: &f64| if value.is_nan() { None } else { cells.next() };
+    values.iter().map(cell).map(|cell| cell.unwrap_or_else(|| "NA".to_owned())).collect()
+}
+
+/// What the coefficients of factors are compared with.
+fn reference_levels(fit: &Fit) -> Option<Note> {
+    let level = |factor: &FactorLevels| Some(format!("{} {}", factor.name, factor.reference.as_ref()?));
+    let levels: Vec<String> = fit.factors.iter().filter_map(level).collect();
+    (!levels.is_empty()).then(|| Note::new(format!("Reference levels: {}", levels.join(", ")), 2))
 }
 
 fn dropped_columns(fit: &Fit) -> Option<Note> {

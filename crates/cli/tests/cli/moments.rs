@@ -6,7 +6,7 @@ use tiers_tables::{OutColumn, OutValues};
 const FORMULA: &str = "y ~ x + sex + (1 + x | school) + (1 | school:class)";
 
 /// Some rows of a table.
-fn rows_of(columns: Vec<OutColumn>, rows: &[usize]) -> Vec<OutColumn> {
+pub(crate) fn rows_of(columns: Vec<OutColumn>, rows: &[usize]) -> Vec<OutColumn> {
     let pick = |column: OutColumn| {
         let values = match &column.values {
             OutValues::F64(v) => OutValues::F64(rows.iter().map(|&i| v[i]).collect()),
@@ -133,7 +133,7 @@ fn a_part_may_lack_levels_of_a_factor() {
         &[formula, &data, "--out", &parts[0], other[0], other[1]],
         &["no level `b` to take as the reference", "--levels"],
     );
-    moments(&[formula, &data, "--out", &parts[0], other[0], other[1], "--levels", "arm=c,a,b"]);
+    moments(&[formula, &data, "--out", &parts[0], other[0], other[1], "--levels", "arm=a,b,c"]);
     for (part, name) in parts[1..].iter().zip(["b", "c"]) {
         let data = folder.join(&format!("{name}.parquet"));
         moments(&[formula, &data, "--out", part, other[0], other[1], "--like", &parts[0]]);

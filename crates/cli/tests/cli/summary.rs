@@ -37,6 +37,7 @@ gcsescore     2.569782   0.017126 30193  150.06   <2e-16   2.536215   2.603349
 genderM       0.744291   0.030296 30447   24.57   <2e-16   0.684910   0.803672
 age          -0.037603   0.003821 29933   -9.84   <2e-16  -0.045093  -0.030113
 t, Pr and the 95 % confidence intervals with Satterthwaite's degrees of freedom
+Reference levels: gender F
 ";
     let (heading, rest) = text.split_once("\n\n").expect("a heading");
     assert!(heading.starts_with("Linear mixed model fit by REML\nFormula: score ~ gcsescore"), "{heading}");

@@ -1,11 +1,9 @@
 //! The moments of a model in every partition of the rows.
 
 use crate::bundle::{Bundle, PartitionSum, PartitionTotals, Projection};
-use crate::columns::Kind;
 use crate::error::DesignError;
 use crate::moments::{CellShard, Moments, Summands};
 use crate::nest::guess_top;
-use crate::part::sort_levels;
 use crate::plan::Plan;
 use crate::recipe::Recipe;
 use std::collections::HashMap;
@@ -20,8 +18,8 @@ pub struct Partitioned {
     /// Keys: those of the partitions, then the model's own.
     moments: Moments,
     totals: PartitionTotals,
-    /// Per factor its levels in the order of [`PartitionSum::levels`], and its kind.
-    levels: Vec<(Vec<String>, Option<Kind>)>,
+    /// Per factor its levels in the order of [`PartitionSum::levels`].
+    levels: Vec<Vec<String>>,
     /// Per partition, in the order of labels, its place among the totals.
     order: Vec<usize>,
     labels: Vec<Vec<String>>,
@@ -31,15 +29,8 @@ pub struct Partitioned {
 
 impl Partitioned {
     /// Takes what belongs to one member out of the sums of its bundle. `plan` is what the member's
-    /// recipe was frozen from, `kinds` are those of its factors.
-    pub fn new(
-        bundle: &Bundle,
-        member: usize,
-        plan: &Plan,
-        kinds: &[Option<Kind>],
-        whole: &Moments,
-        totals: &PartitionTotals,
-    ) -> Partitioned {
+    /// recipe was frozen from.
+    pub fn new(bundle: &Bundle, member: usize, plan: &Plan, whole: &Moments, totals: &PartitionTotals) -> Partitioned {
         let by = bundle.by;
         let member = &bundle.members[member];
         let projection = Projection {
@@ -56,8 +47,7 @@ impl Partitioned {
             bundle.factors.iter().position(|all| *all == factor).expect("a member's factor")
         };
         let factors: Vec<usize> = member.recipe.factors.iter().map(factor).collect();
-        let levels = factors.iter().zip(kinds).map(|(&f, kind)| (bundle.factors[f].levels.clone(), kind.clone()));
-        let levels = levels.collect();
+        let levels = factors.iter().map(|&f| bundle.factors[f].levels.clone()).collect();
         let others: [&[usize]; 3] = [&requests, &member.expressions, &factors];
         let totals = totals.project(whole.summands.m, &projection.columns, others);
         let cells = cells_of(&moments, &totals, by);
@@ -117,12 +107,9 @@ impl Partitioned {
     pub fn moments(&self, partition: usize) -> Result<(Recipe, Moments), DesignError> {
         let place = self.order[partition];
         let sum = &self.totals.sums[place];
-        let mut levels = Vec::with_capacity(self.levels.len());
-        for ((all, kind), seen) in self.levels.iter().zip(&sum.levels) {
-            let mut own: Vec<String> =
-                all.iter().zip(seen).filter(|(_, seen)| **seen).map(|(l, _)| l.clone()).collect();
-            sort_levels(&mut own, kind.as_ref());
-            levels.push(own);
+        let mut levels: Vec<Vec<String>> = Vec::with_capacity(self.levels.len());
+        for (all, seen) in self.levels.iter().zip(&sum.levels) {
+            levels.push(all.iter().zip(seen).filter(|(_, seen)| **seen).map(|(l, _)| l.clone()).collect());
         }
         let (recipe, mut columns) = self.plan.refreeze(&self.recipe, &levels)?;
         columns.push(self.moments.summands.m - 1);

@@ -20,7 +20,8 @@ pub struct Definition {
     /// Per factor the reference level that was asked for; others have their first in order.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reference: BTreeMap<String, String>,
-    /// The columns of the table that the formula names, with their kinds.
+    /// The columns of the table that the formula names, with their kinds and, for factors, the order
+    /// of the levels that was listed for them or that the table has.
     pub fields: Vec<Field>,
     /// Per factor its levels, in any order.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -50,13 +51,17 @@ impl Definition {
         for factor in &recipe.factors {
             levels.insert(factor.column.clone(), factor.levels.clone());
         }
+        let with_order = |field: &Field| {
+            let listed = settings.levels.iter().rev().find(|(factor, _)| *factor == field.name);
+            Field { levels: listed.map_or_else(|| field.levels.clone(), |(_, levels)| levels.clone()), ..field.clone() }
+        };
         let shifts = recipe.columns.iter().map(|c| c.shift).chain([recipe.response_shift]);
         let columns = column_names(recipe).into_iter().zip(shifts);
         Definition {
             formula: recipe.formula.clone(),
             weights: settings.weights.clone(),
             reference: settings.reference.iter().cloned().collect(),
-            fields: fields.iter().filter(named).cloned().map(settled).collect(),
+            fields: fields.iter().filter(named).map(with_order).map(settled).collect(),
             levels,
             columns: columns.map(|(name, shift)| DefinedColumn { name, shift }).collect(),
         }
@@ -66,7 +71,7 @@ impl Definition {
     pub fn plan(&self) -> Result<Plan, PartError> {
         let formula: Formula = self.formula.parse().map_err(crate::DesignError::from)?;
         let reference = self.reference.iter().map(|(f, l)| (f.clone(), l.clone())).collect();
-        let settings = Settings { weights: self.weights.clone(), reference };
+        let settings = Settings { weights: self.weights.clone(), reference, levels: Vec::new() };
         Ok(Plan::new(&formula, &self.fields, &settings)?)
     }
 
@@ -78,9 +83,7 @@ impl Definition {
             let Some(levels) = levels.get(&request.column) else {
                 return Err(PartError::NoLevels { factor: request.column });
             };
-            let mut levels = levels.clone();
-            sort_levels(&mut levels, self.kind(&request.column));
-            of_factors.push(levels);
+            of_factors.push(levels.clone());
         }
         Ok(plan.freeze(&Block::default(), Some(&of_factors))?)
     }
@@ -110,14 +113,16 @@ impl Definition {
         Ok(recipe)
     }
 
-    /// The kind of a column that the formula names.
-    pub(crate) fn kind(&self, column: &str) -> Option<&Kind> {
-        self.fields.iter().find(|field| field.name == column).map(|field| &field.kind)
+    /// A column that the formula names.
+    pub(crate) fn field(&self, column: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == column)
     }
 
-    /// Per key column whether its labels are integers; they are strings otherwise.
+    /// Per key column whether its labels are integers (as those of whole floating-point numbers are);
+    /// they are strings otherwise.
     pub fn integer_keys(&self, recipe: &Recipe) -> Vec<bool> {
-        let is_integer = |&request: &usize| self.kind(&recipe.requests[request].column) == Some(&Kind::Integer);
+        let field = |&request: &usize| self.field(&recipe.requests[request].column);
+        let is_integer = |request| matches!(field(request), Some(Field { kind: Kind::Integer | Kind::Float, .. }));
         recipe.keys.iter().map(is_integer).collect()
     }
 }
@@ -128,15 +133,6 @@ fn settled(field: Field) -> Field {
         Kind::Mixed(_) => Field { kind: Kind::Text, ..field },
         _ => field,
     }
-}
-
-/// Puts levels in the order that a factor of this kind has them: integers by value, texts by bytes.
-pub fn sort_levels(levels: &mut Vec<String>, kind: Option<&Kind>) {
-    match kind {
-        Some(Kind::Integer) => levels.sort_by_key(|level| (level.parse::<i64>().unwrap_or(i64::MAX), level.clone())),
-        _ => levels.sort_unstable(),
-    }
-    levels.dedup();
 }
 
 /// Whether a shift of column `j` leaves the model the same: the constant is among the columns of X,

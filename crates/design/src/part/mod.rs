@@ -14,6 +14,6 @@ mod union;
 
 pub use align::Alignment;
 pub use cells::{Cells, Totals};
-pub use definition::{CellColumns, DefinedColumn, Definition, column_names, sort_levels};
+pub use definition::{CellColumns, DefinedColumn, Definition, column_names};
 pub use error::PartError;
 pub use union::{MergeError, merged_definition};

@@ -1,7 +1,8 @@
 //! Several definitions as one: the same model, the union of the factors' levels.
 
-use crate::columns::{Kind, Role};
-use crate::part::definition::{Definition, column_names, sort_levels};
+use crate::columns::{Field, Kind, Role};
+use crate::levels::LevelOrder;
+use crate::part::definition::{Definition, column_names};
 use crate::part::{DefinedColumn, PartError};
 use crate::recipe::Recipe;
 use std::collections::BTreeMap;
@@ -42,6 +43,8 @@ pub enum MergeError {
 /// The definition of named parts' moments taken together. Shifts are those of the first part that
 /// has the column.
 pub fn merged_definition(parts: &[(&str, &Definition)]) -> Result<Definition, MergeError> {
+    let alike = of_same_fields(parts)?;
+    let parts: Vec<(&str, &Definition)> = parts.iter().zip(&alike).map(|((name, _), own)| (*name, own)).collect();
     let (&(first, one), others) = parts.split_first().ok_or(MergeError::Nothing)?;
     let mut recipes = vec![recipe(first, one)?];
     for &(name, other) in others {
@@ -51,7 +54,7 @@ pub fn merged_definition(parts: &[(&str, &Definition)]) -> Result<Definition, Me
         }
         recipes.push(recipe(name, other)?);
     }
-    let levels = union(parts);
+    let levels = union(&parts);
     let of = |part: &str, error| MergeError::Part { part: part.to_owned(), error: Box::new(error) };
     let merged = one.unshifted(&levels).map_err(|error| of(first, error))?;
     // What the differences above may not have told shows in the recipes of the same levels.
@@ -87,8 +90,52 @@ fn union(parts: &[(&str, &Definition)]) -> BTreeMap<String, Vec<String>> {
             levels.entry(factor.clone()).or_default().extend(own.iter().cloned());
         }
     }
-    levels.iter_mut().for_each(|(factor, own)| sort_levels(own, parts[0].1.kind(factor)));
+    levels.iter_mut().for_each(|(factor, own)| LevelOrder::of(parts[0].1.field(factor)).sort(own));
     levels
+}
+
+/// The definitions with fields that hold the values of all parts: floating-point numbers where some
+/// have these and others integers, and one order of a factor's levels.
+fn of_same_fields(parts: &[(&str, &Definition)]) -> Result<Vec<Definition>, MergeError> {
+    let mut alike: Vec<Definition> = parts.iter().map(|(_, part)| (*part).clone()).collect();
+    let Some(((first, one), others)) = parts.split_first() else { return Ok(alike) };
+    for field in &one.fields {
+        let mut common = field.clone();
+        for (name, other) in others {
+            let Some(theirs) = other.field(&field.name) else { continue };
+            if let (Kind::Integer, Kind::Float) = (&common.kind, &theirs.kind) {
+                common.kind = Kind::Float;
+            }
+            common.levels = one_order(&common, theirs).ok_or_else(|| MergeError::Different {
+                one: (*first).to_owned(),
+                other: (*name).to_owned(),
+                what: format!("the order of the levels of `{}`", field.name),
+                mine: common.levels.join(", "),
+                theirs: theirs.levels.join(", "),
+            })?;
+        }
+        for part in &mut alike {
+            let own = part.fields.iter_mut().find(|own| own.name == field.name);
+            let numbers = |kind: &Kind| matches!(kind, Kind::Integer | Kind::Float);
+            if let Some(own) = own {
+                own.levels.clone_from(&common.levels);
+                if numbers(&own.kind) && numbers(&common.kind) {
+                    own.kind = common.kind.clone();
+                }
+            }
+        }
+    }
+    Ok(alike)
+}
+
+/// The longer of two orders of levels, if it has those of the other in the same order.
+fn one_order(one: &Field, other: &Field) -> Option<Vec<String>> {
+    let (long, short) = match one.levels.len() >= other.levels.len() {
+        true => (&one.levels, &other.levels),
+        false => (&other.levels, &one.levels),
+    };
+    let mut rest = long.iter();
+    short.iter().all(|level| rest.any(|other| other == level)).then(|| long.clone())
 }
 
 /// What differs between two definitions of one model, in words: what, in the one, in the other.
@@ -101,14 +148,21 @@ fn difference(one: &Definition, other: &Definition, recipe: &Recipe) -> Option<(
         let told = |weights: &Option<String>| weights.clone().unwrap_or_else(|| "none".to_owned());
         return Some(("the column of weights".to_owned(), told(&one.weights), told(&other.weights)));
     }
-    for request in recipe.requests.iter().filter(|request| request.role == Role::Label) {
-        let class = |definition: &Definition| match definition.kind(&request.column) {
+    for request in recipe.requests.iter().filter(|request| request.role != Role::Number) {
+        let class = |definition: &Definition| match definition.field(&request.column).map(|field| &field.kind) {
             Some(Kind::Integer) => "integers",
             Some(Kind::Float) => "floating-point numbers",
             Some(_) => "text",
             None => "missing",
         };
         let (mine, theirs) = (class(one), class(other));
+        if mine != theirs {
+            return Some((format!("the column `{}`", request.column), mine.to_owned(), theirs.to_owned()));
+        }
+    }
+    for request in recipe.requests.iter().filter(|request| request.role == Role::Number) {
+        let unit = |definition: &Definition| definition.field(&request.column).and_then(|field| field.kind.unit());
+        let (mine, theirs) = (unit(one).unwrap_or("numbers"), unit(other).unwrap_or("numbers"));
         if mine != theirs {
             return Some((format!("the column `{}`", request.column), mine.to_owned(), theirs.to_owned()));
         }

@@ -5,7 +5,8 @@ use tiers_design::{DesignError, Field, Formula, Kind, Plan, Role, Settings};
 
 fn plan(formula: &str, settings: &Settings) -> Result<Plan, DesignError> {
     let mut fields = children().fields();
-    fields.push(Field { name: "when".to_owned(), kind: Kind::Other("date".to_owned()) });
+    fields.push(Field::new("when", Kind::Other("list".to_owned())));
+    fields.push(Field::new("parts", Kind::Unequal("column `parts` is missing in b.parquet".to_owned())));
     Plan::new(&formula.parse::<Formula>()?, &fields, settings)
 }
 
@@ -44,15 +45,23 @@ fn what_does_not_fit_the_table_is_told_with_a_remedy() {
         ("log(sex) ~ x", "`log(sex)` computes with column `sex`, which holds text"),
         ("y ~ I(sex + 1)", "holds text"),
         ("y ~ offset(sex)", "holds text"),
-        ("y ~ when", "holds date values"),
-        ("y ~ (1 | when)", "holds date values"),
-        ("y ~ (1 | x)", "cannot serve as ids of groups; cast it to an integer or to text"),
-        ("y ~ factor(x)", "cannot serve as levels of a factor"),
+        ("y ~ when", "holds list values"),
+        ("y ~ (1 | when)", "holds list values"),
+        ("y ~ parts", "column `parts` is missing in b.parquet"),
+        ("y ~ (1 | parts)", "column `parts` is missing in b.parquet"),
     ] {
         let error = plan(formula, &Settings::default()).unwrap_err().to_string();
         assert!(error.contains(words), "{formula}: {error}");
         assert!(error.ends_with('^'), "the place is shown: {error}");
     }
+}
+
+/// Ids that a program stored as floating-point numbers are read as integers, levels as they are.
+#[test]
+fn floating_point_numbers_are_ids_and_levels() {
+    let plan = plan("y ~ factor(x) + (1 | x) + (1 | w)", &Settings::default()).unwrap();
+    let requests: Vec<(&str, Role)> = plan.requests().iter().map(|r| (r.column.as_str(), r.role)).collect();
+    assert_eq!(requests, [("y", Role::Number), ("x", Role::Level), ("x", Role::Label), ("w", Role::Label)]);
 }
 
 #[test]
@@ -66,11 +75,14 @@ fn settings_that_do_not_fit_are_told() {
     let weights = |column: &str| Settings { weights: Some(column.to_owned()), ..Settings::default() };
     let reference =
         |column: &str| Settings { reference: vec![(column.to_owned(), "F".to_owned())], ..Settings::default() };
+    let levels =
+        |column: &str| Settings { levels: vec![(column.to_owned(), vec!["F".to_owned()])], ..Settings::default() };
     for (settings, words) in [
         (weights("weight"), "no column `weight`"),
         (weights("sex"), "the weights column `sex` holds text values"),
         (weights("flag"), "the weights column `flag` holds boolean values"),
         (reference("x"), "a reference level is set for `x`, which is no factor of the formula; its factors are: sex"),
+        (levels("x"), "levels are listed for `x`, which is no factor of the formula; its factors are: sex"),
     ] {
         let error = plan("y ~ x + sex", &settings).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");

@@ -28,7 +28,7 @@ impl Table {
             Values::Boolean(_) => Kind::Boolean,
             Values::Text(_) => Kind::Text,
         };
-        self.0.iter().map(|(name, values)| Field { name: (*name).to_owned(), kind: kind(values) }).collect()
+        self.0.iter().map(|(name, values)| Field::new(*name, kind(values))).collect()
     }
 
     /// The requested columns of some of the rows.
@@ -37,7 +37,7 @@ impl Table {
             let (_, values) = self.0.iter().find(|(name, _)| *name == request.column).unwrap();
             match request.role {
                 Role::Number => Column::Numbers(rows.iter().map(|&row| values.number(row)).collect()),
-                Role::Label => Column::Labels(values.labels(rows)),
+                Role::Label | Role::Level => Column::Labels(values.labels(rows)),
             }
         });
         Block { first_row: 0, rows: rows.len(), columns: columns.collect() }
@@ -64,7 +64,11 @@ impl Values {
             Values::Boolean(values) => {
                 text(rows.iter().map(|&row| values[row].map(|v| if v { "TRUE" } else { "FALSE" })))
             }
-            Values::Float(_) => panic!("floats as labels"),
+            Values::Float(values) => {
+                let levels: Vec<String> = values.iter().map(f64::to_string).collect();
+                let (codes, distinct) = coded(rows.iter().map(|&row| Some(&levels[row]).filter(|l| *l != "NaN")));
+                Labels { codes, dictionary: Dictionary::Text(distinct.iter().collect()) }
+            }
         }
     }
 }

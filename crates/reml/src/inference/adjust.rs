@@ -33,6 +33,8 @@ pub(super) struct Contribution {
     pub spread: DMatrix<f64>,
     /// `X_c'V_c⁻¹A_c V_c A_c V_c⁻¹X_c`, p×p.
     pub variance: DMatrix<f64>,
+    /// `X_c'V_c⁻¹X_c`, p×p: what the cluster tells of β.
+    pub information: DMatrix<f64>,
 }
 
 /// The contribution of a cluster under CR2; `root` is a root of M, `M = root root'`.
@@ -84,7 +86,12 @@ fn in_span(span: &ClusterSpan, root: &DMatrix<f64>) -> Contribution {
     weights.row_iter_mut().zip(v.iter()).for_each(|(mut row, v)| row *= v.sqrt());
     let mut with_v = weights.clone();
     with_v.row_iter_mut().zip(v.iter()).for_each(|(mut row, v)| row *= *v);
-    Contribution { score: weights.tr_mul(e), spread: x.tr_mul(&weights), variance: weights.tr_mul(&with_v) }
+    Contribution {
+        score: weights.tr_mul(e),
+        spread: x.tr_mul(&weights),
+        variance: weights.tr_mul(&with_v),
+        information: z.tr_mul(&z),
+    }
 }
 
 /// `(VNV)^{-½} z`, N of full rank: with U the orthogonal polar factor of `N^½ V` it is `V⁻¹N^-½ U z`.

@@ -82,7 +82,7 @@ impl FixedModel {
 
     /// Every column of X by those in use (p×p_all): a column that was dropped is a combination of
     /// the ones before it.
-    pub(super) fn aliases(&self, recipe: &Recipe) -> DMatrix<f64> {
+    pub fn aliases(&self, recipe: &Recipe) -> DMatrix<f64> {
         let (p, all) = (self.coefficients.len(), recipe.x.len());
         let mut out = DMatrix::zeros(p, all);
         for (j, &i) in self.coefficients.iter().enumerate() {

@@ -25,7 +25,7 @@ pub use kenward_roger::KenwardRoger;
 pub use linear::{LinearError, LinearHypothesis};
 pub use marginal::{Margin, MarginalMean, MeanDifference, holm_adjusted, pairwise};
 pub use means::{Averaging, Grid, MeansError, Setting};
-pub use robust::{Robust, RobustError, Sandwich};
+pub use robust::{OneCluster, Robust, RobustError, Sandwich};
 pub use satterthwaite::Satterthwaite;
 pub(crate) use satterthwaite::pseudo_inverse;
 pub use student::normal_quantile;
@@ -101,7 +101,7 @@ pub struct TTest {
     pub estimate: f64,
     /// Its standard error.
     pub std_error: f64,
-    /// Degrees of freedom; none for the normal approximation.
+    /// Degrees of freedom; none for the normal approximation, and where there is no test.
     pub df: Option<f64>,
     /// The estimate, less what it is to be, over its standard error.
     pub statistic: f64,
@@ -256,9 +256,10 @@ impl FixedInference {
                 (wald, Some(satterthwaite_f(&dfs)))
             }
         };
-        let p_value = match den_df.filter(|df| df.is_finite() && *df > 0.0) {
-            Some(df) => fisher::upper_tail(f, q, df),
-            None => chi_squared_tail(q as f64 * f, q),
+        let p_value = match reference(den_df) {
+            Reference::Counted(df) => fisher::upper_tail(f, q, df),
+            Reference::Infinite => chi_squared_tail(q as f64 * f, q),
+            Reference::None => f64::NAN,
         };
         FTest { num_df: q as f64, den_df, f, wald, p_value }
     }
@@ -273,15 +274,35 @@ impl FixedInference {
     }
 }
 
+/// The distribution that a statistic is compared with.
+enum Reference {
+    /// Student's t, or F, with these degrees of freedom.
+    Counted(f64),
+    /// The normal distribution, or χ²: degrees of freedom are infinite, or none were asked for.
+    Infinite,
+    /// Degrees of freedom that are negative or no number mean nothing, and neither would a p value.
+    None,
+}
+
+fn reference(df: Option<f64>) -> Reference {
+    match df {
+        None | Some(f64::INFINITY) => Reference::Infinite,
+        Some(df) if df > 0.0 => Reference::Counted(df),
+        Some(_) => Reference::None,
+    }
+}
+
 /// Tests an estimate against c, with its confidence interval.
 fn t_test(estimate: f64, c: f64, std_error: f64, df: Option<f64>, confidence: f64) -> TTest {
     let statistic = (estimate - c) / std_error;
-    // Degrees of freedom that are infinite, or none at all, are the normal distribution's.
     let tail = 0.5 - 0.5 * confidence;
-    let (p_value, quantile) = match df.filter(|df| df.is_finite() && *df > 0.0) {
-        Some(df) => (2.0 * student::upper_tail(statistic.abs(), df), student::upper_quantile(tail, df)),
-        None => (2.0 * student::normal_tail(statistic.abs()), student::normal_quantile(tail)),
+    let (p_value, quantile) = match reference(df) {
+        _ if statistic.is_nan() => (f64::NAN, f64::NAN),
+        Reference::Counted(df) => (2.0 * student::upper_tail(statistic.abs(), df), student::upper_quantile(tail, df)),
+        Reference::Infinite => (2.0 * student::normal_tail(statistic.abs()), student::normal_quantile(tail)),
+        Reference::None => (f64::NAN, f64::NAN),
     };
+    let df = df.filter(|df| *df > 0.0 && !statistic.is_nan());
     let half = quantile * std_error;
     TTest { estimate, std_error, df, statistic, p_value, lower: estimate - half, upper: estimate + half }
 }

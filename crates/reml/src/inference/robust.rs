@@ -15,10 +15,11 @@ use crate::clusters::ClusterMoments;
 use crate::estimate::Optimum;
 use crate::fit::FixedEffect;
 use crate::in_order;
+use crate::model::Model;
 use crate::objective::Objective;
-use nalgebra::{Cholesky, DMatrix, DVector};
+use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tiers_design::{TopGroups, Tree};
 use tiers_equations::{Cluster, TreePlan, TreeScratch};
 
@@ -93,11 +94,29 @@ pub struct Robust {
     /// Their number.
     pub clusters: usize,
     /// The robust covariance of the fixed effects.
+    #[serde(deserialize_with = "matrix_nulls_are_nan")]
     pub vcov: Vec<Vec<f64>>,
     /// Tests and intervals by it: degrees of freedom are Satterthwaite's for CR2, else clusters - 1.
     pub coefficients: Vec<FixedEffect>,
     /// Satterthwaite's degrees of freedom of each coefficient, whichever sandwich.
+    #[serde(deserialize_with = "nulls_are_nan")]
     pub satterthwaite_df: Vec<f64>,
+    /// Coefficients that one cluster alone determines: there is no robust standard error of them, and
+    /// what depends on it is NaN.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub one_cluster: Vec<OneCluster>,
+}
+
+/// Coefficients that could not be estimated without one of the clusters.
+///
+/// The fit makes the residuals of that cluster zero in the directions of these coefficients, so that
+/// the sandwich, which measures variances by residuals, sees nothing of its variation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneCluster {
+    /// Label of the cluster.
+    pub cluster: String,
+    /// Names of the coefficients.
+    pub coefficients: Vec<String>,
 }
 
 impl Robust {
@@ -127,22 +146,58 @@ impl Robust {
         let half = &optimum.at.xx_inverse;
         let covariance = half * &sums.meat * half * factor;
         let (beta, covariance) = model.unshift(&optimum.at.beta, &covariance);
-        let covariance = 0.5 * (&covariance + covariance.transpose());
-        let satterthwaite_df: Vec<f64> = sums.contrasts.iter().map(|sum| sum.df(half)).collect();
+        let mut covariance = 0.5 * (&covariance + covariance.transpose());
+        let mut satterthwaite_df: Vec<f64> = sums.contrasts.iter().map(|sum| sum.df(half)).collect();
+        for &i in sums.alone.iter().flat_map(|alone| &alone.coefficients) {
+            covariance.row_mut(i).fill(f64::NAN);
+            covariance.column_mut(i).fill(f64::NAN);
+            satterthwaite_df[i] = f64::NAN;
+        }
+        let name = |i: usize| &model.recipe.x[model.coefficients[i]].name;
         let coefficients = (0..p).map(|i| {
-            let df = if kind == Sandwich::Cr2 { satterthwaite_df[i] } else { m - 1.0 };
-            let test = t_test(beta[i], 0.0, covariance[(i, i)].sqrt(), Some(df), confidence);
-            FixedEffect::new(&model.recipe.x[model.coefficients[i]].name, &test)
+            let std_error = covariance[(i, i)].sqrt();
+            let df = match kind {
+                Sandwich::Cr2 => satterthwaite_df[i],
+                _ if std_error.is_nan() => f64::NAN,
+                _ => m - 1.0,
+            };
+            FixedEffect::new(name(i), &t_test(beta[i], 0.0, std_error, Some(df), confidence))
+        });
+        let one_cluster = sums.alone.iter().map(|alone| OneCluster {
+            cluster: label(model, alone.shard, alone.group),
+            coefficients: alone.coefficients.iter().map(|&i| name(i).clone()).collect(),
         });
         Ok(Robust {
             kind,
             cluster: top.name.clone(),
             clusters,
             coefficients: coefficients.collect(),
+            one_cluster: one_cluster.collect(),
             vcov: covariance.row_iter().map(|row| row.iter().copied().collect()).collect(),
             satterthwaite_df,
         })
     }
+}
+
+/// The label of a top-level group.
+fn label(model: &Model, shard: usize, group: usize) -> String {
+    let forest = &model.forest;
+    let top = forest.levels.len() - 1;
+    let labels = forest.trees[shard].labels_of(top, group, forest.labels.len());
+    let keys = &model.recipe.groupings[forest.levels[top].grouping].keys;
+    keys.iter().map(|&key| forest.labels[key].label(labels[key])).collect::<Vec<_>>().join(":")
+}
+
+/// Numbers that are not there stand as null in JSON.
+fn nulls_are_nan<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+    let values = Vec::<Option<f64>>::deserialize(from)?;
+    Ok(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+}
+
+fn matrix_nulls_are_nan<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Vec<f64>>, D::Error> {
+    let rows = Vec::<Vec<Option<f64>>>::deserialize(from)?;
+    let row = |row: Vec<Option<f64>>| row.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect();
+    Ok(rows.into_iter().map(row).collect())
 }
 
 /// Sums over clusters.
@@ -150,7 +205,22 @@ struct Sums {
     /// `Σ s_c s_c'`.
     meat: DMatrix<f64>,
     contrasts: Vec<ContrastSums>,
+    /// Clusters that alone determine some coefficients.
+    alone: Vec<Alone>,
 }
+
+/// A cluster without which some coefficients could not be estimated.
+#[derive(Clone, Debug)]
+struct Alone {
+    shard: usize,
+    group: usize,
+    coefficients: Vec<usize>,
+}
+
+/// A cluster that has all but this share of the information on a direction determines it alone.
+const ALL_INFORMATION: f64 = 1e-7;
+/// A coefficient depends on such a direction if this share of its variance or more is along it.
+const DEPENDS: f64 = 1e-8;
 
 /// What the degrees of freedom of one coefficient need: with `ν_c = a_c'V_ca_c` and `b_c = X_c'a_c`
 /// sums of `ν_c`, `ν_c²`, `ν_c b_c'Mb_c` and `b_cb_c'`.
@@ -165,7 +235,7 @@ struct ContrastSums {
 impl Sums {
     fn none(p: usize) -> Self {
         let contrast = ContrastSums { first: 0.0, second: 0.0, mixed: 0.0, outer: DMatrix::zeros(p, p) };
-        Sums { meat: DMatrix::zeros(p, p), contrasts: vec![contrast; p] }
+        Sums { meat: DMatrix::zeros(p, p), contrasts: vec![contrast; p], alone: Vec::new() }
     }
 
     fn over_clusters(
@@ -181,7 +251,12 @@ impl Sums {
             let tops = TopGroups::new(tree);
             let mut sums = Sums::none(p);
             for top in 0..tops.len() {
-                sums.add(&walk.contribution(&tops.tree(top), moments.of(shard, top))?, &walk);
+                let cluster = walk.contribution(&tops.tree(top), moments.of(shard, top))?;
+                sums.add(&cluster, &walk);
+                let coefficients = walk.alone(&cluster.information);
+                if !coefficients.is_empty() {
+                    sums.alone.push(Alone { shard, group: top, coefficients });
+                }
             }
             Ok::<Sums, RobustError>(sums)
         };
@@ -212,6 +287,7 @@ impl Sums {
 
     fn merge(&mut self, other: &Sums) {
         self.meat += &other.meat;
+        self.alone.extend_from_slice(&other.alone);
         for (sum, other) in self.contrasts.iter_mut().zip(&other.contrasts) {
             sum.first += other.first;
             sum.second += other.second;
@@ -244,7 +320,9 @@ struct Walk<'a> {
     m: &'a DMatrix<f64>,
     /// M = root root'.
     root: DMatrix<f64>,
-    /// M times the map to the user's columns: a column per coefficient.
+    /// The map to the user's columns: a row per coefficient.
+    unshift: DMatrix<f64>,
+    /// M times its transpose: a column per coefficient.
     contrasts: DMatrix<f64>,
 }
 
@@ -256,6 +334,7 @@ impl<'a> Walk<'a> {
         gamma[model.forest.m - 1] = 1.0;
         x.iter().zip(at.beta.iter()).for_each(|(&c, beta)| gamma[c] = -beta);
         let p = x.len();
+        let unshift = model.unshift_map();
         let root = Cholesky::new(at.xx_inverse.clone()).map_or_else(|| DMatrix::zeros(p, p), |factor| factor.l());
         Walk {
             objective,
@@ -267,7 +346,8 @@ impl<'a> Walk<'a> {
             gamma,
             m: &at.xx_inverse,
             root,
-            contrasts: &at.xx_inverse * model.unshift_map().transpose(),
+            contrasts: &at.xx_inverse * unshift.transpose(),
+            unshift,
         }
     }
 
@@ -285,6 +365,29 @@ impl<'a> Walk<'a> {
         let s = |i: usize, j: usize| cross[i * m + j] - taken.get(i, j);
         let score = |i: usize| (0..m).map(|j| s(self.x[i], j) * self.gamma[j]).sum::<f64>();
         let xx = DMatrix::from_fn(p, p, |i, j| s(self.x[i], self.x[j]));
-        Ok(Contribution { score: DVector::from_fn(p, |i, _| score(i)), spread: xx.clone(), variance: xx })
+        let score = DVector::from_fn(p, |i, _| score(i));
+        Ok(Contribution { score, spread: xx.clone(), variance: xx.clone(), information: xx })
+    }
+
+    /// The coefficients that could not be estimated without a cluster of this information
+    /// `I_c = X_c'V_c⁻¹X_c`.
+    ///
+    /// With `M = RR'` an eigenvalue 1 of `R'I_cR` has a direction u of which the other clusters tell
+    /// nothing: `(M⁻¹ - I_c) Ru = 0`. A coefficient `l'β` depends on it where `l'Ru` is not zero.
+    fn alone(&self, information: &DMatrix<f64>) -> Vec<usize> {
+        // The trace, at most p over all clusters, rules out nearly all of them.
+        if self.m.dot(information) < 1.0 - ALL_INFORMATION {
+            return Vec::new();
+        }
+        let leverage = SymmetricEigen::new(self.root.tr_mul(&(information * &self.root)));
+        let is_alone = |&u: &usize| leverage.eigenvalues[u] > 1.0 - ALL_INFORMATION;
+        let alone: Vec<usize> = (0..leverage.eigenvalues.len()).filter(is_alone).collect();
+        let directions = leverage.eigenvectors.select_columns(&alone);
+        let depends = |&i: &usize| {
+            // R'l, whose squares are the shares of the variance l'Ml.
+            let shares = self.root.tr_mul(&self.unshift.row(i).transpose());
+            directions.tr_mul(&shares).norm_squared() > DEPENDS * shares.norm_squared()
+        };
+        (0..self.x.len()).filter(depends).collect()
     }
 }

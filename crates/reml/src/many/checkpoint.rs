@@ -5,8 +5,9 @@
 //! bit; sums are their bits. What can be made again (encoders, projections, hash tables) is, from
 //! the same parts by the same code, so that a pass that goes on has the bits of one that never stopped.
 
-use crate::frames::{CheckpointError, FrameReader, FrameWriter};
+use crate::frames::{Broken, CheckpointError, FrameReader, FrameWriter};
 use crate::ingest::IngestError;
+use crate::many::extremes::Extremes;
 use crate::many::pass::{Outcome, Pass};
 use crate::many::saved::Saved;
 use crate::many::{Wanted, start};
@@ -15,7 +16,7 @@ use std::io::{self, Read, Write};
 /// How a file begins.
 const MAGIC: &[u8; 16] = b"tiers checkpoint";
 /// The version of the format; another one is refused.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// The state of a pass between two waves of blocks: all that has been summed and where the next
 /// rows are. Borrowed by an observer for as long as it takes to write it.
@@ -32,6 +33,7 @@ pub struct Checkpoint {
     complete: bool,
     all_levels: bool,
     outcomes: Vec<Outcome>,
+    extremes: Vec<Extremes>,
     sums: Vec<Saved>,
 }
 
@@ -58,7 +60,7 @@ impl<'a> PassState<'a> {
     /// If `to` cannot be written to.
     pub fn write(&self, fingerprint: &str, to: &mut dyn Write) -> io::Result<()> {
         let mut to = FrameWriter::begin(MAGIC, FORMAT, fingerprint, to)?;
-        let Pass { sums, outcomes, all_levels, rows_read, blocks, complete, .. } = self.pass;
+        let Pass { sums, outcomes, extremes, all_levels, rows_read, blocks, complete, .. } = self.pass;
         for value in [*rows_read, *blocks, u64::from(*complete), u64::from(*all_levels), outcomes.len() as u64] {
             to.u64(value)?;
         }
@@ -71,6 +73,11 @@ impl<'a> PassState<'a> {
                     to.text(&error.to_string())?;
                 }
             }
+        }
+        to.u64(extremes.len() as u64)?;
+        for Extremes { ends, codes } in extremes {
+            to.f64s(ends)?;
+            to.u64s(codes)?;
         }
         to.u64(sums.len() as u64)?;
         sums.iter().try_for_each(|sums| Saved::write(sums, &mut to))?;
@@ -94,9 +101,17 @@ impl Checkpoint {
                 _ => Outcome::Failed(IngestError::Earlier(from.text()?)),
             })
         })?;
+        let extremes = from.list(|from| {
+            let (ends, codes) = (from.f64s()?.try_into(), from.u64s()?.try_into());
+            let damaged = |_| Broken::Damaged("the ends of a column are not two");
+            Ok(Extremes {
+                ends: ends.map_err(damaged)?,
+                codes: codes.map_err(|_| Broken::Damaged("codes are missing"))?,
+            })
+        })?;
         let sums = from.list(Saved::read)?;
         from.finish()?;
-        Ok(Checkpoint { rows_read, blocks, complete, all_levels, outcomes, sums })
+        Ok(Checkpoint { rows_read, blocks, complete, all_levels, outcomes, extremes, sums })
     }
 
     /// Rows that need not be read again.
@@ -111,7 +126,7 @@ impl Checkpoint {
 
     /// The pass as it was.
     pub(crate) fn pass(self, wanted: &[Wanted]) -> Result<Pass, CheckpointError> {
-        let Checkpoint { rows_read, blocks, complete, all_levels, outcomes, sums } = self;
+        let Checkpoint { rows_read, blocks, complete, all_levels, outcomes, extremes, sums } = self;
         if outcomes.len() != wanted.len() {
             let what = format!("{} in all, and now there are {}", outcomes.len(), wanted.len());
             return Err(CheckpointError::Models(what));
@@ -131,6 +146,7 @@ impl Checkpoint {
         }
         let mut pass = Pass::new(restored, outcomes, all_levels);
         (pass.rows_read, pass.blocks, pass.complete) = (rows_read, blocks, complete);
+        pass.extremes = extremes;
         Ok(pass)
     }
 }

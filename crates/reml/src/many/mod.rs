@@ -7,6 +7,7 @@
 //! sums.
 
 mod checkpoint;
+mod extremes;
 mod partitions;
 mod pass;
 mod room;
@@ -15,6 +16,7 @@ mod shared;
 mod start;
 
 pub use checkpoint::{Checkpoint, PassState};
+pub use extremes::Code;
 pub use partitions::Partitions;
 pub use shared::Shared;
 
@@ -87,7 +89,7 @@ pub fn accumulate_many(
         passes += 1;
         let start = Start { source, wanted, reading, levels: levels.as_ref() };
         match run(&start, pass.take(), observer) {
-            Ok(pass) => return Ok(Shared::new(pass, passes, source, wanted, reading.part)),
+            Ok(pass) => return Ok(Shared::new(pass, passes, wanted, reading.part)),
             Err(NoPass::Error(error)) => return Err(error),
             Err(NoPass::NeedsLevels) => levels = Some(collected()?),
             Err(NoPass::NewLevel { column, level }) => {

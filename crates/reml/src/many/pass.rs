@@ -1,6 +1,7 @@
 //! A pass over the rows that sums the moments of many models, wave by wave.
 
 use crate::ingest::{Dropped, IngestError, Raw, absorb};
+use crate::many::extremes::Extremes;
 use crate::many::project;
 use crate::read_times::{BlockTimes, Laps, ReadTimes};
 use rayon::prelude::*;
@@ -25,6 +26,8 @@ pub(crate) struct Pass {
     pub(crate) sums: Vec<Summing>,
     /// Per model wanted.
     pub(crate) outcomes: Vec<Outcome>,
+    /// Per column that is read what its numbers lie between; empty before the first block.
+    pub(crate) extremes: Vec<Extremes>,
     /// Whether the levels of all factors are those of all rows.
     pub(crate) all_levels: bool,
     pub(crate) rows_read: u64,
@@ -79,13 +82,14 @@ struct Counts {
 }
 
 /// A block in the hands of a thread: as it was read (where it may be needed again), its rows, and what
-/// it is to each bundle.
-type Worked = Result<(Option<Box<dyn RawBlock>>, u64, Vec<Summed>, BlockTimes), SourceError>;
+/// it is to each bundle, and what the numbers in it lie between.
+type Worked = Result<(Option<Box<dyn RawBlock>>, u64, Vec<Summed>, BlockTimes, Vec<Extremes>), SourceError>;
 
 impl Pass {
     pub(crate) fn new(sums: Vec<Summing>, outcomes: Vec<Outcome>, all_levels: bool) -> Pass {
         let times = ReadTimes::default();
-        Pass { sums, outcomes, all_levels, rows_read: 0, blocks: 0, complete: false, times }
+        let extremes = Vec::new();
+        Pass { sums, outcomes, extremes, all_levels, rows_read: 0, blocks: 0, complete: false, times }
     }
 
     /// Models that are being summed.
@@ -109,15 +113,17 @@ impl Pass {
             let raw = may_part.then_some(raw);
             times.decode = clock.lap();
             let sums = bundles.iter().map(|bundle| sum(bundle, &block, &mut clock, &mut times)).collect();
-            Ok((raw, block.rows as u64, sums, times))
+            Ok((raw, block.rows as u64, sums, times, Extremes::of_block(&block)))
         };
         let worked: Vec<Worked> = wave.into_par_iter().with_max_len(1).map(work).collect();
         let (mut raws, mut failure) = (Vec::with_capacity(worked.len()), None);
         let mut of_bundles: Vec<Vec<Summed>> = self.sums.iter().map(|_| Vec::with_capacity(worked.len())).collect();
         for outcome in worked {
             match outcome {
-                Ok((raw, rows, sums, times)) => {
+                Ok((raw, rows, sums, times, extremes)) => {
                     self.times.add(&times);
+                    self.extremes.resize(self.extremes.len().max(extremes.len()), Extremes::NONE);
+                    self.extremes.iter_mut().zip(&extremes).for_each(|(all, own)| all.merge(own));
                     self.rows_read += rows;
                     self.blocks += 1;
                     raws.extend(raw);

@@ -1,9 +1,11 @@
 //! What a pass leaves: the moments of many models, to be taken one by one.
 
 use crate::ingest::{IngestError, Ingested};
+use crate::many::extremes::{Code, Extremes};
 use crate::many::pass::{Outcome, Pass, Summing};
+use crate::many::start::requests;
 use crate::many::{Partitions, Wanted, project};
-use tiers_design::{Kind, Partitioned, Plan, Source};
+use tiers_design::{Partitioned, Plan, Recipe, Request, Role};
 
 /// The moments of many models.
 ///
@@ -14,7 +16,9 @@ pub struct Shared {
     passes: usize,
     bundles: Vec<Option<Bundled>>,
     models: Vec<Place>,
-    plans: Vec<(Plan, Vec<Option<Kind>>)>,
+    plans: Vec<Plan>,
+    /// What was read, and what its numbers lie between.
+    read: Vec<(Request, Extremes)>,
     part: bool,
 }
 
@@ -51,7 +55,7 @@ pub(crate) fn alone(mut pass: Pass) -> Result<Ingested, IngestError> {
 }
 
 impl Shared {
-    pub(crate) fn new(pass: Pass, passes: usize, source: &dyn Source, wanted: &[Wanted], part: bool) -> Shared {
+    pub(crate) fn new(pass: Pass, passes: usize, wanted: &[Wanted], part: bool) -> Shared {
         let outcome = |outcome: Outcome| match outcome {
             Outcome::Failed(error) => Place::Failed(error),
             Outcome::Deferred => Place::Deferred,
@@ -67,12 +71,9 @@ impl Shared {
             let left = sums.bundle.members.len();
             bundles.push(Some(Bundled { sums, left }));
         }
-        let kind = |column: &str| source.fields().iter().find(|f| f.name == column).map(|f| f.kind.clone());
-        let plan = |wanted: &Wanted| {
-            let kinds = wanted.plan.factor_requests().iter().map(|request| kind(&request.column)).collect();
-            (wanted.plan.clone(), kinds)
-        };
-        Shared { passes, bundles, models, plans: wanted.iter().map(plan).collect(), part }
+        let plans = wanted.iter().map(|wanted| wanted.plan.clone()).collect();
+        let read = requests(wanted).into_iter().zip(pass.extremes).collect();
+        Shared { passes, bundles, models, plans, read, part }
     }
 
     /// Passes over the rows that were begun: one, where all went well; more where a factor had a level
@@ -111,9 +112,10 @@ impl Shared {
         let (bundle, member) = self.place(model)?;
         let Bundled { sums, left } = self.bundles[bundle].as_ref().expect("models are left in it");
         assert!(sums.by.is_empty(), "model {model} is wanted by partitions");
-        let dropped = sums.dropped(member);
+        let mut dropped = sums.dropped(member);
         let about = &sums.bundle.members[member];
         let recipe = about.recipe.clone();
+        dropped.codes = self.codes(&recipe);
         if !self.part {
             recipe.check_levels()?;
         }
@@ -123,6 +125,16 @@ impl Shared {
         };
         self.have_taken(bundle);
         Ok(Ingested { recipe, moments, dropped })
+    }
+
+    /// Values in the columns of a model that look like codes for missing values.
+    fn codes(&self, recipe: &Recipe) -> Vec<Code> {
+        let is_own = |(i, request): (usize, &Request)| {
+            let is_weights = recipe.weights == Some(i);
+            self.read.iter().find(|(read, _)| read == request && request.role == Role::Number && !is_weights)
+        };
+        let own = recipe.requests.iter().enumerate().filter_map(is_own);
+        own.flat_map(|(request, extremes)| extremes.isolated(&request.column)).collect()
     }
 
     /// The partitions of a model that was wanted by partitions; to be asked once per model.
@@ -136,10 +148,9 @@ impl Shared {
         let (bundle, member) = self.place(model)?;
         let Bundled { sums, .. } = self.bundles[bundle].as_ref().expect("models are left in it");
         assert!(!sums.by.is_empty(), "model {model} is wanted of all rows");
-        let (plan, kinds) = &self.plans[model];
         let expressions = sums.bundle.expressions().map(str::to_owned).collect::<Vec<_>>();
         let own = sums.bundle.members[member].expressions().iter().map(|&e| expressions[e].clone()).collect();
-        let parted = Partitioned::new(&sums.bundle, member, plan, kinds, &sums.moments, &sums.totals);
+        let parted = Partitioned::new(&sums.bundle, member, &self.plans[model], &sums.moments, &sums.totals);
         let partitions = Partitions::new(sums.by.clone(), parted, own, self.part);
         self.have_taken(bundle);
         Ok(partitions)

@@ -10,6 +10,7 @@
 //! effects and the recipe is needed for it; the errors ([`PredictionErrors`]) need the moments too.
 
 mod errors;
+mod estimable;
 mod pass;
 mod path;
 
@@ -18,7 +19,8 @@ pub use pass::{PredictError, PredictedRows};
 
 use crate::effects::{KeyLabels, LevelEffects};
 use crate::inference::{FixedInference, normal_quantile};
-use nalgebra::DVector;
+use estimable::Estimable;
+use nalgebra::{DMatrix, DVector};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use tiers_design::{Block, Column, Dictionary, Encoder, GroupIndex, Labels, Recipe, Request, Role, RowBlock};
@@ -32,6 +34,10 @@ pub struct FixedPart<'a> {
     pub coefficients: &'a [usize],
     /// β of these, in the user's columns.
     pub beta: &'a DVector<f64>,
+    /// All columns of X as combinations of those in use, as [`FixedModel::aliases`] gives them.
+    ///
+    /// [`FixedModel::aliases`]: crate::FixedModel::aliases
+    pub aliases: &'a DMatrix<f64>,
 }
 
 /// What an interval is for.
@@ -77,6 +83,7 @@ pub struct Predictor<'a> {
     response_shift: f64,
     /// Per coefficient its column, among those of the encoder, and β̃.
     beta: Vec<(usize, f64)>,
+    estimable: Estimable,
     /// The levels that are wanted, finest first.
     levels: Vec<Lookup>,
     errors: Option<(PredictionErrors<'a>, Option<(IntervalKind, f64)>)>,
@@ -143,7 +150,9 @@ impl<'a> Predictor<'a> {
         let recipe = fixed.recipe;
         let x: Vec<usize> = fixed.coefficients.iter().map(|&i| recipe.x[i].column).collect();
         let z: Vec<Vec<usize>> = effects.iter().map(|level| z_columns(recipe, level)).collect::<Result<_, _>>()?;
+        let estimable = Estimable::new(fixed);
         let mut wanted: BTreeSet<usize> = x.iter().chain(z.iter().flatten()).copied().collect();
+        wanted.extend(estimable.columns());
         let of_new_response = |interval: &Interval| interval.kind == IntervalKind::Prediction;
         let new_response = errors.as_ref().and_then(|(_, i)| i.as_ref()).is_some_and(of_new_response);
         if new_response {
@@ -170,6 +179,7 @@ impl<'a> Predictor<'a> {
             offsets: columns.len()..new_rows.columns.len(),
             response_shift: recipe.response_shift,
             beta: x.iter().map(|&column| at(column)).zip(shifted_beta(fixed, &x)).collect(),
+            estimable: estimable.among(&at),
             levels,
             errors,
         })
@@ -212,7 +222,8 @@ impl<'a> Predictor<'a> {
             (of_mean, of_response, *interval)
         };
         let errors = self.errors.as_ref().map(std_error);
-        let predicted = PredictedRows::new(block.rows, rows, &groups, value, errors);
+        let not_estimable = self.estimable.failing_rows(&rows);
+        let predicted = PredictedRows::new(block.rows, rows, &groups, value, errors, &not_estimable);
         Ok((block, predicted))
     }
 

@@ -49,8 +49,12 @@ impl PredictError {
 pub struct PredictedRows {
     /// Number of the first row over all files, from 0.
     pub first_row: u64,
-    /// Whether a predictor is missing, per row, and with it every figure; `None` where nowhere.
+    /// Whether the row has no prediction, and with it no figure at all, since a predictor is missing or
+    /// its mean is not estimable; `None` where all have one.
     pub missing: Option<Vec<bool>>,
+    /// Rows of the block (from 0) whose mean is not estimable: they have a combination of predictors, such as of
+    /// levels, that the data of the fit say nothing of.
+    pub not_estimable: Vec<usize>,
     /// Rows in which each of [`Predictor::predictors`] is missing.
     pub missing_by: Vec<u64>,
     /// The predictions.
@@ -75,17 +79,25 @@ impl PredictedRows {
         groups: &[Vec<u32>],
         value: Vec<f64>,
         errors: Option<Errors>,
+        not_estimable: &[usize],
     ) -> PredictedRows {
         let kept = rows.kept.as_deref();
+        let not_estimable: Vec<usize> =
+            not_estimable.iter().map(|&i| kept.map_or(i, |kept| kept[i] as usize)).collect();
         let whole = |values: Vec<f64>| spread(values, kept, count);
         let known = |groups: &Vec<u32>| groups.iter().map(|&group| group != MISSING).collect();
+        let mut missing = kept.map(|kept| {
+            let mut missing = vec![true; count];
+            kept.iter().for_each(|&row| missing[row as usize] = false);
+            missing
+        });
+        if !not_estimable.is_empty() {
+            let missing = missing.get_or_insert_with(|| vec![false; count]);
+            not_estimable.iter().for_each(|&row| missing[row] = true);
+        }
         let mut out = PredictedRows {
             first_row: rows.first_row,
-            missing: kept.map(|kept| {
-                let mut missing = vec![true; count];
-                kept.iter().for_each(|&row| missing[row as usize] = false);
-                missing
-            }),
+            missing,
             known: groups.iter().rev().map(known).collect(),
             ..PredictedRows::default()
         };
@@ -98,6 +110,12 @@ impl PredictedRows {
             out.std_error = whole(of_mean);
         }
         out.prediction = whole(value);
+        for figures in [&mut out.prediction, &mut out.std_error, &mut out.lower, &mut out.upper] {
+            if !figures.is_empty() {
+                not_estimable.iter().for_each(|&row| figures[row] = f64::NAN);
+            }
+        }
+        out.not_estimable = not_estimable;
         out.missing_by = rows.missing;
         out.missing_by.extend(rows.not_a_number);
         out

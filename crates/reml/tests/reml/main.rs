@@ -15,6 +15,7 @@ mod invariance;
 mod many;
 mod memory;
 mod nests;
+mod notes;
 mod parts;
 mod prediction;
 mod profile;

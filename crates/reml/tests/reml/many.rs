@@ -79,7 +79,7 @@ pub(crate) const WISHES: [Wish; 16] = [
 
 pub(crate) fn plan(table: &dyn Source, (formula, weights, reference): Wish) -> Plan {
     let reference = reference.map(|level| ("f".to_owned(), level.to_owned())).into_iter().collect();
-    let settings = Settings { weights: weights.map(str::to_owned), reference };
+    let settings = Settings { weights: weights.map(str::to_owned), reference, levels: Vec::new() };
     let formula: Formula = formula.parse().unwrap();
     Plan::new(&formula, table.fields(), &settings).unwrap()
 }

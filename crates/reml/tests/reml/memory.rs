@@ -25,14 +25,12 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn new(columns: Vec<(&str, Values)>) -> Self {
         let rows = columns.first().map_or(0, |(_, v)| v.len());
-        let field = |(name, values): &(&str, Values)| Field {
-            name: (*name).to_owned(),
-            kind: match values {
-                Values::Numbers(_) => Kind::Float,
-                Values::Ids(_) => Kind::Integer,
-                Values::Texts(_) => Kind::Text,
-            },
+        let kind = |values: &Values| match values {
+            Values::Numbers(_) => Kind::Float,
+            Values::Ids(_) => Kind::Integer,
+            Values::Texts(_) => Kind::Text,
         };
+        let field = |(name, values): &(&str, Values)| Field::new(*name, kind(values));
         let fields = columns.iter().map(field).collect();
         Memory { fields, values: columns.into_iter().map(|c| c.1).collect(), rows, block_rows: BLOCK_ROWS }
     }
@@ -133,7 +131,7 @@ impl Values {
         match (self, role) {
             (Values::Numbers(v), _) => Column::Numbers(v[rows].to_vec()),
             (Values::Ids(v), Role::Number) => Column::Numbers(v[rows].iter().map(|&i| i as f64).collect()),
-            (Values::Ids(v), Role::Label) => Column::Labels(label(&v[rows], Dictionary::Integer)),
+            (Values::Ids(v), Role::Label | Role::Level) => Column::Labels(label(&v[rows], Dictionary::Integer)),
             (Values::Texts(v), _) => Column::Labels(label(&v[rows], |d| Dictionary::Text(d.iter().collect()))),
         }
     }

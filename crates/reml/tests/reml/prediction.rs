@@ -1,12 +1,13 @@
 //! Predictions and their errors for new rows, against V written out.
 
-use crate::common::{METHODS, Random, Sampled, as_optimum, reference, report};
+use crate::common::{METHODS, Random, Sampled, as_optimum, model, reference, report};
 use crate::memory::{Memory, Values};
-use nalgebra::DVector;
+use nalgebra::{DMatrix, DVector};
 use tiers_design::Source;
 use tiers_reml::{
-    DfMethod, Dropped, FittedValues, FixedInference, FixedPart, Inference, Interval, IntervalKind, LevelEffects,
-    Method, Objective, Optimum, PredictedRows, PredictionErrors, Predictor, random_effects,
+    DfMethod, Dropped, FittedValues, FixedInference, FixedModel, FixedPart, Inference, Interval, IntervalKind,
+    LevelEffects, Method, NewtonSettings, Objective, Optimum, PredictedRows, PredictionErrors, Predictor, optimise,
+    random_effects,
 };
 use tiers_testkit::{Checks, NewRow, Predicted, Shape, Tolerance, simulate_nested};
 
@@ -103,6 +104,7 @@ struct Case<'a> {
     optimum: Optimum,
     effects: Vec<LevelEffects>,
     beta: DVector<f64>,
+    aliases: DMatrix<f64>,
 }
 
 impl<'a> Case<'a> {
@@ -111,12 +113,14 @@ impl<'a> Case<'a> {
         let optimum = as_optimum(&objective, raw);
         let effects = random_effects(&objective, &optimum).expect("effects");
         let (beta, _) = case.model.unshift(&optimum.at.beta, &optimum.at.xx_inverse);
-        Case { case, objective, raw: raw.to_vec(), optimum, effects, beta }
+        let inference = FixedInference::new(&objective, &optimum, Inference::default());
+        let aliases = FixedModel::new(&case.model, inference).aliases(&case.model.recipe);
+        Case { case, objective, raw: raw.to_vec(), optimum, effects, beta, aliases }
     }
 
     fn fixed(&self) -> FixedPart<'_> {
         let model = &self.case.model;
-        FixedPart { recipe: &model.recipe, coefficients: &model.coefficients, beta: &self.beta }
+        FixedPart { recipe: &model.recipe, coefficients: &model.coefficients, beta: &self.beta, aliases: &self.aliases }
     }
 
     fn effects(&self, wanted: &[bool]) -> Vec<LevelEffects> {
@@ -298,5 +302,55 @@ fn columns_far_from_zero_have_the_same_errors() {
             .slice("standard errors", &got.std_error, &want.std_error, Tolerance::relative(1e-8))
             .slice("intervals", &half(&got), &half(&want), Tolerance::absolute(1e-6));
         checks.finish();
+    }
+}
+
+/// Treatment and dose were never crossed in full: b was not given at the high dose. What is predicted
+/// for that cell would be another number for every choice of the reference levels.
+#[test]
+fn combinations_that_never_occurred_are_not_estimable() {
+    let mut random = Random(11);
+    let cells = [("a", "low"), ("a", "high"), ("b", "low"), ("c", "low"), ("c", "high")];
+    let rows: Vec<usize> = (0..150).collect();
+    let of = |cells: &[(&str, &str)], which: fn(&(&str, &str)) -> String| {
+        Values::Texts(rows.iter().map(|row| which(&cells[row % cells.len()])).collect())
+    };
+    let (treatment, dose) = (|cell: &(&str, &str)| cell.0.to_owned(), |cell: &(&str, &str)| cell.1.to_owned());
+    let noise: Vec<f64> = rows.iter().map(|row| (row % 5) as f64 + (row / 10) as f64 % 3.0 + random.normal()).collect();
+    let x: Vec<f64> = rows.iter().map(|_| 30.0 + random.normal()).collect();
+    let table = Memory::new(vec![
+        ("y", Values::Numbers(noise)),
+        ("x", Values::Numbers(x.clone())),
+        ("treatment", of(&cells, treatment)),
+        ("dose", of(&cells, dose)),
+        ("site", Values::Ids(rows.iter().map(|row| (row / 10) as i64).collect())),
+    ]);
+    let (model, _) = model(&table, "y ~ treatment*dose + x + (1 | site)", None).expect("a model");
+    assert_eq!(model.dropped.len(), 1);
+    let objective = Objective::new(&model, Method::Reml);
+    let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+    let inference = FixedInference::new(&objective, &optimum, Inference::default());
+    let fixed = FixedModel::new(&model, inference);
+    let part = FixedPart {
+        recipe: &model.recipe,
+        coefficients: &model.coefficients,
+        beta: &fixed.inference.beta,
+        aliases: &fixed.aliases(&model.recipe),
+    };
+    let predictor = Predictor::of_population(part, &fixed.inference, 1.0, Some(0.9)).expect("errors are kept");
+    let new = [("b", "low"), ("b", "high"), ("c", "high"), ("b", "high")];
+    let new = Memory::new(vec![
+        ("treatment", Values::Texts(new.iter().map(treatment).collect())),
+        ("dose", Values::Texts(new.iter().map(dose).collect())),
+        ("x", Values::Numbers(vec![30.0, 31.0, f64::NAN, -5.0])),
+    ]);
+    let mut seen = Vec::new();
+    predictor.pass(&new, &[], &mut (), &mut |_, rows| Ok(seen.push(rows))).expect("predictions");
+    let rows = &seen[0];
+    assert_eq!(rows.not_estimable, [1, 3]);
+    assert_eq!(rows.missing, Some(vec![false, true, true, true]));
+    for figures in [&rows.prediction, &rows.std_error, &rows.lower, &rows.upper] {
+        let there: Vec<bool> = figures.iter().map(|value| value.is_finite()).collect();
+        assert_eq!(there, [true, false, false, false]);
     }
 }

@@ -3,7 +3,9 @@
 use crate::common::{Random, model, table_of};
 use crate::memory::{Memory, Values};
 use nalgebra::{DMatrix, DVector};
-use tiers_reml::{ClusterMoments, Covariances, Method, NewtonSettings, Objective, Robust, Sandwich, optimise};
+use tiers_reml::{
+    ClusterMoments, Covariances, Fit, Inference, Method, NewtonSettings, Objective, Robust, Sandwich, optimise,
+};
 use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, inference, simulate_nested};
 
 const KINDS: [(Sandwich, inference::Sandwich); 5] = [
@@ -110,4 +112,86 @@ fn large_clusters_are_reduced_without_loss() {
         checks.check("df", got.satterthwaite_df[i], want, Tolerance::relative(1e-7));
     }
     checks.finish();
+}
+
+/// Nine clinics of which only clinic 104 tried the new device, and of which 102 alone measured at night.
+fn clinics() -> Memory {
+    let mut random = Random(23);
+    let (mut clinic, mut device, mut night, mut x, mut y) = (vec![], vec![], vec![], vec![], vec![]);
+    for c in 0..9 {
+        let of_clinic = random.normal();
+        for i in 0..8 {
+            let (new, late) = (c == 4, c == 2 && i % 3 == 0);
+            clinic.push(100 + c);
+            device.push(
+                (if new {
+                    "new"
+                } else if c % 2 == 0 {
+                    "old"
+                } else {
+                    "basic"
+                })
+                .to_owned(),
+            );
+            night.push(f64::from(u8::from(late)));
+            x.push(50.0 + random.normal());
+            y.push(3.0 + of_clinic + 0.5 * x[x.len() - 1] + f64::from(u8::from(new)) + random.normal());
+        }
+    }
+    Memory::new(vec![
+        ("y", Values::Numbers(y)),
+        ("x", Values::Numbers(x)),
+        ("night", Values::Numbers(night)),
+        ("device", Values::Texts(device)),
+        ("clinic", Values::Ids(clinic)),
+    ])
+}
+
+/// A coefficient that cannot be estimated without one of the clusters has no robust standard error,
+/// whichever sandwich: the residuals of that cluster are zero in its direction.
+#[test]
+fn coefficients_of_one_cluster_have_no_robust_error() {
+    let table = clinics();
+    for (formula, expected) in [
+        ("y ~ 0 + device + x + (1 | clinic)", vec![("104", vec!["devicenew"])]),
+        // The reference is basic: what is compared with new needs clinic 104, what is not does not.
+        ("y ~ device + x + (1 | clinic)", vec![("104", vec!["devicenew"])]),
+        ("y ~ night + x + (1 | clinic)", vec![("102", vec!["night"])]),
+        ("y ~ device * night + (1 | clinic)", vec![("102", vec!["night"]), ("104", vec!["devicenew"])]),
+        ("y ~ x + (1 | clinic)", vec![]),
+    ] {
+        let (model, dropped) = model(&table, formula, None).expect("a model");
+        let objective = Objective::new(&model, Method::Reml);
+        let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
+        let clusters = ClusterMoments::read(&model, &table, None, &mut ()).expect("the same rows");
+        for (kind, _) in KINDS {
+            let Ok(robust) = Robust::new(&objective, &optimum, &clusters, kind, 0.95) else { continue };
+            let mut found: Vec<(&str, Vec<&str>)> = robust
+                .one_cluster
+                .iter()
+                .map(|one| (&one.cluster[..], one.coefficients.iter().map(|name| &name[..]).collect()))
+                .collect();
+            found.sort_unstable();
+            assert_eq!(found, expected, "{formula} {kind}");
+            let names: Vec<&str> = expected.iter().flat_map(|(_, names)| names.clone()).collect();
+            for (i, effect) in robust.coefficients.iter().enumerate() {
+                let none = names.contains(&&effect.term[..]);
+                assert_eq!(effect.std_error.is_nan(), none, "{formula} {kind} {}", effect.term);
+                assert_eq!(effect.p_value.is_nan() && effect.lower.is_nan() && effect.df.is_none(), none);
+                assert_eq!(robust.satterthwaite_df[i].is_nan(), none);
+                assert!(none || effect.std_error > 1e-6, "{formula} {kind} {}: {}", effect.term, effect.std_error);
+            }
+            let fit = Fit::new(&objective, &optimum, &dropped, Inference::default()).with_robust(robust);
+            assert_eq!(fit.notes.len(), expected.len());
+            for (cluster, names) in &expected {
+                let named = |note: &&String| note.contains(cluster) && names.iter().all(|name| note.contains(name));
+                assert_eq!(fit.notes.iter().filter(named).count(), 1, "{:?}", fit.notes);
+            }
+            // NaN is null in JSON, and read back as NaN.
+            let text = serde_json::to_string(&fit).expect("JSON");
+            let again: Fit = serde_json::from_str(&text).expect("a fit");
+            let again = again.robust.expect("robust");
+            assert_eq!(again.coefficients.iter().filter(|effect| effect.std_error.is_nan()).count(), names.len());
+        }
+    }
 }
