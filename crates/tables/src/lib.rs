@@ -25,6 +25,7 @@ mod hive;
 mod intern;
 mod labels;
 mod nearest;
+mod order;
 mod paths;
 mod pattern;
 mod plan;

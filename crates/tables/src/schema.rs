@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use polars::prelude::{DataType, ParquetReader, PlSmallStr, PolarsError, Schema, SchemaExt, SerReader, TimeUnit};
 use tiers_design::Kind;
 
 use crate::cost::HeadCost;
 use crate::error::{TableError, panic_words, words};
+use crate::order::{self, Orders};
 use crate::paths::Format;
 use crate::query;
 
@@ -26,6 +28,12 @@ impl Head {
     fn new(schema: Schema, rows: Option<u64>, cost: HeadCost) -> Head {
         let levels = |(name, dtype): (&PlSmallStr, &DataType)| Some((name.to_string(), categories(dtype)?));
         Head { levels: schema.iter().filter_map(levels).collect(), schema, rows, cost }
+    }
+
+    /// The same with orders that the types do not tell.
+    fn with(mut self, orders: Orders) -> Head {
+        orders.into_iter().for_each(|(column, order)| _ = self.levels.entry(column).or_insert(order));
+        self
     }
 }
 
@@ -58,9 +66,12 @@ fn parquet_head(path: &Path, bytes: u64) -> Result<Head, TableError> {
         });
     }
     let rows = Some(about.num_rows as u64);
-    let schema = Schema::from_arrow_schema(&*reader.schema().map_err(damaged)?);
-    let cost = HeadCost::of_parquet(reader.get_metadata().map_err(damaged)?, &schema);
-    Ok(Head::new(schema, rows, cost))
+    let arrow = reader.schema().map_err(damaged)?;
+    let schema = Schema::from_arrow_schema(&*arrow);
+    let about = Arc::clone(reader.get_metadata().map_err(damaged)?);
+    let cost = HeadCost::of_parquet(&about, &schema);
+    let orders = order::of_parquet(&mut open(path)?, &about, &arrow);
+    Ok(Head::new(schema, rows, cost).with(orders))
 }
 
 /// Tells a file that is not parquet from one that has lost its end.
@@ -110,7 +121,8 @@ fn ipc_head(path: &Path) -> Result<Head, TableError> {
         path: path.to_owned(),
         why: format!("its footer cannot be read ({})", words(&e)),
     })?;
-    Ok(Head::new((*schema).clone(), None, HeadCost::default()))
+    let head = Head::new((*schema).clone(), None, HeadCost::default());
+    Ok(head.with(order::of_ipc(&mut open(path)?)))
 }
 
 fn open(path: &Path) -> Result<File, TableError> {
