@@ -82,7 +82,7 @@ impl TextTable {
 
     /// The columns as a model sees them.
     pub(crate) fn fields(&self) -> impl Iterator<Item = Field> + '_ {
-        self.columns.iter().map(|column| Field { name: column.name.clone(), kind: column.kind.clone() })
+        self.columns.iter().map(|column| Field::new(column.name.clone(), column.kind.clone()))
     }
 }
 
@@ -91,10 +91,12 @@ impl TextColumn {
     pub(crate) fn wanted(&self, role: Role) -> (Wanted, bool) {
         let form = match (&self.kind, role) {
             (Kind::Boolean, _) => Wanted::Booleans,
-            (Kind::Text | Kind::Mixed(_), _) | (Kind::Digits, Role::Label) => Wanted::Text,
-            (_, Role::Number) | (Kind::Float, Role::Label) => Wanted::Numbers,
-            (_, Role::Label) if self.stated => Wanted::Integers,
-            (_, Role::Label) => Wanted::Ids,
+            (Kind::Text | Kind::Mixed(_), _) | (Kind::Digits, Role::Label | Role::Level) => Wanted::Text,
+            (Kind::Date, _) => Wanted::Days,
+            (Kind::DateTime, _) => Wanted::Microseconds,
+            (_, Role::Number) | (Kind::Float, _) => Wanted::Numbers,
+            _ if self.stated => Wanted::Integers,
+            _ => Wanted::Ids,
         };
         (form, self.stated)
     }
@@ -107,7 +109,9 @@ fn kind(name: &str, tally: &Tally, stated: Option<ColumnType>, files: &[DataFile
         ColumnKind::Float => Kind::Float,
         ColumnKind::Integer => Kind::Integer,
         ColumnKind::Boolean => Kind::Boolean,
-        ColumnKind::Date | ColumnKind::DateTime | ColumnKind::Text => Kind::Text,
+        ColumnKind::Date => Kind::Date,
+        ColumnKind::DateTime => Kind::DateTime,
+        ColumnKind::Text => Kind::Text,
         ColumnKind::Mixed(mixed) => {
             let place = |odd: &tiers_csv::Odd| match files.len() {
                 1 => format!("`{}` in row {}", odd.value, odd.row),

@@ -7,10 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, Float64Chunked, Int64Chunked, IntoSeries, NewChunkedArray, PlSmallStr, Series,
-    StringChunked,
+    BooleanChunked, Column, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoSeries, NewChunkedArray, PlSmallStr,
+    Series, StringChunked, TimeUnit,
 };
-use tiers_csv::{Chunk, TextFile, Values, WantedColumn};
+use tiers_csv::{Chunk, TextFile, Values, Wanted, WantedColumn};
 
 use crate::error::{TableError, panic_words, words};
 use crate::plan::Plan;
@@ -248,11 +248,22 @@ impl Shared {
         let values = chunk
             .parse(&header.names, header.separator, wanted, &table.rules)
             .map_err(|error| file.check_unchanged().err().unwrap_or_else(|| text_error(&file.path, error)))?;
+        let failed = |error| TableError::Reader { path: file.path.clone(), files: 1, reason: words(&error) };
         let mut columns: Vec<Column> = Vec::with_capacity(values.len() + 1);
         for (values, &request) in values.into_iter().zip(order) {
-            columns.push(Column::from(series(&self.plan.text[request].frame_name, values)));
+            let request = &self.plan.text[request];
+            let column = series(&request.frame_name, values);
+            // Dates and times come as counts, and from here on are what they are in other formats.
+            columns.push(Column::from(match request.wanted {
+                Wanted::Days => {
+                    column.cast(&DataType::Int32).and_then(|days| days.cast(&DataType::Date)).map_err(failed)?
+                }
+                Wanted::Microseconds => {
+                    column.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).map_err(failed)?
+                }
+                _ => column,
+            }));
         }
-        let failed = |error| TableError::Reader { path: file.path.clone(), files: 1, reason: words(&error) };
         if self.plan.with_path {
             let path = polars_path(&file.path).map_err(failed)?;
             let column = StringChunked::from_iter_values(

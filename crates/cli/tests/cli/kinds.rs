@@ -248,3 +248,34 @@ fn a_robust_error_that_rests_on_one_cluster_is_not_there() {
     well(&["anova", &out]);
     well(&["means", &out, "books"]);
 }
+
+/// Dates of a text file are days, as those of parquet are; nothing else is guessed to be one.
+#[test]
+fn dates_of_text_files_are_days() {
+    let folder = Folder::new();
+    let days = ["2019-12-30", "2020-01-01", "2020-02-29", "2020-03-15"];
+    let counts = [18_260, 18_262, 18_321, 18_336];
+    let rows = |of: &dyn Fn(usize) -> String| {
+        let noise = |i: usize| ((i as f64) * 12.9898).sin() * 43_758.545_3 % 1.0;
+        let row = |i: usize| format!("{:.4},{},{}\n", noise(i) + (i / 12 % 3) as f64, of(i % 4), i / 12);
+        "y,day,g\n".to_owned() + &(0..96).map(row).collect::<String>()
+    };
+    let dates = folder.text("dates.csv", &rows(&|i| days[i].to_owned()));
+    let times = folder.text("times.csv", &rows(&|i| format!("{}T12:00:00+12:00", days[i])));
+    let numbers = folder.text("numbers.csv", &rows(&|i| counts[i].to_string()));
+    let slashes = folder.text("slashes.csv", &rows(&|i| days[i].replace('-', "/")));
+    let formula = "y ~ day + (1 | g)";
+    let fit = |path: &String| json(&fit_well(&[formula, path, "--json"]));
+    assert_eq!(fit(&dates)["fixed_effects"], fit(&numbers)["fixed_effects"]);
+    let per_second = fit(&times)["fixed_effects"][1]["estimate"].as_f64().expect("a number");
+    let per_day = fit(&dates)["fixed_effects"][1]["estimate"].as_f64().expect("a number");
+    assert!((86_400.0 * per_second - per_day).abs() < 1e-6 * per_day.abs(), "{per_second} {per_day}");
+    let factor = json(&fit_well(&["y ~ factor(day) + (1 | g)", &dates, "--json"]));
+    assert_eq!(terms(&factor)[1..], days[1..].iter().map(|day| format!("factor(day){day}")).collect::<Vec<_>>());
+    assert_eq!(terms(&fit(&slashes))[1], "day2020/01/01", "text, and so a factor");
+    let (out, file) = (folder.join("out"), folder.join("p.parquet"));
+    fit_well(&[formula, &dates, "--out", &out, "--quiet"]);
+    well(&["predict", &out, &dates, "--out", &file, "--quiet", "--se"]);
+    refused(&["predict", &out, &times, "--out", &file], &["`day` holds points in time", "dates in the fit"]);
+    refused(&["predict", &out, &numbers, "--out", &file], &["`day` holds numbers", "dates in the fit"]);
+}
