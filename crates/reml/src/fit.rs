@@ -9,7 +9,7 @@ use crate::newton::Step;
 use crate::notes;
 use crate::objective::{Method, Objective};
 use crate::parameters::lower_triangular;
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use tiers_design::{Atom, Recipe};
@@ -258,7 +258,7 @@ impl Fit {
             n_parameters,
             residual_df: objective.nu(),
             df_method: inference.df_method(),
-            fixed_effects: fixed_effects(&names, inference),
+            fixed_effects: inference.coefficients(names.iter().map(String::as_str)),
             factors: factors(&model.recipe),
             robust: None,
             anova: fixed.anova(&model.recipe, AnovaType::Three, sigma2.sqrt()),
@@ -318,15 +318,6 @@ fn factors(recipe: &Recipe) -> Vec<FactorLevels> {
 
 fn rows(matrix: &DMatrix<f64>) -> Vec<Vec<f64>> {
     matrix.row_iter().map(|row| row.iter().copied().collect()).collect()
-}
-
-/// t tests of the single coefficients.
-fn fixed_effects(names: &[String], inference: &FixedInference) -> Vec<FixedEffect> {
-    let effect = |(i, name): (usize, &String)| {
-        let unit = DVector::from_fn(names.len(), |j, _| f64::from(u8::from(i == j)));
-        FixedEffect::new(name, &inference.t_test(&unit))
-    };
-    names.iter().enumerate().map(effect).collect()
 }
 
 /// A scaled standard deviation below this is rounding, and a correlation with it means nothing.

@@ -75,6 +75,7 @@ impl Merging<'_> {
         let failed = |error| of_part(part.name, error);
         let own = part.definition.recipe().map_err(failed)?;
         let alignment = Alignment::new(&own, self.recipe).map_err(failed)?;
+        part.totals.check_products(&own).map_err(failed)?;
         let mut total = (0, vec![0.0; alignment.per_cell()]);
         if let Some(cells) = part.cells {
             self.add_cells(part, cells, &own, &alignment, &mut total)?;
@@ -102,7 +103,9 @@ impl Merging<'_> {
             let read = |raw: Result<Box<dyn tiers_design::RawBlock>, _>| -> Result<_, IngestError> {
                 let block =
                     raw.and_then(|raw: Box<dyn tiers_design::RawBlock>| raw.decode()).map_err(IngestError::Source)?;
+                let first = block.first_row;
                 let cells = Cells::of(block, &columns, alignment.per_cell()).map_err(|e| of_part(part.name, e))?;
+                cells.check(own, part.totals, first).map_err(|e| of_part(part.name, e))?;
                 let sum = cells.total(alignment.per_cell());
                 Ok((cells, sum))
             };

@@ -43,6 +43,14 @@ pub enum PartError {
         /// What is wrong with it.
         what: String,
     },
+    /// The totals cannot be sums of squares and products.
+    #[error(
+        "its totals cannot be sums over rows: {what}; the moments are damaged, or were not made as docs/moments.md says"
+    )]
+    NotProducts {
+        /// What cannot be.
+        what: String,
+    },
     /// A key column is of another kind than the definition says.
     #[error(
         "the key column `{key}` of its cells holds {}, but its definition says that the table had {}",

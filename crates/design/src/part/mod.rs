@@ -10,6 +10,7 @@ mod align;
 mod cells;
 mod definition;
 mod error;
+mod products;
 mod union;
 
 pub use align::Alignment;

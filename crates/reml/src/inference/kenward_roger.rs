@@ -112,6 +112,13 @@ impl KenwardRoger {
             && self.w.nrows() == self.spreads.len()
     }
 
+    /// Whether its numbers can be what they are said to be.
+    pub(super) fn is_sound(&self) -> bool {
+        let all = [&self.adjusted, &self.phi, &self.w].into_iter().chain(&self.spreads);
+        let finite = all.into_iter().all(|matrix| matrix.iter().all(|number| number.is_finite()));
+        finite && super::is_covariance(&self.phi)
+    }
+
     /// The test of L β = 0, L q×p of full row rank (Kenward and Roger 1997, section 3).
     pub fn test(&self, l: &DMatrix<f64>) -> ScaledF {
         let q = l.nrows() as f64;

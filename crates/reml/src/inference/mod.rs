@@ -31,6 +31,7 @@ pub(crate) use satterthwaite::pseudo_inverse;
 pub use student::normal_quantile;
 
 use crate::estimate::Optimum;
+use crate::fit::FixedEffect;
 use crate::objective::{Method, Objective};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
@@ -186,6 +187,22 @@ impl FixedInference {
         (parts && sizes.iter().all(|size| *size == p)).then_some(p)
     }
 
+    /// Whether all numbers can be what they are said to be: finite, covariances positive semidefinite to
+    /// rounding, degrees of freedom by the method that is named. For what was read from a file.
+    pub fn is_sound(&self) -> bool {
+        let finite = |numbers: &[f64]| numbers.iter().all(|number| number.is_finite());
+        let vectors = [&self.beta, &self.shift, &self.constant].into_iter().all(|vector| finite(vector.as_slice()));
+        let covariances =
+            [&self.covariance, &self.shifted].into_iter().all(|c| finite(c.as_slice()) && is_covariance(c));
+        let method = match &self.approximation {
+            Approximation::Satterthwaite(parts) => parts.is_sound() && self.settings.df == DfMethod::Satterthwaite,
+            Approximation::KenwardRoger(parts) => parts.is_sound() && self.settings.df == DfMethod::KenwardRoger,
+            Approximation::None => self.settings.df == DfMethod::None,
+        };
+        let confidence = self.settings.confidence;
+        vectors && covariances && method && confidence > 0.0 && confidence < 1.0
+    }
+
     /// Level of the confidence intervals.
     pub fn confidence(&self) -> f64 {
         self.settings.confidence
@@ -199,6 +216,11 @@ impl FixedInference {
     /// How degrees of freedom were found in fact.
     pub fn df_method(&self) -> DfMethod {
         self.settings.df
+    }
+
+    /// The t tests of all coefficients, under these names.
+    pub fn coefficients<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<FixedEffect> {
+        names.enumerate().map(|(place, name)| FixedEffect::new(name, &self.coefficient(place))).collect()
     }
 
     /// Tests one coefficient, by its place among those in use.
@@ -290,6 +312,22 @@ fn reference(df: Option<f64>) -> Reference {
         Some(df) if df > 0.0 => Reference::Counted(df),
         Some(_) => Reference::None,
     }
+}
+
+/// Whether a symmetric matrix is positive semidefinite to rounding, whatever its units.
+pub(crate) fn is_covariance(matrix: &DMatrix<f64>) -> bool {
+    const ROUNDING: f64 = 1e-7;
+    if matrix.diagonal().iter().any(|variance| *variance < 0.0) {
+        return false;
+    }
+    let scale = matrix.diagonal().map(|v| if v > 0.0 { 1.0 / v.sqrt() } else { 0.0 });
+    let n = matrix.nrows();
+    let scaled = DMatrix::from_fn(n, n, |i, j| match i == j {
+        true => 1.0 + ROUNDING,
+        false => matrix[(i, j)] * scale[i] * scale[j],
+    });
+    let in_range = (0..n).all(|i| (0..i).all(|j| scale[i] * scale[j] > 0.0 || matrix[(i, j)] == 0.0));
+    in_range && scaled.cholesky().is_some()
 }
 
 /// Tests an estimate against c, with its confidence interval.

@@ -58,6 +58,18 @@ impl Satterthwaite {
             && self.of_parameters.nrows() == self.derivatives.len()
     }
 
+    /// Whether its numbers can be what they are said to be.
+    pub(super) fn is_sound(&self) -> bool {
+        let all = [&self.covariance, &self.of_parameters].into_iter().chain(&self.derivatives);
+        let finite = all.into_iter().all(|matrix| matrix.iter().all(|number| number.is_finite()));
+        // C is σ² times its derivative in σ².
+        let proportional = self.derivatives.last().is_some_and(|last| {
+            let scale = self.covariance.dot(last) / last.dot(last).max(f64::MIN_POSITIVE);
+            (&self.covariance - last * scale).amax() <= 1e-9 * self.covariance.amax()
+        });
+        finite && proportional && super::is_covariance(&self.covariance)
+    }
+
     /// Degrees of freedom of l'β.
     pub fn df(&self, l: &DVector<f64>) -> f64 {
         let form = |c: &DMatrix<f64>| l.dot(&(c * l));

@@ -22,8 +22,11 @@ pub fn normal_quantile(tail: f64) -> f64 {
     z + (normal_tail(z) - tail) / density
 }
 
-/// P(T > t) for t ≥ 0.
+/// P(T > t) for t ≥ 0; NaN where t is.
 pub(crate) fn upper_tail(t: f64, df: f64) -> f64 {
+    if t.is_nan() {
+        return f64::NAN;
+    }
     if df >= MANY {
         return normal_tail(normal_deviate(t, df));
     }
@@ -83,6 +86,12 @@ mod tests {
             let got = upper_tail(t, df);
             assert!((got - want).abs() < 1e-11 * want, "P(T > {t}), {df} df: {got:e}, not {want:e}");
         }
+    }
+
+    #[test]
+    fn no_statistic_has_no_tail() {
+        assert!(upper_tail(f64::NAN, 3.0).is_nan() && upper_tail(f64::NAN, 1e7).is_nan());
+        assert_eq!(upper_tail(f64::INFINITY, 3.0), 0.0);
     }
 
     /// The quantile function of the library does not return for these.
