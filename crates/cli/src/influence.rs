@@ -3,13 +3,13 @@
 use crate::exit::{Outcome, print};
 use crate::layout::{Column, paragraph, table};
 use crate::numbers::{column, fixed_point};
+use crate::outputs;
 use crate::progress::Progress;
 use crate::saved::{Again, RefitArgs, Saved};
 use crate::tables::{group_columns, own_name};
 use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
-use std::fs;
 use std::path::{Path, PathBuf};
 use tiers_reml::{ClusterMoments, Influence, KeyLabels, Objective, Until, WithoutGroup, cluster_level};
 use tiers_tables::{OutColumn, OutValues, write_parquet};
@@ -46,6 +46,9 @@ const FILE: &str = "influence.parquet";
 /// Reads the data of a fit again and leaves the groups out one by one.
 pub(crate) fn run(args: &InfluenceArgs) -> anyhow::Result<Outcome> {
     let saved = Saved::open(&args.fit)?;
+    if let Some(out) = &args.out {
+        outputs::check_files(out, &[FILE])?;
+    }
     let again = saved.open_data(&args.refit)?;
     let Again::Rows { source, .. } = &again else {
         bail!(
@@ -238,7 +241,7 @@ fn as_json(saved: &Saved, influence: &Influence, top: usize) -> Value {
 
 /// Writes a row for every group.
 fn write(folder: &Path, influence: &Influence) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).map_err(|error| anyhow!("--out {}: {error}", folder.display()))?;
+    outputs::make_folder(folder)?;
     let mut columns = group_columns(&influence.keys, influence.groups.len());
     let push = |columns: &mut Vec<OutColumn>, name: &str, value: &dyn Fn(&WithoutGroup) -> f64| {
         let taken: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();

@@ -1,5 +1,6 @@
 //! A fit with what belongs to the run: the data it was made from, the time and memory it took.
 
+use crate::saved::Seal;
 use crate::visible;
 use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub(crate) struct Report {
     /// Most memory that the process held, where the system tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// The files beside `fit.json`, and the fingerprint; none in what is only printed.
+    #[serde(default, flatten)]
+    pub seal: Seal,
 }
 
 /// Where the rows came from.
@@ -91,6 +95,15 @@ impl Report {
     /// As JSON, ending in a line feed.
     pub(crate) fn json(&self) -> String {
         json(self)
+    }
+
+    /// As JSON with the fingerprint of the files that it lists.
+    pub(crate) fn sealed_json(&mut self) -> String {
+        let mut seal = std::mem::take(&mut self.seal);
+        seal.close(|seal| {
+            self.seal = seal.clone();
+            self.json()
+        })
     }
 
     /// One line for a person at a terminal.

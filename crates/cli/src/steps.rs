@@ -6,7 +6,7 @@ use crate::memory::Limit;
 use crate::outputs::{Folder, Staged};
 use crate::page::{PAGE, page};
 use crate::report::{Phases, Report, Timing, peak_memory};
-use crate::saved::{MODEL, SavedModel};
+use crate::saved::{FIT, MODEL, SavedModel, Seal};
 use crate::section::Section;
 use crate::{summary, tables, visible};
 use anyhow::anyhow;
@@ -114,7 +114,8 @@ pub(crate) fn make<'a>(
     clock.phases.inference = (fitted - read).as_secs_f64() - clock.phases.search;
 
     let (data, confidence_level) = (input.data(&model.recipe), how.inference.confidence);
-    let mut report = Report { fit, data, confidence_level, timing_seconds: None, peak_memory_bytes: None };
+    let (timing_seconds, peak_memory_bytes, seal) = (None, None, Seal::default());
+    let mut report = Report { fit, data, confidence_level, timing_seconds, peak_memory_bytes, seal };
     let text = visible::lines(&summary::text(&report)).into_owned();
     let (text, staged) = (text, folder.map(Folder::stage).transpose()?);
     let mut without_intervals = None;
@@ -130,7 +131,8 @@ pub(crate) fn make<'a>(
         report.peak_memory_bytes = peak_memory();
     }
     if let Some(staged) = &staged {
-        staged.write("fit.json", json.insert(report.json()))?;
+        report.seal = tables::seal(staged, &report.fit)?;
+        staged.write(FIT, json.insert(report.sealed_json()))?;
     }
     let json = json.unwrap_or_else(|| report.json());
     report.timing_seconds = Some(timing);

@@ -1,11 +1,12 @@
 //! Random effects and fitted values as parquet.
 
-use crate::outputs::Staged;
+use crate::outputs::{EFFECTS, Staged};
+use crate::saved::{MODEL, Seal};
 use anyhow::anyhow;
 use std::path::Path;
 use tiers_design::PackedText;
 use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects, ReadObserver};
-use tiers_tables::{OutColumn, OutField, OutKind, OutValues, ParquetSink, Source, TableError};
+use tiers_tables::{OutColumn, OutField, OutKind, OutValues, Source, TableError, TableSink};
 
 /// Groups that are put into columns at a time.
 const GROUPS: usize = 1 << 16;
@@ -24,8 +25,19 @@ pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects], fit: &
     Ok(())
 }
 
+/// The files of a fit beside `fit.json` by which further questions are answered, with their hashes.
+pub(crate) fn seal(staged: &Staged<'_>, fit: &Fit) -> anyhow::Result<Seal> {
+    let names = effects_file_names(fit.levels.iter().map(|level| &level.name[..]));
+    let effects = names.into_iter().map(|name| format!("{EFFECTS}/{name}"));
+    let mut seal = Seal::default();
+    for name in std::iter::once(MODEL.to_owned()).chain(effects) {
+        seal.add(&staged.path(""), &name).map_err(|error| staged.failed(&name, &error))?;
+    }
+    Ok(seal)
+}
+
 fn write_level(path: &Path, effects: &LevelEffects, fit: &Fit) -> Result<(), TableError> {
-    let mut sink = ParquetSink::create(path, &fields(effects))?;
+    let mut sink = TableSink::parquet(path, &fields(effects))?;
     let groups = effects.rows.len();
     let of_level = fit.variance_components.iter().filter(|component| component.level == effects.level);
     let variances: Vec<f64> = of_level.flat_map(|component| component.variance.clone()).collect();
@@ -138,7 +150,7 @@ pub(crate) fn write_fitted(
     let field = |column: &OutColumn| column.field();
     let fields: Vec<OutField> = fitted_columns(FittedRows::default()).iter().map(field).collect();
     let told = |error| staged.told(error);
-    let mut sink = ParquetSink::create(&staged.path("fitted.parquet"), &fields).map_err(told)?;
+    let mut sink = TableSink::parquet(&staged.path("fitted.parquet"), &fields).map_err(told)?;
     let mut failed = None;
     let mut push = |rows| {
         sink.push(fitted_columns(rows)).map_err(|error| {

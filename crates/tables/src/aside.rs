@@ -1,17 +1,63 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::TableError;
 
+/// Links that are followed one after the other before they are taken for a circle.
+const MOST_LINKS: usize = 40;
+
+/// Where a file that is written to `path` has to go: a symbolic link is followed, also one whose target
+/// does not exist yet. Folders, devices, pipes and sockets are refused: a file that is renamed into
+/// their place would remove them.
+///
+/// # Errors
+/// If what stands there is no ordinary file, or the path does not end in a name.
+pub fn destination(path: &Path) -> Result<PathBuf, TableError> {
+    let bad = |reason: &str| Err(TableError::BadOutput { path: path.to_owned(), reason: reason.to_owned() });
+    let mut target = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        if target.file_name().is_none() {
+            return bad("the path does not end in the name of a file");
+        }
+        match fs::symlink_metadata(&target) {
+            Ok(about) if about.is_symlink() => {
+                let to = fs::read_link(&target).map_err(|e| TableError::writing(path, e))?;
+                target = target.parent().unwrap_or(Path::new("")).join(to);
+            }
+            Ok(about) if about.is_file() => return Ok(target),
+            Ok(about) if about.is_dir() => return bad("this is a folder; name a file"),
+            Ok(_) => {
+                return bad(
+                    "this is no ordinary file but a device, a pipe or a socket, which a file of results would \
+                     replace; name a file, which may but need not exist",
+                );
+            }
+            // What else is wrong shows when the file is created.
+            Err(_) => return Ok(target),
+        }
+    }
+    bad("this symbolic link leads in a circle; name a file")
+}
+
+/// Writes a whole file, which appears under its name only when it is complete.
+///
+/// # Errors
+/// If something else than an ordinary file stands there, or the disk fails.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), TableError> {
+    let aside = Aside::create(path)?;
+    aside.handle()?.write_all(bytes).map_err(|e| TableError::writing(path, e))?;
+    aside.commit()
+}
+
 /// A file that is written beside its place, under a hidden temporary name, and renamed into it at
 /// the end. Removed if dropped before.
 #[derive(Debug)]
-pub(crate) struct Aside {
+pub struct Aside {
     target: PathBuf,
     temporary: PathBuf,
     file: File,
@@ -19,26 +65,28 @@ pub(crate) struct Aside {
 }
 
 impl Aside {
-    /// Creates the temporary file.
-    pub(crate) fn create(target: &Path) -> Result<Aside, TableError> {
+    /// Creates the temporary file, and removes those that killed processes left for the same target.
+    ///
+    /// # Errors
+    /// If something else than an ordinary file stands there, or no file can be created beside it.
+    pub fn create(path: &Path) -> Result<Aside, TableError> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let Some(name) = target.file_name() else {
-            return Err(TableError::BadOutput {
-                path: target.to_owned(),
-                reason: "the path does not end in the name of a file".to_owned(),
-            });
-        };
+        let target = destination(path)?;
+        let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        remove_leftovers(&target, &name);
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let hidden = format!(".{}.{}-{count}.tmp", name.to_string_lossy(), process::id());
+            let hidden = format!(".{name}.{}-{count}.tmp", process::id());
             let temporary = target.with_file_name(hidden);
             match OpenOptions::new().write(true).create_new(true).open(&temporary) {
                 Ok(file) => {
-                    return Ok(Aside { target: target.to_owned(), temporary, file, done: false });
+                    // Tells other processes that this one lives; without it they go by its number.
+                    file.try_lock().ok();
+                    return Ok(Aside { target, temporary, file, done: false });
                 }
                 // Left behind by a process of the same number that was killed.
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(TableError::writing(target, e)),
+                Err(e) => return Err(TableError::writing(&target, e)),
             }
         }
     }
@@ -49,12 +97,18 @@ impl Aside {
     }
 
     /// A handle to write with.
-    pub(crate) fn handle(&self) -> Result<File, TableError> {
+    ///
+    /// # Errors
+    /// If the system has no more of them.
+    pub fn handle(&self) -> Result<File, TableError> {
         self.file.try_clone().map_err(|e| TableError::writing(&self.target, e))
     }
 
     /// Puts the file into its place, replacing what was there.
-    pub(crate) fn commit(mut self) -> Result<(), TableError> {
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn commit(mut self) -> Result<(), TableError> {
         self.put_in_place().map_err(|e| TableError::writing(&self.target, e))
     }
 
@@ -63,11 +117,7 @@ impl Aside {
         fs::rename(&self.temporary, &self.target)?;
         self.done = true;
         // The name, too, must survive a loss of power; not every file system can promise it.
-        let folder = match self.target.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p,
-            _ => Path::new("."),
-        };
-        if let Ok(folder) = File::open(folder) {
+        if let Ok(folder) = File::open(folder_of(&self.target)) {
             folder.sync_all().ok();
         }
         Ok(())
@@ -79,5 +129,90 @@ impl Drop for Aside {
         if !self.done {
             fs::remove_file(&self.temporary).ok();
         }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Removes temporary files of this target whose processes are gone. They are in nobody's way, so that
+/// what fails here is no reason to fail.
+fn remove_leftovers(target: &Path, name: &str) {
+    let prefix = format!(".{name}.");
+    for entry in fs::read_dir(folder_of(target)).into_iter().flatten().flatten() {
+        let hidden = entry.file_name().to_string_lossy().into_owned();
+        let middle = hidden.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".tmp"));
+        let Some((pid, count)) = middle.and_then(|middle| middle.split_once('-')) else { continue };
+        let (Ok(pid), Ok(_)) = (pid.parse(), count.parse::<u64>()) else { continue };
+        if pid != process::id() && is_abandoned(&entry.path(), pid) {
+            fs::remove_file(entry.path()).ok();
+        }
+    }
+}
+
+/// Whether a temporary file or folder belongs to a process that is gone: there is none of its number,
+/// and nobody holds the lock that its owner takes. Where that cannot be found out, it is not.
+pub fn is_abandoned(path: &Path, pid: u32) -> bool {
+    let runs = pid != process::id() && Path::new("/proc").join(pid.to_string()).exists();
+    !runs && File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Higher than any number that Linux gives to a process.
+    const NOBODY: u32 = 4_194_305;
+
+    #[test]
+    fn leftovers_of_dead_processes_are_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = format!(".a.csv.{}-7.tmp", process::id());
+        let living = ".a.csv.1-0.tmp";
+        let others = [".a.csv.old.tmp", ".b.csv.4194305-0.tmp", living, &own];
+        for name in others.iter().copied().chain([".a.csv.4194305-0.tmp"]) {
+            fs::write(folder.path().join(name), "half").expect("a file");
+        }
+        write_file(&folder.path().join("a.csv"), b"whole").expect("written");
+        let mut names: Vec<String> = fs::read_dir(folder.path())
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+            .collect();
+        names.sort();
+        let mut expected: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
+        expected.push("a.csv".to_owned());
+        expected.sort();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_locked_file_is_not_abandoned() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        assert!(is_abandoned(file.path(), NOBODY));
+        file.as_file().try_lock().expect("free");
+        assert!(!is_abandoned(file.path(), NOBODY));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_circles_told() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("below")).expect("a folder");
+        symlink("below/new.txt", at("one")).expect("a link");
+        symlink("one", at("two")).expect("a link");
+        write_file(&at("two"), b"text").expect("written");
+        assert_eq!(fs::read_to_string(at("below/new.txt")).expect("a file"), "text");
+        assert!(fs::symlink_metadata(at("one")).expect("a link").is_symlink());
+        symlink("circle", at("circle")).expect("a link");
+        let told = write_file(&at("circle"), b"text").expect_err("a circle").to_string();
+        assert!(told.contains("circle"), "{told}");
+        let told = write_file(&at("below"), b"text").expect_err("a folder").to_string();
+        assert!(told.contains("folder"), "{told}");
     }
 }

@@ -9,7 +9,7 @@
 //! TextReader     chunks of text files, cut in order and parsed side by side             (text, text_reader)
 //! Scan           its batches re-cut to blocks of exactly BLOCK_ROWS rows, without copies  (scan)
 //! RawBlock       decoded to plain columns by whichever thread likes to                    (decode, labels, intern)
-//! ParquetSink    results, written aside and renamed when whole                            (write, aside)
+//! TableSink      results, written aside and renamed when whole                            (write, format, aside)
 //! ```
 //!
 //! The blocks of a scan are the same for any number of threads: polars cuts its batches by the
@@ -21,6 +21,7 @@ mod aside;
 mod cost;
 mod decode;
 mod error;
+mod format;
 mod hive;
 mod intern;
 mod labels;
@@ -42,9 +43,11 @@ mod text_reader;
 mod threads;
 mod write;
 
+pub use aside::{Aside, destination, is_abandoned, write_file};
 pub use error::TableError;
+pub use format::Format;
 pub use scan::{RawBlock, Scan};
 pub use source::{DataFile, Source};
 pub use threads::{THREADS_VARIABLE, threads};
 pub use tiers_csv::{ColumnType, CsvOptions, Decimal, Encoding, Separator};
-pub use write::{OutColumn, OutField, OutKind, OutValues, ParquetSink, write_parquet};
+pub use write::{OutColumn, OutField, OutKind, OutValues, TableSink, write_parquet};

@@ -1,19 +1,19 @@
-//! Result tables as parquet.
+//! Result tables as parquet, csv or arrow.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use polars::io::parquet::write::BatchedWriter;
 use polars::prelude::{
     BooleanChunked, Column, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoColumn, IntoSeries, NamedFrom,
-    NewChunkedArray, ParquetWriter, PolarsError, Schema, Series, StringChunked, UInt32Chunked,
+    NewChunkedArray, PolarsError, Schema, Series, StringChunked, UInt32Chunked,
 };
 use tiers_design::PackedText;
 
 use crate::aside::Aside;
 use crate::error::{TableError, words};
+use crate::format::{BatchWriter, Format};
 
 /// Rows of a row group: large enough to compress well, small enough to hold a few in memory.
 const ROW_GROUP_ROWS: usize = 1 << 18;
@@ -147,19 +147,19 @@ fn with_nulls(column: &OutColumn, missing: &[bool]) -> Series {
 /// If the columns differ in length or repeat a name, or the disk fails.
 pub fn write_parquet(path: &Path, columns: Vec<OutColumn>) -> Result<(), TableError> {
     let fields: Vec<OutField> = columns.iter().map(OutColumn::field).collect();
-    let mut sink = ParquetSink::create(path, &fields)?;
+    let mut sink = TableSink::parquet(path, &fields)?;
     sink.push(columns)?;
     sink.finish()
 }
 
-/// A parquet file that is written part by part, for tables that do not fit in memory.
+/// A table that is written part by part, for those that do not fit in memory.
 ///
 /// The file appears under its name only when it is finished; if the sink is dropped before, no
 /// trace of it is left.
-pub struct ParquetSink {
+pub struct TableSink {
     fields: Vec<OutField>,
     schema: Schema,
-    writer: BatchedWriter<Shared>,
+    writer: BatchWriter<Shared>,
     out: Shared,
     aside: Aside,
     /// Rows not yet enough for a row group.
@@ -167,12 +167,20 @@ pub struct ParquetSink {
     rows: u64,
 }
 
-impl ParquetSink {
-    /// Begins a file with these columns.
+impl TableSink {
+    /// Begins a parquet file with these columns.
     ///
     /// # Errors
     /// If two columns have one name, or the file cannot be created.
-    pub fn create(path: &Path, fields: &[OutField]) -> Result<ParquetSink, TableError> {
+    pub fn parquet(path: &Path, fields: &[OutField]) -> Result<TableSink, TableError> {
+        TableSink::create(path, fields, Format::Parquet)
+    }
+
+    /// Begins a file of some format.
+    ///
+    /// # Errors
+    /// If two columns have one name, or the file cannot be created.
+    pub fn create(path: &Path, fields: &[OutField], format: Format) -> Result<TableSink, TableError> {
         let mut schema = Schema::default();
         for field in fields {
             if schema.insert(field.name.as_str().into(), dtype(field.kind)).is_some() {
@@ -182,8 +190,8 @@ impl ParquetSink {
         let aside = Aside::create(path)?;
         let file = BufWriter::new(aside.handle()?);
         let out = Shared(Arc::new(Mutex::new(Output { file, failure: None })));
-        let writer = ParquetWriter::new(out.clone()).batched(&schema).map_err(|e| polars_error(path, &e))?;
-        Ok(ParquetSink {
+        let writer = BatchWriter::new(format, out.clone(), &schema).map_err(|e| polars_error(path, &e))?;
+        Ok(TableSink {
             waiting: DataFrame::empty_with_schema(&schema),
             fields: fields.to_vec(),
             schema,
@@ -253,7 +261,7 @@ impl ParquetSink {
     fn write(&mut self, mut group: DataFrame) -> Result<(), TableError> {
         // One chunk a column: the writer makes a row group of every chunk.
         group.rechunk_mut();
-        self.writer.write_batch(&group).map_err(|e| self.failed(&e))
+        self.writer.write(&group).map_err(|e| self.failed(&e))
     }
 
     /// Why the writer failed: where that was the file, what the system said of it, which polars only

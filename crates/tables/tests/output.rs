@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::*;
 use tiers_design::PackedText;
-use tiers_tables::{OutColumn, OutField, OutKind, OutValues, ParquetSink, TableError, write_parquet};
+use tiers_tables::{OutColumn, OutField, OutKind, OutValues, TableError, TableSink, write_parquet};
 
 fn files(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
@@ -71,7 +71,7 @@ fn a_large_table_in_parts() {
         OutField { name: "row".to_owned(), kind: OutKind::I64 },
         OutField { name: "g".to_owned(), kind: OutKind::Text },
     ];
-    let mut sink = ParquetSink::create(&path, &fields).unwrap();
+    let mut sink = TableSink::parquet(&path, &fields).unwrap();
     let mut start = 0;
     for rows in [1, 0, 100_000, 300_000, 7, 600_000] {
         let range = start..start + rows;
@@ -98,7 +98,7 @@ fn an_unfinished_table_leaves_nothing_and_harms_nothing() {
     write_parquet(&path, vec![OutColumn::new("x", OutValues::I64(vec![1]))]).unwrap();
     let before = fs::read(&path).unwrap();
     let field = OutField { name: "x".to_owned(), kind: OutKind::I64 };
-    let mut sink = ParquetSink::create(&path, &[field]).unwrap();
+    let mut sink = TableSink::parquet(&path, &[field]).unwrap();
     sink.push(vec![OutColumn::new("x", OutValues::I64(vec![2; 400_000]))]).unwrap();
     drop(sink);
     assert_eq!(files(dir.path()), ["out.parquet"]);
@@ -124,7 +124,7 @@ fn columns_that_do_not_fit_are_told() {
         assert!(matches!(error, TableError::BadOutput { .. }), "{error}");
     }
     let field = OutField { name: "x".to_owned(), kind: OutKind::I64 };
-    let error = ParquetSink::create(&path, &[field]).unwrap().push(vec![column("x", 1)]).unwrap_err();
+    let error = TableSink::parquet(&path, &[field]).unwrap().push(vec![column("x", 1)]).unwrap_err();
     assert!(matches!(error, TableError::BadOutput { .. }), "{error}");
     assert!(files(dir.path()).is_empty());
 }

@@ -28,14 +28,14 @@ mod tables;
 pub(crate) use args::BenchArgs;
 
 use crate::exit::{Outcome, print, tell};
-use anyhow::Context;
+use crate::outputs;
 use cases::Cases;
 use machine::Machine;
 use run::Run;
 use serde::Serialize;
 use stats::{Cell, Growth, Identical};
-use std::fs;
 use std::io::IsTerminal;
+use tiers_tables::write_file;
 
 /// What is written as `bench.json`.
 #[derive(Debug, Serialize)]
@@ -50,6 +50,9 @@ struct Document<'a> {
     runs: &'a [Run],
 }
 
+/// The files that are written.
+const FILES: [&str; 5] = ["bench.json", "bench.csv", "bench.txt", "scaling.svg", "scaling.png"];
+
 /// Runs the benchmark.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     if args.plan {
@@ -63,7 +66,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
         }
     };
     let folder = &args.out;
-    fs::create_dir_all(folder).with_context(|| format!("--out {}: cannot be made", folder.display()))?;
+    outputs::check_files(folder, &FILES)?;
+    outputs::make_folder(folder)?;
     let cases = Cases::new(args, &told)?;
     let runs = all_runs(&cases, args.repeats.get(), folder, &told)?;
 
@@ -81,19 +85,18 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
         identical: &identical,
         runs: &runs,
     };
-    let files: [(&str, Vec<u8>); 5] = [
-        ("bench.json", crate::report::json(&document).into_bytes()),
-        ("bench.csv", tables::csv(&runs).into_bytes()),
-        ("bench.txt", text.clone().into_bytes()),
-        ("scaling.svg", plot::svg(&cells)?.into_bytes()),
-        ("scaling.png", plot::png(&cells)?),
+    let written: [Vec<u8>; 5] = [
+        crate::report::json(&document).into_bytes(),
+        tables::csv(&runs).into_bytes(),
+        text.clone().into_bytes(),
+        plot::svg(&cells)?.into_bytes(),
+        plot::png(&cells)?,
     ];
-    for (name, bytes) in files {
-        let path = folder.join(name);
-        fs::write(&path, bytes).with_context(|| format!("{}: cannot be written", path.display()))?;
+    for (name, bytes) in FILES.iter().zip(written) {
+        write_file(&folder.join(name), &bytes)?;
     }
     print(&text)?;
-    told(&format!("written to {}: bench.json, bench.csv, bench.txt, scaling.svg, scaling.png", folder.display()));
+    told(&format!("written to {}: {}", folder.display(), FILES.join(", ")));
     Ok(Outcome::Done)
 }
 

@@ -89,6 +89,8 @@ impl Run {
         if let Some(fit) = fit.as_object_mut() {
             fit.remove("timing_seconds");
             fit.remove("peak_memory_bytes");
+            // It covers the two above.
+            fit.remove("fingerprint");
         }
         Run { result: fit, ..run }
     }

@@ -66,6 +66,7 @@ pub(crate) fn run(args: &ConfintArgs) -> anyhow::Result<Outcome> {
          --max-evaluations, or a simpler model",
         saved.name
     );
+    args.out.iter().try_for_each(|folder| write::check(folder))?;
     let found = of_saved(args, &wanted, &saved)?;
     let json = found.json(&wanted, saved.fit());
     if let Some(folder) = &args.out {

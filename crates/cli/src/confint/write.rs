@@ -2,25 +2,28 @@
 
 use super::found::{Found, Kept};
 use super::wanted::Wanted;
-use crate::outputs::Staged;
-use anyhow::anyhow;
-use std::fs;
+use crate::outputs::{self, Staged};
 use std::path::Path;
 use tiers_design::PackedText;
 use tiers_reml::{Bootstrap, Fit, Profile, Status};
-use tiers_tables::{OutColumn, OutValues, TableError, write_parquet};
+use tiers_tables::{OutColumn, OutValues, TableError, write_file, write_parquet};
 
 /// Name of the intervals in their folder.
 const FILE: &str = "confint.json";
+/// Names of the tables beside them.
+const PROFILE: &str = "profile.parquet";
+const REPLICATES: &str = "replicates.parquet";
+
+/// Finds out whether files can be written into a folder, before anything long begins.
+pub(super) fn check(folder: &Path) -> anyhow::Result<()> {
+    outputs::check_files(folder, &[FILE, PROFILE, REPLICATES])
+}
 
 /// Writes the files into a folder, which may exist; each file appears whole.
 pub(super) fn write(folder: &Path, found: &Found, json: &str) -> anyhow::Result<()> {
-    let failed =
-        |error: std::io::Error| anyhow!("--out {}: {error}; name a folder where you may write", folder.display());
-    fs::create_dir_all(folder).map_err(failed)?;
+    outputs::make_folder(folder)?;
     found.write_table(folder)?;
-    let aside = folder.join(format!(".{FILE}.tiers-{}.tmp", std::process::id()));
-    fs::write(&aside, json).and_then(|()| fs::rename(&aside, folder.join(FILE))).map_err(failed)
+    Ok(write_file(&folder.join(FILE), json.as_bytes())?)
 }
 
 impl Found {
@@ -35,10 +38,10 @@ impl Found {
         match &self.kept {
             Kept::Nothing => {}
             Kept::Profile(profile, names) => {
-                write_parquet(&folder.join("profile.parquet"), of_profile(profile, names))?;
+                write_parquet(&folder.join(PROFILE), of_profile(profile, names))?;
             }
             Kept::Replicates(bootstrap) => {
-                write_parquet(&folder.join("replicates.parquet"), of_replicates(bootstrap))?;
+                write_parquet(&folder.join(REPLICATES), of_replicates(bootstrap))?;
             }
         }
         Ok(())

@@ -1,11 +1,18 @@
 //! `moments.json`: what the moments beside it are moments of.
 
+use crate::saved::Seal;
+use anyhow::{anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use tiers_design::Definition;
 
 /// Version of the format that is written, and the only one that is read.
 pub(crate) const VERSION: u64 = 1;
+
+/// What the fingerprints of tiers 0.1.0 begin with.
+const OLD_KIND: &str = "fnv1a64:";
 
 /// Names of the files in a folder of moments.
 pub(crate) const HEADER: &str = "moments.json";
@@ -39,25 +46,59 @@ pub(crate) struct Header {
     /// Per column or expression the rows where it is missing.
     #[serde(default)]
     pub missing: BTreeMap<String, u64>,
-    /// Of everything above and of the totals; not checked where it is absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<String>,
+    /// The files beside it, and the fingerprint; not checked where it is absent.
+    #[serde(flatten)]
+    pub seal: Seal,
 }
 
 impl Header {
-    /// The fingerprint that belongs to this header and these totals (`C'WC`, row-major).
-    pub(crate) fn fingerprint_with(&self, cross: &[f64]) -> String {
-        let bare = Header { fingerprint: None, ..self.clone() };
+    /// Reads a header; `path` is where it stands.
+    pub(crate) fn parse(text: &str, path: &str) -> anyhow::Result<Header> {
+        let damaged = |why: serde_json::Error| {
+            anyhow!("{path}: not what docs/moments.md says it should be: {why}; make the moments again")
+        };
+        let json: serde_json::Value = serde_json::from_str(text).map_err(damaged)?;
+        match json.get("tiers_moments").and_then(serde_json::Value::as_u64) {
+            Some(VERSION) => {}
+            Some(other) => bail!(
+                "{path}: moments of format version {other}, and this is tiers {}, which reads version {VERSION}; make the \
+                 moments again with this program, or fit them with the one that made them",
+                env!("CARGO_PKG_VERSION")
+            ),
+            None => bail!("{path}: no header of moments, for it does not say `\"tiers_moments\": {VERSION}`"),
+        }
+        // From the text, for numbers keep all their digits only so.
+        let header: Header = serde_json::from_str(text).map_err(damaged)?;
+        ensure!(
+            header.seal.fingerprint.is_none() || header.has_old_fingerprint() || header.seal.is_intact(text),
+            "{path}: it was changed since tiers wrote it: its fingerprint is not that of what it holds. Make the moments \
+             again"
+        );
+        Ok(header)
+    }
+
+    /// Whether the fingerprint is one of tiers 0.1.0, which is not of bytes but of what they mean.
+    pub(crate) fn has_old_fingerprint(&self) -> bool {
+        self.seal.fingerprint.as_ref().is_some_and(|own| own.starts_with(OLD_KIND))
+    }
+
+    /// The old fingerprint that belongs to this header and these totals (`C'WC`, row-major).
+    pub(crate) fn old_fingerprint_with(&self, cross: &[f64]) -> String {
+        let bare = Header { seal: Seal::default(), ..self.clone() };
         let text = serde_json::to_string(&bare).expect("plain data without keys that are not strings");
         let mut hash = Fnv::new();
         hash.add(text.as_bytes());
         cross.iter().for_each(|value| hash.add(&value.to_bits().to_le_bytes()));
-        format!("fnv1a64:{:016x}", hash.0)
+        format!("{OLD_KIND}{:016x}", hash.0)
     }
 
-    /// As JSON, ending in a line feed.
-    pub(crate) fn json(&self) -> String {
-        crate::report::json(self)
+    /// As JSON, ending in a line feed, with the fingerprint of the files that stand in a folder.
+    pub(crate) fn sealed(&mut self, folder: &Path) -> io::Result<String> {
+        [TOTALS, CELLS].iter().try_for_each(|name| self.seal.add(folder, name))?;
+        let mut seal = self.seal.clone();
+        let text = seal.close(|seal| crate::report::json(&Header { seal: seal.clone(), ..self.clone() }));
+        self.seal = seal;
+        Ok(text)
     }
 }
 

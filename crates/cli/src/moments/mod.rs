@@ -14,11 +14,12 @@ mod read;
 mod write;
 
 pub(crate) use args::{EXAMPLES, MomentsArgs};
-pub(crate) use header::HEADER;
+pub(crate) use header::{CELLS, HEADER, TOTALS};
 pub(crate) use read::Opened;
 
 use crate::exit::{Outcome, print};
 use crate::memory::Limit;
+use crate::outputs::Folder;
 use crate::progress::Progress;
 use anyhow::anyhow;
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
     let settings = Settings { weights: args.weights, reference, levels: levels.clone() };
     let levels: BTreeMap<_, _> = levels.into_iter().collect();
     let limit = Limit::parse(&args.memory_limit)?;
-    let target = write::Target::open(&args.out)?;
+    let target = Folder::of_moments(&args.out)?;
     let source = crate::csv::open(&args.data, &args.csv.options()?)?;
     let plan = Plan::new(&formula, source.fields(), &settings)?;
     let like = args.like.as_deref().map(Opened::open).transpose()?;

@@ -1,9 +1,11 @@
 //! Folders of moments, opened and checked.
 
 use crate::files::read_text;
-use crate::moments::header::{CELLS, HEADER, Header, TOTALS, VERSION};
+use crate::moments::header::{CELLS, HEADER, Header, TOTALS};
+use crate::outputs::{MOMENTS, repair};
 use anyhow::{anyhow, bail, ensure};
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tiers_design::{Column, Request, Role, Totals};
 use tiers_reml::{Dropped, Part};
@@ -25,15 +27,15 @@ impl Opened {
     /// Opens a folder: reads the header and the totals, not the cells.
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Opened> {
         let name = folder.display().to_string();
+        repair(folder, &MOMENTS);
         let header = read_header(folder)?;
+        check_files(folder, &header)?;
         let cross = read_totals(folder, &header)?;
-        if let Some(fingerprint) = &header.fingerprint {
-            ensure!(
-                *fingerprint == header.fingerprint_with(&cross),
-                "{name}: {HEADER} and {TOTALS} do not belong together, or one of them was changed: the fingerprint is not \
-                 that of what they hold. Make the moments again"
-            );
-        }
+        ensure!(
+            !header.has_old_fingerprint() || header.seal.fingerprint == Some(header.old_fingerprint_with(&cross)),
+            "{name}: {HEADER} and {TOTALS} do not belong together, or one of them was changed: the fingerprint is not \
+             that of what they hold. Make the moments again"
+        );
         let cells = match header.rows {
             0 => None,
             _ => Some(Source::open(&[folder.join(CELLS)])?),
@@ -83,22 +85,32 @@ fn read_header(folder: &Path) -> anyhow::Result<Header> {
         bail!("{name}: no folder of moments, for it holds no {HEADER}; `tiers moments` writes them");
     }
     let text = read_text(&path, u64::MAX).map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    let damaged = |why: serde_json::Error| {
-        anyhow!("{}: not what docs/moments.md says it should be: {why}; make the moments again", path.display())
-    };
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
-    match json.get("tiers_moments").and_then(serde_json::Value::as_u64) {
-        Some(VERSION) => {}
-        Some(other) => bail!(
-            "{}: moments of format version {other}, and this is tiers {}, which reads version {VERSION}; make the moments \
-             again with this program, or fit them with the one that made them",
-            path.display(),
-            env!("CARGO_PKG_VERSION")
-        ),
-        None => bail!("{}: no header of moments, for it does not say `\"tiers_moments\": {VERSION}`", path.display()),
+    Header::parse(&text, &path.display().to_string())
+}
+
+/// Whether the other files are those that the header lists; another program need not list them.
+fn check_files(folder: &Path, header: &Header) -> anyhow::Result<()> {
+    for name in header.seal.files.keys() {
+        ensure!(
+            [CELLS, TOTALS].contains(&name.as_str()),
+            "{}: {HEADER} lists a file `{name}`, which moments do not have",
+            folder.display()
+        );
+        let path = folder.join(name);
+        let holds = header.seal.holds(folder, name).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                anyhow!("{}: no such file, but {HEADER} lists it; make the moments again", path.display())
+            }
+            _ => anyhow!("{}: {error}", path.display()),
+        })?;
+        ensure!(
+            holds,
+            "{}: it was changed, or belongs to other moments: the fingerprint in {HEADER} is that of another file. Make the \
+             moments again",
+            path.display()
+        );
     }
-    // From the text, for numbers keep all their digits only so.
-    serde_json::from_str(&text).map_err(damaged)
+    Ok(())
 }
 
 /// C'WC, row-major, from the rows of either triangle.

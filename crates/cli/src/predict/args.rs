@@ -21,6 +21,9 @@ Examples:
   For the population, no group known, with standard errors:
     tiers predict results new_students.parquet --out predicted.parquet --population --se
 
+  As text, for a spreadsheet:
+    tiers predict results new_students.csv --out predicted.csv
+
 Rows of groups that the fit has not seen are predicted without their effects, and `known_LEVEL`
 tells them apart. Predictions alone need nothing but the folder of results, and so do --population
 --se and --interval confidence of a fit with Satterthwaite's degrees of freedom; other standard
@@ -36,7 +39,8 @@ pub(crate) struct PredictArgs {
     #[arg(required = true)]
     pub new_data: Vec<PathBuf>,
 
-    /// Parquet file for the predictions: a row for each row, in the same order
+    /// File for the predictions, a row for each row, in the same order; its ending says the format:
+    /// .csv, .tsv, .arrow, otherwise parquet
     #[arg(long, value_name = "FILE", required = true)]
     pub out: PathBuf,
 

@@ -8,17 +8,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tiers_design::{Doubt, EncodeError, Field, Kind, Recipe, Request, Role};
 use tiers_reml::{LevelEffects, PredictError};
-use tiers_tables::Source;
+use tiers_tables::{Source, destination};
 
 /// Refuses to write over anything that is read.
 pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: Option<&Again>) -> anyhow::Result<()> {
     let out = &args.out;
     ensure!(
         !out.is_dir() && !out.as_os_str().is_empty(),
-        "--out {}: this is a folder; name the parquet file for the predictions",
+        "--out {}: this is a folder; name the file for the predictions",
         out.display()
     );
-    let folder = match out.parent() {
+    let to = destination(out).map_err(|error| anyhow!("--out {error}"))?;
+    let folder = match to.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
@@ -32,7 +33,7 @@ pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: 
     let of_fit = |name: &str| Path::new(&saved.name).join(name);
     let mut read: Vec<PathBuf> = source.files().iter().map(|file| file.path.clone()).collect();
     read.extend(again.into_iter().flat_map(Again::files));
-    read.extend(crate::outputs::FILES.map(of_fit));
+    read.extend(crate::outputs::RESULTS.files.iter().map(|name| of_fit(name)));
     let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
     read.extend(crate::predict::effects::files(saved, &all));
     match read.iter().find(|path| fs::canonicalize(path).is_ok_and(|path| path == target)) {

@@ -30,6 +30,7 @@ pub(crate) fn read(saved: &Saved, levels: &[String]) -> anyhow::Result<Vec<Level
                 path.display()
             )
         };
+        verify(saved, level, &path)?;
         let effects = read_level(skeleton(&saved.recipe, level), &path).map_err(|error| bad(&error))?;
         match effects.rows.len() == groups {
             true => Ok(effects),
@@ -37,6 +38,52 @@ pub(crate) fn read(saved: &Saved, levels: &[String]) -> anyhow::Result<Vec<Level
         }
     };
     levels.iter().zip(files(saved, levels)).map(of_level).collect()
+}
+
+/// Whether a file of effects is that of the fit: by its fingerprint or, where there is none, because
+/// `variance = (estimate / standardised)² + prediction_sd²`.
+pub(crate) fn verify(saved: &Saved, level: &str, path: &Path) -> anyhow::Result<()> {
+    if saved.report.seal.fingerprint.is_some() {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        return saved.check_file(&format!("{EFFECTS}/{file}"));
+    }
+    let of_level = saved.fit().variance_components.iter().filter(|component| component.level == level);
+    let variances: Vec<(&str, f64)> = of_level
+        .flat_map(|component| component.terms.iter().map(String::as_str).zip(component.variance.iter().copied()))
+        .collect();
+    let source = Source::open(&[path.to_owned()])?;
+    let request = |column: &str, role| Request { column: column.to_owned(), role };
+    let mut requests = vec![request("term", Role::Label)];
+    requests.extend(["estimate", "prediction_sd", "standardised"].map(|name| request(name, Role::Number)));
+    for block in source.scan(&requests)? {
+        let block = block?.decode()?;
+        let [Column::Labels(terms), Column::Numbers(estimate), Column::Numbers(sd), Column::Numbers(standardised)] =
+            &block.columns[..]
+        else {
+            unreachable!("columns come in the order and role of the requests")
+        };
+        let fits = (0..block.rows).all(|i| {
+            let term = label(terms, i);
+            let variance =
+                variances.iter().find(|(name, _)| Some(*name) == term.as_deref()).map(|(_, variance)| *variance);
+            let own = (estimate[i] / standardised[i]).powi(2) + sd[i] * sd[i];
+            // Where the variance is zero all effects are, and none is standardised.
+            match variance {
+                Some(variance) if standardised[i].is_nan() || estimate[i] == 0.0 => {
+                    variance == 0.0 || estimate[i] == 0.0
+                }
+                Some(variance) => (own - variance).abs() <= 1e-7 * variance,
+                None => false,
+            }
+        });
+        ensure!(
+            fits,
+            "{}: its effects are not those of the variances in fit.json: it was changed, or belongs to another fit; fit \
+             the model again with `--out`",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// The levels without their groups: enough to know which columns are needed.

@@ -11,7 +11,7 @@
 mod args;
 mod check;
 mod columns;
-mod effects;
+pub(crate) mod effects;
 mod told;
 
 pub(crate) use args::{EXAMPLES, PredictArgs};
@@ -23,7 +23,7 @@ use columns::Layout;
 use tiers_reml::{
     FixedPart, Interval, IntervalKind, LevelEffects, Objective, PredictionErrors, Predictor, Until, random_effects,
 };
-use tiers_tables::{ParquetSink, Source};
+use tiers_tables::{Format, Source, TableSink};
 use told::Told;
 
 /// Predicts.
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let reads_again = with_errors && population.is_none();
     let again = reads_again.then(|| saved.open_data(&args.of_fit())).transpose()?;
     check::output(args, &saved, &source, again.as_ref())?;
-    let sink = ParquetSink::create(&args.out, layout.fields())?;
+    let sink = TableSink::create(&args.out, layout.fields(), Format::of(&args.out))?;
     let job = Job { args, saved: &saved, source: &source, layout: &layout };
     if let Some(predictor) = population {
         return job.write(&predictor, sink);
@@ -102,7 +102,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// Predicts for all rows; the file is there when they are.
-    fn write(&self, predictor: &Predictor<'_>, mut sink: ParquetSink) -> anyhow::Result<Outcome> {
+    fn write(&self, predictor: &Predictor<'_>, mut sink: TableSink) -> anyhow::Result<Outcome> {
         let Job { args, saved, source, layout } = self;
         let mut told = Told::new(args, saved, predictor);
         let mut watch = Progress::new(args.refit.quiet).predicting(source.rows());

@@ -6,6 +6,7 @@ pub(crate) use extremes::{Effect, Extremes, note};
 
 use crate::exit::{Outcome, print};
 use crate::outputs::EFFECTS;
+use crate::predict::effects;
 use crate::saved::Saved;
 use crate::tables::{OF_EFFECTS, file_name};
 use anyhow::{anyhow, bail};
@@ -47,7 +48,9 @@ pub(crate) fn run(args: &RanefArgs) -> anyhow::Result<Outcome> {
         bail!("--conf-level {confidence}: a confidence level lies between 0 and 1, such as 0.95");
     }
     let level = level(&saved, args.level.as_deref())?;
-    let source = Source::open(&[path(&saved, level)])?;
+    let path = PathBuf::from(&saved.name).join(EFFECTS).join(file(&saved, level));
+    effects::verify(&saved, level, &path)?;
+    let source = Source::open(&[path])?;
     let ids: Vec<String> = source.fields().iter().map(|field| field.name.clone()).collect();
     let ids: Vec<String> = ids.into_iter().filter(|name| !OF_EFFECTS.contains(&name.as_str())).collect();
     let found = extremes(&source, &ids, args.top)?;
@@ -70,12 +73,12 @@ fn level<'a>(saved: &'a Saved, named: Option<&str>) -> anyhow::Result<&'a str> {
 }
 
 /// The file of a level, by the rule by which it was named.
-fn path(saved: &Saved, level: &str) -> PathBuf {
+fn file(saved: &Saved, level: &str) -> String {
     let mut taken = Vec::new();
     let names = saved.fit().levels.iter().map(|other| (other.name.as_str(), file_name(&other.name, &mut taken)));
     let names: Vec<_> = names.collect();
     let name = names.iter().find(|(name, _)| *name == level).map(|(_, file)| file.clone());
-    PathBuf::from(&saved.name).join(EFFECTS).join(name.expect("a level of the fit"))
+    name.expect("a level of the fit")
 }
 
 /// Goes through the file, keeping no more than what is shown.

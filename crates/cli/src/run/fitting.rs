@@ -5,7 +5,6 @@ use super::checkpoint::{self, Keeper};
 use super::flow::Flow;
 use super::job::ModelJob;
 use super::kept::{Kept, Outline, Took};
-use super::manifest::Manifest;
 use super::status::ModelState;
 use crate::input::Input;
 use crate::outputs::{Folder, Staged};
@@ -151,10 +150,8 @@ impl Flow<'_> {
         Folder::of_job(&self.store.path(&model.keys.name), &self.inputs.files())
     }
 
-    /// From here on the manifest of a former job does not tell what is there.
     fn put_in_place(&self, staged: Staged<'_>) -> anyhow::Result<()> {
         self.lock.check()?;
-        Manifest::remove(&self.store)?;
         staged.put_in_place()
     }
 }

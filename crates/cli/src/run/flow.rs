@@ -28,6 +28,9 @@ const ORIGIN: &str = "job.json";
 /// Which models are read together, likewise.
 const TOGETHER: &str = "read.json";
 
+/// Says, likewise, that a run is to forget what was kept, until it has.
+const FRESH: &str = "fresh";
+
 /// A job at work.
 pub(crate) struct Flow<'a> {
     pub(super) job: &'a Job,
@@ -97,7 +100,10 @@ impl<'a> Flow<'a> {
     fn resume(&mut self, fresh: bool) -> anyhow::Result<()> {
         let store = self.store.clone();
         store.tidy()?;
+        // A run that was to forget all and was killed before it had is continued as such.
+        let fresh = fresh || store.hidden(FRESH).exists();
         if fresh {
+            store.write_text(&store.hidden(FRESH), "")?;
             checkpoint::remove(&store);
             fs::remove_dir_all(store.hidden("done")).ok();
             fs::remove_file(store.hidden(ORIGIN)).ok();
@@ -105,13 +111,13 @@ impl<'a> Flow<'a> {
         } else if is_worth_keeping(&store) {
             self.check_origin()?;
         }
-        let manifest = if fresh { None } else { Manifest::read(&store) };
+        let former = if fresh { Vec::new() } else { Manifest::former_models(&store) };
         for model in &self.job.models {
             let (name, fingerprint) = (&model.keys.name, self.origin.fingerprint_of(&model.keys));
-            let of_complete = manifest.iter().flat_map(|all| &all.models).find(|kept| kept.result.name == *name);
-            let candidates = Kept::of_unfinished(&store, name).into_iter().chain(of_complete.cloned());
-            if let Some(kept) = candidates.into_iter().find(|_| !fresh).filter(|kept| kept.holds(&store, &fingerprint))
-            {
+            let of_complete = former.iter().filter(|kept| kept.result.name == *name);
+            let unfinished = Kept::of_unfinished(&store, name).filter(|_| !fresh);
+            let candidates = unfinished.into_iter().chain(of_complete.cloned());
+            if let Some(kept) = candidates.into_iter().find(|kept| kept.holds(&store, &fingerprint)) {
                 info!(model = name, "kept from a former run");
                 log_shortfall(&kept.result);
                 self.board.status.of_model(name, ModelState::Done, Some("kept from a former run"));
@@ -122,6 +128,8 @@ impl<'a> Flow<'a> {
         let names = fs::read_to_string(store.hidden(TOGETHER)).ok();
         let names: Vec<String> = names.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         self.together = names.iter().filter_map(|name| self.index(name)).collect();
+        Manifest::begin(&self.lock.own, former, &store)?;
+        fs::remove_file(store.hidden(FRESH)).ok();
         store.write_text(&store.hidden(ORIGIN), &self.origin.json())
     }
 
@@ -246,7 +254,7 @@ impl<'a> Flow<'a> {
         }
         self.account.seconds = self.began.elapsed().as_secs_f64();
         self.account.write(&self.store)?;
-        Manifest::write(&done, &self.failed, &self.store)?;
+        Manifest::complete(&done, &self.failed, &self.store)?;
         let seconds = |kept: &Kept| {
             let took = kept.took.as_ref().filter(|_| self.fitted.contains(&kept.result.name));
             took.map(|took| took.seconds)

@@ -1,8 +1,9 @@
 //! Models that are done: what they came to, and their files with hashes. Until the job is complete
 //! each has a file in the hidden folder; then the manifest has them all.
 
-use super::store::{Store, cannot, hash_file};
+use super::store::{Store, cannot};
 use crate::report::Timing;
+use crate::saved::hash_file;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;

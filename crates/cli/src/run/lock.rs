@@ -19,6 +19,8 @@ const LOCK: &str = "lock";
 pub(crate) struct Lock {
     file: File,
     path: PathBuf,
+    /// This process.
+    pub own: Holder,
     /// Who held it before and did not come to its end.
     pub before: Option<Holder>,
 }
@@ -28,6 +30,9 @@ pub(crate) struct Lock {
 pub(crate) struct Holder {
     /// Number of the process.
     pub pid: u32,
+    /// Name of its machine, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// When it began.
     pub since: String,
 }
@@ -63,12 +68,12 @@ impl Lock {
             // A run that came to its end just now has removed the file that was opened.
             if is_at(&file, &path) {
                 let before = holder(&mut file);
-                let own = Holder { pid: std::process::id(), since: now() };
+                let own = Holder { pid: std::process::id(), host: host(), since: now() };
                 let text = serde_json::to_string(&own).expect("plain data");
                 let written =
                     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
                 written.map_err(failed)?;
-                return Ok(Lock { file, path, before });
+                return Ok(Lock { file, path, own, before });
             }
         }
     }
@@ -83,6 +88,12 @@ impl Lock {
             ),
         }
     }
+}
+
+/// The name of this machine.
+fn host() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 fn holder(file: &mut File) -> Option<Holder> {

@@ -1,10 +1,10 @@
-//! What stands in the folder of results when a job is complete: `manifest.json` with the models and
-//! the hash of every file, which is the same for every run of the same job, and `job.json` with what
-//! the run took.
+//! `manifest.json`, which says whose run is under way or, when the job is complete, has the models and the
+//! hash of every file, the same for every run of the same job; and `job.json` with what the run took.
 
 use super::kept::{Kept, Took};
+use super::lock::Holder;
 use super::log::now;
-use super::store::{Store, cannot};
+use super::store::Store;
 use crate::report::json;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,39 +17,81 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 /// Name of the account of the run.
 pub(crate) const JOB: &str = "job.json";
 
-/// All results of a complete job.
+/// The results of a job, or the run that is making them.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     /// Version of the program.
     pub tiers: String,
-    /// The models in the order of the job file.
+    /// How far the job is.
+    #[serde(default)]
+    pub state: State,
+    /// Which run has begun and not completed the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Holder>,
+    /// The models of a complete job in the order of the job file.
     pub models: Vec<Kept>,
     /// Models that could not be fitted, and why, where the job goes on in spite of them.
     pub failed: BTreeMap<String, String>,
+    /// As long as the job is not complete: the models of the last one that was. Those that the new run
+    /// has not replaced need not be fitted again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Kept>,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// A run is at work, or was killed.
+    Running,
+    /// A run was stopped by a signal.
+    Interrupted,
+    /// A run was stopped by an error.
+    Failed,
+    /// All results are there. (Manifests of tiers 0.1.0, which say nothing of it, are of such jobs.)
+    #[default]
+    Complete,
 }
 
 impl Manifest {
-    /// The manifest of the last complete job, if there is one.
-    pub(crate) fn read(store: &Store) -> Option<Manifest> {
+    /// The models that a former run left complete results of, as far as they are not replaced.
+    pub(crate) fn former_models(store: &Store) -> Vec<Kept> {
+        let manifest: Option<Manifest> = Manifest::read(store);
+        manifest.map_or_else(Vec::new, |manifest| [manifest.models, manifest.former].concat())
+    }
+
+    fn read(store: &Store) -> Option<Manifest> {
         serde_json::from_str(&fs::read_to_string(store.path(MANIFEST)).ok()?).ok()
     }
 
-    /// Writes it: the job is complete.
-    pub(crate) fn write(models: &[Kept], failed: &BTreeMap<String, String>, store: &Store) -> anyhow::Result<()> {
-        let timeless = |kept: &Kept| Kept { took: None, ..kept.clone() };
-        let tiers = env!("CARGO_PKG_VERSION").to_owned();
-        let manifest = Manifest { tiers, models: models.iter().map(timeless).collect(), failed: failed.clone() };
-        store.write_text(&store.path(MANIFEST), &json(&manifest))
+    /// Says that a run is under way, before anything changes.
+    pub(crate) fn begin(run: &Holder, former: Vec<Kept>, store: &Store) -> anyhow::Result<()> {
+        let manifest = Manifest { state: State::Running, run: Some(run.clone()), former, ..Manifest::empty() };
+        manifest.write(store)
     }
 
-    /// Takes it away before anything that it tells of changes.
-    pub(crate) fn remove(store: &Store) -> anyhow::Result<()> {
-        match fs::remove_file(store.path(MANIFEST)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(cannot("be removed", &store.path(MANIFEST), &error))
-            }
-            _ => Ok(()),
+    /// Says that a run has stopped, if it is still the one that the manifest is of.
+    pub(crate) fn stop(run: &Holder, state: State, store: &Store) {
+        let own = Manifest::read(store).filter(|manifest| manifest.run.as_ref() == Some(run));
+        let stopped = own.map(|manifest| Manifest { state, ..manifest }.write(store));
+        if let Some(Err(error)) = stopped {
+            tracing::debug!(%error, "manifest.json cannot be written");
         }
+    }
+
+    /// Says that the job is complete.
+    pub(crate) fn complete(models: &[Kept], failed: &BTreeMap<String, String>, store: &Store) -> anyhow::Result<()> {
+        let timeless = |kept: &Kept| Kept { took: None, ..kept.clone() };
+        let models = models.iter().map(timeless).collect();
+        Manifest { models, failed: failed.clone(), ..Manifest::empty() }.write(store)
+    }
+
+    fn empty() -> Manifest {
+        Manifest { tiers: env!("CARGO_PKG_VERSION").to_owned(), ..Manifest::default() }
+    }
+
+    fn write(&self, store: &Store) -> anyhow::Result<()> {
+        store.write_text(&store.path(MANIFEST), &json(self))
     }
 }
 

@@ -48,10 +48,12 @@ use inputs::Inputs;
 use job::Job;
 use lock::Lock;
 use log::{Format, Level};
+use manifest::Manifest;
 use status::State;
 use std::fs;
 use std::path::Path;
 use store::Store;
+use tiers_tables::destination;
 use tracing::{error, info, warn};
 
 /// Runs a job.
@@ -90,6 +92,9 @@ fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Res
     if job.folder.exists() && !job.folder.is_dir() {
         return Err(job.document.error("output.folder", format!("{} is a file", job.folder.display())));
     }
+    for name in [status::STATUS, manifest::MANIFEST, manifest::JOB] {
+        destination(&job.folder.join(name)).map_err(|error| job.document.error("output.folder", error.to_string()))?;
+    }
     let lock = Lock::take(&job.folder)?;
     if let Some(before) = &lock.before {
         info!(pid = before.pid, since = before.since, "a former run did not come to its end");
@@ -99,7 +104,7 @@ fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Res
     let done = flow::Flow::begin(job, &inputs, path, args.fresh, &lock, &mut board).and_then(flow::Flow::finish);
     // Whatever failed, it did so because the folder is gone, if it is.
     let done = done.map_err(|error| lock.check().err().unwrap_or(error));
-    let outcome = end(done, &mut board, job);
+    let outcome = end(done, &mut board, job, &lock);
     if let Ok((_, Some(summary))) = &outcome
         && !args.quiet
     {
@@ -125,6 +130,7 @@ fn end(
     done: anyhow::Result<flow::Summary>,
     board: &mut board::Board,
     job: &Job,
+    lock: &Lock,
 ) -> anyhow::Result<(Outcome, Option<flow::Summary>)> {
     let store = board.store.clone();
     match done {
@@ -140,6 +146,7 @@ fn end(
             let message = "interrupted; run the job again to go on";
             (board.status.state, board.status.message) = (State::Interrupted, Some(message.to_owned()));
             board.status.write(&store);
+            Manifest::stop(&lock.own, manifest::State::Interrupted, &store);
             if board.progress.is_shown() {
                 tell(&format!("tiers: {message}"));
             }
@@ -149,6 +156,7 @@ fn end(
         Err(failure) => {
             (board.status.state, board.status.message) = (State::Failed, Some(failure.to_string()));
             board.status.write(&store);
+            Manifest::stop(&lock.own, manifest::State::Failed, &store);
             if !flow::is_worth_keeping(&store) {
                 store.remove_hidden().ok();
             }

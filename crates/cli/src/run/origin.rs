@@ -3,7 +3,7 @@
 
 use super::file::ModelKeys;
 use super::job::Job;
-use super::store::hash;
+use crate::saved::hash;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

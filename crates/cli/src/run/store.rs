@@ -1,9 +1,10 @@
 //! Files that appear whole or not at all, and the hidden folder of what a job keeps for itself.
 
+use crate::outputs::{RESULTS, parse_hidden, tidy};
 use anyhow::anyhow;
-use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Folder, within that of the results, of all that is gone when the job is complete.
@@ -66,18 +67,12 @@ impl Store {
     }
 
     fn put_back(&self) -> io::Result<()> {
+        let mut models = BTreeSet::new();
         for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let Some((target, rest)) = name.strip_prefix('.').and_then(|name| name.rsplit_once(".tiers-")) else {
-                continue;
-            };
-            if rest.ends_with(".old") && !self.path(target).exists() {
-                fs::rename(&path, self.path(target))?;
-            } else if rest.ends_with(".old") || rest.ends_with(".tmp") {
-                fs::remove_dir_all(&path)?;
-            }
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            models.extend(parse_hidden(&name).map(|(of, ..)| of.to_owned()));
         }
+        models.iter().try_for_each(|model| tidy(&self.path(model), &RESULTS))?;
         for entry in fs::read_dir(self.folder.join(HIDDEN))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "tmp") {
@@ -125,46 +120,17 @@ fn sync(folder: &Path) {
     File::open(folder).and_then(|folder| folder.sync_all()).ok();
 }
 
-/// SHA-256 of a text.
-pub(crate) fn hash(text: &str) -> String {
-    in_hex(&Sha256::digest(text.as_bytes()))
-}
-
-/// SHA-256 of a file, as `sha256sum` prints it, and its size.
-pub(crate) fn hash_file(path: &Path) -> io::Result<(String, u64)> {
-    let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
-    let (mut buffer, mut bytes) = (vec![0; 1 << 20], 0);
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok((in_hex(&hasher.finalize()), bytes)),
-            Ok(n) => {
-                hasher.update(&buffer[..n]);
-                bytes += n as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn in_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn hashes_are_those_of_sha256sum() {
-        assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    }
-
-    #[test]
     fn what_the_killed_left_is_tidied_up() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::new(folder.path());
-        for name in [".a.tiers-12.old", ".b.tiers-12.old", "b", ".c.tiers-9.tmp", ".tiers", "notes"] {
+        // The highest number of a process is below.
+        let of_the_dead = [".a.tiers-4194305.old", ".b.tiers-4194305.old", ".c.tiers-4194305.tmp"];
+        for name in of_the_dead.iter().chain(&["b", ".tiers", "notes"]) {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
         fs::write(store.hidden("read.tmp"), "half").expect("a file");

@@ -1,6 +1,7 @@
 //! By what data are known again: sums that do not depend on the order of the rows.
 
 use serde::{Deserialize, Serialize};
+use tiers_design::Recipe;
 use tiers_reml::Model;
 
 /// How far sums of the same rows in another order may be apart, relatively.
@@ -28,19 +29,24 @@ pub(crate) struct Fingerprint {
 impl Fingerprint {
     /// That of the data of a model.
     pub(crate) fn of(model: &Model) -> Fingerprint {
-        let (recipe, forest) = (&model.recipe, &model.forest);
-        let (m, y) = (forest.m, forest.m - 1);
+        let forest = &model.forest;
+        Fingerprint::of_sums(&model.recipe, forest.rows, forest.sum_log_weights, &forest.cross)
+    }
+
+    /// That of sums of a recipe's columns: `C'WC`, m×m.
+    pub(crate) fn of_sums(recipe: &Recipe, rows: u64, sum_log_weights: f64, cross: &[f64]) -> Fingerprint {
+        let (m, y) = (recipe.columns.len() + 1, recipe.columns.len());
         let constant = recipe.columns.iter().position(|column| column.atoms.is_empty());
-        let weights = constant.map(|c| forest.cross[c * m + c]);
-        let sum = constant.map(|c| forest.cross[c * m + y]);
-        let total = forest.cross[y * m + y];
+        let weights = constant.map(|c| cross[c * m + c]);
+        let sum = constant.map(|c| cross[c * m + y]);
+        let total = cross[y * m + y];
         let about_mean = sum.zip(weights).map(|(sum, weights)| (total - sum * sum / weights).max(0.0));
         let offsets = recipe.offsets.iter().map(|offset| format!(" - {offset}"));
         Fingerprint {
-            rows: forest.rows,
+            rows,
             response: recipe.response_name.clone() + &offsets.collect::<String>(),
             weights: recipe.weights.map(|request| recipe.requests[request].column.clone()),
-            sum_log_weights: forest.sum_log_weights,
+            sum_log_weights,
             sum_weights: weights,
             mean: sum.zip(weights).map(|(sum, weights)| sum / weights + recipe.response_shift),
             sum_of_squares: about_mean.unwrap_or(total),

@@ -1,30 +1,37 @@
 //! A fit that was saved: the folder of results, opened to be asked further questions.
 //!
 //! ```text
+//! text         fit.json and model.json: read, and whether they belong together
+//! check        whether they hold what a fit can be
+//! seal         the fingerprint of all files of a folder
 //! model        model.json: what tests need without data, and what a refit must find again
 //! fingerprint  by what data are known again
 //! refit        reads the data once more and finds the optimum again, where moments are needed
 //! ```
 
+mod check;
 mod fingerprint;
 mod model;
 mod refit;
+mod seal;
+mod text;
 
 pub(crate) use fingerprint::Fingerprint;
-pub(crate) use model::{MODEL, SavedModel};
+pub(crate) use model::SavedModel;
 pub(crate) use refit::{Again, RefitArgs};
+pub(crate) use seal::{Seal, hash, hash_file};
+pub(crate) use text::{FIT, MODEL};
 
+use crate::exit::tell;
 use crate::files::read_text;
+use crate::outputs::{RESULTS, repair};
 use crate::report::Report;
 use anyhow::{anyhow, bail, ensure};
-use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use text::Texts;
 use tiers_design::{Definition, Recipe};
 use tiers_reml::{Fit, FixedInference, NewtonSettings};
-
-/// Name of the fit in its folder.
-const FIT: &str = "fit.json";
 
 /// A saved fit.
 #[derive(Debug)]
@@ -49,6 +56,7 @@ impl Saved {
         // `fit.json` alone lies in the current folder.
         let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
         let name = folder.display().to_string();
+        repair(&folder, &RESULTS);
         if !folder.is_dir() {
             let is = if folder.exists() { "this is a file" } else { "no such folder" };
             bail!("{name}: {is}; name the folder that `tiers fit … --out DIR` wrote, or the fit.json in it");
@@ -57,22 +65,37 @@ impl Saved {
             folder.join(FIT).is_file(),
             "{name}: no folder of results, for it holds no {FIT}; `tiers fit … --out DIR` writes one"
         );
-        let report: Report = read(&folder.join(FIT))?;
+        let fit = read(&folder.join(FIT))?;
         ensure!(
             folder.join(MODEL).is_file(),
-            "{name}: it holds no {MODEL}, which tells what a fit is made of; its {FIT} was written by tiers {}. Fit the \
-             model again with `--out`",
-            report.fit.tiers
+            "{name}: it holds no {MODEL}, which says what a fit is made of, beside its {FIT}. Fit the model again with \
+             `--out`"
         );
-        let model: SavedModel = read(&folder.join(MODEL))?;
-        model.check_version(&folder.join(MODEL))?;
-        ensure!(
-            model.criterion == report.fit.criterion && model.fingerprint.rows == report.fit.n_obs,
-            "{name}: {FIT} and {MODEL} are not of the same fit; fit the model again with `--out`"
-        );
-        let recipe = model.definition.recipe().map_err(|error| anyhow!("{}: {error}", folder.join(MODEL).display()))?;
-        model.check_shape(&recipe, &folder.join(MODEL))?;
+        let Texts { report, model, recipe, unsealed } = Texts::read(&name, &fit, &read(&folder.join(MODEL))?)?;
+        if unsealed {
+            tell(&format!(
+                "tiers: note: {name}: written by tiers {} without a fingerprint, so that damage to its files may go \
+                 unseen; fit the model again to have one",
+                report.fit.tiers
+            ));
+        }
         Ok(Saved { name, report, model, recipe })
+    }
+
+    /// Whether a file of the folder that no other check covers is the one that the fit was written with.
+    pub(crate) fn check_file(&self, file: &str) -> anyhow::Result<()> {
+        if self.report.seal.fingerprint.is_none() {
+            return Ok(());
+        }
+        let path = Path::new(&self.name).join(file);
+        let holds = self.report.seal.holds(Path::new(&self.name), file);
+        ensure!(
+            holds.map_err(|error| anyhow!("{}: {error}; fit the model again with `--out`", path.display()))?,
+            "{}: it was changed, or belongs to another fit: the fingerprint in {FIT} is that of another file. Fit the \
+             model again with `--out`",
+            path.display()
+        );
+        Ok(())
     }
 
     /// The fit.
@@ -96,16 +119,9 @@ impl Saved {
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = read_text(path, u64::MAX).map_err(|error| match error.kind() {
-        ErrorKind::InvalidData => anyhow!("{}: no text; name a folder that `tiers fit` wrote", path.display()),
+fn read(path: &Path) -> anyhow::Result<String> {
+    read_text(path, u64::MAX).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => anyhow!("{}: this is no text; fit the model again with `--out`", path.display()),
         _ => anyhow!("{}: {error}", path.display()),
-    })?;
-    serde_json::from_str(&text).map_err(|error| {
-        anyhow!(
-            "{}: not what this version of tiers ({}) writes: {error}; fit the model again with `--out`",
-            path.display(),
-            env!("CARGO_PKG_VERSION")
-        )
     })
 }

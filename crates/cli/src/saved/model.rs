@@ -1,17 +1,17 @@
 //! `model.json`: what further questions about a fit need, and what a refit must find again.
 
-use crate::saved::Fingerprint;
-use anyhow::{bail, ensure};
+use super::fingerprint::Fingerprint;
+use super::text::MODEL;
+use anyhow::ensure;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-use tiers_design::{Definition, Recipe};
+use std::path::PathBuf;
+use tiers_design::Definition;
 use tiers_reml::{FixedModel, Model};
 
-/// Its name in the folder of results.
-pub(crate) const MODEL: &str = "model.json";
-
-/// Version of the format that is written, and the only one that is read.
-const VERSION: u64 = 1;
+/// Version of the format that is written.
+const VERSION: u64 = 2;
+/// The first version, of tiers 0.1.0, which is read too: no fingerprint covers it.
+const UNSEALED: u64 = 1;
 
 /// What `model.json` says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,29 +59,20 @@ impl SavedModel {
         text
     }
 
-    /// Whether this program knows the format.
-    pub(crate) fn check_version(&self, path: &Path) -> anyhow::Result<()> {
+    /// Whether this program knows the format; `name` is that of the folder.
+    pub(crate) fn check_version(&self, name: &str) -> anyhow::Result<()> {
         ensure!(
-            self.tiers_model == VERSION,
-            "{}: format version {}, and this is tiers {}, which reads version {VERSION}; fit the model again with \
-             `--out`",
-            path.display(),
+            (UNSEALED..=VERSION).contains(&self.tiers_model),
+            "{name}: {MODEL} is of format version {}, and this is tiers {}, which reads versions {UNSEALED} to {VERSION}; \
+             fit the model again with `--out`",
             self.tiers_model,
             env!("CARGO_PKG_VERSION")
         );
         Ok(())
     }
 
-    /// Whether the parts fit together, so that nobody below has to ask.
-    pub(crate) fn check_shape(&self, recipe: &Recipe, path: &Path) -> anyhow::Result<()> {
-        let FixedModel { coefficients, inference, cross } = &self.fixed;
-        let p = coefficients.len();
-        let sound = coefficients.iter().all(|&i| i < recipe.x.len())
-            && inference.p() == Some(p)
-            && cross.nrows() == recipe.columns.len() + 1;
-        if !sound {
-            bail!("{}: its parts do not fit together; fit the model again with `--out`", path.display());
-        }
-        Ok(())
+    /// Whether it is of the first version, which has no fingerprint.
+    pub(crate) fn is_before_seals(&self) -> bool {
+        self.tiers_model == UNSEALED
     }
 }

@@ -6,6 +6,7 @@ use anyhow::{anyhow, bail, ensure};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tiers_simulate::{Simulation, Spec};
+use tiers_tables::destination;
 
 /// A simulation to be made.
 #[derive(Debug)]
@@ -52,6 +53,9 @@ impl Output {
         ensure!(!data.is_dir(), "--out {}: this is a folder; name a file in it", data.display());
         let truth = data.with_extension("truth.json");
         ensure!(!truth.is_dir(), "--out {}: {} is a folder; move it away", data.display(), truth.display());
+        for path in [data, &truth] {
+            destination(path).map_err(|error| anyhow!("--out {error}"))?;
+        }
         Ok(Output { data: data.to_owned(), truth })
     }
 }

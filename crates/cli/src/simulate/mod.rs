@@ -26,10 +26,10 @@ use crate::report::json;
 use crate::threads;
 use anyhow::anyhow;
 use job::{Job, Output};
-use std::fmt::Write;
-use std::fs;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use tiers_simulate::{EXAMPLE, Place, Truth};
+use tiers_tables::Aside;
 
 /// Simulates data.
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
@@ -66,9 +66,15 @@ fn write(job: &Job, output: &Output, progress: Progress) -> anyhow::Result<Truth
         Ok(())
     })?;
     let truth = simulation.truth(&end);
-    let staged = Staged::write(output, &truth)?;
+    let beside = Aside::create(&output.truth)?;
+    beside.handle()?.write_all(json(&truth).as_bytes()).map_err(|error| {
+        anyhow!(
+            "{}: cannot be written: {error}; check the free space and the rights of the folder",
+            output.truth.display()
+        )
+    })?;
     sink.finish()?;
-    staged.put_in_place()?;
+    beside.commit()?;
     Ok(truth)
 }
 
@@ -85,36 +91,4 @@ fn told(output: &Output, truth: &Truth) -> String {
 /// Formula within double quotes: names in backticks would be taken for commands.
 fn shell(formula: &str) -> String {
     formula.replace('`', "\\`")
-}
-
-/// The truth under a hidden name, removed unless it is put in place.
-struct Staged<'a> {
-    output: &'a Output,
-    hidden: PathBuf,
-}
-
-impl<'a> Staged<'a> {
-    fn write(output: &'a Output, truth: &Truth) -> anyhow::Result<Self> {
-        let name = output.truth.file_name().unwrap_or_default().to_string_lossy();
-        let hidden = output.truth.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let staged = Staged { output, hidden };
-        fs::write(&staged.hidden, json(truth)).map_err(|error| staged.fail(&error))?;
-        Ok(staged)
-    }
-
-    fn put_in_place(self) -> anyhow::Result<()> {
-        fs::rename(&self.hidden, &self.output.truth).map_err(|error| self.fail(&error))
-    }
-
-    fn fail(&self, error: &std::io::Error) -> anyhow::Error {
-        let path = self.output.truth.display();
-        anyhow!("{path}: cannot be written: {error}; check the free space and the rights of the folder")
-    }
-}
-
-impl Drop for Staged<'_> {
-    fn drop(&mut self) {
-        // Gone already if it was put in place.
-        let _ = fs::remove_file(&self.hidden);
-    }
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use tiers_design::PackedText;
 use tiers_simulate::{Column, Field, FieldKind, IdPattern, IdStyle, Values};
-use tiers_tables::{OutColumn, OutField, OutKind, OutValues, ParquetSink, TableError};
+use tiers_tables::{OutColumn, OutField, OutKind, OutValues, TableError, TableSink};
 
 /// Chunks that wait to be written.
 const WAITING: usize = 16;
@@ -23,10 +23,10 @@ pub(super) fn write(
     path: &Path,
     fields: &[Field],
     produce: impl FnOnce(&Sink<'_>) -> anyhow::Result<()>,
-) -> anyhow::Result<ParquetSink> {
+) -> anyhow::Result<TableSink> {
     let out: Vec<OutField> =
         fields.iter().map(|field| OutField { name: field.name.clone(), kind: kind(field) }).collect();
-    let file = ParquetSink::create(path, &out)?;
+    let file = TableSink::parquet(path, &out)?;
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(WAITING);
         let write = move || push_all(file, &receiver);
@@ -42,7 +42,7 @@ pub(super) fn write(
     })
 }
 
-fn push_all(mut file: ParquetSink, rows: &Receiver<Vec<OutColumn>>) -> Result<ParquetSink, TableError> {
+fn push_all(mut file: TableSink, rows: &Receiver<Vec<OutColumn>>) -> Result<TableSink, TableError> {
     for columns in rows {
         file.push(columns)?;
     }

@@ -1,0 +1,119 @@
+//! What a folder of results or of moments holds, by which a program's own files are told from others.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The files that tiers writes into a folder of one kind.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    /// What messages call them.
+    pub called: &'static str,
+    /// Files at the top. The last of them is written last and removed first: where it is, all that
+    /// stands beside it is of the same run.
+    pub files: &'static [&'static str],
+    /// A folder of parquet files.
+    pub folder: Option<&'static str>,
+    /// A key that the last of the files has, if tiers or a program that keeps to its format wrote it.
+    pub key: &'static str,
+}
+
+impl Contents {
+    /// The file that says that all others are there.
+    pub(crate) fn last(&self) -> &'static str {
+        self.files.last().expect("a folder has one file at least")
+    }
+
+    /// Whether the last of the files stands in a folder and says that it is of this kind.
+    pub(crate) fn is_complete(&self, folder: &Path) -> bool {
+        let text = fs::read_to_string(folder.join(self.last())).unwrap_or_default();
+        serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|json| json.get(self.key).is_some())
+    }
+
+    /// Whether a path below a folder, relative to it, has a name that results have.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        let is_file = self.files.iter().any(|name| path == Path::new(name));
+        is_file || self.folder.is_some_and(|folder| path.starts_with(folder))
+    }
+
+    /// The first name of ours under which something stands.
+    pub(crate) fn standing(&self, folder: &Path) -> Option<&'static str> {
+        self.files.iter().copied().chain(self.folder).find(|name| folder.join(name).exists())
+    }
+
+    /// What stands in a folder and was not written by tiers, relative to it: files with other names,
+    /// links, devices and folders.
+    pub(crate) fn strangers(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut strangers = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let (name, kind) = (entry.file_name(), entry.file_type()?);
+            if kind.is_dir() && self.folder.is_some_and(|own| name == own) {
+                let within = fs::read_dir(entry.path())?.collect::<io::Result<Vec<_>>>()?;
+                let is_own = |name: &OsStr| Path::new(name).extension() == Some(OsStr::new("parquet"));
+                let others = within.into_iter().map(|entry| entry.file_name());
+                let others = others.filter(|name| !is_own(name) && !is_temporary(name));
+                strangers.extend(others.map(|other| Path::new(&name).join(other)));
+            } else if !(kind.is_file() && (self.has(Path::new(&name)) || is_temporary(&name))) {
+                strangers.push(name.into());
+            }
+        }
+        Ok(strangers)
+    }
+}
+
+/// Whether a file has the name of one that is still being written, or of the journal of its folder.
+fn is_temporary(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name == super::place::JOURNAL || (name.starts_with('.') && name.ends_with(".tmp"))
+}
+
+/// A hidden folder that a run works in: its name says for which folder, of which process, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// New results are being written. After an exchange with the former ones it holds those.
+    New,
+    /// Former results that were moved aside.
+    Former,
+    /// New results, complete, that are being moved one by one into a folder that stays.
+    Moving,
+}
+
+impl Use {
+    fn ending(self) -> &'static str {
+        match self {
+            Use::New => "tmp",
+            Use::Former => "old",
+            Use::Moving => "moving",
+        }
+    }
+}
+
+/// The name of such a folder of this process.
+pub(crate) fn hidden_name(name: &OsStr, what: Use) -> String {
+    format!(".{}.tiers-{}.{}", name.to_string_lossy(), std::process::id(), what.ending())
+}
+
+/// Reads such a name: the folder that it is for, the process, and what for.
+pub(crate) fn parse_hidden(name: &str) -> Option<(&str, u32, Use)> {
+    let (of, rest) = name.strip_prefix('.')?.rsplit_once(".tiers-")?;
+    let (pid, ending) = rest.split_once('.')?;
+    let what = [Use::New, Use::Former, Use::Moving].into_iter().find(|what| what.ending() == ending)?;
+    Some((of, pid.parse().ok()?, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_names_are_read_back() {
+        for what in [Use::New, Use::Former, Use::Moving] {
+            let name = hidden_name(OsStr::new("a.tiers-1.tmp"), what);
+            assert_eq!(parse_hidden(&name), Some(("a.tiers-1.tmp", std::process::id(), what)));
+        }
+        let others = ["a.tiers-1.tmp", ".a.tiers-x.tmp", ".a.tiers-1.new", ".tiers", ".a.tmp"];
+        assert!(others.iter().all(|name| parse_hidden(name).is_none()));
+    }
+}
