@@ -21,8 +21,11 @@ mod reference;
 mod results;
 mod robust;
 mod run;
+mod saved;
 mod several;
 mod simulate;
+#[cfg(unix)]
+mod special;
 mod streams;
 mod summary;
 mod support;

@@ -54,6 +54,65 @@ fn other_files_stay() {
     assert_eq!(fs::read_to_string(folder.join("results/notes.txt")).expect("notes"), "mine");
 }
 
+/// Rows in enough files that their reading takes a while.
+fn many_rows(folder: &Folder) -> String {
+    let spec = folder.text("spec.toml", &run(program().args(["simulate", "--example"])).out);
+    let data = folder.join("large.parquet");
+    well(&["simulate", &spec, "--rows", "400000", "--out", &data, "--quiet"]);
+    data
+}
+
+/// The formula of the data that [`many_rows`] makes.
+fn formula_of(folder: &Folder) -> String {
+    let truth = fs::read_to_string(folder.join("large.truth.json")).expect("the truth");
+    let truth: serde_json::Value = serde_json::from_str(&truth).expect("JSON");
+    truth["formula"].as_str().expect("a formula").to_owned()
+}
+
+/// A file that somebody puts into the folder while the program is at work stays there.
+#[test]
+fn what_is_put_there_meanwhile_stays() {
+    let folder = Folder::new();
+    let data = many_rows(&folder);
+    let model = formula_of(&folder);
+    let out = folder.join("out");
+    for (command, former) in [("fit", false), ("fit", true), ("moments", false), ("moments", true)] {
+        fs::remove_dir_all(&out).ok();
+        fs::create_dir(&out).expect("a folder");
+        if former {
+            well(&[command, &model, &data, "--out", &out, "--quiet"]);
+        }
+        let mut running = program();
+        running.args([command, &model, &data, "--out", &out, "--quiet"]);
+        let mut child = running.spawn().expect("the program starts");
+        // The folder is looked at at the start; the reading takes longer than this.
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        folder.text("out/notes.txt", "my only copy");
+        assert!(child.wait().expect("it ends").success());
+        assert_eq!(fs::read_to_string(folder.join("out/notes.txt")).expect("notes"), "my only copy", "{command}");
+        let last = if command == "fit" { "fit.json" } else { "moments.json" };
+        assert!(folder.names("out").contains(&last.to_owned()), "{command}: {:?}", folder.names("out"));
+        assert!(folder.names(".").iter().all(|name| !name.starts_with('.')), "{:?}", folder.names("."));
+    }
+}
+
+#[test]
+fn what_killed_runs_left_is_tidied_by_the_next() {
+    let folder = Folder::new();
+    fit_into(&folder, "results", &[]);
+    // The highest number of a process is below.
+    for hidden in [".results.tiers-4194305.tmp", ".other.tiers-4194305.tmp", "results/.results.tiers-4194305.tmp"] {
+        folder.text(&format!("{hidden}/summary.txt"), "half");
+    }
+    fit_into(&folder, "results", &[]);
+    assert_eq!(folder.names("."), [".other.tiers-4194305.tmp", "data", "results"]);
+    assert_eq!(folder.names("results"), ["fit.json", "model.json", "random_effects", "summary.txt"]);
+    // Killed between two renames, where names cannot be exchanged: the next command finds the results.
+    fs::rename(folder.join("results"), folder.join(".results.tiers-4194305.old")).expect("renamed");
+    well(&["anova", &folder.join("results")]);
+    assert_eq!(folder.names("."), [".other.tiers-4194305.tmp", "data", "results"]);
+}
+
 /// What `tiers confint` and `tiers influence` put into the folder of a fit is of no other fit.
 #[test]
 fn what_later_commands_left_goes_with_the_fit() {

@@ -26,7 +26,7 @@ const GO_ON: [&str; 2] = ["--set", "run.on_error=continue"];
 fn unfinished(folder: &Folder) -> String {
     let job = job(folder, UNFINISHED);
     run_refused(&job, &[], &["bad: "]);
-    assert_eq!(folder.names("results"), [".tiers", "first", "status.json"]);
+    assert_eq!(folder.names("results"), [".tiers", "first", "manifest.json", "status.json"]);
     job
 }
 
@@ -114,7 +114,7 @@ fn damaged_checkpoints_are_never_a_wrong_number() {
         }
         let ran = tiers_run(&job, &GO_ON);
         assert_eq!(ran.code, 1, "{ran:?}");
-        if folder.names("results").contains(&"manifest.json".to_owned()) {
+        if json(&folder, "results/manifest.json")["state"] == "complete" {
             assert_same(&whole, &results(&folder.path().join("results")), &format!("variant {variant}"));
             fs::remove_file(folder.join("results/manifest.json")).expect("removed");
             fs::remove_dir_all(folder.join("results/last")).expect("removed");
@@ -122,6 +122,38 @@ fn damaged_checkpoints_are_never_a_wrong_number() {
             assert!(ran.err.contains("--fresh"), "variant {variant}: {ran:?}");
         }
     }
+}
+
+/// Results of a job that was complete are not those of a run that was to forget them.
+#[test]
+fn a_fresh_start_is_remembered() {
+    let folder = Folder::new();
+    let job = job(&folder, MODELS);
+    run_well(&job, &[]);
+    let before = json(&folder, "results/manifest.json");
+    assert_eq!((&before["state"], &before["run"]), (&"complete".into(), &serde_json::Value::Null));
+    // The run ends before it has fitted anything: there is no room for its moments.
+    let refused = ["--fresh", "--set", "run.memory_limit=1MB"];
+    run_refused(&job, &refused, &["memory"]);
+    assert_eq!(json(&folder, "results/manifest.json")["state"], "failed");
+    run_well(&job, &[]);
+    let account = json(&folder, "results/job.json");
+    let by_this_run: Vec<_> = (0..2).map(|i| account["models"][i]["by_this_run"].clone()).collect();
+    assert_eq!(by_this_run, ["fitted", "fitted"]);
+    assert_eq!(json(&folder, "results/manifest.json"), before);
+    // Nor where it is killed before it has forgotten all.
+    fs::create_dir(folder.path().join("results/.tiers")).expect("a folder");
+    folder.text("results/.tiers/fresh", "");
+    run_well(&job, &[]);
+    assert_eq!(json(&folder, "results/job.json")["models"][0]["by_this_run"], "fitted");
+    // Without it, what a run that failed has not replaced is kept.
+    run_refused(&job, &["--set", "run.memory_limit=1MB", "--set", "models.full.method=REML"], &["memory"]);
+    let manifest = json(&folder, "results/manifest.json");
+    assert_eq!((&manifest["state"], manifest["models"].as_array().map(Vec::len)), (&"failed".into(), Some(0)));
+    assert!(manifest["run"]["pid"].is_u64() && manifest["run"]["since"].is_string(), "{manifest}");
+    fs::remove_dir_all(folder.path().join("results/.tiers")).ok();
+    run_well(&job, &[]);
+    assert_eq!(json(&folder, "results/job.json")["models"][1]["by_this_run"], "kept");
 }
 
 fn files(folder: &Folder, below: &str) -> Vec<(String, Vec<u8>)> {

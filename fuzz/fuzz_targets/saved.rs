@@ -1,0 +1,68 @@
+//! Any texts as `fit.json` and `model.json`, or as `moments.json`: a fit that can be asked all that needs no
+//! data, moments whose columns are known, or an error that can be printed.
+
+#![no_main]
+#![allow(dead_code, unused_imports)]
+
+use libfuzzer_sys::fuzz_target;
+use std::collections::BTreeMap;
+use tiers_design::Totals;
+use tiers_reml::{AnovaType, Averaging, FixedPart, Grid, Predictor};
+
+#[path = "../../crates/cli/src/moments/header.rs"]
+mod header;
+#[path = "../../crates/cli/src/report.rs"]
+mod report;
+#[path = "parts/saved.rs"]
+mod saved;
+#[path = "../../crates/cli/src/visible.rs"]
+mod visible;
+
+/// Between the two files of a fit; what has no such line is a header of moments.
+const MODEL: &str = "\n== model.json ==\n";
+
+fuzz_target!(|text: &str| {
+    match text.split_once(MODEL) {
+        Some((fit, model)) => match saved::Texts::read("saved", fit, model) {
+            Ok(texts) => ask(&texts),
+            Err(error) => drop(error.to_string()),
+        },
+        None => match header::Header::parse(text, "moments.json") {
+            Ok(header) => columns(&header),
+            Err(error) => drop(error.to_string()),
+        },
+    }
+});
+
+/// What `tiers anova`, `tiers means` and `tiers predict --population` ask.
+fn ask(texts: &saved::Texts) {
+    let (fixed, recipe, fit) = (&texts.model.fixed, &texts.recipe, &texts.report.fit);
+    for kind in [AnovaType::One, AnovaType::Three] {
+        let _ = fixed.anova(recipe, kind, fit.sigma);
+    }
+    let _ = fixed.inference.coefficients(fit.fixed_effects.iter().map(|effect| effect.term.as_str()));
+    for averaging in [Averaging::Equal, Averaging::Proportional] {
+        let grid = Grid::new(fixed, recipe, averaging);
+        for name in grid.variables() {
+            let settings = grid.settings(&name, None).or_else(|_| grid.settings(&name, Some(&[0.5])));
+            if let Ok(settings) = settings {
+                let _ = grid.means(&fixed.inference, &[(name, settings)], &[], &BTreeMap::new());
+            }
+        }
+    }
+    let part = FixedPart { recipe, coefficients: &fixed.coefficients, beta: &fixed.inference.beta };
+    let _ = Predictor::of_population(part, &fixed.inference, fit.sigma, Some(0.9));
+}
+
+/// What `tiers fit --moments` does before it reads the cells.
+fn columns(header: &header::Header) {
+    if let Ok(recipe) = header.definition.recipe() {
+        let m = recipe.columns.len() + 1;
+        let (rows, sum_log_weights) = (header.rows, header.sum_log_weights);
+        let totals = Totals { rows, sum_log_weights, cross: vec![1.0; m * m] };
+        let _ = totals.check_products(&recipe);
+        if header.has_old_fingerprint() {
+            let _ = header.old_fingerprint_with(&totals.cross);
+        }
+    }
+}
