@@ -305,7 +305,7 @@ mod tests {
 
     /// Rows of y, x and a factor with three levels, and the recipe of `y ~ x * f + (1 | g)`.
     fn definition(shift: f64) -> Definition {
-        let field = |name: &str, kind| Field { name: name.to_owned(), kind };
+        let field = |name: &str, kind| Field::new(name, kind);
         let column = |name: &str| DefinedColumn {
             name: name.to_owned(),
             shift: if name == "x" || name == "y" { shift } else { 0.0 },
@@ -381,7 +381,7 @@ mod tests {
         // Each pair of the three is possible, all three together are not.
         let recipe = Definition {
             formula: "y ~ 0 + x + z + (0 + x | g)".to_owned(),
-            fields: ["y", "x", "z", "g"].map(|name| Field { name: name.to_owned(), kind: Kind::Float }).to_vec(),
+            fields: ["y", "x", "z", "g"].map(|name| Field::new(name, Kind::Float)).to_vec(),
             levels: [].into(),
             columns: ["x", "z", "y"].map(|name| DefinedColumn { name: name.to_owned(), shift: 0.0 }).to_vec(),
             ..definition(0.0)
