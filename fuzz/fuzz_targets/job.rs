@@ -7,6 +7,8 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../crates/cli/src/run/file.rs"]
 mod file;
+#[path = "../../crates/cli/src/files.rs"]
+mod files;
 #[path = "../../crates/cli/src/run/parse.rs"]
 mod parse;
 #[path = "../../crates/cli/src/robust.rs"]

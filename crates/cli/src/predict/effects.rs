@@ -66,14 +66,15 @@ pub(crate) fn verify(saved: &Saved, level: &str, path: &Path) -> anyhow::Result<
             let term = label(terms, i);
             let variance =
                 variances.iter().find(|(name, _)| Some(*name) == term.as_deref()).map(|(_, variance)| *variance);
-            let own = (estimate[i] / standardised[i]).powi(2) + sd[i] * sd[i];
-            // Where the variance is zero all effects are, and none is standardised.
+            let (of_error, of_estimate) = (sd[i] * sd[i], (estimate[i] / standardised[i]).powi(2));
+            // Where the variance is zero all effects are, and none is standardised; nor is one of which the
+            // rows say nothing.
             match variance {
-                Some(variance) if standardised[i].is_nan() || estimate[i] == 0.0 => {
-                    variance == 0.0 || estimate[i] == 0.0
-                }
-                Some(variance) => (own - variance).abs() <= 1e-7 * variance,
                 None => false,
+                Some(0.0) => estimate[i] == 0.0,
+                Some(variance) if standardised[i].is_nan() => (of_error - variance).abs() <= 1e-7 * variance,
+                Some(variance) if estimate[i] == 0.0 => of_error <= (1.0 + 1e-7) * variance,
+                Some(variance) => (of_error + of_estimate - variance).abs() <= 1e-7 * variance,
             }
         });
         ensure!(

@@ -70,13 +70,13 @@ fn folders_that_hold_no_saved_fit() {
     let fit = of_sleep(&folder, "fit", "Reaction ~ Days + (1 | Subject)", &[]);
     let model = folder.path().join("fit/model.json");
     let text = std::fs::read_to_string(&model).expect("model.json");
-    std::fs::write(&model, text.replace("\"tiers_model\":1", "\"tiers_model\":9")).expect("written");
+    std::fs::write(&model, text.replace("\"tiers_model\":2", "\"tiers_model\":9")).expect("written");
     refused(&["anova", &fit], &["version 9", "fit the model again"]);
     std::fs::write(&model, &text[..text.len() / 2]).expect("written");
     refused(&["anova", &fit], &["model.json", "fit the model again"]);
     let other = of_sleep(&folder, "other", "Reaction ~ 1 + (1 | Subject)", &[]);
     std::fs::copy(folder.path().join("other/model.json"), &model).expect("copied");
-    refused(&["anova", &fit], &["not of the same fit"]);
+    refused(&["anova", &fit], &["model.json", "belongs to another fit"]);
     std::fs::remove_file(&model).expect("removed");
     refused(&["anova", &fit], &["no model.json"]);
     assert!(well(&["anova", &other]).contains("No terms"));

@@ -177,7 +177,7 @@ fn damaged_moments_are_told() {
     bare.as_object_mut().unwrap().remove("fingerprint");
     bare["rows"] = 33.into();
     with(bare.to_string());
-    fit_refused(&["--moments", &parts[0]], &["do not add up: the number of rows is 32 over the cells, but 33"]);
+    fit_refused(&["--moments", &parts[0]], &["cannot be sums over rows: the constant sums to 32 over 33 rows"]);
     with(header[..header.len() / 2].to_owned());
     fit_refused(&["--moments", &parts[0]], &["moments.json: not what docs/moments.md says"]);
     with(header.clone());

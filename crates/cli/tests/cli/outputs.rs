@@ -62,6 +62,20 @@ fn many_rows(folder: &Folder) -> String {
     data
 }
 
+/// Waits until a process has opened a file, at most ten seconds.
+fn wait_until_it_reads(pid: u32, name: &str) {
+    let opened = || {
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut links = files.filter_map(|file| fs::read_link(file.path()).ok());
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        links.any(|path| path.ends_with(name)) || maps.contains(name)
+    };
+    let clock = std::time::Instant::now();
+    while !opened() && clock.elapsed().as_secs() < 10 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
 /// The formula of the data that [`many_rows`] makes.
 fn formula_of(folder: &Folder) -> String {
     let truth = fs::read_to_string(folder.join("large.truth.json")).expect("the truth");
@@ -85,8 +99,8 @@ fn what_is_put_there_meanwhile_stays() {
         let mut running = program();
         running.args([command, &model, &data, "--out", &out, "--quiet"]);
         let mut child = running.spawn().expect("the program starts");
-        // The folder is looked at at the start; the reading takes longer than this.
-        std::thread::sleep(std::time::Duration::from_millis(60));
+        // Moments are not written where other files stand at the start.
+        wait_until_it_reads(child.id(), "large.parquet");
         folder.text("out/notes.txt", "my only copy");
         assert!(child.wait().expect("it ends").success());
         assert_eq!(fs::read_to_string(folder.join("out/notes.txt")).expect("notes"), "my only copy", "{command}");

@@ -37,7 +37,7 @@ fn change(path: &str, change: &dyn Fn(&mut Value)) {
 }
 
 /// Makes a fit like one of tiers 0.1.0: without a fingerprint.
-fn unseal(fit: &str) {
+pub(crate) fn unseal(fit: &str) {
     change(&format!("{fit}/fit.json"), &|json| {
         json.as_object_mut().expect("an object").retain(|key, _| key != "fingerprint" && key != "files");
     });

@@ -132,7 +132,7 @@ fn predictions_are_written_in_the_format_of_the_ending() {
     }
     let text = fs::read_to_string(folder.join("p.csv")).expect("text");
     assert_eq!(text.lines().next(), Some("row,sex,prediction,std_error,known_school"));
-    assert!(text.lines().nth(4).is_some_and(|line| line.starts_with("4,M,,,")), "{text}");
+    assert!(text.lines().nth(4).is_some_and(|line| line.starts_with("4,F,,,")), "{text}");
     // What is neither is parquet, as ever.
     assert_eq!(fs::read(predict("p.out")).expect("a file"), fs::read(&whole).expect("a file"));
     drop(data);

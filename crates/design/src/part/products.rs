@@ -43,7 +43,8 @@ struct Products<'a> {
 struct Unshifted {
     /// Row-major m×m.
     sums: Vec<f64>,
-    /// Per column the root of its sum of squares.
+    /// Per column what it is made of, the column less its shift and the shift, each by the root of its sum
+    /// of squares: rounding is relative to that, even where the two cancel.
     size: Vec<f64>,
     /// Σ w, where the columns of X span the constant.
     weight: Option<f64>,
@@ -118,7 +119,8 @@ impl Products<'_> {
             self.at(i, j) + shifted
         };
         let sums: Vec<f64> = (0..m).flat_map(|i| (0..m).map(move |j| (i, j))).map(|(i, j)| of_pair(i, j)).collect();
-        let size = (0..m).map(|i| sums[i * m + i].max(0.0).sqrt()).collect();
+        let of_shift = |i: usize| shifts[i].abs() * weight.unwrap_or(0.0).max(0.0).sqrt();
+        let size = (0..m).map(|i| self.at(i, i).max(0.0).sqrt() + of_shift(i)).collect();
         Unshifted { sums, size, weight }
     }
 
@@ -374,6 +376,24 @@ mod tests {
         told(&[(0, 2, 9.0)], "the same");
         told(&[(0, 4, 3.0)], "the same");
         told(&[(2, 2, 9.5), (0, 2, 9.5)], "counts rows");
+    }
+
+    /// A part that lacks a level, summed with the shifts of another part.
+    #[test]
+    fn shifted_columns_that_are_all_zero_are_told_by_no_rounding() {
+        let mut definition = definition(0.0);
+        definition.columns[4].shift = 1.37;
+        let recipe = definition.recipe().expect("a recipe");
+        let mut cross = vec![0.0; 49];
+        for i in 0..30_usize {
+            let (x, c) = ((i * 7 % 11) as f64 * 0.37, f64::from(u8::from(i % 3 == 2)));
+            let row = [1.0, x, 0.0, c, -1.37, x * c, x + (i as f64).sin()];
+            for (j, one) in row.iter().enumerate() {
+                row.iter().enumerate().for_each(|(k, other)| cross[j * 7 + k] += one * other);
+            }
+        }
+        let totals = Totals { rows: 30, sum_log_weights: 0.0, cross };
+        assert_eq!(totals.check_products(&recipe), Ok(()));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! New data, options, files and folders that cannot be used.
 
 use super::{fitted, predict, predict_refused};
-use crate::support::{ROWS, integers, numbers, students, students_with, texts, without};
+use crate::saved::unseal;
+use crate::support::{ROWS, integers, numbers, program, run, students, students_with, texts, without};
 use std::fs;
 use tiers_tables::OutValues;
 
@@ -102,11 +103,17 @@ fn random_effects_that_were_tampered_with() {
     let effects = folder.join("fit/random_effects/school.parquet");
     fs::remove_file(&effects).expect("removed");
     predict_refused(&folder, &[&fit, &data, "--out", &out], &["school.parquet", "no such file", "--population"]);
-    let some =
-        |term: [&str; 4]| vec![integers("school", [0, 0, 1, 1]), texts("term", term), numbers("estimate", [0.0; 4])];
+    let some = |term: [&str; 4]| {
+        let zeros = ["estimate", "prediction_sd", "standardised"].map(|name| numbers(name, [0.0; 4]));
+        [vec![integers("school", [0, 0, 1, 1]), texts("term", term)], zeros.into()].concat()
+    };
+    folder.parquet("fit/random_effects/school.parquet", some(["(Intercept)", "z", "(Intercept)", "z"]));
+    predict_refused(&folder, &[&fit, &data, "--out", &out], &["school.parquet", "fingerprint"]);
+    // As tiers 0.1.0 wrote it, without a fingerprint.
+    unseal(&fit);
     folder.parquet("fit/random_effects/school.parquet", some(["(Intercept)", "z", "(Intercept)", "z"]));
     predict_refused(&folder, &[&fit, &data, "--out", &out], &["school.parquet", "2 groups", "6"]);
     folder.parquet("fit/random_effects/school.parquet", some(["(Intercept)", "z", "z", "(Intercept)"]));
     predict_refused(&folder, &[&fit, &data, "--out", &out], &["school.parquet", "terms"]);
-    predict(&[&fit, &data, "--out", &out, "--population", "--quiet"]);
+    assert_eq!(run(program().args(["predict", &fit, &data, "--out", &out, "--population", "--quiet"])).code, 0);
 }

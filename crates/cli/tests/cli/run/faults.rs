@@ -70,7 +70,12 @@ fn former_results_survive_data_that_cannot_be_read() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
     run_well(&job, &[]);
-    let former = results(&folder.path().join("results"));
+    let without_manifest = || {
+        let mut files = results(&folder.path().join("results"));
+        files.remove("manifest.json");
+        files
+    };
+    let (former, complete) = (without_manifest(), json(&folder, "results/manifest.json"));
     let data = folder.path().join("data/a.parquet");
     let whole = fs::read(&data).expect("data");
     // The footer is whole, so only the reading itself finds out.
@@ -79,7 +84,11 @@ fn former_results_survive_data_that_cannot_be_read() {
     fs::write(&data, &damaged).expect("data");
     let ran = tiers_run(&job, &[]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert_same(&former, &results(&folder.path().join("results")), "after the failure");
+    assert_same(&former, &without_manifest(), "after the failure");
+    // Who looks for new results finds none, and the former ones are still known.
+    let manifest = json(&folder, "results/manifest.json");
+    assert_eq!((&manifest["state"], &manifest["models"]), (&"failed".into(), &serde_json::json!([])));
+    assert_eq!(manifest["former"], complete["models"]);
 }
 
 #[test]

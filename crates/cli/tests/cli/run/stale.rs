@@ -114,7 +114,8 @@ fn damaged_checkpoints_are_never_a_wrong_number() {
         }
         let ran = tiers_run(&job, &GO_ON);
         assert_eq!(ran.code, 1, "{ran:?}");
-        if json(&folder, "results/manifest.json")["state"] == "complete" {
+        let manifest = fs::read_to_string(folder.join("results/manifest.json")).unwrap_or_default();
+        if manifest.contains("\"state\": \"complete\"") {
             assert_same(&whole, &results(&folder.path().join("results")), &format!("variant {variant}"));
             fs::remove_file(folder.join("results/manifest.json")).expect("removed");
             fs::remove_dir_all(folder.join("results/last")).expect("removed");
