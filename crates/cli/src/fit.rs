@@ -3,6 +3,7 @@
 use crate::exit::{Outcome, print, tell};
 use crate::input::Input;
 use crate::job::{Job, Show};
+use crate::memory::check_heads;
 use crate::outputs::Folder;
 use crate::progress::Progress;
 use crate::steps::{Read, make};
@@ -17,12 +18,15 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     }
     let began = Instant::now();
     let progress = Progress::new(job.quiet);
+    if let crate::job::Input::Rows { data, .. } = &job.input {
+        check_heads(job.memory, data)?;
+    }
     let input = Input::open(&job.input)?;
     let folder = job.out.as_deref().map(|out| Folder::open(out, &input.files())).transpose()?;
 
     let mut watch = progress.reading(input.count());
     let until = if job.out.is_some() { Until::Effects } else { Until::Estimates };
-    let ingested = input.read(job.memory, until, &mut watch);
+    let ingested = input.read(job.memory, (until, job.how.further()), &mut watch);
     let times = watch.times;
     drop(watch);
     let read = Read { ingested: ingested?, began, times };

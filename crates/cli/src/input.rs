@@ -7,7 +7,7 @@ use crate::progress::Reading as Watch;
 use crate::report::Data;
 use std::path::PathBuf;
 use tiers_design::{Definition, Formula, Plan, Recipe, Settings, merged_definition};
-use tiers_reml::{IngestError, Ingested, Part, Reading, Until, accumulate_with, merge};
+use tiers_reml::{Further, IngestError, Ingested, MemoryLimit, Part, Reading, Until, accumulate_with, merge};
 use tiers_tables::{CsvOptions, Source};
 
 /// What was named on the command line, opened but not yet read.
@@ -58,8 +58,13 @@ impl<'a> Input<'a> {
     }
 
     /// Reads everything.
-    pub(crate) fn read(&self, limit: Limit, until: Until, watch: &mut Watch) -> anyhow::Result<Ingested> {
-        let limit = limit.of_rows(self.count(), until);
+    pub(crate) fn read(
+        &self,
+        limit: Limit,
+        (until, inference): (Until, Further),
+        watch: &mut Watch,
+    ) -> anyhow::Result<Ingested> {
+        let limit = limit.of_rows(self.count(), until).map(|limit| MemoryLimit { inference, ..limit });
         match self {
             Input::Rows { source, formula, settings, .. } => {
                 let plan = Plan::new(formula, source.fields(), settings)?;

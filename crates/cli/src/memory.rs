@@ -2,8 +2,9 @@
 
 use anyhow::bail;
 use std::fs;
-use std::path::Path;
-use tiers_reml::{MemoryLimit, Until};
+use std::path::{Path, PathBuf};
+use tiers_reml::{Further, MemoryLimit, Until};
+use tiers_tables::check_footers;
 
 /// What `--memory-limit` is by default.
 pub(crate) const DEFAULT: &str = "80%";
@@ -53,8 +54,14 @@ impl Limit {
             Limit::Bytes(bytes) => bytes,
             Limit::Share(share) => (share * available()? as f64) as u64,
         };
-        Some(MemoryLimit { bytes, rows, until })
+        Some(MemoryLimit { bytes, rows, until, inference: Further::default() })
     }
+}
+
+/// An error where even the heads of the files named would take more than may be used.
+pub(crate) fn check_heads(limit: Limit, paths: &[PathBuf]) -> anyhow::Result<()> {
+    let Some(limit) = limit.of_rows(None, Until::Moments) else { return Ok(()) };
+    Ok(check_footers(paths, limit.bytes)?)
 }
 
 /// Bytes that can still be had: what the system has free or can free, or less where a control group

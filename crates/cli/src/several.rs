@@ -4,20 +4,21 @@ use crate::exit::{Outcome, print, tell};
 use crate::fit::{outcome, say_not_converged};
 use crate::input::Input;
 use crate::job::{Input as Named, Job, Show};
-use crate::memory::Limit;
+use crate::memory::{Limit, check_heads};
 use crate::outputs::Folder;
 use crate::progress::Progress;
 use crate::steps::{Made, Read, make};
 use std::path::PathBuf;
 use std::time::Instant;
 use tiers_design::{Formula, Plan, Settings};
-use tiers_reml::{ReadTimes, Reading, Shared, Until, Wanted, accumulate_many};
+use tiers_reml::{MemoryLimit, ReadTimes, Reading, Shared, Until, Wanted, accumulate_many};
 use tiers_tables::Source;
 
 /// Fits all models.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     let began = Instant::now();
     let Named::Rows { formula, design, data, csv } = &job.input else { unreachable!("several models are of rows") };
+    check_heads(job.memory, data)?;
     let formulas: Vec<&Formula> = std::iter::once(&**formula).chain(&job.also).collect();
     let table = Table { paths: data, source: crate::csv::open(data, csv)?, settings: design, formulas: &formulas };
     let plans: Vec<Plan> = formulas.iter().map(|f| table.plan(f)).collect::<Result<_, _>>()?;
@@ -80,6 +81,7 @@ impl Table<'_> {
     ) -> anyhow::Result<(Shared, ReadTimes)> {
         let until = if job.out.is_some() { Until::Effects } else { Until::Estimates };
         let limit = Limit::of_rows(job.memory, self.source.rows(), until);
+        let limit = limit.map(|limit| MemoryLimit { inference: job.how.further(), ..limit });
         let wanted: Vec<Wanted> = models.iter().map(|&model| Wanted::new(plans[model].clone())).collect();
         let mut watch = progress.reading(self.source.rows());
         let reading = Reading { limit, ..Reading::default() };

@@ -12,9 +12,9 @@ use crate::{summary, tables, visible};
 use anyhow::anyhow;
 use std::time::{Duration, Instant};
 use tiers_reml::{
-    ClusterMoments, Fit, FittedValues, FixedInference, FixedModel, Inference, Ingested, Method, NewtonSettings,
-    Objective, Optimum, ReadObserver, ReadTimes, Robust, Sandwich, SearchObserver, Status, Until, cluster_level,
-    find_optimum, random_effects, settle,
+    ClusterMoments, DfMethod, Fit, FittedValues, FixedInference, FixedModel, Further, Inference, Ingested, Method,
+    NewtonSettings, Objective, Optimum, ReadObserver, ReadTimes, Robust, Sandwich, SearchObserver, Status, Until,
+    cluster_level, find_optimum, random_effects, settle,
 };
 
 /// How a model is fitted.
@@ -37,6 +37,13 @@ pub(crate) struct How {
     /// Whether to leave out of the files what differs from one run to the next: times, memory and the
     /// working folder.
     pub reproducible: bool,
+}
+
+impl How {
+    /// What is made of the fit that takes memory of its own.
+    pub(crate) fn further(&self) -> Further {
+        Further { kenward_roger: self.inference.df == DfMethod::KenwardRoger, robust: self.robust.is_some() }
+    }
 }
 
 /// Cluster-robust inference that is wanted.

@@ -9,6 +9,9 @@ use crate::plan::{Plan, PlannedFactor};
 use crate::recipe::{Atom, Coefficient, ColumnSpec, Factor, RandomSpec, Recipe};
 use std::collections::HashMap;
 
+/// Columns whose means are taken at a time.
+const COLUMNS_AT_A_TIME: usize = 64;
+
 impl Plan {
     /// Freezes the plan.
     ///
@@ -24,13 +27,19 @@ impl Plan {
         let kept = Encoder::new(&recipe).select(first)?.kept;
         recipe.factors = self.factors(first, kept.as_deref(), levels)?;
         let shifted = self.columns(&mut recipe)?;
-        // Nothing is shifted yet: these are the means of the raw columns.
-        let rows = Encoder::new(&recipe).encode(first)?;
-        for j in (0..recipe.columns.len()).filter(|&j| shifted[j]) {
-            recipe.columns[j].shift = short_mean(rows.column(j));
-        }
-        if recipe.constant.is_some() {
-            recipe.response_shift = short_mean(rows.column(recipe.columns.len()));
+        // Nothing is shifted yet: these are the means of the raw columns. A few columns at a time, since
+        // there may be very many; once without any of them for the response alone.
+        let wanted: Vec<usize> = (0..recipe.columns.len()).filter(|&j| shifted[j]).collect();
+        let none: &[usize] = &[];
+        for some in wanted.chunks(COLUMNS_AT_A_TIME).chain(wanted.is_empty().then_some(none)) {
+            let columns = some.iter().map(|&j| recipe.columns[j].clone()).collect();
+            let rows = Encoder::new(&Recipe { columns, response_shift: 0.0, ..recipe.clone() }).encode(first)?;
+            for (place, &j) in some.iter().enumerate() {
+                recipe.columns[j].shift = short_mean(rows.column(place));
+            }
+            if recipe.constant.is_some() {
+                recipe.response_shift = short_mean(rows.column(some.len()));
+            }
         }
         Ok(recipe)
     }

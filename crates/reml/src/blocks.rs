@@ -2,6 +2,7 @@
 //! bounded memory: fitted values, predictions.
 
 use crate::ingest::{Raw, ReadObserver, in_waves};
+use crate::pace::Pace;
 use rayon::prelude::*;
 use tiers_design::{Block, Request, Source, SourceError};
 
@@ -28,22 +29,32 @@ pub(crate) fn of_blocks<T: Send, E: From<PassError> + Send>(
     of_block: impl Fn(Block) -> Result<T, E> + Sync,
     sink: &mut dyn FnMut(T) -> Result<(), SourceError>,
 ) -> Result<(), E> {
-    let scan = source.scan(requests).map_err(PassError::Source)?;
+    let pace = Pace::of_pass(source.cost(requests), requests.len());
+    let scan = source.scan_in_portions(requests, 0, pace.portions).map_err(PassError::Source)?;
     let work = |raw: Raw| -> Result<(u64, T), E> {
         let block = raw.and_then(|raw| raw.decode()).map_err(PassError::Source)?;
         Ok((block.rows as u64, of_block(block)?))
     };
     let mut rows_read = 0;
-    in_waves(scan, |wave| {
-        let done: Vec<Result<_, E>> = wave.into_par_iter().with_max_len(1).map(work).collect();
-        for done in done {
-            let (rows, made) = done?;
-            rows_read += rows;
-            sink(made).map_err(PassError::Sink)?;
-        }
-        match observer.rows_read(rows_read) {
-            true => Ok(()),
-            false => Err(PassError::Interrupted.into()),
-        }
-    })
+    in_waves(
+        scan,
+        || pace.wave,
+        |wave| {
+            let at_once = pace.side_by_side(wave.len());
+            let mut wave = wave.into_iter();
+            while wave.len() > 0 {
+                let some: Vec<Raw> = wave.by_ref().take(at_once).collect();
+                let done: Vec<Result<_, E>> = some.into_par_iter().with_max_len(1).map(work).collect();
+                for done in done {
+                    let (rows, made) = done?;
+                    rows_read += rows;
+                    sink(made).map_err(PassError::Sink)?;
+                }
+            }
+            match observer.rows_read(rows_read) {
+                true => Ok(()),
+                false => Err(PassError::Interrupted.into()),
+            }
+        },
+    )
 }

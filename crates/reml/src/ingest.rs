@@ -7,7 +7,7 @@
 
 use crate::frames::CheckpointError;
 use crate::many::{Code, PassState, Wanted, accumulate_many};
-use crate::memory::{MemoryError, MemoryLimit};
+use crate::memory::{MemoryError, MemoryLimit, RoomError};
 use crate::model::ModelError;
 use crate::read_times::ReadTimes;
 use rayon::prelude::*;
@@ -17,9 +17,6 @@ use tiers_design::{
     BlockSums, DesignError, EncodeError, MergeError, Moments, NestError, Plan, RawBlock, Recipe, Scan, Source,
     SourceError,
 };
-
-/// Blocks that are worked on at a time.
-const WAVE: usize = 16;
 
 /// Why a table could not be turned into a model.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +42,9 @@ pub enum IngestError {
     /// More memory would be needed than may be used.
     #[error(transparent)]
     Memory(#[from] Box<MemoryError>),
+    /// More memory would be needed to read and sum the rows than may be used.
+    #[error(transparent)]
+    Room(#[from] RoomError),
     /// A checkpoint cannot be gone on from.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -160,10 +160,15 @@ pub fn accumulate_with(
 
 pub(crate) type Raw = Result<Box<dyn RawBlock>, SourceError>;
 
-/// Hands the blocks of a scan over in waves, while a thread of its own reads ahead.
-pub(crate) fn in_waves<E>(scan: Scan, mut work: impl FnMut(Vec<Raw>) -> Result<(), E>) -> Result<(), E> {
+/// Hands the blocks of a scan over in waves, while a thread of its own reads ahead. `wave` is asked
+/// for the number of blocks of the next wave.
+pub(crate) fn in_waves<E>(
+    scan: Scan,
+    wave: impl Fn() -> usize,
+    mut work: impl FnMut(Vec<Raw>) -> Result<(), E>,
+) -> Result<(), E> {
     std::thread::scope(|threads| {
-        let (sender, receiver) = sync_channel(WAVE);
+        let (sender, receiver) = sync_channel(wave());
         let read = move || {
             for raw in scan {
                 let failed = raw.is_err();
@@ -179,18 +184,18 @@ pub(crate) fn in_waves<E>(scan: Scan, mut work: impl FnMut(Vec<Raw>) -> Result<(
         }
         let mut more = true;
         while more {
-            let wave;
-            (wave, more) = next_wave(&receiver);
-            work(wave)?;
+            let blocks;
+            (blocks, more) = next_wave(&receiver, wave());
+            work(blocks)?;
         }
         Ok(())
     })
 }
 
-/// Up to [`WAVE`] blocks: waits for the first, takes what else is there. False at the end.
-fn next_wave(receiver: &Receiver<Raw>) -> (Vec<Raw>, bool) {
-    let mut wave = Vec::with_capacity(WAVE);
-    while wave.len() < WAVE {
+/// Up to `most` blocks, fewer only at the end; false then.
+fn next_wave(receiver: &Receiver<Raw>, most: usize) -> (Vec<Raw>, bool) {
+    let mut wave = Vec::with_capacity(most);
+    while wave.len() < most {
         match receiver.recv() {
             Ok(raw) => wave.push(raw),
             Err(_) => return (wave, false),

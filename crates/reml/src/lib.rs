@@ -26,6 +26,7 @@ mod model;
 mod newton;
 mod notes;
 mod objective;
+mod pace;
 mod parameters;
 mod parts;
 mod predict;
@@ -58,7 +59,7 @@ pub use inference::{
 pub use influence::{Influence, WithoutGroup};
 pub use ingest::{Dropped, IngestError, Ingested, ReadObserver, Reading, accumulate, accumulate_with};
 pub use many::{Checkpoint, Code, Partitions, PassState, Shared, Wanted, accumulate_many};
-pub use memory::{MemoryError, MemoryLimit, Needed, Size, Until, in_words};
+pub use memory::{Further, MemoryError, MemoryLimit, Needed, RoomError, Size, Until, in_words};
 pub use model::{Model, ModelError};
 pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};
 pub use objective::{Evaluation, Method, Objective, Scratch, SecondDerivatives};

@@ -17,14 +17,15 @@
 //! long as needed at times, but memory that was never written to is not taken from the machine; the
 //! copy of what is being moved, a shard per thread, is within [`SLACK`].
 
-use tiers_design::{LabelTable, Moments, Projection, Recipe, SHARDS};
+use crate::in_order;
+use tiers_design::{LabelTable, Moments, Projection, ReadingCost, Recipe, SHARDS, Summands};
 
 /// On top of what is counted: what allocation wastes, and copies of shards while they grow. With
 /// the constants below the estimate is about right, or up to a third more than the peak that the system measured, for
 /// three million groups of two rows, sorted and shuffled.
 const SLACK: f64 = 1.25;
 /// What the program takes whatever it reads.
-const PROGRAM: u64 = 32 << 20;
+pub(crate) const PROGRAM: u64 = 32 << 20;
 /// What is in the hands of the reader and of the threads: so much per row, up to a bound.
 const READING: (u64, u64) = (100, 128 << 20);
 /// Rows of a wave of blocks: if they are shuffled, each is summed by itself before it joins its cell.
@@ -49,6 +50,19 @@ pub struct Size {
     pub levels: Vec<(u64, u64)>,
     /// Bytes of the labels' texts and tables.
     pub labels: u64,
+    /// Entries of all covariance matrices: the derivatives that are taken.
+    pub directions: u64,
+    /// Bytes of rows in hand while they are read, where that is known.
+    pub in_hand: Option<u64>,
+}
+
+/// What is made of a fit beside its estimates, as far as that takes memory of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Further {
+    /// Kenward and Roger's products: p×p for each pair of variance parameters.
+    pub kenward_roger: bool,
+    /// Cluster-robust covariances: p×p for each coefficient.
+    pub robust: bool,
 }
 
 /// Bytes at the peaks of a fit.
@@ -85,6 +99,19 @@ impl Needed {
     }
 }
 
+impl Further {
+    /// What either needs.
+    #[must_use]
+    pub fn or(self, other: Further) -> Further {
+        Further { kenward_roger: self.kenward_roger || other.kenward_roger, robust: self.robust || other.robust }
+    }
+}
+
+/// Entries of a symmetric matrix.
+fn entries(r: usize) -> u64 {
+    (r * (r + 1) / 2) as u64
+}
+
 /// Bytes of a cell with so many sums and key columns.
 fn per_cell(sums: u64, keys: u64) -> u64 {
     8 * sums + 16 + 4 * keys + 8
@@ -116,8 +143,12 @@ impl Size {
     /// Bytes that sums take as they are.
     pub(crate) fn held(moments: &Moments) -> u64 {
         let labels = moments.labels.iter().map(LabelTable::bytes).sum::<usize>() as u64;
-        let summands = &moments.summands;
-        let bytes = moments.cells() as u64 * per_cell(summands.per_cell() as u64, summands.keys as u64) + labels;
+        Size::of_cells(moments.cells() as u64, &moments.summands) + (SLACK * labels as f64) as u64
+    }
+
+    /// Bytes that so many cells take.
+    pub(crate) fn of_cells(cells: u64, summands: &Summands) -> u64 {
+        let bytes = cells * per_cell(summands.per_cell() as u64, summands.keys as u64);
         (SLACK * bytes as f64) as u64
     }
 
@@ -139,6 +170,8 @@ impl Size {
             texts: tables.iter().filter(|table| !table.is_integer()).count() as u64,
             levels,
             labels: tables.iter().map(|table| table.bytes()).sum::<usize>() as u64,
+            directions: recipe.random.iter().map(|term| entries(term.columns.len())).sum(),
+            in_hand: None,
         }
     }
 
@@ -155,8 +188,29 @@ impl Size {
         Size { rows: scaled(self.rows), cells: scaled(self.cells), labels: scaled(self.labels), levels, ..self.clone() }
     }
 
+    /// Bytes of the m×m matrices of a fit: those of the search, or of the inference that follows.
+    ///
+    /// With M bytes a matrix and d directions: a shard's sums are 1 + d of them, held by several
+    /// threads at a time; a search keeps a few points with d derivatives each; tests keep d products,
+    /// and their text in `model.json` is about three times as long. Kenward and Roger's method has d²
+    /// products, of several shards at a time; a robust covariance one matrix for every coefficient.
+    fn matrices(&self, further: &Further) -> u64 {
+        let (m, d) = (self.m, self.directions);
+        let matrix = 8 * m * m;
+        let held = |matrices: u64| {
+            let each = matrices * matrix;
+            each * (in_order::at_once(each as usize, SHARDS) as u64 + 1)
+        };
+        let kept = (4 + 2 * d) * matrix;
+        let search = held(1 + d) + (4 + 2 * d) * matrix;
+        let tests = 3 * (3 + d) * matrix;
+        let products = if further.kenward_roger { held(d * d) + 3 * (d + 1) * (d + 1) * matrix } else { 0 };
+        let robust = if further.robust { held(m + 1) } else { 0 };
+        kept + search.max(tests).max(products).max(robust)
+    }
+
     /// The estimate.
-    pub fn needed(&self) -> Needed {
+    pub fn needed(&self, further: &Further) -> Needed {
         let of_levels = |bytes: &dyn Fn(usize, u64, u64) -> u64| -> u64 {
             self.levels.iter().enumerate().map(|(k, &(groups, r))| bytes(k, groups, r)).sum()
         };
@@ -179,12 +233,15 @@ impl Size {
         let at_a_time = rayon::current_num_threads().min(SHARDS) as u64;
         let sparse = sparse * at_a_time / SHARDS as u64;
         let effects = of_levels(&|_, groups, r| groups * (48 * r + 48 + 8 * self.keys + 24 * self.texts));
-        let reading = (READING.0 * self.rows).min(READING.1) + self.cells.min(WAVE_ROWS) * self.per_cell();
+        let reading = self
+            .in_hand
+            .unwrap_or_else(|| (READING.0 * self.rows).min(READING.1) + self.cells.min(WAVE_ROWS) * self.per_cell());
+        let matrices = self.matrices(further);
         let whole = |bytes: u64| (SLACK * bytes as f64) as u64 + PROGRAM;
         Needed {
             reading: whole(cells + numbering) + reading,
-            fitting: whole(forest + search),
-            effects: whole(forest + sparse + effects),
+            fitting: whole(forest + search) + matrices,
+            effects: whole(forest + sparse + effects) + matrices,
         }
     }
 }
@@ -198,6 +255,8 @@ pub struct MemoryLimit {
     pub rows: Option<u64>,
     /// What the memory has to suffice for.
     pub until: Until,
+    /// What is made of the fit.
+    pub inference: Further,
 }
 
 /// More memory would be needed than may be used.
@@ -234,6 +293,42 @@ pub struct MemoryError {
     pub limit: u64,
 }
 
+/// More memory would be needed to read and sum a block of rows than may be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "not enough memory: to read {columns} columns{} takes at least about {}, and the limit is {}; {}. Use a machine with \
+     more memory or raise the limit",
+    if *m > 0 { format!(" and to sum {m} columns of the model") } else { String::new() },
+    in_words(*needed),
+    in_words(*limit),
+    remedy(*cost, *m)
+)]
+pub struct RoomError {
+    /// Bytes needed.
+    pub needed: u64,
+    /// Bytes that may be used.
+    pub limit: u64,
+    /// Columns read.
+    pub columns: usize,
+    /// Columns of the model, where they are known.
+    pub m: usize,
+    /// What the source takes.
+    pub cost: ReadingCost,
+}
+
+/// What takes most memory while reading, and how to make it less.
+fn remedy(cost: ReadingCost, m: usize) -> &'static str {
+    let ReadingCost { fixed, portion, block, .. } = cost;
+    if 2 * fixed > portion {
+        "the files consist of very many row groups, all of which are described in memory: write them with row groups of \
+         100,000 rows or more"
+    } else if m == 0 && portion > 8 * block {
+        "the texts of a column are very long: use short labels"
+    } else {
+        "rows are read and summed in blocks of 32,768, so fewer predictors need less"
+    }
+}
+
 impl MemoryLimit {
     /// An error if what has been read, so many rows or cells, needs more.
     pub fn check(
@@ -253,13 +348,13 @@ impl MemoryLimit {
         grouping: String,
         (read, unit): (u64, &'static str),
     ) -> Result<(), Box<MemoryError>> {
-        let needed = size.needed().peak(self.until);
+        let needed = size.needed(&self.inference).peak(self.until);
         if needed <= self.bytes {
             return Ok(());
         }
         let of = self.rows.filter(|&rows| rows > read);
         let growth = |rows: u64| rows as f64 / read.max(1) as f64;
-        let whole = of.map(|rows| size.times(growth(rows)).needed().peak(self.until));
+        let whole = of.map(|rows| size.times(growth(rows)).needed(&self.inference).peak(self.until));
         Err(Box::new(MemoryError { read, unit, of, grouping, size, needed, whole, limit: self.bytes }))
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::ingest::{Dropped, IngestError, Ingested, ReadObserver, absorb, in_waves};
 use crate::memory::MemoryLimit;
+use crate::pace::WAVE;
 use rayon::prelude::*;
 use tiers_design::{
     Alignment, BlockSums, CellColumns, Cells, Definition, Kind, MergeError, Moments, PartError, Recipe, Source,
@@ -99,19 +100,24 @@ impl Merging<'_> {
         check_keys(source, &columns, &part.definition.integer_keys(own)).map_err(|error| of_part(part.name, error))?;
         let with_first_row = source.fields().iter().any(|field| field.name == columns.first_row);
         let scan = source.scan(&columns.requests(with_first_row)).map_err(IngestError::Source)?;
-        in_waves(scan, |wave| {
-            let read = |raw: Result<Box<dyn tiers_design::RawBlock>, _>| -> Result<_, IngestError> {
-                let block =
-                    raw.and_then(|raw: Box<dyn tiers_design::RawBlock>| raw.decode()).map_err(IngestError::Source)?;
-                let first = block.first_row;
-                let cells = Cells::of(block, &columns, alignment.per_cell()).map_err(|e| of_part(part.name, e))?;
-                cells.check(own, part.totals, first).map_err(|e| of_part(part.name, e))?;
-                let sum = cells.total(alignment.per_cell());
-                Ok((cells, sum))
-            };
-            let blocks: Vec<_> = wave.into_par_iter().with_max_len(1).map(read).collect::<Result<_, _>>()?;
-            self.absorb(blocks, alignment, total)
-        })
+        in_waves(
+            scan,
+            || WAVE,
+            |wave| {
+                let read = |raw: Result<Box<dyn tiers_design::RawBlock>, _>| -> Result<_, IngestError> {
+                    let block = raw
+                        .and_then(|raw: Box<dyn tiers_design::RawBlock>| raw.decode())
+                        .map_err(IngestError::Source)?;
+                    let first = block.first_row;
+                    let cells = Cells::of(block, &columns, alignment.per_cell()).map_err(|e| of_part(part.name, e))?;
+                    cells.check(own, part.totals, first).map_err(|e| of_part(part.name, e))?;
+                    let sum = cells.total(alignment.per_cell());
+                    Ok((cells, sum))
+                };
+                let blocks: Vec<_> = wave.into_par_iter().with_max_len(1).map(read).collect::<Result<_, _>>()?;
+                self.absorb(blocks, alignment, total)
+            },
+        )
     }
 
     fn absorb(

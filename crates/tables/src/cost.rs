@@ -1,18 +1,23 @@
 //! What reading takes, by what the heads of the files tell before a row is read.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
 use polars::prelude::{DataType, FileMetadata, Schema};
 use tiers_csv::CHUNK_BYTES;
 use tiers_design::{BLOCK_ROWS, ReadingCost, Request};
 
+use crate::error::TableError;
+use crate::paths::{self, Format};
 use crate::ranges::range_rows;
 use crate::source::Inner;
 use crate::text_reader::AHEAD;
 use crate::threads::threads;
 
 /// Bytes that the engine takes for what the head of a parquet file says of a column in a row group.
-const COLUMN_OF_A_GROUP: u64 = 600;
+const COLUMN_OF_A_GROUP: u64 = 900;
 
 /// How many times the values of a range are in memory while it is read: as pages and as columns.
 const COPIES: f64 = 2.0;
@@ -128,4 +133,39 @@ pub(crate) fn of(source: &Inner, requests: &[Request]) -> ReadingCost {
         block: (bounded(BLOCK_ROWS) * (row + per_row)) as u64,
         portions: threads() + 1,
     }
+}
+
+/// How many times the bytes of a parquet footer are in memory when it has been read.
+const FOOTER: u64 = 8;
+
+/// An error where the footers of parquet files, which describe their row groups, would take more
+/// memory than there is. Reads the length of each footer; whatever else is wrong with the files is
+/// left to those who open them.
+///
+/// # Errors
+/// If a footer is too large.
+pub fn check_footers(paths: &[PathBuf], bytes: u64) -> Result<(), TableError> {
+    let Ok(found) = paths::expand(paths) else { return Ok(()) };
+    if found.format != Format::Parquet {
+        return Ok(());
+    }
+    for path in found.files {
+        let footer = footer_bytes(&path).unwrap_or(0);
+        if FOOTER * footer > bytes {
+            return Err(TableError::LargeFooter { path, footer, needed: FOOTER * footer, limit: bytes });
+        }
+    }
+    Ok(())
+}
+
+/// The length of a parquet file's footer, as its end says.
+fn footer_bytes(path: &Path) -> std::io::Result<u64> {
+    let mut file = File::open(path)?;
+    let mut end = [0; 8];
+    file.seek(SeekFrom::End(-8))?;
+    file.read_exact(&mut end)?;
+    let [a, b, c, d, mark @ ..] = end;
+    // A damaged file is another matter.
+    let length = u64::from(u32::from_le_bytes([a, b, c, d]));
+    Ok(if mark == *b"PAR1" && length <= file.metadata()?.len() { length } else { 0 })
 }

@@ -63,6 +63,24 @@ pub enum TableError {
         path: PathBuf,
     },
 
+    /// A parquet file describes more row groups than there is memory for.
+    #[error(
+        "{}: not enough memory: the footer of the file, which describes its row groups, has {footer} bytes and takes \
+         about {} MB when it is read; the limit is {} MB. Write the file with row groups of 100,000 rows or more, or \
+         raise the limit",
+        path.display(), needed.div_ceil(1_000_000), limit / 1_000_000
+    )]
+    LargeFooter {
+        /// The file.
+        path: PathBuf,
+        /// Bytes of the footer.
+        footer: u64,
+        /// Bytes that it takes in memory.
+        needed: u64,
+        /// Bytes that may be used.
+        limit: u64,
+    },
+
     /// Files of two formats were named together.
     #[error("{} and {} are of different formats; name files of one format only, for example by a glob such as '*.parquet'", first.display(), second.display())]
     MixedFormats {

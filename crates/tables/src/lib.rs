@@ -44,6 +44,7 @@ mod threads;
 mod write;
 
 pub use aside::{Aside, destination, is_abandoned, write_file};
+pub use cost::check_footers;
 pub use error::TableError;
 pub use format::Format;
 pub use scan::{RawBlock, Scan};

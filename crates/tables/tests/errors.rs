@@ -310,3 +310,17 @@ fn errors_can_go_to_other_threads() {
         Source::open(&[PathBuf::from("/nowhere")]).unwrap_err().into();
     assert!(boxed.to_string().contains("/nowhere"));
 }
+
+#[test]
+fn a_footer_that_is_too_large_is_told_before_it_is_read() {
+    let folder = folder();
+    let path = folder.path().join("groups.parquet");
+    parquet_in_groups(&path, counted(0, 2_000), 1);
+    let check = |bytes| tiers_tables::check_footers(std::slice::from_ref(&path), bytes);
+    let error = check(100_000).unwrap_err().to_string();
+    assert!(error.contains("groups.parquet") && error.contains("row groups of 100,000 rows"), "{error}");
+    check(1 << 30).unwrap();
+    // Whatever else is wrong is told by those who open the files.
+    std::fs::write(folder.path().join("no.parquet"), "PAR1").unwrap();
+    tiers_tables::check_footers(&[folder.path().to_owned(), folder.path().join("none")], 1).unwrap();
+}

@@ -20,7 +20,7 @@ use std::io::Read;
 use std::time::Instant;
 use tiers_design::{BLOCK_ROWS, Field, Formula, Plan, Request, Scan, Settings, SourceError};
 use tiers_reml::{
-    Ingested, Method, NewtonSettings, Objective, Size, accumulate, in_words, optimise, random_effects, settle,
+    Further, Ingested, Method, NewtonSettings, Objective, Size, accumulate, in_words, optimise, random_effects, settle,
 };
 use tiers_tables::Source;
 
@@ -187,8 +187,10 @@ fn level_names(ingested: &Ingested) -> Vec<String> {
 /// The estimate's peak. What was held for reading counts for all of it: allocators keep much of what
 /// is given back to them, so that the system sees it to the end.
 fn memory(size: &Size) -> u64 {
-    let empty = |rows| Size { rows, cells: 0, labels: 0, levels: Vec::new(), ..size.clone() }.needed().reading;
-    let needed = size.needed();
+    let empty = |rows| {
+        Size { rows, cells: 0, labels: 0, levels: Vec::new(), ..size.clone() }.needed(&Further::default()).reading
+    };
+    let needed = size.needed(&Further::default());
     needed.reading.max(needed.fitting.max(needed.effects) + empty(size.rows) - empty(0))
 }
 

@@ -18,7 +18,7 @@ pub(crate) use header::{CELLS, HEADER, TOTALS};
 pub(crate) use read::Opened;
 
 use crate::exit::{Outcome, print};
-use crate::memory::Limit;
+use crate::memory::{Limit, check_heads};
 use crate::outputs::Folder;
 use crate::progress::Progress;
 use anyhow::anyhow;
@@ -36,6 +36,7 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
     let levels: BTreeMap<_, _> = levels.into_iter().collect();
     let limit = Limit::parse(&args.memory_limit)?;
     let target = Folder::of_moments(&args.out)?;
+    check_heads(limit, &args.data)?;
     let source = crate::csv::open(&args.data, &args.csv.options()?)?;
     let plan = Plan::new(&formula, source.fields(), &settings)?;
     let like = args.like.as_deref().map(Opened::open).transpose()?;

@@ -120,7 +120,7 @@ fn columns(job: &Job, inputs: &Inputs) -> Vec<Used> {
 }
 
 fn planned_model(model: &ModelJob, rows: Option<u64>, limit: Option<u64>) -> PlannedModel {
-    let needed = |groups: u64| size(model, rows, groups).needed().peak(Until::Effects);
+    let needed = |groups: u64| size(model, rows, groups).needed(&model.how.further()).peak(Until::Effects);
     let (empty, many) = (needed(0), needed(MANY));
     let per_group = (many - empty) / MANY;
     PlannedModel {
@@ -167,6 +167,8 @@ fn size(model: &ModelJob, rows: Option<u64>, groups: u64) -> Size {
         texts: 0,
         levels: sizes.collect(),
         labels: 16 * groups,
+        directions: levels.iter().map(|(_, r)| r * (r + 1) / 2).sum(),
+        in_hand: None,
     }
 }
 

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
-use tiers_reml::{Checkpoint, ReadTimes, Reading, Shared, Status, Until, accumulate_many};
+use tiers_reml::{Checkpoint, Further, MemoryLimit, ReadTimes, Reading, Shared, Status, Until, accumulate_many};
 use tracing::info;
 
 /// What a job is of, in the hidden folder as long as it is not complete.
@@ -216,6 +216,9 @@ impl<'a> Flow<'a> {
         self.board.phase(super::status::Phase::Reading, None);
         let wanted: Vec<_> = models.iter().map(|&i| self.inputs.wanted[i].clone()).collect();
         let limit = self.job.memory.of_rows(rows, Until::Effects);
+        let all = models.iter().map(|&i| self.job.models[i].how.further());
+        let inference = all.fold(Further::default(), Further::or);
+        let limit = limit.map(|limit| MemoryLimit { inference, ..limit });
         let keeper = Keeper::new(&fingerprint, self.job.checkpoints);
         let mut watch = ReadWatch::new(self.board, rows, Some(keeper));
         let reading = Reading { limit, ..Reading::default() };

@@ -3,6 +3,7 @@
 use super::file::DataKeys;
 use super::job::{Job, ModelJob};
 use crate::csv;
+use crate::memory::check_heads;
 use std::path::PathBuf;
 use tiers_design::{DesignError, Doubt, Kind, Plan, Settings};
 use tiers_reml::Wanted;
@@ -22,6 +23,7 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Opens the files and resolves all models.
     pub(crate) fn open(job: &Job) -> anyhow::Result<Inputs> {
+        check_heads(job.memory, &job.paths)?;
         let source =
             Source::open_with(&job.paths, &job.csv).map_err(|error| job.document.error("data.paths", error))?;
         csv::check(&source, &job.csv)

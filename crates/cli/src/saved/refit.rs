@@ -5,7 +5,7 @@
 //! that follows has the bits of the first fit. Data that changed are refused.
 
 use crate::csv::CsvArgs;
-use crate::memory::Limit;
+use crate::memory::{Limit, check_heads};
 use crate::moments::Opened;
 use crate::progress::Progress;
 use crate::saved::{Fingerprint, Saved};
@@ -65,6 +65,7 @@ impl Saved {
             let parts = paths.iter().map(|path| Opened::open(path)).collect::<anyhow::Result<_>>()?;
             return Ok(Again::Moments(parts));
         }
+        check_heads(Limit::parse(&args.memory_limit)?, &paths)?;
         let said = args.csv.options()?;
         let opened = Source::open_with(&paths, &said.or(&self.report.data.csv));
         let source = opened.map_err(|error| match args.data.is_empty() {

@@ -187,3 +187,25 @@ fn levels_of_factors_and_partitions_are_shown_too() {
         assert!(!text.contains('\u{1b}') && !text.lines().any(|line| line.starts_with('b')), "{text:?}");
     }
 }
+
+#[test]
+fn a_memory_limit_is_kept_before_rows_are_read() {
+    let folder = Folder::new();
+    let mut columns = table("g5");
+    let rows = 40_000;
+    let wave = |i: usize, k: usize| ((i * (k + 3)) as f64 * 0.7).sin();
+    columns.clear();
+    columns.push(numbers("y", (0..rows).map(|i| wave(i, 0) + wave(i % 500, 1))));
+    columns.push(integers("g", (0..rows).map(|i| (i % 500) as i64)));
+    columns.extend((2..80).map(|k| numbers(&format!("x{k}"), (0..rows).map(|i| wave(i, k)))));
+    let path = folder.parquet("wide.parquet", columns);
+    let terms: Vec<String> = (2..80).map(|k| format!("x{k}")).collect();
+    let formula = format!("y ~ {} + (1 | g)", terms.join(" + "));
+    let of = |limit: &str| within(program().args(["fit", &formula, &path, "-q", "--memory-limit", limit]));
+    let refused = of("60MB");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert_error(&refused.err, &["not enough memory", "80 columns", "the limit is 60 MB", "fewer predictors"]);
+    let (tight, wide) = (of("300MB"), of("4GB"));
+    assert_eq!((tight.code, wide.code), (0, 0), "{tight:?} {wide:?}");
+    assert_eq!(tight.out, wide.out);
+}

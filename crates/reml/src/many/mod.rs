@@ -26,7 +26,9 @@ use crate::memory::MemoryLimit;
 use crate::read_times::{Laps, ScanTime, timed};
 use pass::{Pass, Stop};
 use rayon::prelude::*;
+use room::Room;
 use start::{NoStart, Start};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use tiers_design::{Block, Moments, Plan, Projection, RawBlock, Recipe, Scan, Source};
 
@@ -121,7 +123,10 @@ fn run(start: &Start<'_>, resumed: Option<Pass>, observer: &mut dyn ReadObserver
     }
     let requests = start::requests(start.wanted);
     let blocks = resumed.as_ref().map_or(0, |pass| pass.blocks);
-    let (mut scan, time) = timed(start.source.scan_from(&requests, blocks).map_err(IngestError::Source)?);
+    let mut room = Room::new(start.source, &requests, start.wanted.len(), start.reading.limit);
+    let portions = room.portions().map_err(IngestError::Room)?;
+    let scan = start.source.scan_in_portions(&requests, blocks, portions);
+    let (mut scan, time) = timed(scan.map_err(IngestError::Source)?);
     let pass = match resumed {
         Some(pass) => pass,
         None => {
@@ -130,14 +135,14 @@ fn run(start: &Start<'_>, resumed: Option<Pass>, observer: &mut dyn ReadObserver
                 NoStart::NeedsLevels => NoPass::NeedsLevels,
                 NoStart::Error(error) => NoPass::Error(error),
             })?;
-            match begin(pass, first, &time) {
+            match begin(pass, first, &time, &mut room) {
                 Begun::Going(pass) => pass,
                 Begun::Over(pass) => return Ok(pass),
                 Begun::Stopped(stop) => return Err(no_pass(stop)),
             }
         }
     };
-    sum_up(pass, scan, &time, start.reading.limit.as_ref(), observer).map_err(no_pass)
+    sum_up(pass, scan, &time, room, observer).map_err(no_pass)
 }
 
 /// Sums by a recipe over the rows of a source that has been read before.
@@ -147,10 +152,12 @@ pub(crate) fn accumulate_again(
     limit: Option<MemoryLimit>,
     observer: &mut dyn ReadObserver,
 ) -> Result<Ingested, IngestError> {
-    let (mut scan, time) = timed(source.scan(&recipe.requests).map_err(IngestError::Source)?);
+    let mut room = Room::new(source, &recipe.requests, 1, limit);
+    let scan = source.scan_in_portions(&recipe.requests, 0, room.portions()?);
+    let (mut scan, time) = timed(scan.map_err(IngestError::Source)?);
     let first = first_block(&mut scan)?;
-    let stopped = match begin(start::of_recipe(recipe, &first), first, &time) {
-        Begun::Going(pass) => sum_up(pass, scan, &time, limit.as_ref(), observer),
+    let stopped = match begin(start::of_recipe(recipe, &first), first, &time, &mut room) {
+        Begun::Going(pass) => sum_up(pass, scan, &time, room, observer),
         Begun::Over(pass) => Ok(pass),
         Begun::Stopped(stop) => Err(stop),
     };
@@ -176,10 +183,14 @@ enum Begun {
     Stopped(Stop),
 }
 
-fn begin(mut pass: Pass, first: Block, time: &ScanTime) -> Begun {
+fn begin(mut pass: Pass, first: Block, time: &ScanTime, room: &mut Room) -> Begun {
     pass.times.wait = time.seconds();
-    match pass.absorb(vec![Ok(Box::new(first) as Box<dyn RawBlock>)]) {
-        Ok(()) => Begun::Going(pass),
+    room.have_seen(&first, &mut pass);
+    match pass.absorb(vec![Ok(Box::new(first) as Box<dyn RawBlock>)], room.pace()) {
+        Ok(()) => {
+            room.make(&mut pass, false);
+            if pass.active() == 0 { Begun::Over(pass) } else { Begun::Going(pass) }
+        }
         Err(Stop::NothingLeft) => Begun::Over(pass),
         Err(stop) => Begun::Stopped(stop),
     }
@@ -190,16 +201,22 @@ fn sum_up(
     mut pass: Pass,
     scan: Scan,
     time: &ScanTime,
-    limit: Option<&MemoryLimit>,
+    mut room: Room,
     observer: &mut dyn ReadObserver,
 ) -> Result<Pass, Stop> {
     let mut clock = Laps::start();
-    let stopped = in_waves(scan, |wave| {
-        pass.times.wait += clock.lap();
-        let stopped = wave_of(&mut pass, wave, limit, observer);
-        clock.lap();
-        stopped
-    });
+    let wave = Cell::new(room.pace().wave);
+    let stopped = in_waves(
+        scan,
+        || wave.get(),
+        |blocks| {
+            pass.times.wait += clock.lap();
+            let stopped = wave_of(&mut pass, blocks, &mut room, observer);
+            wave.set(room.pace().wave);
+            clock.lap();
+            stopped
+        },
+    );
     match stopped {
         Ok(()) | Err(Stop::NothingLeft) => {}
         Err(stop) => return Err(stop),
@@ -220,17 +237,10 @@ fn no_pass(stop: Stop) -> NoPass {
 }
 
 /// Adds a wave, keeps to the limit of memory, and tells the observer.
-fn wave_of(
-    pass: &mut Pass,
-    wave: Vec<Raw>,
-    limit: Option<&MemoryLimit>,
-    observer: &mut dyn ReadObserver,
-) -> Result<(), Stop> {
+fn wave_of(pass: &mut Pass, wave: Vec<Raw>, room: &mut Room, observer: &mut dyn ReadObserver) -> Result<(), Stop> {
     let last = wave.is_empty();
-    pass.absorb(wave)?;
-    if let Some(limit) = limit {
-        room::make(pass, limit);
-    }
+    pass.absorb(wave, room.pace())?;
+    room.make(pass, last);
     let go_on = observer.rows_read(pass.rows_read);
     if last {
         // There is nothing to call off any more, and nothing new to keep.

@@ -3,6 +3,7 @@
 use crate::ingest::{Dropped, IngestError, Raw, absorb};
 use crate::many::extremes::Extremes;
 use crate::many::project;
+use crate::pace::Pace;
 use crate::read_times::{BlockTimes, Laps, ReadTimes};
 use rayon::prelude::*;
 use tiers_design::{
@@ -98,8 +99,8 @@ impl Pass {
     }
 
     /// Adds the blocks of a wave to all sums. A failure of the source counts once all blocks before
-    /// it have been added, so that of several failures the first in the order of rows is told.
-    pub(crate) fn absorb(&mut self, wave: Vec<Raw>) -> Result<(), Stop> {
+    /// it have been added, so that of several failures the first in the order of rows is reported.
+    pub(crate) fn absorb(&mut self, wave: Vec<Raw>, pace: Pace) -> Result<(), Stop> {
         if self.active() == 0 {
             return Err(Stop::NothingLeft);
         }
@@ -115,7 +116,13 @@ impl Pass {
             let sums = bundles.iter().map(|bundle| sum(bundle, &block, &mut clock, &mut times)).collect();
             Ok((raw, block.rows as u64, sums, times, Extremes::of_block(&block)))
         };
-        let worked: Vec<Worked> = wave.into_par_iter().with_max_len(1).map(work).collect();
+        let at_once = pace.side_by_side(wave.len());
+        let mut worked: Vec<Worked> = Vec::with_capacity(wave.len());
+        let mut wave = wave.into_iter();
+        while wave.len() > 0 {
+            let some: Vec<Raw> = wave.by_ref().take(at_once).collect();
+            worked.par_extend(some.into_par_iter().with_max_len(1).map(work));
+        }
         let (mut raws, mut failure) = (Vec::with_capacity(worked.len()), None);
         let mut of_bundles: Vec<Vec<Summed>> = self.sums.iter().map(|_| Vec::with_capacity(worked.len())).collect();
         for outcome in worked {

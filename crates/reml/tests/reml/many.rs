@@ -7,6 +7,7 @@ use crate::resume::bits;
 use proptest::prelude::*;
 use std::error::Error;
 use tiers_design::{Formula, Plan, Settings, Source};
+use tiers_reml::Further;
 use tiers_reml::{
     Fit, IngestError, Ingested, MemoryLimit, Method, NewtonSettings, Objective, ReadObserver, Reading, Status, Until,
     Wanted, accumulate, accumulate_many, accumulate_with, find_optimum, settle,
@@ -348,16 +349,17 @@ fn models_that_have_no_room_are_put_off() {
     ];
     let wanted: Vec<Wanted> = wishes.iter().map(|&wish| Wanted::new(plan(&table, wish))).collect();
     let read = |bytes: u64, wanted: &[Wanted]| {
-        let limit = Some(MemoryLimit { bytes, rows: Some(rows as u64), until: Until::Moments });
-        accumulate_many(&table, wanted, &Reading { limit, ..Reading::default() }, None, &mut ()).unwrap()
+        let limit =
+            Some(MemoryLimit { bytes, rows: Some(rows as u64), until: Until::Moments, inference: Further::default() });
+        accumulate_many(&table, wanted, &Reading { limit, ..Reading::default() }, None, &mut ())
     };
-    let mut all = read(1 << 30, &wanted);
+    let mut all = read(1 << 30, &wanted).unwrap();
     assert!(all.deferred().is_empty());
     let mut left = vec![0, 1, 2];
     let mut calls = 0;
     while !left.is_empty() {
         let own: Vec<Wanted> = left.iter().map(|&model| wanted[model].clone()).collect();
-        let mut some = read(56 << 20, &own);
+        let mut some = read(56 << 20, &own).unwrap();
         let deferred = some.deferred();
         for (place, &model) in left.iter().enumerate().filter(|(place, _)| !deferred.contains(place)) {
             let name = wishes[model].0;
@@ -367,7 +369,42 @@ fn models_that_have_no_room_are_put_off() {
         calls += 1;
     }
     assert!(calls > 1, "{calls} calls: the limit is no limit");
-    let mut none = read(34 << 20, &wanted[..1]);
-    let error = none.take(0).unwrap_err().to_string();
+    let none = read(34 << 20, &wanted[..1]).and_then(|mut none| none.take(0));
+    let error = none.unwrap_err().to_string();
     assert!(error.starts_with("not enough memory"), "{error}");
+}
+
+#[test]
+fn a_tight_limit_changes_no_bit() {
+    let rows = 70_000;
+    let table = students(rows, 5, false);
+    let wish: Wish = ("y2 ~ x + z + f + x:f + (1 + x | school/class)", None, None);
+    let read = |limit: Option<MemoryLimit>| {
+        let reading = Reading { limit, ..Reading::default() };
+        let mut shared = accumulate_many(&table, &[Wanted::new(plan(&table, wish))], &reading, None, &mut ())?;
+        shared.take(0)
+    };
+    let whole = bits("m", read(None));
+    let (mut refused, mut slowed) = (0, 0);
+    for megabytes in 33..70 {
+        let limit = MemoryLimit {
+            bytes: megabytes << 20,
+            rows: Some(rows as u64),
+            until: Until::Moments,
+            inference: Further::default(),
+        };
+        match read(Some(limit)) {
+            Ok(ingested) => {
+                assert_eq!(bits("m", Ok(ingested)), whole, "{megabytes} MB");
+                slowed += 1;
+            }
+            Err(error) => {
+                assert!(error.to_string().starts_with("not enough memory"), "{error}");
+                // What suffices is enough with more, too.
+                assert_eq!(slowed, 0, "{megabytes} MB");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0 && slowed > 0, "{refused} refused, {slowed} not");
 }

@@ -4,6 +4,7 @@ use crate::common::{METHODS, Random, report};
 use crate::memory::{Memory, Values};
 use proptest::prelude::*;
 use tiers_design::{CellColumns, Cells, Definition, Formula, Plan, Recipe, Settings, Source, Totals};
+use tiers_reml::Further;
 use tiers_reml::{
     Dropped, Fit, IngestError, Ingested, MemoryLimit, Method, NewtonSettings, Objective, Part, Reading, Status, Until,
     accumulate_with, merge, optimise, settle,
@@ -276,7 +277,8 @@ fn too_many_groups_for_the_memory_are_told_before_it_is_used() {
     let table = Memory::new(students(400, 8)).in_blocks_of(50);
     let formula: Formula = "y ~ x + (1 | school/class)".parse().unwrap();
     let plan = Plan::new(&formula, table.fields(), &Settings::default()).unwrap();
-    let limit = |bytes| Some(MemoryLimit { bytes, rows: Some(400), until: Until::Effects });
+    let limit =
+        |bytes| Some(MemoryLimit { bytes, rows: Some(400), until: Until::Effects, inference: Further::default() });
     let read = |bytes| accumulate_with(&table, &plan, &Reading { limit: limit(bytes), ..Reading::default() }, &mut ());
     let text = read(1 << 20).unwrap_err().to_string();
     assert!(
