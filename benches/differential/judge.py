@@ -13,6 +13,7 @@ from generate import Case
 
 CRITERION = 1e-6  # how far a criterion may lie above the least that is known, and off its formula
 ESTIMATE = 1e-6  # coefficients in standard errors; standard errors and sigma by themselves
+FEW_DIGITS = 1e3  # theta from which on a refusal for want of digits is accepted: a residual sd of 1e-3 of the groups'
 OUTCOMES = ("converged", "boundary", "not_converged", "refused", "failed")
 
 
@@ -109,7 +110,7 @@ def fitted(verdict: Verdict, d: Design, case: Case, fit: dict, lme4: dict | None
         compare_estimates(verdict, wrong, fit, dense.at(best), "at the minimum", ESTIMATE if "exact" in case.kind else 1e-4)
     beside_lme4(verdict, wrong, d, dense, here.criterion, lme4, fit)
     if optimal:
-        singular_or_not(verdict, d, theta, best)
+        singular_or_not(verdict, d, theta, best, fit)
 
 
 def compare_estimates(verdict: Verdict, wrong: list[str], fit: dict, at, where: str, tolerance: float) -> None:
@@ -151,13 +152,22 @@ def lme4_theta(d: Design, found: dict) -> list[float]:
     return [found["theta"][name] for name in d.theta_names()]
 
 
-def singular_or_not(verdict: Verdict, d: Design, theta, best) -> None:
-    """`boundary` is right where a covariance matrix is singular at the minimum, and nowhere else."""
+def singular_or_not(verdict: Verdict, d: Design, theta, best, fit: dict) -> None:
+    """`boundary` is right where a covariance matrix is singular at the minimum, and nowhere else.
+
+    Where V is the same along a line of covariances, one with a variance of zero may be among them: then
+    `converged` is right if a note says that the variances are not determined.
+    """
     least = min(smallest(block, t) for block, t in zip(d.blocks, factors(d, [float(v) for v in best])))
     mine = min(smallest(block, t) for block, t in zip(d.blocks, factors(d, [float(v) for v in theta])))
     verdict.figures["singularity"] = mine
     if verdict.outcome == "converged" and min(mine, least) < 1e-9:
-        verdict.faults.append(f"converged, where a covariance matrix is singular ({mine:.0e}, {least:.0e} at the minimum)")
+        line = along_a_line(d, 1e-5) if any("do not determine" in note for note in fit.get("notes", [])) else None
+        text = f"converged, where a covariance matrix is singular ({mine:.0e}, {least:.0e} at the minimum)"
+        if line:
+            verdict.notes.append(f"{text}, with a note that the variances are not determined: {line}")
+        else:
+            verdict.faults.append(text)
     if verdict.outcome == "boundary" and mine > 1e-4:
         verdict.faults.append(f"boundary, where no covariance matrix is singular ({mine:.0e})")
 
@@ -195,8 +205,10 @@ def refused(verdict: Verdict, d: Design, case: Case, lme4: dict | None) -> None:
     largest = float(np.abs(theta).max())
     text = f"there is a minimum, {least:.6f} at theta {[float(f'{t:.6g}') for t in theta]}"
     verdict.figures["largest_theta"] = largest
-    if largest >= 1e4 and re.search(r"digit|precision|rounding", verdict.what):
+    if largest >= FEW_DIGITS and re.search(r"digit|precision|rounding", verdict.what):
         verdict.notes.append(f"refused for want of digits; {text}")
+    elif "has only one level" in verdict.what and "contrasts" in verdict.lme4:
+        verdict.notes.append("refused by both: a factor has one level")
     elif verdict.lme4 == "fits":
         verdict.faults.append(f"refused, but {text}")
     else:
@@ -227,7 +239,7 @@ def along_rays(d: Design, dense: Dense, theta, least: float) -> str | None:
     return None
 
 
-def along_a_line(d: Design) -> str | None:
+def along_a_line(d: Design, tolerance: float = 1e-8) -> str | None:
     """Shows that covariances of random effects, and the residual variance, can change while V stays the same."""
     parts, names = [np.diag(1 / d.weights)], ["the residual variance"]
     for block in d.blocks:
@@ -239,7 +251,7 @@ def along_a_line(d: Design) -> str | None:
                 names.append(f"{block.level}|{block.names[i]}" + (f".{block.names[j]}" if i != j else ""))
     columns = np.column_stack([part.ravel() / (np.linalg.norm(part) or 1.0) for part in parts])
     _, values, vectors = np.linalg.svd(np.linalg.qr(columns)[1])
-    if values[-1] > 1e-8 * values[0]:
+    if values[-1] > tolerance * values[0]:
         return None
     moving = [name for name, v in zip(names, vectors[-1]) if abs(v) > 1e-6]
     return f"V, and with it the criterion, is the same along a line of covariances: {', '.join(moving)}"
