@@ -11,7 +11,7 @@ pub use evidence::{SearchError, find_optimum};
 pub use path::ThetaPath;
 
 use crate::newton::{Minimum, Settings, Step, minimise};
-use crate::objective::{Evaluation, Objective, Scratch, SecondDerivatives};
+use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDerivatives};
 use crate::parameters::{Entry, Parameters};
 use boundary::{NEARLY_SINGULAR, flip, nearly_singular, terms};
 use identified::{is_crowded, undetermined};
@@ -55,6 +55,9 @@ pub struct Optimum {
 
 /// The criterion may rise by so much (relative, and absolute) when a variance is set to exactly zero.
 const SNAP: f64 = 1e-10;
+
+/// A rise beyond this is never taken for rounding.
+const LARGEST_NOISE: f64 = 1e-6;
 
 /// Whoever watches a search, and may call it off.
 pub trait SearchObserver {
@@ -220,7 +223,8 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
         }
         let next = problem.at(&snapped);
         evaluations += 1;
-        let accepted = next.criterion <= at.criterion + SNAP * (1.0 + at.criterion.abs());
+        let rise = SNAP * (1.0 + at.criterion.abs()) + noise_of_columns(problem.objective, &at);
+        let accepted = next.criterion <= at.criterion + rise;
         let step = Step { criterion: Some(next.criterion), step: 0.0, accepted };
         problem.tell(&snapped, &step);
         trace.push(step);
@@ -246,6 +250,12 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
         (true, false) => Status::Converged,
     };
     Optimum { at, second, status, evaluations, trace, decrement, singular, undetermined: Vec::new() }
+}
+
+/// How far two evaluations of one criterion may differ since columns of X nearly depend on each other: a
+/// variance of zero must not be missed for it.
+fn noise_of_columns(objective: &Objective<'_>, at: &Evaluation) -> f64 {
+    (PIVOT_ROUNDING * at.loss_x * objective.model().p() as f64).min(LARGEST_NOISE)
 }
 
 /// Scaled entries beyond this leave too few digits of S to tell one point from another.

@@ -1,7 +1,8 @@
 //! Optima where a variance is zero or a correlation ±1, against an independent minimiser that works
 //! on the criterion of the books.
 
-use crate::common::{METHODS, Random, Sampled, reference};
+use crate::common::{METHODS, Random, Sampled, fit, reference};
+use crate::memory::{Memory, Values};
 use nalgebra::{DMatrix, DVector};
 use tiers_reml::{Fit, Method, Status};
 use tiers_testkit::{Checks, NestedSample, Problem, Shape, Tolerance, oracle, simulate_nested};
@@ -157,4 +158,38 @@ fn a_small_pivot_makes_no_long_valley() {
     let got = case.fit(Method::Ml);
     assert!(longest_search(&got.fit) <= 20, "{}", longest_search(&got.fit));
     assert_ne!(got.fit.status, Status::NotConverged);
+}
+
+#[test]
+fn a_correlation_of_one_is_on_the_boundary_where_columns_of_x_cost_digits() {
+    // x, t and their product vary little beside their means, so that the criterion is right to some 1e-7.
+    let (mut boundary, mut checks) = (0, Checks::new("a correlation of one"));
+    for seed in 0..30 {
+        let mut random = Random(7_000 + seed);
+        let n = 44;
+        let group: Vec<i64> = (0..n).map(|_| random.below(9) as i64).collect();
+        let t: Vec<f64> = (0..n).map(|_| 2e6 + 3e4 * random.below(5) as f64).collect();
+        let x: Vec<f64> = (0..n).map(|_| 0.3 + 2e-5 * random.normal()).collect();
+        let effects: Vec<f64> = (0..9).map(|_| random.normal()).collect();
+        let y = (0..n).map(|i| {
+            let effect = effects[group[i] as usize] * (0.6 + (t[i] - 2.06e6) / 4e4);
+            effect + (x[i] - 0.3) / 2e-5 + random.normal()
+        });
+        let y = Values::Numbers(y.collect());
+        let table = Memory::new(vec![
+            ("y", y),
+            ("x", Values::Numbers(x)),
+            ("t", Values::Numbers(t)),
+            ("g", Values::Ids(group)),
+        ]);
+        for method in METHODS {
+            let found = fit(&table, "y ~ x * t + (1 + t | g)", None, method).expect("a fit").fit;
+            let correlation = found.variance_components[0].correlation[1][0];
+            let is_one = correlation.is_none_or(|r| r.abs() > 1.0 - 1e-12);
+            let name = format!("seed {seed}, {method}: {correlation:?}, {:?}", found.status);
+            checks.that(&name, is_one == (found.status == Status::Boundary));
+            boundary += usize::from(found.status == Status::Boundary);
+        }
+    }
+    checks.that(&format!("{boundary} fits on the boundary"), boundary > 15);
 }
