@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn chunks_hold_whole_records_and_all_of_them() {
-        let line = |i: usize| if i % 7 == 0 { format!("{i},\"two\nlines\"\n\n") } else { format!("{i},x\n") };
+        let line = |i: usize| if i.is_multiple_of(7) { format!("{i},\"two\nlines\"\n\n") } else { format!("{i},x\n") };
         let text: String = (0..300_000).map(line).collect::<String>() + "300000,last";
         let chunks = chunks(&text).unwrap();
         assert!(chunks.len() > 2);

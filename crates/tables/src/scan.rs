@@ -63,7 +63,7 @@ impl Feed {
             return reader.map(|reader| (Feed::Ranges(reader), 0)).map_err(no_thread);
         }
         if source.text.is_some() {
-            let reader = TextReader::start(Arc::clone(source), Arc::clone(plan));
+            let reader = TextReader::start(source, Arc::clone(plan));
             return reader.map(|reader| (Feed::Text(reader), skipped)).map_err(no_thread);
         }
         let query = plan.query(source, &source.paths(), None);

@@ -67,7 +67,7 @@ fn parquet_head(path: &Path, bytes: u64) -> Result<Head, TableError> {
     }
     let rows = Some(about.num_rows as u64);
     let arrow = reader.schema().map_err(damaged)?;
-    let schema = Schema::from_arrow_schema(&*arrow);
+    let schema = Schema::from_arrow_schema(&arrow);
     let about = Arc::clone(reader.get_metadata().map_err(damaged)?);
     let cost = HeadCost::of_parquet(&about, &schema);
     let orders = order::of_parquet(&mut open(path)?, &about, &arrow);

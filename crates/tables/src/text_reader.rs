@@ -82,12 +82,12 @@ struct State {
 
 impl TextReader {
     /// Starts to read.
-    pub(crate) fn start(source: Arc<Inner>, plan: Arc<Plan>) -> io::Result<TextReader> {
+    pub(crate) fn start(source: &Arc<Inner>, plan: Arc<Plan>) -> io::Result<TextReader> {
         let table = source.text.as_ref().expect("only text files come here");
         let files = (0..table.headers.len()).map(|file| wanted(table, file, &plan.text)).collect();
         let workers = threads();
         let shared = Arc::new(Shared {
-            source: Arc::clone(&source),
+            source: Arc::clone(source),
             plan,
             files,
             ahead: AHEAD * workers,

@@ -67,7 +67,7 @@ fn missing_and_fractional_partitions() {
     let source = open(&[dir.path()]).unwrap();
     let w = numbers(&source, "w");
     assert!(w[0] == 0.5 && w[1] == 0.5 && w[2].is_nan());
-    assert_eq!(labels(&source, "w"), texts(&[Some("0.5"), Some("0.5"), None]));
+    assert_eq!(levels(&source, "w"), texts(&[Some("0.5"), Some("0.5"), None]));
 }
 
 #[test]

@@ -251,9 +251,9 @@ fn the_order_of_an_enum_is_that_of_its_categories() {
         let path = dir.path().join(name);
         let df = frame([series.clone(), categorical("plain", &values)]);
         if name.ends_with("arrow") {
-            ipc(&path, df)
+            ipc(&path, df);
         } else {
-            parquet(&path, df)
+            parquet(&path, df);
         }
         let source = open(&[&path]).unwrap();
         assert_eq!(source.fields()[0].levels, ["none", "mild", "moderate", "severe"], "{name}");

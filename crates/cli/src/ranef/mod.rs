@@ -50,7 +50,7 @@ pub(crate) fn run(args: &RanefArgs) -> anyhow::Result<Outcome> {
     let level = level(&saved, args.level.as_deref())?;
     let path = PathBuf::from(&saved.name).join(EFFECTS).join(file(&saved, level));
     effects::verify(&saved, level, &path)?;
-    let source = Source::open(&[path])?;
+    let source = Source::open(&[path]).map_err(|error| anyhow!("{error}; fit the model again with `--out`"))?;
     let ids: Vec<String> = source.fields().iter().map(|field| field.name.clone()).collect();
     let ids: Vec<String> = ids.into_iter().filter(|name| !OF_EFFECTS.contains(&name.as_str())).collect();
     let found = extremes(&source, &ids, args.top)?;

@@ -104,7 +104,7 @@ fn null_id_rows_are_dropped_and_counted() {
 fn ids_that_are_fractions() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    fit_refused(&["y ~ x + (1 | z)", &path], &["`z`", "floating-point", "integer"]);
+    fit_refused(&["y ~ x + (1 | z)", &path], &["`z`", "not a whole number", "integer"]);
 }
 
 #[test]

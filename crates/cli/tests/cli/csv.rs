@@ -301,7 +301,9 @@ fn jobs_have_the_options_as_keys() {
     let json: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.path().join("o/m/fit.json")).expect("fit.json"))
             .expect("JSON");
-    assert_eq!(json["criterion"].as_f64(), Some(criterion(&[MODEL, &folder.text("plain.csv", &plain())])));
+    // As integers and as text the groups are in another order, and so are the sums.
+    let (got, want) = (json["criterion"].as_f64(), criterion(&[MODEL, &folder.text("plain.csv", &plain())]));
+    assert!(got.is_some_and(|got| (got - want).abs() < 1e-10), "{got:?}, not {want}");
     assert_eq!(json["data"]["csv"]["sep"], "~");
     refused(&["run", &job("sep = \"~~\""), "-q"], &["line 3", "data.sep", "~~"]);
     refused(

@@ -142,7 +142,10 @@ fn a_part_may_lack_levels_of_a_factor() {
     check_same(&json(&fit_well(&["--json", "--moments", &parts[0], &parts[1], &parts[2]])), &want);
     let data = folder.join("c.parquet");
     moments_refused(&[formula, &data, "--out", &parts[0], "--levels", "arm=a,c"], &["a level `b`", "--levels"]);
-    moments_refused(&[formula, &data, "--out", &parts[0], "--levels", "sex=F"], &["`sex` is no factor of the formula"]);
+    moments_refused(
+        &[formula, &data, "--out", &parts[0], "--levels", "sex=F"],
+        &["listed for `sex`, which is no factor of the formula"],
+    );
 }
 
 #[test]
@@ -190,7 +193,7 @@ fn damaged_moments_are_told() {
     fit_refused(&["--moments", &parts[0]], &["totals.parquet: no such file"]);
     swap("totals.parquet");
     swap("moments.json");
-    fit_refused(&["--moments", &parts[0]], &["do not add up"]);
+    fit_refused(&["--moments", &parts[0]], &["cells.parquet", "belongs to other moments"]);
     std::fs::write(format!("{}/cells.parquet", parts[0]), "PAR1").unwrap();
     fit_refused(&["--moments", &parts[0]], &["cells.parquet"]);
 }

@@ -189,8 +189,9 @@ impl<'a> Objective<'a> {
         let r = factor.l();
         out.pwrss = r[(p, p)].powi(2);
         let loss = |j: usize| sample.cross[self.column(j) * (m + 1)] / r[(j, j)].powi(2);
-        out.loss_y = loss(p);
-        out.loss_x = (0..p).map(loss).fold(0.0, f64::max);
+        let losses: Vec<f64> = (0..=p).map(loss).collect();
+        out.loss_y = losses[p];
+        out.loss_x = losses[..p].iter().copied().fold(0.0, f64::max);
         out.log_det_xx = 2.0 * (0..p).map(|j| r[(j, j)].ln()).sum::<f64>();
         if let Some(xx) = Cholesky::<f64, Dyn>::new(s.view((0, 0), (p, p)).clone_owned()) {
             out.beta = xx.solve(&s.view((0, p), (p, 1)).column(0).clone_owned());

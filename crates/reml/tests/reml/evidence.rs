@@ -113,7 +113,7 @@ fn two_occasions_with_independent_effects_are_fitted() {
     checks.check("slope", found.variance_components[1].variance[0], second - first, close);
     checks.check("residual", found.sigma.powi(2), first - both, close);
     checks.finish();
-    let refusal = fit(&table, "y ~ t + (1 + t | id)", None, Method::Reml).err().expect("four numbers from three");
+    let refusal = fit(&table, "y ~ t + (1 + t | id)", None, Method::Reml).expect_err("four numbers from three");
     assert!(refusal.to_string().contains("cannot be told from the residual"), "{refusal}");
 }
 
@@ -142,7 +142,7 @@ fn variances_that_can_be_split_at_will_are_fitted_with_a_note() {
 #[test]
 fn fixed_effects_in_the_place_of_the_groups_are_refused() {
     let table = grouped(31, 1.0);
-    let refusal = fit(&table, "y ~ factor(g) + (1 | g)", None, Method::Reml).err().expect("a free variance");
+    let refusal = fit(&table, "y ~ factor(g) + (1 | g)", None, Method::Reml).expect_err("a free variance");
     assert!(refusal.to_string().contains("do not determine the variance of (Intercept)"), "{refusal}");
 }
 

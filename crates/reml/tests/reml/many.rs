@@ -355,11 +355,13 @@ fn models_that_have_no_room_are_put_off() {
     };
     let mut all = read(1 << 30, &wanted).unwrap();
     assert!(all.deferred().is_empty());
+    let puts_off = |limit: &u64| read(*limit, &wanted).is_ok_and(|some| !some.deferred().is_empty());
+    let tight = (36..90).rev().map(|mb| mb << 20).find(puts_off).expect("a limit that puts models off");
     let mut left = vec![0, 1, 2];
     let mut calls = 0;
     while !left.is_empty() {
         let own: Vec<Wanted> = left.iter().map(|&model| wanted[model].clone()).collect();
-        let mut some = read(56 << 20, &own).unwrap();
+        let mut some = read(tight, &own).unwrap();
         let deferred = some.deferred();
         for (place, &model) in left.iter().enumerate().filter(|(place, _)| !deferred.contains(place)) {
             let name = wishes[model].0;

@@ -254,7 +254,8 @@ fn damaged_parts_are_refused() {
     let told = |part: Written| merged(&[part]).map(|_| ()).unwrap_err().to_string();
     let mut part = written();
     part.totals.rows += 1;
-    assert!(told(part).starts_with("a: its cells do not add up: the number of rows is 100 over the cells, but 101"));
+    let text = told(part);
+    assert!(text.contains("the constant sums to 100 over 101 rows"), "{text}");
     let mut part = written();
     part.cells = part.cells.map("1*x", |v| v + 1e-3);
     assert!(told(part).contains("do not add up: `1*x` is"));
@@ -281,10 +282,7 @@ fn too_many_groups_for_the_memory_are_told_before_it_is_used() {
         |bytes| Some(MemoryLimit { bytes, rows: Some(400), until: Until::Effects, inference: Further::default() });
     let read = |bytes| accumulate_with(&table, &plan, &Reading { limit: limit(bytes), ..Reading::default() }, &mut ());
     let text = read(1 << 20).unwrap_err().to_string();
-    assert!(
-        text.starts_with("not enough memory: the first 400 rows hold 21 distinct groups of school and class"),
-        "{text}"
-    );
+    assert!(text.starts_with("not enough memory: to read 4 columns takes at least"), "{text}");
     assert!(text.contains("the limit is 1 MB"), "{text}");
     read(1 << 30).expect("a gigabyte is enough");
 }

@@ -345,7 +345,12 @@ fn combinations_that_never_occurred_are_not_estimable() {
         ("x", Values::Numbers(vec![30.0, 31.0, f64::NAN, -5.0])),
     ]);
     let mut seen = Vec::new();
-    predictor.pass(&new, &[], &mut (), &mut |_, rows| Ok(seen.push(rows))).expect("predictions");
+    predictor
+        .pass(&new, &[], &mut (), &mut |_, rows| {
+            seen.push(rows);
+            Ok(())
+        })
+        .expect("predictions");
     let rows = &seen[0];
     assert_eq!(rows.not_estimable, [1, 3]);
     assert_eq!(rows.missing, Some(vec![false, true, true, true]));

@@ -94,8 +94,18 @@ pub(crate) fn numbers(source: &Source, column: &str) -> Vec<f64> {
 
 /// The labels of one column, whole, as a person reads them; also checks the dictionaries.
 pub(crate) fn labels(source: &Source, column: &str) -> Vec<Option<String>> {
+    labels_of(source, column, Role::Label)
+}
+
+/// A column as levels of a factor.
+pub(crate) fn levels(source: &Source, column: &str) -> Vec<Option<String>> {
+    labels_of(source, column, Role::Level)
+}
+
+fn labels_of(source: &Source, column: &str, role: Role) -> Vec<Option<String>> {
     let mut all = Vec::new();
-    for block in blocks(source, &[label(column)]).unwrap() {
+    let request = Request { column: column.to_owned(), role };
+    for block in blocks(source, &[request]).unwrap() {
         let Column::Labels(labels) = &block.columns[0] else { panic!("labels wanted") };
         assert_eq!(labels.codes.len(), block.rows);
         let mut used = vec![false; labels.dictionary.len()];
