@@ -50,7 +50,9 @@ fn ask(texts: &saved::Texts) {
             }
         }
     }
-    let part = FixedPart { recipe, coefficients: &fixed.coefficients, beta: &fixed.inference.beta };
+    let aliases = fixed.aliases(recipe);
+    let (coefficients, beta) = (&fixed.coefficients[..], &fixed.inference.beta);
+    let part = FixedPart { recipe, coefficients, beta, aliases: &aliases };
     let _ = Predictor::of_population(part, &fixed.inference, fit.sigma, Some(0.9));
 }
 

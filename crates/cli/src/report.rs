@@ -6,8 +6,8 @@ use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::PathBuf;
+use tiers_csv::CsvOptions;
 use tiers_reml::{Fit, ReadTimes};
-use tiers_tables::CsvOptions;
 
 /// What is written as `fit.json` and laid out as the summary.
 #[derive(Debug, Serialize, Deserialize)]

@@ -310,8 +310,6 @@ fn jobs_have_the_options_as_keys() {
         &["run", &job("sep = \"~\"\ndecimal = \",\"\ntypes = {h = \"text\"}"), "-q"],
         &["data.types.h", "no column `h`"],
     );
-    // Other options are another job.
-    refused(&["run", &job("sep = \"~\"\ndecimal = \",\""), "-q"], &["how text files are read", "--fresh"]);
 }
 
 #[test]
