@@ -85,7 +85,7 @@ pub struct Evaluation {
     pub log_det_xx: f64,
     /// Penalised weighted residual sum of squares.
     pub pwrss: f64,
-    /// `(C'WC)_yy / pwrss`: rounding leaves pwrss a relative error of about [`PIVOT_ROUNDING`] times this.
+    /// `(C'WC)_yy / pwrss`: rounding leaves pwrss a relative error of about 32 ε times this.
     pub loss_y: f64,
     /// The largest such ratio of the pivots of `X'V⁻¹X`, with the same meaning for them.
     pub loss_x: f64,
