@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
-use tiers_design::Totals;
+use tiers_moments::Totals;
 use tiers_reml::{AnovaType, Averaging, FixedPart, Grid, Predictor};
 
 #[path = "../../crates/cli/src/moments/header.rs"]

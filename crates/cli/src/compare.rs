@@ -9,9 +9,9 @@ use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
+use tiers_moments::Until;
 use tiers_reml::{
-    Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, Until,
-    find_optimum,
+    Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, find_optimum,
 };
 
 /// Examples below the help.

@@ -7,7 +7,8 @@ use crate::summary;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use tiers_reml::{Diagnosis, Fit, Objective, Status, Until};
+use tiers_moments::Until;
+use tiers_reml::{Diagnosis, Fit, Objective, Status};
 
 /// `tiers diagnose`.
 #[derive(Debug, Args)]

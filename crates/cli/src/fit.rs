@@ -9,7 +9,8 @@ use crate::progress::Progress;
 use crate::steps::{Read, make};
 use crate::visible;
 use std::time::Instant;
-use tiers_reml::{Fit, Status, Until};
+use tiers_moments::Until;
+use tiers_reml::{Fit, Status};
 
 /// Fits a model, or several of one read.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {

@@ -7,7 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::Duration;
-use tiers_reml::{ReadObserver, ReadTimes, SearchObserver, Step};
+use tiers_moments::{ReadObserver, ReadTimes};
+use tiers_reml::{SearchObserver, Step};
 
 /// Whether progress is shown.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use tiers_csv::CsvOptions;
-use tiers_reml::{Fit, ReadTimes};
+use tiers_moments::ReadTimes;
+use tiers_reml::Fit;
 
 /// What is written as `fit.json` and laid out as the summary.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,7 +66,7 @@ pub(crate) struct Phases {
     #[serde(flatten)]
     pub reading: ReadTimes,
     /// From sums to the nest and its trees.
-    pub settle: f64,
+    pub build_model: f64,
     /// The search for the optimum.
     pub search: f64,
     /// Standard errors, degrees of freedom, and all that is reported of the optimum.

@@ -11,7 +11,7 @@ use crate::steps::{Made, Read, make};
 use std::path::PathBuf;
 use std::time::Instant;
 use tiers_design::{Formula, Plan, Settings};
-use tiers_reml::{MemoryLimit, ReadTimes, Reading, Shared, Until, Wanted, accumulate_many};
+use tiers_moments::{MemoryLimit, ReadTimes, Reading, Shared, Until, Wanted, accumulate_many};
 use tiers_tables::Source;
 
 /// Fits all models.

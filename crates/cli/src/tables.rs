@@ -5,7 +5,8 @@ use crate::saved::{MODEL, Seal};
 use anyhow::anyhow;
 use std::path::Path;
 use tiers_design::PackedText;
-use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects, ReadObserver};
+use tiers_moments::ReadObserver;
+use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects};
 use tiers_tables::{OutColumn, OutField, OutKind, OutValues, Source, TableError, TableSink};
 
 /// Groups that are put into columns at a time.

@@ -19,9 +19,8 @@ use std::fmt::Write;
 use std::io::Read;
 use std::time::Instant;
 use tiers_design::{BLOCK_ROWS, Field, Formula, Plan, Request, Scan, Settings, SourceError};
-use tiers_reml::{
-    Further, Ingested, Method, NewtonSettings, Objective, Size, accumulate, in_words, optimise, random_effects, settle,
-};
+use tiers_moments::{Further, Ingested, Size, accumulate, in_words};
+use tiers_reml::{Method, NewtonSettings, Objective, build_model, optimise, random_effects};
 use tiers_tables::Source;
 
 /// Fewest and most blocks of rows in a sample.
@@ -197,7 +196,7 @@ fn memory(size: &Size) -> u64 {
 /// Seconds of the search for the optimum and of the random effects, their writing counted as long as
 /// their making; none where the rows of the sample do not allow a fit.
 fn fit_sample(ingested: Ingested) -> Option<(f64, f64)> {
-    let (model, _) = settle(ingested).ok()?;
+    let (model, _) = build_model(ingested).ok()?;
     let clock = Instant::now();
     let objective = Objective::new(&model, Method::Reml);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});

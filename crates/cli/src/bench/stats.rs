@@ -13,7 +13,7 @@ pub(super) const PHASES: [&str; 13] = [
     "sum",
     "merge",
     "wait",
-    "settle",
+    "build_model",
     "fit",
     "search",
     "inference",

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use tiers_design::Definition;
+use tiers_moments::Definition;
 
 /// Version of the format that is written, and the only one that is read.
 pub(crate) const VERSION: u64 = 1;

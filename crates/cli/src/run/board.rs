@@ -9,7 +9,8 @@ use crate::confint::Pieces;
 use crate::progress::{Fitting, Progress, Reading};
 use crate::steps::Watch;
 use std::time::{Duration, Instant};
-use tiers_reml::{PassState, ReadObserver, ReadTimes, SearchObserver, Step, ThetaPath};
+use tiers_moments::{PassState, ReadObserver, ReadTimes};
+use tiers_reml::{SearchObserver, Step, ThetaPath};
 use tracing::{debug, info, warn};
 
 /// Time between log lines while nothing but numbers changes.

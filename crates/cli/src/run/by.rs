@@ -9,9 +9,10 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::path::Path;
 use tiers_design::{Kind, PackedText};
+use tiers_moments::Partitions;
 use tiers_reml::{
-    Fit, FixedEffect, FixedInference, FixedModel, Objective, Partitions, SearchError, Status, Step, VarianceComponent,
-    find_optimum, settle,
+    Fit, FixedEffect, FixedInference, FixedModel, Objective, SearchError, Status, Step, VarianceComponent, build_model,
+    find_optimum,
 };
 use tiers_tables::{OutColumn, OutValues, Source, TableError, write_parquet};
 
@@ -73,7 +74,7 @@ fn fit_one(partitions: &Partitions, index: usize, model: &ModelJob, stop: &Stop)
         return Ok(None);
     }
     let how = &model.how;
-    let (settled, dropped) = settle(partitions.ingested(index)?)?;
+    let (settled, dropped) = build_model(partitions.ingested(index)?)?;
     let objective = Objective::new(&settled, how.method);
     let mut go_on = |_: &[f64], _: &Step| !stop.asked();
     let optimum = match find_optimum(&objective, &how.newton, &mut go_on) {

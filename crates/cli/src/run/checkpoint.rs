@@ -8,7 +8,8 @@ use super::store::Store;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::time::{Duration, Instant};
-use tiers_reml::{Checkpoint, CheckpointError, PassState, ThetaPath};
+use tiers_moments::{Checkpoint, CheckpointError, PassState};
+use tiers_reml::ThetaPath;
 use tracing::{info, warn};
 
 /// Names in the hidden folder.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::fmt::Write;
 use std::path::Path;
 use tiers_design::{Kind, Role, TermList};
-use tiers_reml::{Size, Until, in_words};
+use tiers_moments::{Size, Until, in_words};
 
 /// Groups by which memory is told.
 const MANY: u64 = 1_000_000;

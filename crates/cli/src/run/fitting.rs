@@ -12,7 +12,8 @@ use crate::report::peak_memory;
 use crate::steps::{Read, make};
 use anyhow::{anyhow, bail};
 use std::time::Instant;
-use tiers_reml::{ReadTimes, Shared, Status};
+use tiers_moments::{ReadTimes, Shared};
+use tiers_reml::Status;
 use tracing::{error, info, warn};
 
 impl Flow<'_> {

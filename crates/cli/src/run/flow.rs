@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
-use tiers_reml::{Checkpoint, Further, MemoryLimit, ReadTimes, Reading, Shared, Status, Until, accumulate_many};
+use tiers_moments::{Checkpoint, Further, MemoryLimit, ReadTimes, Reading, Shared, Until, accumulate_many};
+use tiers_reml::Status;
 use tracing::info;
 
 /// What a job is of, in the hidden folder as long as it is not complete.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use tiers_reml::ReadTimes;
+use tiers_moments::ReadTimes;
 
 /// Name of the manifest.
 pub(crate) const MANIFEST: &str = "manifest.json";

@@ -9,7 +9,8 @@ use super::model::SavedModel;
 use crate::report::Report;
 use serde::Serialize;
 use serde_json::{Value, to_value};
-use tiers_design::{Recipe, Totals};
+use tiers_design::Recipe;
+use tiers_moments::Totals;
 use tiers_reml::{AnovaType, Fit, FixedModel, Method, VarianceComponent};
 
 /// How far numbers may be apart, relatively, that were computed from others on another machine.

@@ -30,7 +30,8 @@ use anyhow::{anyhow, bail, ensure};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use text::Texts;
-use tiers_design::{Definition, Recipe};
+use tiers_design::Recipe;
+use tiers_moments::Definition;
 use tiers_reml::{Fit, FixedInference, NewtonSettings};
 
 /// A saved fit.

@@ -5,7 +5,7 @@ use super::text::MODEL;
 use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use tiers_design::Definition;
+use tiers_moments::Definition;
 use tiers_reml::{FixedModel, Model};
 
 /// Version of the format that is written.

@@ -14,9 +14,9 @@ use clap::Args;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use tiers_design::{Field, Formula, Kind, Plan, Settings};
+use tiers_moments::{Dropped, Ingested, Part, Reading, Until, accumulate_with, merge};
 use tiers_reml::{
-    DfMethod, Dropped, FixedInference, FixedModel, Inference, Ingested, Model, Objective, Optimum, Part, Reading,
-    Until, accumulate_with, find_optimum, merge, settle,
+    DfMethod, FixedInference, FixedModel, Inference, Model, Objective, Optimum, build_model, find_optimum,
 };
 use tiers_tables::Source;
 
@@ -97,7 +97,7 @@ impl Saved {
             }
         };
         drop(watch);
-        let (model, dropped) = settle(ingested).map_err(|error| self.changed(&error.to_string()))?;
+        let (model, dropped) = build_model(ingested).map_err(|error| self.changed(&error.to_string()))?;
         self.check(&model)?;
         Ok((model, dropped))
     }

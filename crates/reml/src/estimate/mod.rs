@@ -103,11 +103,11 @@ pub fn optimise_while(
 
 fn search(problem: &mut Problem<'_, '_>, settings: &Settings) -> Optimum {
     let parameters = &problem.objective.parameters;
-    let mut best = settle(problem, &start(parameters, 0.5), settings);
+    let mut best = build_model(problem, &start(parameters, 0.5), settings);
     if best.singular.iter().any(|s| *s) && parameters.len() > 1 && !problem.cancelled {
         // Optima on the boundary need not be the only ones: look again from further out.
         let away = start_away(parameters, &best);
-        best = better(best, settle(problem, &away, settings));
+        best = better(best, build_model(problem, &away, settings));
     }
     if is_crowded(problem.objective) {
         // So do models with as many effects as rows: look once more with each level in the lead.
@@ -115,7 +115,7 @@ fn search(problem: &mut Problem<'_, '_>, settings: &Settings) -> Optimum {
             if problem.cancelled {
                 break;
             }
-            best = better(best, settle(problem, &start_in_the_lead(parameters, level), settings));
+            best = better(best, build_model(problem, &start_in_the_lead(parameters, level), settings));
         }
     }
     best
@@ -137,7 +137,7 @@ fn better(mut best: Optimum, other: Optimum) -> Optimum {
 
 /// The optimum reached from one given start; for tests of starts.
 pub fn optimise_from(objective: &Objective<'_>, start: &[f64], settings: &Settings) -> Optimum {
-    settle(&mut Problem::new(objective, &mut go_on), start, settings)
+    build_model(&mut Problem::new(objective, &mut go_on), start, settings)
 }
 
 /// [`optimise_from`] unless the observer calls it off: then `None`.
@@ -148,7 +148,7 @@ pub(crate) fn optimise_from_while(
     observer: &mut dyn SearchObserver,
 ) -> Option<Optimum> {
     let mut problem = Problem::new(objective, observer);
-    let found = settle(&mut problem, start, settings);
+    let found = build_model(&mut problem, start, settings);
     (!problem.cancelled).then_some(found)
 }
 
@@ -188,12 +188,12 @@ fn start_in_the_lead(parameters: &Parameters, level: usize) -> Vec<f64> {
 }
 
 /// Minimises from one start, then sets to exactly zero what is zero up to rounding.
-fn settle(problem: &mut Problem<'_, '_>, start: &[f64], settings: &Settings) -> Optimum {
+fn build_model(problem: &mut Problem<'_, '_>, start: &[f64], settings: &Settings) -> Optimum {
     let (starts, trace) = improve(problem, start);
     descend(problem, &starts, trace, settings)
 }
 
-/// The second half of [`settle`]: from the first start, or the second where the criterion does not
+/// The second half of [`build_model`]: from the first start, or the second where the criterion does not
 /// exist at the first.
 fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<Step>, settings: &Settings) -> Optimum {
     let mut evaluations = trace.len();

@@ -3,10 +3,10 @@
 //! A search is a function of what its evaluations yield: with these at hand it takes the same steps, to
 //! the last bit, and goes on where it was cut off. Points are known again by the bits of theta.
 
-use crate::frames::{Broken, CheckpointError, FrameReader, FrameWriter};
 use crate::objective::{Evaluation, SecondDerivatives};
 use nalgebra::{DMatrix, DVector};
 use std::io::{self, Read, Write};
+use tiers_moments::{Broken, CheckpointError, FrameReader, FrameWriter};
 
 /// How a file begins.
 const MAGIC: &[u8; 16] = b"tiers theta path";

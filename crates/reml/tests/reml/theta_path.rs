@@ -2,9 +2,8 @@
 
 use crate::common::{METHODS, model};
 use crate::memory::Memory;
-use tiers_reml::{
-    CheckpointError, Method, NewtonSettings, Objective, Optimum, SearchObserver, Step, ThetaPath, optimise_while,
-};
+use tiers_moments::CheckpointError;
+use tiers_reml::{Method, NewtonSettings, Objective, Optimum, SearchObserver, Step, ThetaPath, optimise_while};
 
 const FINGERPRINT: &str = "a model of some data";
 
