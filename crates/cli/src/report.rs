@@ -66,7 +66,7 @@ pub(crate) struct Phases {
     #[serde(flatten)]
     pub reading: ReadTimes,
     /// From sums to the nest and its trees.
-    pub build_model: f64,
+    pub settle: f64,
     /// The search for the optimum.
     pub search: f64,
     /// Standard errors, degrees of freedom, and all that is reported of the optimum.

@@ -1,4 +1,4 @@
-//! One model, from its moments to its files: build_model, search, infer, report, write.
+//! One model, from its moments to its files: build the model, search, infer, report, write.
 
 use crate::confint::{Fitted, Pieces, Wanted};
 use crate::input::Input;
@@ -107,7 +107,7 @@ pub(crate) fn make<'a>(
     let summed = began.elapsed();
     let (model, dropped) = build_model(ingested)?;
     let read = began.elapsed();
-    clock.phases.build_model = (read - summed).as_secs_f64();
+    clock.phases.settle = (read - summed).as_secs_f64();
 
     let objective = Objective::new(&model, how.method);
     let optimum = search(&objective, how, watch)?;
@@ -168,7 +168,8 @@ fn robust(
     let model = objective.model();
     cluster_level(&model.forest, level.as_deref()).map_err(|error| anyhow!("--cluster: {error}"))?;
     let limit = memory.of_rows(input.count(), Until::Moments);
-    let clusters = ClusterMoments::read((&model.recipe, &model.forest), source, limit, watch.second_pass(model.forest.rows))?;
+    let clusters =
+        ClusterMoments::read((&model.recipe, &model.forest), source, limit, watch.second_pass(model.forest.rows))?;
     let robust = Robust::new(objective, optimum, &clusters, *kind, how.inference.confidence);
     Ok(Some(robust.map_err(|error| anyhow!("--robust {kind}: {error}"))?))
 }

@@ -27,7 +27,7 @@ mod rows;
 mod structure;
 mod waves;
 
-pub use accumulate::checkpoint_format::{Broken, CheckpointError, FrameReader, FrameWriter};
+pub use accumulate::checkpoint_format::CheckpointError;
 pub use accumulate::{
     Checkpoint, Code, Partitions, PassState, Shared, Wanted, accumulate, accumulate_many, accumulate_with,
 };

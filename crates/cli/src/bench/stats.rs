@@ -13,7 +13,7 @@ pub(super) const PHASES: [&str; 13] = [
     "sum",
     "merge",
     "wait",
-    "build_model",
+    "settle",
     "fit",
     "search",
     "inference",

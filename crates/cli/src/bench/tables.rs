@@ -10,7 +10,7 @@ pub(super) fn text(cells: &[Cell], growths: &[Growth], identical: &[Identical]) 
     let mut out = String::from("Medians in seconds; spread is (slowest - fastest) / median; whole processes.\n");
     out += &table(0, &totals(cells));
     out += "\nReading in detail. Scan to sum go on side by side, their seconds are those of threads:\n";
-    out += &table(0, &phases(cells, &["scan", "decode", "encode", "sum", "merge", "wait", "build_model"]));
+    out += &table(0, &phases(cells, &["scan", "decode", "encode", "sum", "merge", "wait", "settle"]));
     if !growths.is_empty() {
         out += "\nGrowth with the rows: time and memory go by rows to the power of\n";
         out += &table(0, &exponents(growths));

@@ -29,7 +29,7 @@ fn growth_is_measured_and_drawn() {
     assert_eq!(document["runs"].as_array().unwrap().len(), 4);
     assert!(document["growth"][0]["wall"].is_f64() && document["machine"]["cores"].is_u64());
     let phases = &document["cells"][0]["phases"];
-    for phase in ["read", "scan", "decode", "encode", "sum", "merge", "build_model", "search", "effects", "write"] {
+    for phase in ["read", "scan", "decode", "encode", "sum", "merge", "settle", "search", "effects", "write"] {
         assert!(phases[phase].as_f64().is_some_and(|seconds| seconds >= 0.0), "{phase}");
     }
     assert_eq!(String::from_utf8(read("bench.csv")).unwrap().lines().count(), 5);

@@ -25,9 +25,7 @@ fn json_is_the_contract() {
     for key in ["estimate", "std_error", "t_value", "p_value", "lower", "upper"] {
         assert!(fit["fixed_effects"][0][key].is_f64(), "{key}");
     }
-    for key in
-        READ_TIMES.iter().chain(&["read", "fit", "total", "build_model", "search", "inference", "effects", "write"])
-    {
+    for key in READ_TIMES.iter().chain(&["read", "fit", "total", "settle", "search", "inference", "effects", "write"]) {
         assert!(fit["timing_seconds"][key].is_f64(), "{key}");
     }
     assert_eq!(fit["vcov"].as_array().map(Vec::len), Some(3));

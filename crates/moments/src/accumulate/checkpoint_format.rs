@@ -61,7 +61,7 @@ impl From<Broken> for CheckpointError {
 }
 
 /// Writes frames.
-pub struct FrameWriter<'a> {
+pub(crate) struct FrameWriter<'a> {
     to: &'a mut dyn Write,
     buffer: Vec<u8>,
     number: u64,
@@ -76,12 +76,12 @@ fn checksum(number: u64, bytes: &[u8]) -> u32 {
 }
 
 impl<'a> FrameWriter<'a> {
-    pub fn new(to: &'a mut dyn Write) -> Self {
+    pub(crate) fn new(to: &'a mut dyn Write) -> Self {
         FrameWriter { to, buffer: Vec::with_capacity(FRAME), number: 0 }
     }
 
     /// Begins a file with its head.
-    pub fn begin(magic: &[u8; 16], format: u64, fingerprint: &str, to: &'a mut dyn Write) -> io::Result<Self> {
+    pub(crate) fn begin(magic: &[u8; 16], format: u64, fingerprint: &str, to: &'a mut dyn Write) -> io::Result<Self> {
         to.write_all(magic)?;
         let mut to = FrameWriter::new(to);
         to.u64(format)?;
@@ -100,7 +100,7 @@ impl<'a> FrameWriter<'a> {
     }
 
     /// Writes what is left, and the end.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         if !self.buffer.is_empty() {
             self.frame()?;
         }
@@ -108,7 +108,7 @@ impl<'a> FrameWriter<'a> {
         self.to.flush()
     }
 
-    pub fn bytes(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn bytes(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let room = (FRAME - self.buffer.len()).min(bytes.len());
             let (now, later) = bytes.split_at(room);
@@ -121,42 +121,42 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
-    pub fn u64(&mut self, value: u64) -> io::Result<()> {
+    pub(crate) fn u64(&mut self, value: u64) -> io::Result<()> {
         self.bytes(&value.to_le_bytes())
     }
 
-    pub fn text(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
         self.u64(text.len() as u64)?;
         self.bytes(text.as_bytes())
     }
 
     /// A list of numbers of eight bytes each.
-    pub fn list<T: Copy>(&mut self, values: &[T], bits: impl Fn(T) -> u64) -> io::Result<()> {
+    pub(crate) fn list<T: Copy>(&mut self, values: &[T], bits: impl Fn(T) -> u64) -> io::Result<()> {
         self.u64(values.len() as u64)?;
         values.iter().try_for_each(|&value| self.u64(bits(value)))
     }
 
-    pub fn u64s(&mut self, values: &[u64]) -> io::Result<()> {
+    pub(crate) fn u64s(&mut self, values: &[u64]) -> io::Result<()> {
         self.list(values, |value| value)
     }
 
-    pub fn f64s(&mut self, values: &[f64]) -> io::Result<()> {
+    pub(crate) fn f64s(&mut self, values: &[f64]) -> io::Result<()> {
         self.list(values, f64::to_bits)
     }
 
-    pub fn usizes(&mut self, values: &[usize]) -> io::Result<()> {
+    pub(crate) fn usizes(&mut self, values: &[usize]) -> io::Result<()> {
         self.list(values, |value| value as u64)
     }
 
     /// A list of numbers of four bytes each.
-    pub fn u32s(&mut self, values: &[u32]) -> io::Result<()> {
+    pub(crate) fn u32s(&mut self, values: &[u32]) -> io::Result<()> {
         self.u64(values.len() as u64)?;
         values.iter().try_for_each(|value| self.bytes(&value.to_le_bytes()))
     }
 }
 
 /// Reads frames.
-pub struct FrameReader<'a> {
+pub(crate) struct FrameReader<'a> {
     from: &'a mut dyn Read,
     buffer: Vec<u8>,
     place: usize,
@@ -165,7 +165,7 @@ pub struct FrameReader<'a> {
 
 /// Why there are no bytes.
 #[derive(Debug)]
-pub enum Broken {
+pub(crate) enum Broken {
     /// The file cannot be read.
     Io(io::Error),
     /// It is not what was written, and in what way.
@@ -184,12 +184,12 @@ impl From<io::Error> for Broken {
 type Found<T> = Result<T, Broken>;
 
 impl<'a> FrameReader<'a> {
-    pub fn new(from: &'a mut dyn Read) -> Self {
+    pub(crate) fn new(from: &'a mut dyn Read) -> Self {
         FrameReader { from, buffer: Vec::new(), place: 0, number: 0 }
     }
 
     /// Reads the head of a file, which must be of this kind, of this program, and made of the same.
-    pub fn begin(
+    pub(crate) fn begin(
         magic: &[u8; 16],
         format: u64,
         fingerprint: &str,
@@ -234,7 +234,7 @@ impl<'a> FrameReader<'a> {
     }
 
     /// That nothing comes after what was read.
-    pub fn finish(mut self) -> Found<()> {
+    pub(crate) fn finish(mut self) -> Found<()> {
         const MORE: Broken = Broken::Damaged("there is more than there should be");
         if self.place < self.buffer.len() {
             return Err(MORE);
@@ -244,7 +244,7 @@ impl<'a> FrameReader<'a> {
         if nothing_behind { Ok(()) } else { Err(MORE) }
     }
 
-    pub fn bytes(&mut self, mut into: &mut [u8]) -> Found<()> {
+    pub(crate) fn bytes(&mut self, mut into: &mut [u8]) -> Found<()> {
         while !into.is_empty() {
             if self.place == self.buffer.len() {
                 self.frame()?;
@@ -261,17 +261,17 @@ impl<'a> FrameReader<'a> {
         Ok(())
     }
 
-    pub fn u64(&mut self) -> Found<u64> {
+    pub(crate) fn u64(&mut self) -> Found<u64> {
         let mut bytes = [0; 8];
         self.bytes(&mut bytes)?;
         Ok(u64::from_le_bytes(bytes))
     }
 
-    pub fn usize(&mut self) -> Found<usize> {
+    pub(crate) fn usize(&mut self) -> Found<usize> {
         usize::try_from(self.u64()?).map_err(|_| Broken::Damaged("a number is too large for this machine"))
     }
 
-    pub fn text(&mut self) -> Found<String> {
+    pub(crate) fn text(&mut self) -> Found<String> {
         let mut text = Vec::new();
         let mut left = self.usize()?;
         // Piece by piece: a length takes memory only as far as there are bytes.
@@ -285,7 +285,7 @@ impl<'a> FrameReader<'a> {
         String::from_utf8(text).map_err(|_| Broken::Damaged("a text is none"))
     }
 
-    pub fn list<T>(&mut self, mut next: impl FnMut(&mut Self) -> Found<T>) -> Found<Vec<T>> {
+    pub(crate) fn list<T>(&mut self, mut next: impl FnMut(&mut Self) -> Found<T>) -> Found<Vec<T>> {
         let count = self.usize()?;
         let mut values = Vec::with_capacity(count.min(FRAME / 8));
         for _ in 0..count {
@@ -294,19 +294,19 @@ impl<'a> FrameReader<'a> {
         Ok(values)
     }
 
-    pub fn u64s(&mut self) -> Found<Vec<u64>> {
+    pub(crate) fn u64s(&mut self) -> Found<Vec<u64>> {
         self.list(FrameReader::u64)
     }
 
-    pub fn usizes(&mut self) -> Found<Vec<usize>> {
+    pub(crate) fn usizes(&mut self) -> Found<Vec<usize>> {
         self.list(FrameReader::usize)
     }
 
-    pub fn f64s(&mut self) -> Found<Vec<f64>> {
+    pub(crate) fn f64s(&mut self) -> Found<Vec<f64>> {
         self.list(|from| Ok(f64::from_bits(from.u64()?)))
     }
 
-    pub fn u32s(&mut self) -> Found<Vec<u32>> {
+    pub(crate) fn u32s(&mut self) -> Found<Vec<u32>> {
         self.list(|from| {
             let mut bytes = [0; 4];
             from.bytes(&mut bytes)?;

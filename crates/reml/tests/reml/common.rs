@@ -6,8 +6,8 @@ use std::error::Error;
 use tiers_design::{DesignError, Formula, Plan, Settings, Source};
 use tiers_moments::{Dropped, IngestError, accumulate};
 use tiers_reml::{
-    BuildError, DfMethod, Fit, Inference, LevelEffects, Method, Model, NewtonSettings, Objective, Optimum, Status, Step,
-    build_model, find_optimum, random_effects,
+    BuildError, DfMethod, Fit, Inference, LevelEffects, Method, Model, NewtonSettings, Objective, Optimum, Status,
+    Step, build_model, find_optimum, random_effects,
 };
 use tiers_testkit::{Checks, NestedSample, Tolerance, oracle};
 

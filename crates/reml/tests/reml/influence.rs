@@ -78,7 +78,8 @@ fn estimates_without_a_group_agree_with_the_formulas() {
             if optimum.status != Status::Converged || theta.iter().any(|t| t.abs() > 1e2) {
                 continue;
             }
-            let clusters = ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
+            let clusters =
+                ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
             let got = Influence::new(&objective, &optimum, &clusters);
             let problem = sample.problem();
             let all = problem.solve(&theta, reference(method));

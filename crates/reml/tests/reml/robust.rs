@@ -33,7 +33,8 @@ fn sandwiches_agree_with_v_written_out() {
         if theta.iter().any(|t| t.abs() > 1e3) {
             continue;
         }
-        let clusters = ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
+        let clusters =
+            ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
         let (problem, p) = (sample.problem(), model.p());
         let top = &sample.levels.last().expect("a level").group;
         for (kind, literal) in KINDS {
@@ -162,7 +163,8 @@ fn coefficients_of_one_cluster_have_no_robust_error() {
         let (model, dropped) = model(&table, formula, None).expect("a model");
         let objective = Objective::new(&model, Method::Reml);
         let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
-        let clusters = ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
+        let clusters =
+            ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
         for (kind, _) in KINDS {
             let Ok(robust) = Robust::new(&objective, &optimum, &clusters, kind, 0.95) else { continue };
             let mut found: Vec<(&str, Vec<&str>)> = robust
