@@ -1,8 +1,6 @@
 //! `tiers influence`: what each top-level group does to a saved fit.
 
 use crate::exit::{Outcome, print};
-use crate::layout::{Column, paragraph, table};
-use crate::numbers::{column, fixed_point};
 use crate::outputs;
 use crate::progress::Progress;
 use crate::saved::{Again, RefitArgs, Saved};
@@ -13,6 +11,8 @@ use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tiers_moments::{ClusterMoments, Until, cluster_level};
 use tiers_reml::{Influence, KeyLabels, Objective, WithoutGroup};
+use tiers_report::layout::{Column, paragraph, table};
+use tiers_report::numbers::{column, fixed_point};
 use tiers_tables::{OutColumn, OutValues, write_parquet};
 
 /// `tiers influence`.
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &InfluenceArgs) -> anyhow::Result<Outcome> {
         write(out, &influence)?;
     }
     match args.json {
-        true => print(&crate::report::json(&as_json(&saved, &influence, args.top)))?,
+        true => print(&tiers_report::json(&as_json(&saved, &influence, args.top)))?,
         false => print(&text(&saved, &influence, args.top))?,
     }
     Ok(Outcome::Done)

@@ -4,11 +4,8 @@ use crate::confint::{Fitted, Pieces, Wanted};
 use crate::input::Input;
 use crate::memory::Limit;
 use crate::outputs::{Folder, Staged};
-use crate::page::{PAGE, page};
-use crate::report::{Phases, Report, Timing, peak_memory};
-use crate::saved::{FIT, MODEL, SavedModel, Seal};
-use crate::section::Section;
-use crate::{summary, tables, visible};
+use crate::process::peak_memory;
+use crate::tables;
 use anyhow::anyhow;
 use std::time::{Duration, Instant};
 use tiers_moments::{ClusterMoments, Further, Ingested, ReadObserver, ReadTimes, Until, cluster_level};
@@ -16,6 +13,11 @@ use tiers_reml::{
     DfMethod, Fit, FittedValues, FixedInference, FixedModel, Inference, Method, NewtonSettings, Objective, Optimum,
     Robust, Sandwich, SearchObserver, Status, build_model, find_optimum, random_effects,
 };
+use tiers_report::page::{PAGE, page};
+use tiers_report::saved::{FIT, MODEL, SavedModel, Seal};
+use tiers_report::section::Section;
+use tiers_report::{Phases, Report, Timing};
+use tiers_report::{summary, visible};
 
 /// How a model is fitted.
 #[derive(Clone, Debug)]

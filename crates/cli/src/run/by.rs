@@ -4,7 +4,6 @@ use super::job::ModelJob;
 use super::kept::Counts;
 use super::stop::Stop;
 use crate::outputs::Staged;
-use crate::visible;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::Path;
@@ -14,6 +13,7 @@ use tiers_reml::{
     Fit, FixedEffect, FixedInference, FixedModel, Objective, SearchError, Status, Step, VarianceComponent, build_model,
     find_optimum,
 };
+use tiers_report::visible;
 use tiers_tables::{OutColumn, OutValues, Source, TableError, write_parquet};
 
 /// Name of the table in the folder of the model.
@@ -143,7 +143,7 @@ impl Fitted {
         let (unlabelled_rows, n_obs) = (self.unlabelled_rows, self.n_obs());
         let (tiers, method) = (env!("CARGO_PKG_VERSION"), model.how.method);
         let report = Report { tiers, formula, method, by, partitions: counts, n_obs, unlabelled_rows };
-        staged.write("fit.json", &crate::report::json(&report))
+        staged.write("fit.json", &tiers_report::json(&report))
     }
 
     fn write_table(&self, source: &Source, path: &Path) -> Result<(), TableError> {

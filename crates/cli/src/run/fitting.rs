@@ -7,7 +7,7 @@ use super::kept::{Kept, Outline, Took};
 use super::status::ModelState;
 use crate::input::Input;
 use crate::outputs::{Folder, Staged};
-use crate::report::peak_memory;
+use crate::process::peak_memory;
 use crate::steps::{Read, make};
 use anyhow::{anyhow, bail};
 use std::time::Instant;

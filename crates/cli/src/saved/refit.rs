@@ -8,7 +8,7 @@ use crate::csv::CsvArgs;
 use crate::memory::{Limit, check_heads};
 use crate::moments::Opened;
 use crate::progress::Progress;
-use crate::saved::{Fingerprint, Saved};
+use crate::saved::Saved;
 use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use std::num::NonZeroUsize;
@@ -18,6 +18,7 @@ use tiers_moments::{Dropped, Ingested, Part, Reading, Until, accumulate_with, me
 use tiers_reml::{
     DfMethod, FixedInference, FixedModel, Inference, Model, Objective, Optimum, build_model, find_optimum,
 };
+use tiers_report::saved::Fingerprint;
 use tiers_tables::Source;
 
 /// Options of commands that read the data of a fit once more.

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 /// One group's random effect.
 #[derive(Clone, Debug)]
-pub(crate) struct Effect {
+pub struct Effect {
     /// Labels of the group, one per id column.
     pub group: Vec<Value>,
     /// b.
@@ -22,7 +22,7 @@ pub(crate) struct Effect {
 
 /// The largest and smallest effects of one coefficient.
 #[derive(Clone, Debug)]
-pub(crate) struct Extremes {
+pub struct Extremes {
     /// Name of the coefficient.
     pub term: String,
     /// Groups of the level.
@@ -33,33 +33,42 @@ pub(crate) struct Extremes {
     pub smallest: Vec<Effect>,
 }
 
+/// A random effect over its own standard deviation, `Var(b̂) = Var(b) - Var(b̂ - b)`; NaN where its
+/// variance is zero.
+pub fn standardise(estimate: f64, prediction_sd: f64, variance: f64) -> f64 {
+    let own = variance - prediction_sd * prediction_sd;
+    if own > 1e-12 * variance { estimate / own.sqrt() } else { f64::NAN }
+}
+
 impl Extremes {
     /// A coefficient of which no group is known yet.
-    pub(super) fn new(term: &str) -> Extremes {
+    pub fn new(term: &str) -> Extremes {
         Extremes { term: term.to_owned(), groups: 0, largest: Vec::new(), smallest: Vec::new() }
     }
 
-    pub(super) fn has_place(&self, estimate: f64, top: usize) -> bool {
+    /// Whether an effect is among the `top` largest or smallest so far.
+    pub fn has_place(&self, estimate: f64, top: usize) -> bool {
         let beyond = |list: &[Effect], by: fn(&f64, &f64) -> bool| {
             list.len() < top || list.get(top - 1).is_some_and(|last| by(&estimate, &last.estimate))
         };
         top > 0 && (beyond(&self.largest, f64::gt) || beyond(&self.smallest, f64::lt))
     }
 
-    pub(super) fn take(&mut self, effect: Effect, top: usize) {
+    /// Adds an effect, keeping the `top` largest and smallest.
+    pub fn take(&mut self, effect: Effect, top: usize) {
         let falling = |a: &Effect, b: &Effect| b.estimate.total_cmp(&a.estimate);
         insert(&mut self.largest, effect.clone(), top, falling);
         insert(&mut self.smallest, effect, top, |a, b| falling(b, a));
     }
 
     /// With few groups the two lists are one, without repetition.
-    pub(super) fn no_group_twice(&mut self, top: usize) {
+    pub fn no_group_twice(&mut self, top: usize) {
         self.smallest.truncate(self.groups.saturating_sub(top));
         self.smallest.reverse();
     }
 
     /// The groups in a table, with intervals of `z` standard deviations.
-    pub(crate) fn section(&self, level: &str, z: f64, ids: &[String]) -> Section {
+    pub fn section(&self, level: &str, z: f64, ids: &[String]) -> Section {
         let Extremes { term, groups, largest, smallest } = self;
         let all: Vec<&Effect> = largest.iter().chain(smallest).collect();
         let of = |value: &dyn Fn(&Effect) -> f64| -> Vec<f64> { all.iter().map(|effect| value(effect)).collect() };
@@ -79,7 +88,8 @@ impl Extremes {
         Section { title: format!("{term} | {level}:"), lead, indent: 1, columns, notes: Vec::new() }
     }
 
-    pub(super) fn json(&self, z: f64, ids: &[String]) -> Value {
+    /// As JSON, with intervals of z standard deviations; `ids` are the names of the id columns.
+    pub fn json(&self, z: f64, ids: &[String]) -> Value {
         let effect = |effect: &Effect| {
             let group: Map<_, _> = ids.iter().cloned().zip(effect.group.iter().cloned()).collect();
             let Effect { estimate, sd, standardised, .. } = effect;
@@ -98,7 +108,7 @@ impl Extremes {
 }
 
 /// What the columns of the table are.
-pub(crate) fn note(confidence: f64) -> Note {
+pub fn note(confidence: f64) -> Note {
     let percent = trim_number(100.0 * confidence);
     Note::new(
         format!(

@@ -14,18 +14,18 @@ fn acts(c: char) -> bool {
 }
 
 /// A single line, such as the cell of a table: every such character is shown as `\u{1b}`.
-pub(crate) fn line(text: &str) -> Cow<'_, str> {
+pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false, |out, c| out.extend(c.escape_unicode()))
 }
 
 /// Whole lines: the same, but for line feeds and tabs.
-pub(crate) fn lines(text: &str) -> Cow<'_, str> {
+pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'), |out, c| out.extend(c.escape_unicode()))
 }
 
 /// JSON that says the same: such characters can stand in its strings only, where `\u009b` means the
 /// character. (Those below a space are escaped by every writer of JSON.)
-pub(crate) fn json(text: &str) -> Cow<'_, str> {
+pub fn json(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c < ' ', |out, c| _ = write!(out, "\\u{:04x}", u32::from(c)))
 }
 

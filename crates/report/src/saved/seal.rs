@@ -13,7 +13,7 @@ const KIND: &str = "sha256:";
 
 /// What a folder of results or of moments holds, by which damage and mixed files are recognised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Seal {
+pub struct Seal {
     /// The files beside the one that holds this, by their names with slashes: SHA-256, as `sha256sum`
     /// prints it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -25,14 +25,14 @@ pub(crate) struct Seal {
 
 impl Seal {
     /// Lists a file of a folder.
-    pub(crate) fn add(&mut self, folder: &Path, name: &str) -> io::Result<()> {
+    pub fn add(&mut self, folder: &Path, name: &str) -> io::Result<()> {
         let (hash, _) = hash_file(&folder.join(name))?;
         self.files.insert(name.to_owned(), hash);
         Ok(())
     }
 
     /// The text of the file that holds this, with its fingerprint. `to_text` makes the text.
-    pub(crate) fn close(&mut self, mut to_text: impl FnMut(&Seal) -> String) -> String {
+    pub fn close(&mut self, mut to_text: impl FnMut(&Seal) -> String) -> String {
         self.fingerprint = Some(KIND.to_owned());
         let open = to_text(self);
         self.fingerprint = Some(of(&open, KIND));
@@ -40,12 +40,12 @@ impl Seal {
     }
 
     /// Whether this stands in a text that is as it was written.
-    pub(crate) fn is_intact(&self, text: &str) -> bool {
+    pub fn is_intact(&self, text: &str) -> bool {
         self.fingerprint.as_ref().is_some_and(|own| *own == of(text, own))
     }
 
     /// Whether a file of the folder is the one that is listed.
-    pub(crate) fn holds(&self, folder: &Path, name: &str) -> io::Result<bool> {
+    pub fn holds(&self, folder: &Path, name: &str) -> io::Result<bool> {
         let Some(listed) = self.files.get(name) else { return Ok(false) };
         Ok(hash_file(&folder.join(name))?.0 == *listed)
     }
@@ -63,12 +63,12 @@ fn of(text: &str, now: &str) -> String {
 }
 
 /// SHA-256 of a text.
-pub(crate) fn hash(text: &str) -> String {
+pub fn hash(text: &str) -> String {
     in_hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// SHA-256 of a file, as `sha256sum` prints it, and its size.
-pub(crate) fn hash_file(path: &Path) -> io::Result<(String, u64)> {
+pub fn hash_file(path: &Path) -> io::Result<(String, u64)> {
     let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
     let (mut buffer, mut bytes) = (vec![0; 1 << 20], 0);
     loop {

@@ -5,7 +5,7 @@ use crate::visible;
 
 /// A title, a table, and what is to be said of it. It becomes text here, and HTML in [`crate::page`].
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Section {
+pub struct Section {
     /// What stands above, with a colon where the text has one.
     pub title: String,
     /// How the line of the title goes on.
@@ -20,7 +20,7 @@ pub(crate) struct Section {
 
 /// A paragraph of running text.
 #[derive(Clone, Debug)]
-pub(crate) struct Note {
+pub struct Note {
     /// What it says.
     pub text: String,
     /// Spaces before all lines but the first.
@@ -29,29 +29,29 @@ pub(crate) struct Note {
 
 impl Note {
     /// A paragraph.
-    pub(crate) fn new(text: impl Into<String>, hang: usize) -> Note {
+    pub fn new(text: impl Into<String>, hang: usize) -> Note {
         Note { text: text.into(), hang }
     }
 
     /// The paragraph in lines.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         paragraph(&self.text, self.hang)
     }
 }
 
 impl Section {
     /// The section as text.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.head() + &self.body()
     }
 
     /// What stands below that line: the table and the notes.
-    pub(crate) fn body(&self) -> String {
+    pub fn body(&self) -> String {
         table(self.indent, &self.columns) + &self.notes.iter().map(Note::text).collect::<String>()
     }
 
     /// The line above the table.
-    pub(crate) fn head(&self) -> String {
+    pub fn head(&self) -> String {
         let Section { title, lead, .. } = self;
         let line = if lead.is_empty() { title.clone() } else { format!("{title} {lead}") };
         visible::line(&line).into_owned() + "\n"

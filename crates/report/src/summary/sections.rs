@@ -9,7 +9,7 @@ use tiers_reml::{Fit, Method, Status, VarianceComponent};
 
 /// What was fitted to what.
 #[derive(Clone, Debug)]
-pub(crate) struct Heading {
+pub struct Heading {
     /// Kind and method of the model.
     pub title: String,
     /// The formula with single spaces, of which those where no line may break are [`NO_BREAK`].
@@ -25,7 +25,7 @@ pub(crate) struct Heading {
 const NO_BREAK: char = '\u{a0}';
 
 /// What was fitted to what.
-pub(crate) fn heading(report: &Report) -> Heading {
+pub fn heading(report: &Report) -> Heading {
     let (fit, data) = (&report.fit, &report.data);
     let by = match fit.method {
         Method::Reml => "REML",
@@ -53,7 +53,7 @@ pub(crate) fn heading(report: &Report) -> Heading {
 
 impl Heading {
     /// The heading as text.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let formula = paragraph(&format!("Formula: {}", self.formula), 9).replace(NO_BREAK, " ");
         let line = |(name, value): (&str, &String)| paragraph(&format!("{name:>7}: {value}"), 9);
         let lines: String = self.facts().into_iter().map(line).collect();
@@ -61,14 +61,14 @@ impl Heading {
     }
 
     /// What is said line by line after the formula.
-    pub(crate) fn facts(&self) -> Vec<(&'static str, &String)> {
+    pub fn facts(&self) -> Vec<(&'static str, &String)> {
         let optional = [("Rows", &self.rows), ("Weights", &self.weights)];
         let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         std::iter::once(("Data", &self.data)).chain(optional).collect()
     }
 
     /// The formula, however it was typed, with single spaces.
-    pub(crate) fn formula(&self) -> String {
+    pub fn formula(&self) -> String {
         self.formula.replace(NO_BREAK, " ")
     }
 }
@@ -91,7 +91,7 @@ fn breakable(formula: &str) -> String {
 }
 
 /// How well it fits.
-pub(crate) fn criterion(fit: &Fit) -> Section {
+pub fn criterion(fit: &Fit) -> Section {
     let end = match fit.status {
         Status::NotConverged => "NOT at convergence",
         Status::Converged | Status::Boundary => "at convergence",
@@ -118,7 +118,7 @@ pub(crate) fn criterion(fit: &Fit) -> Section {
 }
 
 /// Variances and correlations of the random effects, and the sizes of everything.
-pub(crate) fn random_effects(fit: &Fit) -> Section {
+pub fn random_effects(fit: &Fit) -> Section {
     let components = &fit.variance_components;
     let mut groups = Vec::new();
     let (mut names, mut variances, mut deviations, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -179,7 +179,7 @@ fn correlations_with(component: &VarianceComponent, j: usize) -> Vec<String> {
 
 /// The intraclass correlations in words: of two observations that share a group of a level but none
 /// of the finer ones.
-pub(crate) fn correlations(report: &Report) -> Section {
+pub fn correlations(report: &Report) -> Section {
     let fit = &report.fit;
     // Finest level first, as in the table above.
     let levels: Vec<_> = fit.icc.iter().rev().collect();

@@ -3,19 +3,19 @@
 
 use super::check;
 use super::model::SavedModel;
+use crate::error::ReportError;
 use crate::report::Report;
-use anyhow::{anyhow, bail, ensure};
 use serde::de::DeserializeOwned;
 use tiers_design::Recipe;
 
 /// Name of the fit in its folder.
-pub(crate) const FIT: &str = "fit.json";
+pub const FIT: &str = "fit.json";
 /// Name of what it was made of.
-pub(crate) const MODEL: &str = "model.json";
+pub const MODEL: &str = "model.json";
 
 /// What the two files say.
 #[derive(Debug)]
-pub(crate) struct Texts {
+pub struct Texts {
     /// `fit.json`.
     pub report: Report,
     /// `model.json`.
@@ -28,38 +28,38 @@ pub(crate) struct Texts {
 
 impl Texts {
     /// Reads both; `name` is that of the folder.
-    pub(crate) fn read(name: &str, fit: &str, model: &str) -> anyhow::Result<Texts> {
+    pub fn read(name: &str, fit: &str, model: &str) -> Result<Texts, ReportError> {
         let report: Report = parse(name, FIT, fit)?;
         let saved: SavedModel = parse(name, MODEL, model)?;
         saved.check_version(name)?;
         let unsealed = report.seal.fingerprint.is_none() && saved.is_before_seals();
-        if !unsealed {
-            ensure!(
-                report.seal.is_intact(fit),
+        if !unsealed && !report.seal.is_intact(fit) {
+            return Err(ReportError(format!(
                 "{name}: {FIT} was changed since tiers wrote it: its fingerprint is not that of what it holds. Fit the \
                  model again with `--out`"
-            );
-            ensure!(
-                report.seal.files.get(MODEL) == Some(&super::seal::hash(model)),
+            )));
+        }
+        if !unsealed && report.seal.files.get(MODEL) != Some(&super::seal::hash(model)) {
+            return Err(ReportError(format!(
                 "{name}: {MODEL} was changed, or belongs to another fit: the fingerprint in {FIT} is that of another \
                  file. Fit the model again with `--out`"
-            );
+            )));
         }
-        let recipe = saved.definition.recipe().map_err(|error| anyhow!("{name}: {MODEL}: {error}"))?;
-        if let Err(why) = check::check(&report, &saved, &recipe, unsealed) {
-            bail!(
+        let recipe = saved.definition.recipe().map_err(|error| ReportError(format!("{name}: {MODEL}: {error}")))?;
+        check::check(&report, &saved, &recipe, unsealed).map_err(|why| {
+            ReportError(format!(
                 "{name}: {FIT} and {MODEL} are damaged or not of the same fit: {why}; fit the model again with `--out`"
-            );
-        }
+            ))
+        })?;
         Ok(Texts { report, model: saved, recipe, unsealed })
     }
 }
 
-fn parse<T: DeserializeOwned>(name: &str, file: &str, text: &str) -> anyhow::Result<T> {
+fn parse<T: DeserializeOwned>(name: &str, file: &str, text: &str) -> Result<T, ReportError> {
     serde_json::from_str(text).map_err(|error| {
-        anyhow!(
+        ReportError(format!(
             "{name}: {file} is not what this version of tiers ({}) writes: {error}; fit the model again with `--out`",
             env!("CARGO_PKG_VERSION")
-        )
+        ))
     })
 }

@@ -2,7 +2,6 @@
 
 use crate::saved::Seal;
 use crate::visible;
-use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -12,7 +11,7 @@ use tiers_reml::Fit;
 
 /// What is written as `fit.json` and laid out as the summary.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Report {
+pub struct Report {
     /// The fit.
     #[serde(flatten)]
     pub fit: Fit,
@@ -33,7 +32,7 @@ pub(crate) struct Report {
 
 /// Where the rows came from.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Data {
+pub struct Data {
     /// Files, folders and globs, or folders of moments, as they were named.
     pub paths: Vec<PathBuf>,
     /// Number of files, or of folders of moments, that these are.
@@ -47,7 +46,7 @@ pub(crate) struct Data {
 
 /// Seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Timing {
+pub struct Timing {
     /// From the start to the moments: opening, reading, encoding and summing all rows.
     pub read: f64,
     /// From the moments to the estimates.
@@ -61,7 +60,7 @@ pub(crate) struct Timing {
 
 /// Seconds by phase.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Phases {
+pub struct Phases {
     /// Reading.
     #[serde(flatten)]
     pub reading: ReadTimes,
@@ -82,53 +81,38 @@ pub(crate) struct Phases {
 
 impl Phases {
     /// Notes the phases of reading.
-    pub(crate) fn have_read(&mut self, times: &ReadTimes) {
+    pub fn have_read(&mut self, times: &ReadTimes) {
         self.reading = *times;
     }
 }
 
 impl Report {
     /// Rows read: those used and those dropped.
-    pub(crate) fn rows(&self) -> u64 {
+    pub fn rows(&self) -> u64 {
         self.fit.n_obs + self.fit.n_dropped
     }
 
     /// As JSON, ending in a line feed.
-    pub(crate) fn json(&self) -> String {
+    pub fn json(&self) -> String {
         json(self)
     }
 
     /// As JSON with the fingerprint of the files that it lists.
-    pub(crate) fn sealed_json(&mut self) -> String {
+    pub fn sealed_json(&mut self) -> String {
         let mut seal = std::mem::take(&mut self.seal);
         seal.close(|seal| {
             self.seal = seal.clone();
             self.json()
         })
     }
-
-    /// One line for a person at a terminal.
-    pub(crate) fn timing_line(&self) -> String {
-        let Some(Timing { read, fit, total, .. }) = self.timing_seconds else { return String::new() };
-        let rate = HumanCount((self.rows() as f64 / read.max(1e-9)) as u64);
-        format!("read {read:.2} s ({rate} rows/s), fit {fit:.2} s, total {total:.2} s")
-    }
 }
 
 /// Plain data as JSON, ending in a line feed; control characters in its texts are escaped.
-pub(crate) fn json(value: &impl Serialize) -> String {
+pub fn json(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("plain data without keys that are not strings");
     text.push('\n');
     match visible::json(&text) {
         Cow::Borrowed(_) => text,
         Cow::Owned(shown) => shown,
     }
-}
-
-/// The most memory that this process has held so far.
-pub(crate) fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(1024 * kilobytes)
 }

@@ -9,7 +9,7 @@ const ROUNDING: f64 = 1e-9;
 
 /// What a fit knows of the rows and the response that it was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Fingerprint {
+pub struct Fingerprint {
     /// Rows used.
     pub rows: u64,
     /// Response as written; offsets too.
@@ -28,13 +28,13 @@ pub(crate) struct Fingerprint {
 
 impl Fingerprint {
     /// That of the data of a model.
-    pub(crate) fn of(model: &Model) -> Fingerprint {
+    pub fn of(model: &Model) -> Fingerprint {
         let forest = &model.forest;
         Fingerprint::of_sums(&model.recipe, forest.rows, forest.sum_log_weights, &forest.cross)
     }
 
     /// That of sums of a recipe's columns: `C'WC`, m×m.
-    pub(crate) fn of_sums(recipe: &Recipe, rows: u64, sum_log_weights: f64, cross: &[f64]) -> Fingerprint {
+    pub fn of_sums(recipe: &Recipe, rows: u64, sum_log_weights: f64, cross: &[f64]) -> Fingerprint {
         let (m, y) = (recipe.columns.len() + 1, recipe.columns.len());
         let constant = recipe.columns.iter().position(|column| column.atoms.is_empty());
         let weights = constant.map(|c| cross[c * m + c]);
@@ -54,7 +54,7 @@ impl Fingerprint {
     }
 
     /// What tells the data apart, in words (`rows: 1600 and 1599`); `None` where nothing does.
-    pub(crate) fn difference(&self, other: &Fingerprint) -> Option<String> {
+    pub fn difference(&self, other: &Fingerprint) -> Option<String> {
         let told = |what: &str, one: &dyn std::fmt::Display, two: &dyn std::fmt::Display| {
             Some(format!("{what}: {one} and {two}"))
         };

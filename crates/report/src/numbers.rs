@@ -7,7 +7,7 @@ const SCIENTIFIC_PENALTY: i32 = 4;
 /// Formats a column of numbers with common decimals, by the rule of R's `format(x, digits)`: as few
 /// decimals as show every number with `digits` significant digits, or scientific notation where
 /// that is much shorter. What is missing or no number becomes `NA` or `NaN`.
-pub(crate) fn column(values: &[f64], digits: usize) -> Vec<String> {
+pub fn column(values: &[f64], digits: usize) -> Vec<String> {
     let finite: Vec<Digits> = values.iter().filter(|v| v.is_finite()).map(|&v| Digits::of(v, digits)).collect();
     let most = |of: fn(&Digits) -> i32| finite.iter().map(of).max().unwrap_or(0);
     let sign = i32::from(values.iter().any(|v| *v < 0.0));
@@ -26,7 +26,7 @@ pub(crate) fn column(values: &[f64], digits: usize) -> Vec<String> {
 }
 
 /// Decimals at which R's tables of coefficients stop: `digits` of the smallest number.
-pub(crate) fn decimals_of_smallest(values: &[f64], digits: i32) -> usize {
+pub fn decimals_of_smallest(values: &[f64], digits: i32) -> usize {
     let sizes = values.iter().map(|v| v.abs()).filter(|v| *v > 0.0 && v.is_finite());
     let smallest = sizes.fold(f64::INFINITY, f64::min);
     let whole = if smallest.is_finite() { 1 + smallest.log10().floor() as i32 } else { 1 };
@@ -34,12 +34,12 @@ pub(crate) fn decimals_of_smallest(values: &[f64], digits: i32) -> usize {
 }
 
 /// Rounds to so many decimals, as R's `round`.
-pub(crate) fn round(value: f64, decimals: usize) -> f64 {
+pub fn round(value: f64, decimals: usize) -> f64 {
     format!("{value:.decimals$}").parse().unwrap_or(value)
 }
 
 /// With a fixed number of decimals, without a minus before zeros.
-pub(crate) fn fixed_point(value: f64, decimals: usize) -> String {
+pub fn fixed_point(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {
         Some(rest) if rest.bytes().all(|b| b == b'0' || b == b'.') => rest.to_owned(),
@@ -48,13 +48,13 @@ pub(crate) fn fixed_point(value: f64, decimals: usize) -> String {
 }
 
 /// `2.5`, `95`: at most four decimals, none that are zeros.
-pub(crate) fn trim_number(value: f64) -> String {
+pub fn trim_number(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// p values as R's `format.pval`: three digits, `<2e-16` where there is nothing more to say.
-pub(crate) fn p_values(values: &[f64]) -> Vec<String> {
+pub fn p_values(values: &[f64]) -> Vec<String> {
     const TINY: f64 = 2.2e-16;
     let is_tiny = |v: f64| v < TINY;
     let is_small = |v: f64| v > 0.0 && v.log10() < -3.0;

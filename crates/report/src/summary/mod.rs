@@ -10,9 +10,9 @@ mod fixed;
 mod sections;
 mod verdict;
 
-pub(crate) use fixed::{coefficients, fixed_effects};
-pub(crate) use sections::{correlations, criterion, heading, random_effects};
-pub(crate) use verdict::{verdict, verdict_in_words};
+pub use fixed::{coefficients, fixed_effects};
+pub use sections::{correlations, criterion, heading, random_effects};
+pub use verdict::{verdict, verdict_in_words};
 
 use crate::layout::{paragraph, table};
 use crate::report::Report;
@@ -26,7 +26,7 @@ Scaled residuals: not computed from the sums that the fit uses;
 ";
 
 /// The whole summary.
-pub(crate) fn text(report: &Report) -> String {
+pub fn text(report: &Report) -> String {
     let fit = &report.fit;
     let criterion = criterion(fit);
     let criteria = [criterion.head(), table(criterion.indent, &criterion.columns), RESIDUALS.to_owned()].join("\n");

@@ -1,7 +1,6 @@
 //! The groups of a level in the order of a random effect, as far as a page shows them.
 
-use crate::ranef::{Effect, Extremes};
-use crate::tables::standardise;
+use crate::extremes::{Effect, Extremes, standardise};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use tiers_reml::{KeyColumn, KeyLabels, LevelEffects};

@@ -8,12 +8,12 @@ use crate::section::{Note, Section};
 use tiers_reml::{DfMethod, FactorLevels, Fit, FixedEffect, Robust, Sandwich};
 
 /// The coefficients with the standard errors that were asked for.
-pub(crate) fn coefficients(fit: &Fit) -> &[FixedEffect] {
+pub fn coefficients(fit: &Fit) -> &[FixedEffect] {
     fit.robust.as_ref().map_or(&fit.fixed_effects, |robust| &robust.coefficients)
 }
 
 /// Coefficients with their uncertainty.
-pub(crate) fn fixed_effects(report: &Report) -> Section {
+pub fn fixed_effects(report: &Report) -> Section {
     let robust = report.fit.robust.as_ref();
     let (effects, dropped) = (coefficients(&report.fit), dropped_columns(&report.fit));
     if effects.is_empty() {

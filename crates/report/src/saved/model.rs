@@ -2,7 +2,7 @@
 
 use super::fingerprint::Fingerprint;
 use super::text::MODEL;
-use anyhow::ensure;
+use crate::error::ReportError;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use tiers_moments::Definition;
@@ -15,7 +15,7 @@ const UNSEALED: u64 = 1;
 
 /// What `model.json` says.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SavedModel {
+pub struct SavedModel {
     /// Version of the format.
     pub tiers_model: u64,
     /// What the columns are: the formula, the factors' levels, the shifts.
@@ -34,7 +34,7 @@ pub(crate) struct SavedModel {
 
 impl SavedModel {
     /// What is kept of a fit.
-    pub(crate) fn new(
+    pub fn new(
         model: &Model,
         definition: Definition,
         fixed: FixedModel,
@@ -53,26 +53,27 @@ impl SavedModel {
     }
 
     /// As JSON on one line.
-    pub(crate) fn json(&self) -> String {
+    pub fn json(&self) -> String {
         let mut text = serde_json::to_string(self).expect("plain data without keys that are not strings");
         text.push('\n');
         text
     }
 
     /// Whether this program knows the format; `name` is that of the folder.
-    pub(crate) fn check_version(&self, name: &str) -> anyhow::Result<()> {
-        ensure!(
-            (UNSEALED..=VERSION).contains(&self.tiers_model),
-            "{name}: {MODEL} is of format version {}, and this is tiers {}, which reads versions {UNSEALED} to {VERSION}; \
-             fit the model again with `--out`",
-            self.tiers_model,
-            env!("CARGO_PKG_VERSION")
-        );
+    pub fn check_version(&self, name: &str) -> Result<(), ReportError> {
+        if !(UNSEALED..=VERSION).contains(&self.tiers_model) {
+            return Err(ReportError(format!(
+                "{name}: {MODEL} is of format version {}, and this is tiers {}, which reads versions {UNSEALED} to {VERSION}; \
+                 fit the model again with `--out`",
+                self.tiers_model,
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
         Ok(())
     }
 
     /// Whether it is of the first version, which has no fingerprint.
-    pub(crate) fn is_before_seals(&self) -> bool {
+    pub fn is_before_seals(&self) -> bool {
         self.tiers_model == UNSEALED
     }
 }

@@ -3,7 +3,7 @@
 use tiers_reml::{Fit, Status, VarianceComponent};
 
 /// The verdict and its title; nothing where all is well.
-pub(crate) fn verdict(fit: &Fit) -> Option<(&'static str, String)> {
+pub fn verdict(fit: &Fit) -> Option<(&'static str, String)> {
     let title = match fit.status {
         Status::Converged => return None,
         Status::Boundary => "On the boundary",
@@ -13,7 +13,7 @@ pub(crate) fn verdict(fit: &Fit) -> Option<(&'static str, String)> {
 }
 
 /// The verdict sentence by sentence; nothing where all is well.
-pub(crate) fn verdict_in_words(fit: &Fit) -> Vec<String> {
+pub fn verdict_in_words(fit: &Fit) -> Vec<String> {
     match fit.status {
         Status::Converged => Vec::new(),
         Status::Boundary => {

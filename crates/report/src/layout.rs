@@ -4,11 +4,11 @@ use crate::visible;
 use std::borrow::Cow;
 
 /// Most characters of a line of running text.
-pub(crate) const WIDTH: usize = 80;
+pub const WIDTH: usize = 80;
 
 /// How a column's cells stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Align {
+pub enum Align {
     /// Names.
     Left,
     /// Numbers.
@@ -17,7 +17,7 @@ pub(crate) enum Align {
 
 /// One column of a table: its head and its cells.
 #[derive(Clone, Debug)]
-pub(crate) struct Column {
+pub struct Column {
     head: String,
     align: Align,
     cells: Vec<String>,
@@ -25,12 +25,12 @@ pub(crate) struct Column {
 
 impl Column {
     /// A column of names.
-    pub(crate) fn names(head: &str, cells: Vec<String>) -> Self {
+    pub fn names(head: &str, cells: Vec<String>) -> Self {
         Column::new(head, Align::Left, cells)
     }
 
     /// A column of numbers, already formatted.
-    pub(crate) fn numbers(head: &str, cells: Vec<String>) -> Self {
+    pub fn numbers(head: &str, cells: Vec<String>) -> Self {
         Column::new(head, Align::Right, cells)
     }
 
@@ -44,17 +44,17 @@ impl Column {
     }
 
     /// What stands above.
-    pub(crate) fn head(&self) -> &str {
+    pub fn head(&self) -> &str {
         &self.head
     }
 
     /// The cells from above.
-    pub(crate) fn cells(&self) -> &[String] {
+    pub fn cells(&self) -> &[String] {
         &self.cells
     }
 
     /// Whether it is one of numbers.
-    pub(crate) fn is_numbers(&self) -> bool {
+    pub fn is_numbers(&self) -> bool {
         self.align == Align::Right
     }
 
@@ -64,7 +64,7 @@ impl Column {
 }
 
 /// Lays columns out side by side, one space between them; no spaces at the ends of lines.
-pub(crate) fn table(indent: usize, columns: &[Column]) -> String {
+pub fn table(indent: usize, columns: &[Column]) -> String {
     let rows = columns.iter().map(|column| column.cells.len()).max().unwrap_or(0);
     let widths: Vec<usize> = columns.iter().map(Column::width).collect();
     let line = |cell: &dyn Fn(&Column) -> String| {
@@ -87,7 +87,7 @@ pub(crate) fn table(indent: usize, columns: &[Column]) -> String {
 
 /// Breaks a text into lines of at most [`WIDTH`] characters, where its words allow; `hang` spaces
 /// stand before all lines but the first. A line break or a tab in the text is a space.
-pub(crate) fn paragraph(text: &str, hang: usize) -> String {
+pub fn paragraph(text: &str, hang: usize) -> String {
     let text = &visible::line(&text.replace(['\n', '\r', '\t'], " ")).into_owned();
     let indent = text.len() - text.trim_start().len();
     let mut out = " ".repeat(indent);

@@ -2,6 +2,7 @@
 //! pixels are fine enough.
 
 use super::ranks::Point;
+use crate::error::ReportError;
 use crate::figure::{COLOURS, FONT, svg_of};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -75,7 +76,7 @@ impl Scale {
 
 /// The coefficients with their intervals, without the intercept; none where there is none that can
 /// be drawn.
-pub(super) fn coefficients(effects: &[FixedEffect]) -> anyhow::Result<Option<String>> {
+pub(super) fn coefficients(effects: &[FixedEffect]) -> Result<Option<String>, ReportError> {
     let interval = |e: &FixedEffect| Interval { lower: e.lower, estimate: e.estimate, upper: e.upper };
     let shown = effects.iter().filter(|effect| effect.term != "(Intercept)" && interval(effect).is_finite());
     let (names, intervals): (Vec<String>, Vec<Interval>) = shown.map(|e| (short(&e.term), interval(e))).unzip();
@@ -118,7 +119,7 @@ pub(super) fn coefficients(effects: &[FixedEffect]) -> anyhow::Result<Option<Str
 
 /// Random effects in the order of their size with intervals of `z` standard deviations; none where
 /// they have no extent.
-pub(super) fn caterpillar(points: &[Point], z: f64) -> anyhow::Result<Option<String>> {
+pub(super) fn caterpillar(points: &[Point], z: f64) -> Result<Option<String>, ReportError> {
     let interval =
         |p: &Point| Interval { lower: p.estimate - z * p.sd, estimate: p.estimate, upper: p.estimate + z * p.sd };
     let shown = points.iter().filter(|point| interval(point).is_finite());

@@ -13,17 +13,18 @@ mod figures;
 mod html;
 mod ranks;
 
+use crate::error::ReportError;
 use crate::numbers::trim_number;
 use crate::report::Report;
 use crate::section::{Note, Section};
 use crate::summary::{coefficients, correlations, criterion, fixed_effects, heading, random_effects, verdict};
-use crate::{anova, ranef, visible};
+use crate::{anova, extremes, visible};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ranks::Ranked;
 use tiers_reml::{AnovaType, Fit, LevelEffects, Status, normal_quantile};
 
 /// Name of the page in the folder of results.
-pub(crate) const PAGE: &str = "report.html";
+pub const PAGE: &str = "report.html";
 
 const STYLE: &str = include_str!("style.css");
 
@@ -31,7 +32,7 @@ const STYLE: &str = include_str!("style.css");
 const COEFFICIENTS: usize = 100;
 
 /// The page of a fit; `top` are the random effects of its top level, `intervals` those of all parameters.
-pub(crate) fn page(report: &Report, top: Option<&LevelEffects>, intervals: Option<&Section>) -> anyhow::Result<String> {
+pub fn page(report: &Report, top: Option<&LevelEffects>, intervals: Option<&Section>) -> Result<String, ReportError> {
     let fit = &report.fit;
     let mut heading = heading(report);
     heading.rows.get_or_insert_with(|| format!("{} used, none dropped", fit.n_obs));
@@ -81,7 +82,7 @@ fn tests_of_terms(report: &Report) -> Section {
 }
 
 /// The coefficients as a figure, where there are some and they can be taken in at a glance.
-fn coefficients_drawn(report: &Report) -> anyhow::Result<Option<Markup>> {
+fn coefficients_drawn(report: &Report) -> Result<Option<Markup>, ReportError> {
     let effects = coefficients(&report.fit);
     if effects.len() > COEFFICIENTS {
         return Ok(None);
@@ -93,7 +94,7 @@ fn coefficients_drawn(report: &Report) -> anyhow::Result<Option<Markup>> {
 }
 
 /// The groups of the top level in the order of their first random effect, and the extreme ones.
-fn groups(report: &Report, top: &LevelEffects) -> anyhow::Result<Markup> {
+fn groups(report: &Report, top: &LevelEffects) -> Result<Markup, ReportError> {
     let (level, term) = (&top.level, &top.terms[0]);
     let component = report.fit.variance_components.iter().find(|component| component.level == *level);
     let variance = component.map_or(f64::NAN, |component| component.variance[0]);
@@ -116,7 +117,7 @@ fn groups(report: &Report, top: &LevelEffects) -> anyhow::Result<Markup> {
     let figure = figures::caterpillar(&points, z)?;
     let ids: Vec<String> = top.keys.iter().map(|key| key.name.clone()).collect();
     let mut table = extremes.section(level, z, &ids);
-    table.notes.push(ranef::note(report.confidence_level));
+    table.notes.push(extremes::note(report.confidence_level));
     Ok(html! {
         @if let Some(svg) = figure { (html::drawn(&title, &lead, &svg, &caption)) }
         (html::section(&table))
