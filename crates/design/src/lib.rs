@@ -29,7 +29,7 @@ pub use formula::{
     Arithmetic, Caret, Expr, Formula, FormulaError, FormulaProblem, Function, RandomTerm, TermList, Variable,
     VariableKind,
 };
-pub use levels::{LevelOrder, LevelSet};
+pub use levels::{LevelOrder, LevelSet, number_as_level};
 pub use nearest::nearest;
 pub use plan::{Plan, Settings};
 pub use recipe::{Atom, Coefficient, ColumnSpec, Factor, Grouping, RandomSpec, Recipe};

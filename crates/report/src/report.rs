@@ -10,7 +10,7 @@ use tiers_moments::ReadTimes;
 use tiers_reml::Fit;
 
 /// What is written as `fit.json` and laid out as the summary.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The fit.
     #[serde(flatten)]
@@ -31,7 +31,7 @@ pub struct Report {
 }
 
 /// Where the rows came from.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Data {
     /// Files, folders and globs, or folders of moments, as they were named.
     pub paths: Vec<PathBuf>,
@@ -95,6 +95,12 @@ impl Report {
     /// As JSON, ending in a line feed.
     pub fn json(&self) -> String {
         json(self)
+    }
+
+    /// As JSON with a seal of the files beside it.
+    pub fn sealed(&self, seal: Seal) -> String {
+        let mut with_seal = Report { seal, ..self.clone() };
+        with_seal.sealed_json()
     }
 
     /// As JSON with the fingerprint of the files that it lists.
