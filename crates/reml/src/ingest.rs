@@ -1,9 +1,9 @@
-//! From a table to moments: one pass over the rows, on all cores, with the same bits for any number
-//! of them. What a pass does is in [`crate::many`], since it may be for many models.
+//! From a table to moments: one pass over the rows on all cores, bit-identical for any number of
+//! threads. The pass itself is in [`crate::many`], since it may serve many models.
 //!
-//! Blocks are decoded, encoded and summed side by side; what depends on the order of the rows (the
-//! numbers of labels, the sums of cells) is done wave by wave in the order of the blocks, side by
-//! side over parts of the label tables and shards of the cells.
+//! Blocks are decoded, encoded and summed in parallel. Work that depends on the order of the rows
+//! (numbering labels, summing cells) is done wave by wave in the order of the blocks, in parallel over
+//! parts of the label tables and shards of the cells.
 
 use crate::frames::CheckpointError;
 use crate::many::{Code, PassState, Wanted, accumulate_many};
@@ -24,13 +24,13 @@ pub enum IngestError {
     /// The table could not be read.
     #[error("{0}")]
     Source(SourceError),
-    /// Formula and table do not fit.
+    /// The formula does not fit the table.
     #[error(transparent)]
     Design(#[from] DesignError),
     /// A row cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The groupings are no nest.
+    /// The groupings are not nested.
     #[error(transparent)]
     Nest(#[from] NestError),
     /// The model cannot be fitted.
@@ -39,37 +39,37 @@ pub enum IngestError {
     /// Moments cannot be merged.
     #[error(transparent)]
     Merge(#[from] MergeError),
-    /// More memory would be needed than may be used.
+    /// The fit needs more memory than the limit.
     #[error(transparent)]
     Memory(#[from] Box<MemoryError>),
-    /// More memory would be needed to read and sum the rows than may be used.
+    /// Reading and summing the rows needs more memory than the limit.
     #[error(transparent)]
     Room(#[from] RoomError),
-    /// A checkpoint cannot be gone on from.
+    /// The checkpoint cannot be resumed.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// What became of this model in an earlier run, whose checkpoint was gone on from.
+    /// Error recorded for this model before the run was resumed.
     #[error("{0}")]
     Earlier(String),
-    /// The work was called off by the observer.
+    /// The observer cancelled the work.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// Rows that were left out, and why; and what may be a reason to leave out others.
+/// Rows dropped by listwise deletion, and the reasons; also values that may be codes for missing ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dropped {
-    /// Rows left out.
+    /// Number of rows dropped.
     pub rows: u64,
-    /// Per column that has missing values their number, in the order of the requests; then per
-    /// expression that is not a number the further rows lost to it.
+    /// Columns with missing values and their number, in the order of the requests; then expressions
+    /// that are not a number, and the further rows lost to each.
     pub missing: Vec<(String, u64)>,
     /// Values that look like codes for missing values, where the rows themselves were read.
     pub codes: Vec<Code>,
 }
 
 impl Dropped {
-    /// From the rows lost to each column and each expression.
+    /// Collects the rows lost to each column and each expression.
     pub(crate) fn of<'a>(
         rows: u64,
         columns: impl Iterator<Item = (&'a str, u64)>,
@@ -77,7 +77,7 @@ impl Dropped {
     ) -> Dropped {
         let mut missing: Vec<(String, u64)> = Vec::new();
         for (column, n) in columns.filter(|(_, n)| *n > 0) {
-            // A column that is asked for in two roles is missing once.
+            // A column that is requested in two roles counts once.
             if !missing.iter().any(|(known, _)| known == column) {
                 missing.push((column.to_owned(), n));
             }
@@ -86,7 +86,7 @@ impl Dropped {
         Dropped { rows, missing, codes: Vec::new() }
     }
 
-    /// Adds what was left out of other rows.
+    /// Adds the rows dropped from another part of the data.
     pub(crate) fn add(&mut self, other: &Dropped) {
         self.rows += other.rows;
         for (column, n) in &other.missing {
@@ -98,33 +98,33 @@ impl Dropped {
     }
 }
 
-/// How rows are read. The default: all that there is to know is found in the rows.
+/// Options for reading rows. By default everything is found from the rows.
 #[derive(Clone, Debug, Default)]
 pub struct Reading<'a> {
-    /// Encode by this recipe instead of one frozen against the first rows.
+    /// Recipe to encode by, instead of one frozen against the first rows.
     pub recipe: Option<&'a Recipe>,
-    /// Levels of factors; those of factors not named here are collected from the rows.
+    /// Levels of factors; those of other factors are collected from the rows.
     pub levels: BTreeMap<String, Vec<String>>,
-    /// Whether the rows are a part of a data set: then a factor may have one level only.
+    /// Whether the rows are a part of a data set, in which a factor may have a single level.
     pub part: bool,
-    /// Stop when more memory would be needed.
+    /// Memory limit; exceeding it is an error.
     pub limit: Option<MemoryLimit>,
 }
 
-/// What an observer is told while rows are read.
+/// Callbacks while rows are read.
 pub trait ReadObserver {
-    /// So many rows have been read. Returning false calls the work off.
+    /// Called with the number of rows read so far. Return `false` to cancel the work.
     fn rows_read(&mut self, rows: u64) -> bool;
-    /// The pass starts again, since a factor has a level that the first rows did not show.
+    /// Called when the pass starts again, because a factor has a level that the first rows did not show.
     fn restarted(&mut self, column: &str, level: &str);
-    /// What has been read so far, to be kept if one wants: called between waves of blocks, right after
-    /// [`ReadObserver::rows_read`] (also where that called the work off), and when all rows are read.
+    /// Called with the state of the pass, which may be saved: between waves of blocks, right after
+    /// [`ReadObserver::rows_read`] (even if that cancelled the work), and when all rows have been read.
     fn checkpoint(&mut self, _state: &PassState<'_>) {}
-    /// All rows have been read; the times are those of the last pass.
+    /// Called when all rows have been read, with the times of the last pass.
     fn finished(&mut self, _times: &ReadTimes) {}
 }
 
-/// Nobody watches.
+/// Observes nothing.
 impl ReadObserver for () {
     fn rows_read(&mut self, _: u64) -> bool {
         true
@@ -132,23 +132,23 @@ impl ReadObserver for () {
     fn restarted(&mut self, _: &str, _: &str) {}
 }
 
-/// Everything a pass over the rows yields.
+/// The result of a pass over the rows.
 #[derive(Debug)]
 pub struct Ingested {
     /// The formula frozen against the table.
     pub recipe: Recipe,
-    /// The sums.
+    /// The sufficient statistics.
     pub moments: Moments,
-    /// Rows left out.
+    /// Rows dropped.
     pub dropped: Dropped,
 }
 
-/// Reads all rows of a source and sums their moments.
+/// Reads all rows of a source and sums them to moments.
 pub fn accumulate(source: &dyn Source, plan: &Plan, observer: &mut dyn ReadObserver) -> Result<Ingested, IngestError> {
     accumulate_with(source, plan, &Reading::default(), observer)
 }
 
-/// [`accumulate`], in a way to be chosen.
+/// [`accumulate`] with options.
 pub fn accumulate_with(
     source: &dyn Source,
     plan: &Plan,
@@ -160,8 +160,8 @@ pub fn accumulate_with(
 
 pub(crate) type Raw = Result<Box<dyn RawBlock>, SourceError>;
 
-/// Hands the blocks of a scan over in waves, while a thread of its own reads ahead. `wave` is asked
-/// for the number of blocks of the next wave.
+/// Passes the blocks of a scan to `work` in waves, while a separate thread reads ahead. `wave` returns
+/// the number of blocks of the next wave.
 pub(crate) fn in_waves<E>(
     scan: Scan,
     wave: impl Fn() -> usize,
@@ -172,7 +172,7 @@ pub(crate) fn in_waves<E>(
         let read = move || {
             for raw in scan {
                 let failed = raw.is_err();
-                // A closed channel means that the other side has given up.
+                // A closed channel means that the receiver has stopped.
                 if sender.send(raw).is_err() || failed {
                     break;
                 }
@@ -192,7 +192,7 @@ pub(crate) fn in_waves<E>(
     })
 }
 
-/// Up to `most` blocks, fewer only at the end; false then.
+/// Receives up to `most` blocks; fewer, with `false`, only at the end.
 fn next_wave(receiver: &Receiver<Raw>, most: usize) -> (Vec<Raw>, bool) {
     let mut wave = Vec::with_capacity(most);
     while wave.len() < most {
@@ -204,7 +204,7 @@ fn next_wave(receiver: &Receiver<Raw>, most: usize) -> (Vec<Raw>, bool) {
     (wave, true)
 }
 
-/// [`Moments::absorb`], side by side over label tables and shards.
+/// [`Moments::absorb`], in parallel over label tables and shards.
 pub(crate) fn absorb(moments: &mut Moments, blocks: &mut [BlockSums]) {
     moments.label_tasks().par_iter_mut().for_each(|task| task.number(blocks));
     let Moments { summands, shards, .. } = moments;

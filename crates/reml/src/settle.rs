@@ -1,11 +1,11 @@
-//! From moments to a model: the nest is read off the cells, and the forest built.
+//! Builds a model from moments: finds the nest from the cells, and builds the forest.
 
 use crate::ingest::{Dropped, IngestError, Ingested};
 use crate::model::{Model, ModelError};
 use rayon::prelude::*;
 use tiers_design::{Forest, Found, Moments, Nest, NestError, Recipe, ShardGroups, Tree, forest_levels};
 
-/// Reads the nest off the cells and builds the model.
+/// Finds the nest of the groupings from the cells, and builds the model.
 pub fn settle(ingested: Ingested) -> Result<(Model, Dropped), IngestError> {
     let Ingested { recipe, mut moments, dropped } = ingested;
     if moments.rows == 0 {
@@ -45,7 +45,7 @@ fn find_nest(recipe: &Recipe, moments: &mut Moments) -> Result<(Nest, Vec<ShardG
     };
     let moments = &*moments;
     let check = |(shard, groups): (usize, &ShardGroups)| nest.check(recipe, moments, shard, groups);
-    // The first shard's finding, whichever thread was first to find one.
+    // Report the error of the first shard, whichever thread was first to find one.
     let findings: Vec<_> = groups.par_iter().enumerate().map(check).collect();
     findings.into_iter().collect::<Result<(), _>>()?;
     nest.check_whole(recipe, moments, &groups)?;
