@@ -1,14 +1,14 @@
-//! The points that a search evaluated, kept so that one that was cut off need not evaluate them again.
+//! The points that a search evaluated, saved so that an interrupted search can be resumed.
 //!
-//! A search is a function of what its evaluations yield: with these at hand it takes the same steps, to
-//! the last bit, and goes on where it was cut off. Points are known again by the bits of theta.
+//! A search is a deterministic function of its evaluations: given the saved ones it repeats the same steps
+//! bit for bit, and continues where it was interrupted. Points are looked up by the bits of theta.
 
 use crate::frames::{Broken, CheckpointError, FrameReader, FrameWriter};
 use crate::objective::{Evaluation, SecondDerivatives};
 use nalgebra::{DMatrix, DVector};
 use std::io::{self, Read, Write};
 
-/// How a file begins.
+/// First bytes of a file.
 const MAGIC: &[u8; 16] = b"tiers theta path";
 /// The version of the format; another one is refused.
 const FORMAT: u64 = 2;
@@ -22,7 +22,7 @@ pub struct ThetaPath {
 #[derive(Clone, Debug)]
 struct Point {
     at: Evaluation,
-    /// With and without those of log|X'V⁻¹X|, as far as they were asked for.
+    /// With (`true`) and without those of log|X'V⁻¹X|, as far as they were requested.
     second: Vec<(bool, SecondDerivatives)>,
 }
 
@@ -47,7 +47,7 @@ impl ThetaPath {
         self.points.iter().find(|point| point.is_at(theta))
     }
 
-    /// What was found at theta.
+    /// Returns the evaluation at theta.
     pub(super) fn evaluation(&self, theta: &[f64]) -> Option<Evaluation> {
         self.point(theta).map(|point| point.at.clone())
     }
@@ -57,7 +57,7 @@ impl ThetaPath {
         self.points.push(Point { at: at.clone(), second: Vec::new() });
     }
 
-    /// The second derivatives there, those of log|X'V⁻¹X| among them if `exact`.
+    /// Returns the second derivatives at theta, including those of log|X'V⁻¹X| if `exact`.
     pub(super) fn second(&self, theta: &[f64], exact: bool) -> Option<SecondDerivatives> {
         let known = self.point(theta)?.second.iter().find(|(with, _)| *with == exact);
         known.map(|(_, second)| second.clone())
@@ -70,8 +70,8 @@ impl ThetaPath {
         }
     }
 
-    /// Writes the path. `fingerprint` is what the caller knows of model and data, and must be given
-    /// again to read it.
+    /// Writes the path. `fingerprint` identifies the model and the data; the same one is needed to read
+    /// the path.
     ///
     /// # Errors
     /// If `to` cannot be written to.
@@ -92,7 +92,7 @@ impl ThetaPath {
     /// Reads a path back, checking every byte of it.
     ///
     /// # Errors
-    /// If it is damaged, of another version of the program, or of another model or other data.
+    /// If it is damaged, was written by another version of the program, or belongs to another model or data.
     pub fn read(from: &mut dyn Read, fingerprint: &str) -> Result<ThetaPath, CheckpointError> {
         let mut from = FrameReader::begin(MAGIC, FORMAT, fingerprint, from)?;
         let points = from.list(|from| {
@@ -138,7 +138,7 @@ fn read_evaluation(from: &mut FrameReader<'_>) -> Result<Evaluation, Broken> {
     })
 }
 
-/// All of them, in the order of the file.
+/// All matrices, in the order of the file.
 fn matrices(second: &SecondDerivatives) -> [&DMatrix<f64>; 5] {
     [&second.hessian, &second.hessian_g, &second.log_det, &second.pwrss, &second.log_det_xx]
 }
