@@ -56,8 +56,8 @@ pub enum ModelError {
     /// A grouping has at least as many random effects as there are rows.
     #[error(
         "{level} has {groups} groups with {r} random effect(s) each, {effects} in all, for {n} rows: \
-         its variance cannot be told from the residual variance. Drop that level (a level with one row per group \
-         is the residual itself), or its slopes"
+         its variance cannot be distinguished from the residual variance. Drop that level (a level with one row per \
+         group is the residual itself), or its slopes"
     )]
     NotIdentified {
         /// Name of the grouping.
@@ -96,7 +96,7 @@ pub enum ModelError {
     },
     /// The random effects fit the response exactly.
     #[error(
-        "the groups explain the response {name} on all {n} rows, exactly or so nearly that 16 digits cannot tell: no \
+        "the groups explain the response {name} on all {n} rows, exactly or up to rounding in 16 digits: no \
          residual is left from which variances could be estimated. If the rows of a group repeat one value, keep one \
          row per group and leave that level out"
     )]

@@ -114,7 +114,7 @@ fn two_occasions_with_independent_effects_are_fitted() {
     checks.check("residual", found.sigma.powi(2), first - both, close);
     checks.finish();
     let refusal = fit(&table, "y ~ t + (1 + t | id)", None, Method::Reml).expect_err("four numbers from three");
-    assert!(refusal.to_string().contains("cannot be told from the residual"), "{refusal}");
+    assert!(refusal.to_string().contains("cannot be distinguished from the residual"), "{refusal}");
 }
 
 /// An intercept beside the levels of a factor: V is the same for many splits of its variance.
