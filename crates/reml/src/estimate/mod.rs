@@ -227,7 +227,7 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
         let rise = SNAP * (1.0 + at.criterion.abs()) + noise_of_columns(problem.objective, &at);
         let accepted = next.criterion <= at.criterion + rise;
         let step = Step { criterion: Some(next.criterion), step: 0.0, accepted };
-        problem.tell(&snapped, &step);
+        problem.report(&snapped, &step);
         trace.push(step);
         if accepted {
             at = next;
@@ -273,7 +273,7 @@ fn improve(problem: &mut Problem<'_, '_>, start: &[f64]) -> (Vec<Vec<f64>>, Vec<
         let at = problem.at(theta);
         let criterion = at.criterion.is_finite().then_some(at.criterion);
         let step = Step { criterion, step: 0.0, accepted: criterion.is_some() };
-        problem.tell(theta, &step);
+        problem.report(theta, &step);
         trace.push(step);
         criterion.map(|_| at)
     };

@@ -116,7 +116,7 @@ impl<'a, 'm> Problem<'a, 'm> {
     }
 
     /// Reports a trial to the observer. Returns `false` once the search is cancelled.
-    pub(super) fn tell(&mut self, theta: &[f64], step: &Step) -> bool {
+    pub(super) fn report(&mut self, theta: &[f64], step: &Step) -> bool {
         self.cancelled = self.cancelled || !self.observer.evaluated(theta, step);
         !self.cancelled
     }
@@ -185,7 +185,7 @@ impl Criterion for Problem<'_, '_> {
     }
 
     fn observe(&mut self, point: &Point, step: &Step) -> bool {
-        self.tell(&point.at.theta, step)
+        self.report(&point.at.theta, step)
     }
 
     fn better_coordinates(&mut self, point: &mut Point) -> Option<Vec<f64>> {
