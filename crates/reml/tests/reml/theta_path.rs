@@ -1,4 +1,4 @@
-//! A search that was called off goes on from its path, to the same bits; a damaged path is refused.
+//! A cancelled search resumes from its path, bit-identical to an uninterrupted one; a damaged path is refused.
 
 use crate::common::{METHODS, model};
 use crate::memory::Memory;
@@ -8,7 +8,7 @@ use tiers_reml::{
 
 const FINGERPRINT: &str = "a model of some data";
 
-/// Keeps the path, and calls the search off after so many evaluations.
+/// Keeps the path, and cancels the search after a number of evaluations.
 struct Keeping {
     path: ThetaPath,
     left: usize,
@@ -25,7 +25,7 @@ impl SearchObserver for Keeping {
     }
 }
 
-/// A search that goes on from a path; the path afterwards.
+/// Resumes a search from a path; also returns the path afterwards.
 fn search(objective: &Objective<'_>, path: ThetaPath, evaluations: usize) -> (Option<Optimum>, ThetaPath) {
     let mut observer = Keeping { path, left: evaluations };
     let found = optimise_while(objective, &NewtonSettings::default(), &mut observer);
@@ -42,7 +42,7 @@ fn from_bytes(bytes: &[u8]) -> Result<ThetaPath, CheckpointError> {
     ThetaPath::read(&mut &bytes[..], FINGERPRINT)
 }
 
-/// A regular optimum, one on the boundary, where there are two starts, and a nest of two levels.
+/// A regular optimum, one on the boundary (with two starts), and a nest of two levels.
 fn cases() -> Vec<(Memory, &'static str)> {
     let dyestuff2 = Memory::of_dataset("dyestuff2", &["Yield"], &["Batch"]);
     let sleepstudy = Memory::of_dataset("sleepstudy", &["Reaction", "Days"], &["Subject"]);
@@ -55,7 +55,7 @@ fn cases() -> Vec<(Memory, &'static str)> {
 }
 
 #[test]
-fn a_search_goes_on_where_it_was_called_off() {
+fn a_cancelled_search_resumes_where_it_stopped() {
     for (table, formula) in cases() {
         let (model, _) = model(&table, formula, None).expect("a model");
         for method in METHODS {
@@ -65,10 +65,10 @@ fn a_search_goes_on_where_it_was_called_off() {
             assert!(whole.len() >= 2, "{formula}: {} evaluations", whole.len());
             for after in 1..=whole.len() {
                 let (found, path) = search(&objective, ThetaPath::default(), after);
-                assert!(found.is_none() && path.len() >= after, "{formula}: called off after {after}");
+                assert!(found.is_none() && path.len() >= after, "{formula}: cancelled after {after}");
                 let path = from_bytes(&to_bytes(&path)).expect("what was written");
                 let (got, path) = search(&objective, path, usize::MAX);
-                // Debug tells every bit of a number, and that none is another.
+                // Debug prints numbers exactly, so equal texts mean equal bits.
                 assert_eq!(format!("{got:?}"), want, "{formula} {method}: after {after}");
                 assert_eq!(path.len(), whole.len(), "{formula} {method}: nothing is evaluated twice");
             }
