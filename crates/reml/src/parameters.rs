@@ -7,8 +7,8 @@
 //! criterion is smooth everywhere.
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use tiers_design::Forest;
 use tiers_equations::Direction;
+use tiers_moments::Forest;
 
 /// One free entry of a factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Parameters {
         Parameters {
             entries,
             directions,
-            r: forest.levels.iter().map(tiers_design::Level::r).collect(),
+            r: forest.levels.iter().map(tiers_moments::Level::r).collect(),
             scale: forest.levels.iter().map(|level| level.z.iter().map(scale).collect()).collect(),
         }
     }

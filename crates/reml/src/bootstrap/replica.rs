@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::newton::Settings;
 use crate::objective::{Method, Objective, Scratch};
 use nalgebra::DMatrix;
-use tiers_design::{Forest, Level, Tree, TreeLevel};
+use tiers_moments::{Forest, Level, Tree, TreeLevel};
 
 /// A copy of a model's moments, in which drawn responses replace y; nothing else is copied.
 pub(super) struct Replica {

@@ -5,8 +5,8 @@ use super::problem::Problem;
 use crate::model::ModelError;
 use crate::objective::{Evaluation, Method, Objective, SecondDerivatives};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use tiers_design::Level;
 use tiers_equations::Direction;
+use tiers_moments::Level;
 
 /// A combination of the variances has no information if its eigenvalue of the scaled information is below
 /// this. Exact dependence leaves rounding error of about 1e-13.

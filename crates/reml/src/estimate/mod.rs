@@ -4,11 +4,9 @@ mod boundary;
 mod covariance_model;
 mod evidence;
 mod identified;
-mod path;
 mod problem;
 
 pub use evidence::{SearchError, find_optimum};
-pub use path::ThetaPath;
 
 use crate::newton::{Minimum, Settings, Step, minimise};
 use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDerivatives};
@@ -59,15 +57,10 @@ const SNAP: f64 = 1e-10;
 /// A larger rise is never taken for rounding error.
 const LARGEST_NOISE: f64 = 1e-6;
 
-/// Observes a search, and can cancel it.
+/// Receives every evaluation of a search, and may cancel it.
 pub trait SearchObserver {
-    /// Called after every evaluation, with scaled theta. Return `false` to cancel the search.
+    /// Called after every evaluation, at this scaled theta. Return `false` to cancel the search.
     fn evaluated(&mut self, theta: &[f64], step: &Step) -> bool;
-
-    /// Returns a path of earlier evaluations, which are not repeated, and to which new ones are added.
-    fn path(&mut self) -> Option<&mut ThetaPath> {
-        None
-    }
 }
 
 impl<F: FnMut(&[f64], &Step) -> bool> SearchObserver for F {
@@ -90,7 +83,7 @@ pub fn optimise(objective: &Objective<'_>, settings: &Settings, observe: &mut dy
     search(&mut Problem::new(objective, &mut observer), settings)
 }
 
-/// [`optimise`] with an observer; `None` if it cancels the search.
+/// [`optimise`], or `None` if the observer cancels it.
 pub fn optimise_while(
     objective: &Objective<'_>,
     settings: &Settings,
@@ -103,11 +96,11 @@ pub fn optimise_while(
 
 fn search(problem: &mut Problem<'_, '_>, settings: &Settings) -> Optimum {
     let parameters = &problem.objective.parameters;
-    let mut best = settle(problem, &start(parameters, 0.5), settings);
+    let mut best = converge_from(problem, &start(parameters, 0.5), settings);
     if best.singular.iter().any(|s| *s) && parameters.len() > 1 && !problem.cancelled {
         // An optimum on the boundary may be local: search again from further out.
         let away = start_away(parameters, &best);
-        best = better(best, settle(problem, &away, settings));
+        best = better(best, converge_from(problem, &away, settings));
     }
     if is_crowded(problem.objective) {
         // Models with as many effects as rows may have several optima, too: search again with each level
@@ -116,7 +109,7 @@ fn search(problem: &mut Problem<'_, '_>, settings: &Settings) -> Optimum {
             if problem.cancelled {
                 break;
             }
-            best = better(best, settle(problem, &start_in_the_lead(parameters, level), settings));
+            best = better(best, converge_from(problem, &start_in_the_lead(parameters, level), settings));
         }
     }
     best
@@ -138,7 +131,7 @@ fn better(mut best: Optimum, other: Optimum) -> Optimum {
 
 /// Returns the optimum reached from one given start; for tests of starts.
 pub fn optimise_from(objective: &Objective<'_>, start: &[f64], settings: &Settings) -> Optimum {
-    settle(&mut Problem::new(objective, &mut go_on), start, settings)
+    converge_from(&mut Problem::new(objective, &mut go_on), start, settings)
 }
 
 /// [`optimise_from`] with an observer; `None` if it cancels the search.
@@ -149,7 +142,7 @@ pub(crate) fn optimise_from_while(
     observer: &mut dyn SearchObserver,
 ) -> Option<Optimum> {
     let mut problem = Problem::new(objective, observer);
-    let found = settle(&mut problem, start, settings);
+    let found = converge_from(&mut problem, start, settings);
     (!problem.cancelled).then_some(found)
 }
 
@@ -189,13 +182,13 @@ fn start_in_the_lead(parameters: &Parameters, level: usize) -> Vec<f64> {
 }
 
 /// Minimises from one start, then sets variances that are zero up to rounding error to exactly zero.
-fn settle(problem: &mut Problem<'_, '_>, start: &[f64], settings: &Settings) -> Optimum {
+fn converge_from(problem: &mut Problem<'_, '_>, start: &[f64], settings: &Settings) -> Optimum {
     let (starts, trace) = improve(problem, start);
     descend(problem, &starts, trace, settings)
 }
 
-/// The second half of [`settle`]: minimises from the first start, or from the second if the criterion does
-/// not exist at the first.
+/// The second half of [`converge_from`]: minimises from the first start, or from the second if the criterion
+/// does not exist at the first.
 fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<Step>, settings: &Settings) -> Optimum {
     let mut evaluations = trace.len();
     let mut from = |start: &[f64]| {

@@ -11,8 +11,8 @@
 //! and the remaining x is combined with the covariance of β̂.
 
 use super::errors::Place;
-use tiers_design::Level;
 use tiers_equations::Eliminated;
+use tiers_moments::Level;
 
 /// The groups on the paths of a run of rows, finest level first.
 #[derive(Debug, Default)]
