@@ -11,7 +11,7 @@ pub enum IngestError {
     /// The table could not be read.
     #[error("{0}")]
     Source(SourceError),
-    /// Formula and table do not fit.
+    /// The formula does not fit the table.
     #[error(transparent)]
     Design(#[from] DesignError),
     /// A row cannot be encoded.
@@ -23,19 +23,19 @@ pub enum IngestError {
     /// Moments cannot be merged.
     #[error(transparent)]
     Merge(#[from] MergeError),
-    /// More memory would be needed than may be used.
+    /// The fit needs more memory than the limit.
     #[error(transparent)]
     Memory(#[from] Box<MemoryError>),
-    /// More memory would be needed to read and sum the rows than may be used.
+    /// Reading and summing the rows needs more memory than the limit.
     #[error(transparent)]
     Room(#[from] RoomError),
-    /// A checkpoint cannot be gone on from.
+    /// The checkpoint cannot be resumed.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// What became of this model in an earlier run, whose checkpoint was gone on from.
+    /// Error recorded for this model before the run was resumed.
     #[error("{0}")]
     Earlier(String),
-    /// The work was called off by the observer.
+    /// The observer cancelled the work.
     #[error("interrupted")]
     Interrupted,
 }

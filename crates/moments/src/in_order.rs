@@ -1,21 +1,21 @@
-//! Sums over shards, made side by side and merged in the order of the shards, in bounded memory.
+//! Sums over shards, computed in parallel and merged in the order of the shards, in bounded memory.
 //!
-//! With many columns a shard's sums are large (m×m numbers, several times), and holding those of all
-//! shards at once is what a fit of few rows would need most memory for.
+//! With many columns a shard's sums are large (several m×m matrices). In a fit of few rows, holding
+//! those of all shards at once would take most of the memory.
 
 use rayon::prelude::*;
 
-/// Bytes of sums that may be held at once beyond one per thread.
+/// Bytes of sums that are held at once, if one sum per thread does not take more.
 const AT_ONCE: usize = 32 << 20;
 
-/// How many sums of this size are held at once, beside their total.
+/// Returns the number of sums of this size that are held at once, besides their total.
 pub fn at_once(bytes_each: usize, shards: usize) -> usize {
     (AT_ONCE / bytes_each.max(1)).max(rayon::current_num_threads()).clamp(1, shards.max(1))
 }
 
-/// Makes a sum of each shard, side by side, and merges them in the order of the shards; the bits do
-/// not depend on how many are held at once. `None` without shards; the first error in the order of
-/// the shards.
+/// Computes a sum of each shard in parallel and merges the sums in the order of the shards; the bits do
+/// not depend on the number held at once. Returns `None` without shards, and the first error in the
+/// order of the shards.
 pub fn merged<I: IndexedParallelIterator, T: Send, E: Send>(
     shards: impl Iterator<Item = I>,
     make: impl Fn(I::Item) -> Result<T, E> + Sync,

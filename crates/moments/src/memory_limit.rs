@@ -1,8 +1,8 @@
-//! How much memory a fit needs: the one estimate, for stopping before memory runs out and for
-//! telling beforehand.
+//! Estimate of the memory that a fit needs, used both to stop before memory runs out and to report the
+//! need in advance.
 //!
-//! Everything that grows with the data is per cell or per group; with r z columns at any level, m
-//! columns of C, r_k effects per group of level k and c key columns:
+//! Memory that grows with the data is per cell or per group. With r z columns of all levels together,
+//! m columns of C, r_k effects per group of level k and c key columns:
 //!
 //! | held | bytes |
 //! |---|---|
@@ -13,9 +13,9 @@
 //! | an effect in the sparse equations | 12 per entry of A and of L, 48 beside; a shard per thread at a time |
 //! | a group's effects with their variances and labels | 48 r_k + 48 + 8c, and 24 more per text |
 //!
-//! path is the number of effects of a group and all its ancestors. Vectors that grow are twice as
-//! long as needed at times, but memory that was never written to is not taken from the machine; the
-//! copy of what is being moved, a shard per thread, is within [`SLACK`].
+//! path is the number of effects of a group and all its ancestors. Growing vectors can be twice as
+//! long as needed, but memory that was never written to does not count; the copies made while vectors
+//! are moved, a shard per thread, are within [`SLACK`].
 
 use crate::bundle::Projection;
 use crate::in_order;
@@ -23,18 +23,18 @@ use crate::labels::LabelTable;
 use crate::moments::{Moments, SHARDS, Summands};
 use tiers_design::{ReadingCost, Recipe};
 
-/// On top of what is counted: what allocation wastes, and copies of shards while they grow. With
-/// the constants below the estimate is about right, or up to a third more than the peak that the system measured, for
-/// three million groups of two rows, sorted and shuffled.
+/// Factor for what is not counted: waste of the allocator, and copies of shards while they grow. For
+/// three million groups of two rows, sorted and shuffled, the estimate with the constants below was
+/// between the peak that the system measured and a third more.
 const SLACK: f64 = 1.25;
-/// What the program takes whatever it reads.
+/// Bytes that the program takes whatever it reads.
 pub(crate) const PROGRAM: u64 = 32 << 20;
-/// What is in the hands of the reader and of the threads: so much per row, up to a bound.
+/// Memory of the reader and the worker threads: bytes per row, and an upper bound.
 const READING: (u64, u64) = (100, 128 << 20);
-/// Rows of a wave of blocks: if they are shuffled, each is summed by itself before it joins its cell.
+/// Rows of a wave of blocks. If rows are shuffled, each is summed separately before it joins its cell.
 const WAVE_ROWS: u64 = 1 << 19;
 
-/// What decides how much memory a fit needs.
+/// Sizes that determine how much memory a fit needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Size {
     /// Rows of data.
@@ -49,17 +49,17 @@ pub struct Size {
     pub keys: u64,
     /// Key columns that hold texts.
     pub texts: u64,
-    /// Per level, finest first, its groups and its effects per group.
+    /// Groups and effects per group of each level, finest first.
     pub levels: Vec<(u64, u64)>,
     /// Bytes of the labels' texts and tables.
     pub labels: u64,
-    /// Entries of all covariance matrices: the derivatives that are taken.
+    /// Distinct entries of all covariance matrices, by which derivatives are taken.
     pub directions: u64,
-    /// Bytes of rows in hand while they are read, where that is known.
+    /// Bytes of the rows held while they are read, where that is known.
     pub in_hand: Option<u64>,
 }
 
-/// What is made of a fit beside its estimates, as far as that takes memory of its own.
+/// Inference that takes memory of its own, beyond that of the estimates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Further {
     /// Kenward and Roger's products: p×p for each pair of variance parameters.
@@ -68,7 +68,7 @@ pub struct Further {
     pub robust: bool,
 }
 
-/// Bytes at the peaks of a fit.
+/// Peak memory in bytes at each stage of a fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needed {
     /// When the rows have been read.
@@ -79,20 +79,20 @@ pub struct Needed {
     pub effects: u64,
 }
 
-/// How far one means to go.
+/// Stage up to which memory is estimated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Until {
-    /// To the moments.
+    /// Up to the moments.
     Moments,
-    /// To the estimates.
+    /// Up to the estimates.
     Estimates,
-    /// To the random effects of all groups.
+    /// Up to the random effects of all groups.
     #[default]
     Effects,
 }
 
 impl Needed {
-    /// The highest peak on the way.
+    /// Returns the highest peak up to a stage.
     pub fn peak(self, until: Until) -> u64 {
         match until {
             Until::Moments => self.reading,
@@ -103,34 +103,34 @@ impl Needed {
 }
 
 impl Further {
-    /// What either needs.
+    /// Returns the union of both requirements.
     #[must_use]
     pub fn or(self, other: Further) -> Further {
         Further { kenward_roger: self.kenward_roger || other.kenward_roger, robust: self.robust || other.robust }
     }
 }
 
-/// Entries of a symmetric matrix.
+/// Distinct entries of a symmetric r×r matrix.
 fn entries(r: usize) -> u64 {
     (r * (r + 1) / 2) as u64
 }
 
-/// Bytes of a cell with so many sums and key columns.
+/// Bytes of a cell with this number of sums and key columns.
 fn per_cell(sums: u64, keys: u64) -> u64 {
     8 * sums + 16 + 4 * keys + 8
 }
 
 impl Size {
-    /// The size of moments as they are; the groups of coarser levels are known by their labels alone
-    /// and may be more.
+    /// The size of existing moments. Groups of coarser levels are counted by their labels only, and may
+    /// be more.
     pub fn of(recipe: &Recipe, moments: &Moments) -> Size {
         let tables: Vec<&LabelTable> = moments.labels.iter().collect();
         let (m, r) = (moments.summands.m as u64, moments.summands.z.len() as u64);
         Size::of_tables(recipe, &tables, moments.cells() as u64, moments.rows, (m, r))
     }
 
-    /// The size of what a model has among the sums of several; `further` bytes are counted with the
-    /// labels. Where others have finer keys, its cells are fewer than this tells.
+    /// The size of one model's moments among the joint sums of several models; `further` bytes are added
+    /// to the labels. Where other models have finer keys, this overestimates the model's cells.
     pub(crate) fn of_member(recipe: &Recipe, projection: &Projection, whole: &Moments, further: u64) -> Size {
         let tables: Vec<&LabelTable> = projection.keys.iter().map(|&key| &whole.labels[key]).collect();
         let (m, r) = (projection.columns.len() as u64, projection.z.len() as u64);
@@ -143,13 +143,13 @@ impl Size {
         size
     }
 
-    /// Bytes that sums take as they are.
+    /// Bytes that existing sums take.
     pub(crate) fn held(moments: &Moments) -> u64 {
         let labels = moments.labels.iter().map(LabelTable::bytes).sum::<usize>() as u64;
         Size::of_cells(moments.cells() as u64, &moments.summands) + (SLACK * labels as f64) as u64
     }
 
-    /// Bytes that so many cells take.
+    /// Bytes that `cells` cells take.
     pub(crate) fn of_cells(cells: u64, summands: &Summands) -> u64 {
         let bytes = cells * per_cell(summands.per_cell() as u64, summands.keys as u64);
         (SLACK * bytes as f64) as u64
@@ -183,7 +183,7 @@ impl Size {
         per_cell(self.r * self.m, self.keys)
     }
 
-    /// The size when all numbers are `factor` times as large.
+    /// Returns the size with all counts multiplied by `factor`.
     #[must_use]
     pub fn times(&self, factor: f64) -> Size {
         let scaled = |count: u64| (count as f64 * factor) as u64;
@@ -193,10 +193,10 @@ impl Size {
 
     /// Bytes of the m×m matrices of a fit: those of the search, or of the inference that follows.
     ///
-    /// With M bytes a matrix and d directions: a shard's sums are 1 + d of them, held by several
-    /// threads at a time; a search keeps a few points with d derivatives each; tests keep d products,
-    /// and their text in `model.json` is about three times as long. Kenward and Roger's method has d²
-    /// products, of several shards at a time; a robust covariance one matrix for every coefficient.
+    /// With d directions, a shard's sums are 1 + d matrices, held for several shards at a time; a search
+    /// keeps a few points with d derivatives each; tests keep d products, whose text in `model.json` is
+    /// about three times as long. Kenward and Roger's method has d² products, for several shards at a
+    /// time; a robust covariance has one matrix per coefficient.
     fn matrices(&self, further: &Further) -> u64 {
         let (m, d) = (self.m, self.directions);
         let matrix = 8 * m * m;
@@ -212,7 +212,7 @@ impl Size {
         kept + search.max(tests).max(products).max(robust)
     }
 
-    /// The estimate.
+    /// Estimates the memory needed.
     pub fn needed(&self, further: &Further) -> Needed {
         let of_levels = |bytes: &dyn Fn(usize, u64, u64) -> u64| -> u64 {
             self.levels.iter().enumerate().map(|(k, &(groups, r))| bytes(k, groups, r)).sum()
@@ -254,15 +254,15 @@ impl Size {
 pub struct MemoryLimit {
     /// Bytes.
     pub bytes: u64,
-    /// How many rows (of data, or of cells) there are to be read, where that is known.
+    /// Number of rows (of data, or of cells) to be read, where that is known.
     pub rows: Option<u64>,
-    /// What the memory has to suffice for.
+    /// Stage up to which the memory must suffice.
     pub until: Until,
-    /// What is made of the fit.
+    /// Inference for which the memory must suffice.
     pub inference: Further,
 }
 
-/// More memory would be needed than may be used.
+/// A fit needs more memory than the limit.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "not enough memory: the first {read} {unit}{} hold {} distinct groups of {grouping}, which need about {}{}; the limit is \
@@ -280,23 +280,23 @@ pub struct MemoryLimit {
 pub struct MemoryError {
     /// Rows of data, or cells of parts, read so far.
     pub read: u64,
-    /// Which of them: `rows` or `cells`.
+    /// Unit of `read`: `rows` or `cells`.
     pub unit: &'static str,
-    /// Of how many, where that is known.
+    /// Total to be read, where that is known.
     pub of: Option<u64>,
     /// The columns that make up a cell.
     pub grouping: String,
-    /// What they came to.
+    /// Size of the moments so far.
     pub size: Size,
-    /// Bytes needed for that.
+    /// Bytes needed for that size.
     pub needed: u64,
-    /// Bytes needed if groups go on to come as they did.
+    /// Bytes needed if the number of groups keeps growing at the same rate.
     pub whole: Option<u64>,
-    /// Bytes that may be used.
+    /// The limit in bytes.
     pub limit: u64,
 }
 
-/// More memory would be needed to read and sum a block of rows than may be used.
+/// Reading and summing a block of rows needs more memory than the limit.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "not enough memory: to read {columns} columns{} takes at least about {}, and the limit is {}; {}. Use a machine with \
@@ -309,17 +309,17 @@ pub struct MemoryError {
 pub struct RoomError {
     /// Bytes needed.
     pub needed: u64,
-    /// Bytes that may be used.
+    /// The limit in bytes.
     pub limit: u64,
     /// Columns read.
     pub columns: usize,
     /// Columns of the model, where they are known.
     pub m: usize,
-    /// What the source takes.
+    /// Memory that the source takes.
     pub cost: ReadingCost,
 }
 
-/// What takes most memory while reading, and how to make it less.
+/// Says what takes most memory while reading, and how to reduce it.
 fn remedy(cost: ReadingCost, m: usize) -> &'static str {
     let ReadingCost { fixed, portion, block, .. } = cost;
     if 2 * fixed > portion {
@@ -333,7 +333,7 @@ fn remedy(cost: ReadingCost, m: usize) -> &'static str {
 }
 
 impl MemoryLimit {
-    /// An error if what has been read, so many rows or cells, needs more.
+    /// Returns an error if the moments of what has been read (`read` rows or cells) need more memory.
     pub fn check(
         &self,
         recipe: &Recipe,
@@ -344,7 +344,7 @@ impl MemoryLimit {
         self.check_size(Size::of(recipe, moments), names.join(" and "), (read, unit))
     }
 
-    /// The same of a size that is known; `grouping` names the columns that make up a cell.
+    /// [`Self::check`] for a known size; `grouping` names the columns that make up a cell.
     pub(crate) fn check_size(
         &self,
         size: Size,
@@ -362,7 +362,7 @@ impl MemoryLimit {
     }
 }
 
-/// `1.5 GB`.
+/// Formats a number of bytes, as in `1.5 GB`.
 pub fn in_words(bytes: u64) -> String {
     match bytes as f64 {
         b if b >= 1e9 => format!("{:.1} GB", b / 1e9),

@@ -1,23 +1,23 @@
-//! How much of the rows is in hand at a time, within a limit of memory.
+//! How many blocks of rows are processed at a time, within a memory limit.
 //!
-//! Blocks are always of the same rows and are merged in the same order; only how many of them are
-//! read ahead, decoded side by side and kept until they are merged depends on the limit. So a tight
-//! limit makes a fit slower, and no bit of it different.
+//! Blocks always hold the same rows and are merged in the same order. Only the number of blocks that
+//! are read ahead, decoded in parallel and kept until they are merged depends on the limit. A tight
+//! limit thus makes a fit slower, but leaves it bit-identical.
 
 use tiers_design::{BLOCK_ROWS, Block, Column, Dictionary, ReadingCost};
 
 /// Blocks that are merged together, where memory allows.
 pub(crate) const WAVE: usize = 16;
 
-/// Bytes in hand per thread in a pass without a limit.
+/// Bytes per thread in a pass without a memory limit.
 const PER_THREAD: u64 = 256 << 20;
 
-/// What is in hand while rows are read, in bytes.
+/// Memory in bytes that is held while rows are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Load {
-    /// What the source takes.
+    /// Memory that the source takes.
     pub(crate) source: ReadingCost,
-    /// All raw blocks there are, where the number of rows is known.
+    /// All raw blocks together, where the number of rows is known.
     pub(crate) all_raw: Option<u64>,
     /// A block as plain columns.
     pub(crate) decoded: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// The same for blocks of fewer rows.
+    /// Returns the load for blocks of fewer rows.
     pub(crate) fn of_rows(&self, rows: u64) -> Load {
         let share = |bytes: u64| (bytes as f64 * rows as f64 / BLOCK_ROWS as f64) as u64;
         let (decoded, encoded, summed) = (share(self.decoded), share(self.encoded), share(self.summed));
@@ -36,29 +36,29 @@ impl Load {
     }
 }
 
-/// How many of them are in hand.
+/// The number of portions and blocks that are held at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pace {
     /// Portions that the source reads at a time.
     pub(crate) portions: usize,
     /// Blocks that are merged together.
     pub(crate) wave: usize,
-    /// Blocks that are decoded side by side.
+    /// Blocks that are decoded in parallel.
     pub(crate) at_once: usize,
 }
 
 impl Pace {
-    /// As fast as the machine allows.
+    /// The fastest pace that the machine allows.
     pub(crate) fn full(source: &ReadingCost) -> Pace {
         Pace { portions: source.portions, wave: WAVE, at_once: rayon::current_num_threads() }
     }
 
-    /// The fastest pace at which a load takes no more than so many bytes, or the bytes that even the
-    /// slowest takes.
+    /// Returns the fastest pace at which a load takes at most `bytes`, or as an error the bytes that
+    /// even the slowest takes.
     pub(crate) fn within(load: &Load, bytes: u64) -> Result<Pace, u64> {
         let mut pace = Pace::full(&load.source);
         while pace.bytes(load) > bytes {
-            // Half as many of what takes most, among those of which there are several.
+            // Halve the largest part, among those with a count above one.
             let [reading, side_by_side, waiting] = pace.parts(load);
             let mut counts =
                 [(reading, &mut pace.portions), (side_by_side, &mut pace.at_once), (waiting, &mut pace.wave)];
@@ -70,8 +70,8 @@ impl Pace {
         Ok(pace)
     }
 
-    /// The pace of a pass that keeps nothing of its blocks and has no limit of its own: bounded by what
-    /// the threads need.
+    /// The pace of a pass that keeps nothing of its blocks and has no memory limit: bounded by a number
+    /// of bytes per thread.
     pub(crate) fn of_pass(source: ReadingCost, columns: usize) -> Pace {
         let block = 8 * (columns * BLOCK_ROWS) as u64;
         let load = Load { source, all_raw: None, decoded: block, encoded: block, summed: 0 };
@@ -79,29 +79,29 @@ impl Pace {
         Pace::within(&load, bytes).unwrap_or(Pace { portions: 1, wave: 1, at_once: 1 })
     }
 
-    /// How many of so many blocks to work on side by side: all of them, which leaves it to the pool,
-    /// unless memory is short.
+    /// Returns how many of `blocks` blocks to process in parallel: all of them, which leaves the choice
+    /// to the thread pool, unless memory is short.
     pub(crate) fn side_by_side(&self, blocks: usize) -> usize {
         if self.at_once < rayon::current_num_threads() { self.at_once } else { blocks.max(1) }
     }
 
-    /// Bytes of what is being read, of what is worked on, and of what waits.
+    /// Bytes of the portions being read, of the blocks being processed, and of the waiting blocks.
     fn parts(&self, load: &Load) -> [u64; 3] {
         let Load { source, all_raw, decoded, encoded, summed } = load;
         let reading = (self.portions as u64) * source.portion;
         let at_once = self.at_once.min(self.wave) as u64;
-        // As many wait in the channel as are in hand; all of them may be parts of portions.
+        // The channel holds as many blocks as a wave; all of them may be parts of portions.
         let raw = (2 * self.wave as u64 * source.block).min(all_raw.unwrap_or(u64::MAX));
         [reading, at_once * (decoded + encoded), raw + self.wave as u64 * summed]
     }
 
-    /// Bytes in hand.
+    /// Total bytes held at this pace.
     pub(crate) fn bytes(&self, load: &Load) -> u64 {
         load.source.fixed + self.parts(load).iter().sum::<u64>()
     }
 }
 
-/// Bytes of a decoded block of so many rows, of which this one is an example.
+/// Bytes of a decoded block, estimated from this example.
 pub(crate) fn decoded(example: &Block) -> u64 {
     let scale = |bytes: usize| bytes as u64;
     let column = |column: &Column| match column {
@@ -122,7 +122,7 @@ pub(crate) fn decoded(example: &Block) -> u64 {
 mod tests {
     use super::*;
 
-    /// One thing after the other.
+    /// The slowest pace: one block at a time.
     const LEAST: Pace = Pace { portions: 1, wave: 1, at_once: 1 };
 
     fn load() -> Load {

@@ -1,4 +1,4 @@
-//! Where the time of a pass over the rows goes.
+//! Times of the phases of a pass over the rows.
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -8,25 +8,25 @@ use tiers_design::Scan;
 
 /// Seconds of a pass over the rows, by phase.
 ///
-/// Reading ahead, decoding, encoding and summing go on side by side, so that their times are those of
-/// threads, added up; they can be more than the time by the clock. Merging and waiting are by the clock.
+/// Reading ahead, decoding, encoding and summing run in parallel. Their times are sums over threads and
+/// can exceed the elapsed time; those of merging and waiting are elapsed times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReadTimes {
-    /// The reader: from the file to raw blocks, as far as the pass waits for it.
+    /// The reader's time from the file to raw blocks, as far as the pass waits for it.
     pub scan: f64,
-    /// From raw blocks to plain columns, threads added up.
+    /// From raw blocks to plain columns, summed over threads.
     pub decode: f64,
-    /// From plain columns to rows of the design, threads added up.
+    /// From plain columns to rows of the design, summed over threads.
     pub encode: f64,
-    /// From rows to the sums of a block, threads added up.
+    /// From rows to the sums of a block, summed over threads.
     pub sum: f64,
-    /// From the sums of blocks to those of cells, by the clock.
+    /// From the sums of blocks to those of cells, elapsed.
     pub merge: f64,
-    /// Waiting for the reader, by the clock.
+    /// Waiting for the reader, elapsed.
     pub wait: f64,
 }
 
-/// Times of one block in the hands of a thread.
+/// Times that a thread spent on one block.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BlockTimes {
     pub decode: f64,
@@ -42,7 +42,7 @@ impl ReadTimes {
     }
 }
 
-/// Seconds since the last call.
+/// A stopwatch; each lap gives the seconds since the previous one.
 pub(crate) struct Laps(Instant);
 
 impl Laps {
@@ -58,7 +58,7 @@ impl Laps {
     }
 }
 
-/// A scan that notes the time its reader takes.
+/// Wraps a scan to measure the time that its reader takes.
 pub(crate) fn timed(mut scan: Scan) -> (Scan, ScanTime) {
     let time = ScanTime::default();
     let clock = time.clone();

@@ -1,4 +1,4 @@
-//! What a pass over the rows is given, what it reports, and what it yields.
+//! Options of a pass over the rows, its observer, and its result.
 
 use crate::accumulate::{Code, PassState};
 use crate::memory_limit::MemoryLimit;
@@ -7,20 +7,20 @@ use crate::read_times::ReadTimes;
 use std::collections::BTreeMap;
 use tiers_design::Recipe;
 
-/// Rows that were left out, and why; and what may be a reason to leave out others.
+/// Rows dropped by listwise deletion, and the reasons; also values that may be codes for missing ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dropped {
-    /// Rows left out.
+    /// Number of rows dropped.
     pub rows: u64,
-    /// Per column that has missing values their number, in the order of the requests; then per
-    /// expression that is not a number the further rows lost to it.
+    /// Columns with missing values and their number, in the order of the requests; then expressions
+    /// that are not a number, and the further rows lost to each.
     pub missing: Vec<(String, u64)>,
     /// Values that look like codes for missing values, where the rows themselves were read.
     pub codes: Vec<Code>,
 }
 
 impl Dropped {
-    /// From the rows lost to each column and each expression.
+    /// Collects the rows lost to each column and each expression.
     pub(crate) fn of<'a>(
         rows: u64,
         columns: impl Iterator<Item = (&'a str, u64)>,
@@ -28,7 +28,7 @@ impl Dropped {
     ) -> Dropped {
         let mut missing: Vec<(String, u64)> = Vec::new();
         for (column, n) in columns.filter(|(_, n)| *n > 0) {
-            // A column that is asked for in two roles is missing once.
+            // A column that is requested in two roles counts once.
             if !missing.iter().any(|(known, _)| known == column) {
                 missing.push((column.to_owned(), n));
             }
@@ -37,7 +37,7 @@ impl Dropped {
         Dropped { rows, missing, codes: Vec::new() }
     }
 
-    /// Adds what was left out of other rows.
+    /// Adds the rows dropped from another part of the data.
     pub(crate) fn add(&mut self, other: &Dropped) {
         self.rows += other.rows;
         for (column, n) in &other.missing {
@@ -49,33 +49,33 @@ impl Dropped {
     }
 }
 
-/// How rows are read. The default: all that there is to know is found in the rows.
+/// Options for reading rows. By default everything is found from the rows.
 #[derive(Clone, Debug, Default)]
 pub struct Reading<'a> {
-    /// Encode by this recipe instead of one frozen against the first rows.
+    /// Recipe to encode by, instead of one frozen against the first rows.
     pub recipe: Option<&'a Recipe>,
-    /// Levels of factors; those of factors not named here are collected from the rows.
+    /// Levels of factors; those of other factors are collected from the rows.
     pub levels: BTreeMap<String, Vec<String>>,
-    /// Whether the rows are a part of a data set: then a factor may have one level only.
+    /// Whether the rows are a part of a data set, in which a factor may have a single level.
     pub part: bool,
-    /// Stop when more memory would be needed.
+    /// Memory limit; exceeding it is an error.
     pub limit: Option<MemoryLimit>,
 }
 
-/// What an observer is told while rows are read.
+/// Callbacks while rows are read.
 pub trait ReadObserver {
-    /// So many rows have been read. Returning false calls the work off.
+    /// Called with the number of rows read so far. Return `false` to cancel the work.
     fn rows_read(&mut self, rows: u64) -> bool;
-    /// The pass starts again, since a factor has a level that the first rows did not show.
+    /// Called when the pass starts again, because a factor has a level that the first rows did not show.
     fn restarted(&mut self, column: &str, level: &str);
-    /// What has been read so far, to be kept if one wants: called between waves of blocks, right after
-    /// [`ReadObserver::rows_read`] (also where that called the work off), and when all rows are read.
+    /// Called with the state of the pass, which may be saved: between waves of blocks, right after
+    /// [`ReadObserver::rows_read`] (even if that cancelled the work), and when all rows have been read.
     fn checkpoint(&mut self, _state: &PassState<'_>) {}
-    /// All rows have been read; the times are those of the last pass.
+    /// Called when all rows have been read, with the times of the last pass.
     fn finished(&mut self, _times: &ReadTimes) {}
 }
 
-/// Nobody watches.
+/// Observes nothing.
 impl ReadObserver for () {
     fn rows_read(&mut self, _: u64) -> bool {
         true
@@ -83,13 +83,13 @@ impl ReadObserver for () {
     fn restarted(&mut self, _: &str, _: &str) {}
 }
 
-/// Everything a pass over the rows yields.
+/// The result of a pass over the rows.
 #[derive(Debug)]
 pub struct Ingested {
     /// The formula frozen against the table.
     pub recipe: Recipe,
-    /// The sums.
+    /// The sufficient statistics.
     pub moments: Moments,
-    /// Rows left out.
+    /// Rows dropped.
     pub dropped: Dropped,
 }

@@ -1,12 +1,12 @@
-//! Blocks of rows in waves, read ahead by a thread of their own.
+//! Reads blocks of rows in waves, with a separate thread that reads ahead.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use tiers_design::{RawBlock, Scan, SourceError};
 
 pub(crate) type Raw = Result<Box<dyn RawBlock>, SourceError>;
 
-/// Hands the blocks of a scan over in waves, while a thread of its own reads ahead. `wave` is asked
-/// for the number of blocks of the next wave.
+/// Passes the blocks of a scan to `work` in waves, while a separate thread reads ahead. `wave` returns
+/// the number of blocks of the next wave.
 pub(crate) fn in_waves<E>(
     scan: Scan,
     wave: impl Fn() -> usize,
@@ -17,7 +17,7 @@ pub(crate) fn in_waves<E>(
         let read = move || {
             for raw in scan {
                 let failed = raw.is_err();
-                // A closed channel means that the other side has given up.
+                // A closed channel means that the receiver has stopped.
                 if sender.send(raw).is_err() || failed {
                     break;
                 }
@@ -37,7 +37,7 @@ pub(crate) fn in_waves<E>(
     })
 }
 
-/// Up to `most` blocks, fewer only at the end; false then.
+/// Receives up to `most` blocks; fewer, with `false`, only at the end.
 fn next_wave(receiver: &Receiver<Raw>, most: usize) -> (Vec<Raw>, bool) {
     let mut wave = Vec::with_capacity(most);
     while wave.len() < most {

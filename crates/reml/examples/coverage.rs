@@ -1,11 +1,12 @@
-//! How often intervals of nominal 95 % hold the truth: data sets of a small design are simulated row by
-//! row, fitted by REML, and asked for Wald, profile and bootstrap intervals.
+//! Measures how often nominal 95 % intervals cover the true values: simulates data sets of a small design
+//! row by row, fits them by REML, and computes Wald, profile and bootstrap intervals.
 //!
 //! ```sh
 //! cargo run --release -p tiers-reml --example coverage -- 500 399 OUT
 //! ```
 //!
-//! writes `OUT.json` and `OUT.md`: data sets, replicates of each bootstrap, and where to write.
+//! writes `OUT.json` and `OUT.md`. The arguments are the number of data sets, the number of replicates of
+//! each bootstrap, and the output path.
 
 #![allow(clippy::print_stdout, reason = "an example")]
 
@@ -28,12 +29,12 @@ use tiers_reml::{
     Optimum, Target, WaldScale, bootstrap, build_model, optimise, profile, wald_interval,
 };
 
-/// Schools, half of them treated, of classes of students.
+/// Number of schools, half of them treated; each has classes of students.
 const SCHOOLS: usize = 16;
 const CLASSES: usize = 3;
 const STUDENTS: usize = 5;
 const FORMULA: &str = "y ~ x + treat + (1 | school/class)";
-/// Standard deviations of classes and schools, σ; coefficients.
+/// True standard deviations of classes and schools, σ, and coefficients.
 const TRUTH: [f64; 6] = [0.5, 0.6, 1.0, 2.0, 0.5, 0.3];
 const LEVEL: f64 = 0.95;
 const METHODS: [&str; 4] = ["wald", "profile", "percentile", "basic"];
@@ -67,7 +68,7 @@ fn simulate(number: u64) -> Memory {
     ])
 }
 
-/// Per method and parameter the interval, where there is one.
+/// The interval of each method and parameter, if there is one.
 type Intervals = Vec<Vec<Option<(f64, f64)>>>;
 
 fn intervals(number: u64, replicates: u64) -> (Vec<String>, Intervals) {
@@ -79,9 +80,9 @@ fn intervals(number: u64, replicates: u64) -> (Vec<String>, Intervals) {
     let newton = NewtonSettings::default();
     let optimum = optimise(&objective, &newton, &mut |_, _| {});
     let targets = Target::all(&objective);
-    let profiles = profile(&objective, &targets, LEVEL, &newton, &|_| true).expect("profiles").expect("not called off");
+    let profiles = profile(&objective, &targets, LEVEL, &newton, &|_| true).expect("profiles").expect("not cancelled");
     let settings = BootstrapSettings { replicates, seed: number + 1 };
-    let boot = bootstrap(&objective, &optimum, &settings, &|_| true).expect("not called off");
+    let boot = bootstrap(&objective, &optimum, &settings, &|_| true).expect("not cancelled");
     let of_profile = profiles.curves.iter().map(|c| c.lower.value().zip(c.upper.value())).collect();
     let of_boot = |kind| (0..targets.len()).map(|i| boot.interval(i, LEVEL, kind)).collect();
     let all = vec![
@@ -117,15 +118,15 @@ fn wald(
     targets.iter().map(one).collect()
 }
 
-/// How intervals of one parameter by one method did, as shares of the data sets.
+/// Coverage of the intervals of one parameter by one method, as shares of the data sets.
 #[derive(Debug, Serialize)]
 struct Coverage {
     parameter: String,
     truth: f64,
     method: &'static str,
-    /// The interval holds the truth.
+    /// The interval covers the true value.
     covered: f64,
-    /// It lies above the truth, below it, or there is none.
+    /// The interval lies above the true value, below it, or is missing.
     above: f64,
     below: f64,
     none: f64,

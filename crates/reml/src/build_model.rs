@@ -1,9 +1,9 @@
-//! From moments to a model.
+//! Builds a model from moments.
 
 use crate::model::{Model, ModelError};
 use tiers_moments::{Dropped, Forest, IngestError, Ingested, NestError};
 
-/// Why rows or moments do not make a model.
+/// Why a model cannot be built from rows or moments.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The rows could not be read and summed.
@@ -17,7 +17,7 @@ pub enum BuildError {
     Model(#[from] ModelError),
 }
 
-/// Finds out how the groupings nest and builds the model.
+/// Finds the nest of the groupings, and builds the model.
 ///
 /// # Errors
 /// If no row is left, if the groupings cross, or as [`Model::new`].

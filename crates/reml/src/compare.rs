@@ -1,4 +1,4 @@
-//! Comparing fits of the same data: likelihood ratios, and what their distribution is.
+//! Compares fits of the same data by likelihood ratio tests.
 
 use crate::estimate::Status;
 use crate::fit::Fit;
@@ -8,7 +8,7 @@ use crate::span::Span;
 use serde::Serialize;
 use tiers_design::{RandomSpec, Recipe};
 
-/// A fit with the design that it was made by.
+/// A fit with its design.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     /// The fit.
@@ -20,43 +20,43 @@ pub struct Candidate<'a> {
 /// A likelihood ratio test of a smaller model within a larger one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LikelihoodRatio {
-    /// How much the criterion falls.
+    /// Difference of the criteria.
     pub chi_squared: f64,
-    /// Parameters that the larger model has more.
+    /// Number of additional parameters of the larger model.
     pub df: usize,
-    /// P(χ² > chi_squared) with `df` degrees of freedom. Where variances are tested it is too large.
+    /// P(χ² > chi_squared) with `df` degrees of freedom; too large where variances are tested.
     pub p_value: f64,
     /// Number of variances that are zero in the smaller model.
     pub variances_tested: usize,
-    /// The p value by the mixture of χ² that belongs to a variance at its boundary, where it is known.
+    /// Test by the mixture of χ² distributions for a variance on the boundary, where it is known.
     pub boundary: Option<Mixture>,
 }
 
 /// An equal mixture of χ² distributions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Mixture {
-    /// Degrees of freedom of its parts.
+    /// Degrees of freedom of the two components.
     pub df: [usize; 2],
     /// P(mixture > chi_squared).
     pub p_value: f64,
 }
 
-/// Why a likelihood ratio is no test.
+/// Why two fits cannot be tested by their likelihood ratio.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NoTest {
     /// Neither model is a special case of the other, by their formulas.
     #[error("neither model is a special case of the other")]
     NotNested,
-    /// The criteria of REML fits with different fixed effects are of different data.
+    /// Restricted likelihoods with different fixed effects are densities of different contrasts.
     #[error("restricted likelihoods of models with different fixed effects cannot be compared")]
     RestrictedLikelihoods,
-    /// One is by REML, one by ML.
+    /// One fit is by REML, the other by ML.
     #[error("one is a fit by REML and one by ML")]
     Methods,
 }
 
 impl Candidate<'_> {
-    /// Whether the criteria of both can be set side by side: they are likelihoods of the same thing.
+    /// Checks that the criteria of both fits are comparable: likelihoods of the same contrasts of the data.
     pub fn comparable(&self, other: &Candidate<'_>) -> Result<(), NoTest> {
         if self.fit.method != other.fit.method {
             return Err(NoTest::Methods);
@@ -70,10 +70,10 @@ impl Candidate<'_> {
 
     /// Tests this model within a larger one.
     ///
-    /// Where exactly one variance is tested, `chi_squared` has half the time one degree of freedom
-    /// less, for the variance is estimated as zero then and its covariances are gone with it (Self and
+    /// Where exactly one variance is tested, `chi_squared` has one degree of freedom less half of the
+    /// time, since the variance, and its covariances with it, are then estimated as zero (Self and
     /// Liang 1987, case 6; Stram and Lee 1994, cases 1 to 3). The other parameters of the smaller
-    /// model must lie inside of their space.
+    /// model must lie in the interior of the parameter space.
     pub fn within(&self, larger: &Candidate<'_>) -> Result<LikelihoodRatio, NoTest> {
         self.comparable(larger)?;
         let df = larger.fit.n_parameters.saturating_sub(self.fit.n_parameters);
@@ -97,7 +97,7 @@ impl Candidate<'_> {
         self.recipe.x.iter().all(|x| span.has(&self.recipe.columns[x.column].atoms, self.recipe))
     }
 
-    /// Whether every random term is a part of one of the other model's on the same groups.
+    /// Whether every random term is part of a term of the other model with the same grouping.
     fn random_within(&self, other: &Candidate<'_>) -> bool {
         let grouping = |recipe: &Recipe, term: &RandomSpec| recipe.groupings[term.grouping].name.clone();
         self.recipe.random.iter().all(|term| {

@@ -1,40 +1,39 @@
-//! How good an optimum is: gradient, curvature, and which parameters the data hardly determine.
+//! Diagnostics of an optimum: gradient, curvature, and the parameters that the data hardly determine.
 
 use crate::estimate::Optimum;
 use crate::objective::Objective;
 use nalgebra::{DMatrix, SymmetricEigen};
 use serde::Serialize;
 
-/// What is known of an optimum. All in the entries of theta, each in units in which the criterion has
-/// curvature one by itself, so that nothing depends on the units of the data.
+/// Diagnostics of an optimum. Each entry of theta is scaled to unit curvature of the criterion, so
+/// that nothing depends on the units of the data.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Diagnosis {
-    /// Largest entry of the gradient, in standard errors that remain: `|g_i| / √H_ii`, less what is
-    /// zero by symmetry.
+    /// Largest scaled gradient `|g_i| / √H_ii`, parameters on the boundary excluded.
     pub gradient: f64,
-    /// Newton decrement `g'H⁻¹g`: twice the fall of the criterion that another step would promise.
+    /// Newton decrement `g'H⁻¹g`: twice the decrease of the criterion that another step would predict.
     pub decrement: f64,
-    /// Least eigenvalue of the Hessian with unit diagonal, over the entries that have curvature; 1 is
-    /// as good as can be, 0 means that some combination is not determined.
+    /// Smallest eigenvalue of the Hessian scaled to unit diagonal, over the entries with curvature; 1 is
+    /// ideal, 0 means that some combination is not determined.
     pub least_curvature: Option<f64>,
-    /// Largest over least eigenvalue.
+    /// Ratio of the largest to the smallest eigenvalue.
     pub condition: Option<f64>,
     /// Random-effect parameters on the boundary or without curvature of their own.
     pub flat: Vec<String>,
-    /// The parameters that make up the combination of least curvature, largest share first.
+    /// The parameters in the combination of least curvature, largest share first.
     pub weakest: Vec<Weak>,
 }
 
-/// A parameter's part in the combination that is determined least.
+/// A parameter's share in the combination that the data determine least.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Weak {
     /// Name: `sd (Intercept) | school`, `x with (Intercept) | school`.
     pub parameter: String,
-    /// Its share of that combination; shares add up to one.
+    /// Share in the combination; the shares of all parameters add up to one.
     pub share: f64,
 }
 
-/// Shares below this are not worth telling.
+/// Smaller shares are not reported.
 const SHARE: f64 = 0.1;
 
 impl Diagnosis {
@@ -43,7 +42,7 @@ impl Diagnosis {
         let hessian = &optimum.second.hessian;
         let names = names(objective);
         let largest = hessian.diagonal().iter().fold(0.0_f64, |m, h| m.max(*h));
-        // An entry whose own curvature is no more than rounding beside the others'.
+        // Without curvature is an entry whose own curvature is only rounding error beside the largest.
         let is_curved = |i: usize| hessian[(i, i)] > 1e-10 * largest && !on_boundary(objective, optimum, i);
         let curved: Vec<usize> = (0..names.len()).filter(|&i| is_curved(i)).collect();
         let unit = |i: usize| 1.0 / hessian[(i, i)].sqrt();
@@ -75,8 +74,8 @@ impl Diagnosis {
     }
 }
 
-/// Whether an entry belongs to a column of a factor that is zero: there the gradient vanishes by
-/// symmetry, and its curvature says something else.
+/// Whether an entry belongs to a zero column of a factor. There the gradient vanishes by symmetry, and
+/// the curvature does not measure precision.
 fn on_boundary(objective: &Objective<'_>, optimum: &Optimum, i: usize) -> bool {
     let entries = &objective.parameters.entries;
     let same = |other: &crate::parameters::Entry| {
@@ -85,7 +84,7 @@ fn on_boundary(objective: &Objective<'_>, optimum: &Optimum, i: usize) -> bool {
     entries.iter().zip(&optimum.at.theta).filter(|(e, _)| same(e)).all(|(_, theta)| *theta == 0.0)
 }
 
-/// What each entry of theta stands for, in the user's words.
+/// Names of the entries of theta in terms of the user's columns.
 fn names(objective: &Objective<'_>) -> Vec<String> {
     let model = objective.model();
     let name = |entry: &crate::parameters::Entry| {

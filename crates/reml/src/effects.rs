@@ -1,7 +1,7 @@
-//! Random effects with their variances: best linear unbiased predictions by sparse LDL'.
+//! Random effects with their variances: conditional modes (BLUPs) by sparse LDL'.
 //!
-//! The theta loop eliminates along the trees; here, at the optimum, the same equations are factored
-//! once more by the general sparse route. That both give the same criterion is checked on every fit.
+//! The search for theta eliminates along the trees. Here, at the optimum, the same equations are
+//! factored again by a general sparse method, and every fit checks that both give the same criterion.
 
 use crate::estimate::Optimum;
 use crate::model::Model;
@@ -13,13 +13,13 @@ use tiers_design::PackedText;
 use tiers_equations::{EquationsError, FixedEffects, SparseScratch, SparseShard, TreeSums};
 use tiers_moments::LabelTable;
 
-/// Why random effects could not be had.
+/// Why random effects could not be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum EffectsError {
     /// The sparse equations could not be solved.
     #[error(transparent)]
     Equations(#[from] EquationsError),
-    /// The two routes to the criterion disagree: too many digits were lost on the way of one of them.
+    /// The two ways to compute the criterion disagree: one of them lost too many digits.
     #[error(
         "the likelihood cannot be computed to enough digits: -2 log L is {sparse} by sparse factorisation and {tree} \
          by elimination along the nest. Either the data do not determine the variances (take out random slopes or a \
@@ -38,17 +38,17 @@ pub enum EffectsError {
 pub struct LevelEffects {
     /// Name of the grouping.
     pub level: String,
-    /// Its key columns with the labels of every group.
+    /// The grouping's key columns with the labels of every group.
     pub keys: Vec<KeyColumn>,
-    /// Names of the coefficients, r of them.
+    /// Names of the r coefficients.
     pub terms: Vec<String>,
     /// Rows of data per group.
     pub rows: Vec<u64>,
-    /// b, groups×r.
+    /// Conditional modes of b, groups×r.
     pub estimate: Vec<f64>,
     /// sd(b | y) at the estimated β and theta (lme4's condVar), groups×r.
     pub conditional_sd: Vec<f64>,
-    /// sd(b̂ - b): β's uncertainty included (Henderson's prediction error), groups×r.
+    /// sd(b̂ - b), β's uncertainty included: root of Henderson's prediction error variance, groups×r.
     pub prediction_sd: Vec<f64>,
 }
 
@@ -70,14 +70,14 @@ pub enum KeyLabels {
     Integer(Vec<i64>),
 }
 
-/// What one shard contributes, per level groups×r each, in the user's columns.
+/// The effects of one shard, per level groups×r each, in the user's columns.
 struct ShardEffects {
     estimate: Vec<Vec<f64>>,
     conditional_sd: Vec<Vec<f64>>,
     prediction_sd: Vec<Vec<f64>>,
 }
 
-/// The random effects of all levels, coarsest first.
+/// Computes the random effects of all levels, coarsest first.
 pub fn random_effects(objective: &Objective<'_>, optimum: &Optimum) -> Result<Vec<LevelEffects>, EffectsError> {
     let model = objective.model();
     let factors = objective.parameters.factors(&optimum.at.theta);
@@ -89,7 +89,7 @@ pub fn random_effects(objective: &Objective<'_>, optimum: &Optimum) -> Result<Ve
         pwrss: optimum.at.pwrss,
     };
     let (maps, sigma2) = (model.effect_maps(), optimum.at.pwrss / objective.nu());
-    // A shard's equations go before those of the next are made.
+    // A shard's equations are freed before those of the next are built.
     let of_shard = |shard: usize| -> Result<(TreeSums, ShardEffects), EffectsError> {
         let mut equations = SparseShard::new(&model.forest, shard)?;
         equations.factor(&factors)?;
@@ -131,7 +131,7 @@ fn effects_of(
     }
 }
 
-/// Checks that the criterion at an optimum is the same by both routes.
+/// Checks that the criterion at an optimum is the same by sparse factorisation and along the trees.
 pub(crate) fn check_two_routes(objective: &Objective<'_>, optimum: &Optimum) -> Result<(), EffectsError> {
     let forest = &objective.model().forest;
     let factors = objective.parameters.factors(&optimum.at.theta);
@@ -153,7 +153,7 @@ fn total(sums: Vec<TreeSums>) -> TreeSums {
     total
 }
 
-/// Generalised least squares by the sparse route must give the criterion that was minimised.
+/// Checks that generalised least squares by sparse factorisation gives the criterion that was minimised.
 fn check_criterion(objective: &Objective<'_>, optimum: &Optimum, sums: &TreeSums) -> Result<(), EffectsError> {
     let model = objective.model();
     let fixed = FixedEffects::new(&model.forest, sums, &model.x())?;
@@ -173,13 +173,13 @@ fn check_criterion(objective: &Objective<'_>, optimum: &Optimum, sums: &TreeSums
 /// Groups that a thread copies at a time.
 const CHUNK: usize = 1 << 14;
 
-/// Puts the groups of one level together, sorted by their labels.
+/// Collects the groups of one level over all shards, sorted by their labels.
 fn gather(model: &Model, k: usize, shards: &[ShardEffects]) -> LevelEffects {
     let forest = &model.forest;
     let level = &forest.levels[k];
     let groups = sorted_groups(model, k);
     let (count, r) = (groups.len(), level.r());
-    // The shards lie far apart, so that this waits for memory: on all cores.
+    // The shards lie far apart in memory, so that copying is bound by latency: use all cores.
     let copied = |of: &(dyn Fn(&ShardEffects) -> &[f64] + Sync)| {
         let mut out = vec![0.0; count * r];
         out.par_chunks_mut(CHUNK * r).zip(groups.par_chunks(CHUNK)).for_each(|(out, groups)| {
@@ -214,7 +214,7 @@ fn standard_deviations(block: &[f64], map: &DMatrix<f64>, sigma2: f64) -> impl I
     })
 }
 
-/// Where a group stands.
+/// Position of a group in the forest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) shard: usize,
@@ -230,8 +230,8 @@ pub(crate) fn sorted_groups(model: &Model, k: usize) -> Vec<Place> {
         let labels = forest.trees[at.shard].labels_of(k, at.group, keys);
         ranks[key][labels[grouping.keys[key]] as usize]
     };
-    // The ranks by the first keys go into one number, which lies beside the group: a comparison
-    // that follows the labels waits for memory at every step.
+    // The ranks by the first keys are packed into one number, stored beside the group, since a
+    // comparison that looked up the labels would wait for memory at every step.
     let first = ranks.len().min(4);
     let packed = |at: &Place| (0..first).fold(0, |packed: u128, key| packed << 32 | u128::from(rank(at, key)));
     let of_tree = |shard: usize| {
@@ -246,7 +246,7 @@ pub(crate) fn sorted_groups(model: &Model, k: usize) -> Vec<Place> {
     groups.into_iter().map(|(_, at)| at).collect()
 }
 
-/// Per label number its place among the sorted labels of its column.
+/// Per label number, its rank among the sorted labels of its column.
 fn ranks(table: &LabelTable) -> Vec<u32> {
     let mut ids: Vec<u32> = table.ids().collect();
     if table.is_integer() {

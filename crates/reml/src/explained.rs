@@ -1,4 +1,4 @@
-//! How much of the variance a model explains, and what grouping costs: R², design effects.
+//! R² (the variance that a model explains) and design effects (the precision that grouping costs).
 
 use crate::components::{Icc, fixed_variance};
 use crate::model::Model;
@@ -6,7 +6,7 @@ use crate::objective::Objective;
 use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
 
-/// Shares of the variance of a row's response (Nakagawa and Schielzeth 2013; Johnson 2014).
+/// R²: explained shares of the variance of the response (Nakagawa and Schielzeth 2013; Johnson 2014).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RSquared {
     /// Share of the fixed effects' predictions Xβ.
@@ -21,36 +21,37 @@ pub struct RSquared {
     pub residual_variance: f64,
 }
 
-/// The variance that the random effects of one level bring to a row, averaged over the rows.
+/// The variance that the random effects of one level contribute to a row, averaged over the rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LevelVariance {
     /// Name of the grouping.
     pub level: String,
     /// Mean over the rows of `z'Σz`, Σ the covariance of the level's effects.
     pub variance: f64,
-    /// Share of the whole variance.
+    /// Share of the total variance.
     pub share: f64,
 }
 
-/// What it costs the estimate of a mean that rows come in groups.
+/// Design effect: the factor by which grouping inflates the variance of an estimated mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DesignEffect {
     /// Name of the grouping.
     pub level: String,
     /// Rows per group.
     pub mean_group_size: f64,
-    /// `Σ n_g² / n`: rows per group as the rows see it.
+    /// Mean over the rows of the size of a row's group, `Σ n_g² / n`.
     pub size_by_rows: f64,
-    /// Variance of the rows' mean over that of as many independent rows, where whole groups of this
-    /// level are drawn independently: `1 + ICC (size_by_rows - 1)`, and the like for finer levels.
+    /// Ratio of the variance of the rows' mean to that of the same number of independent rows, where
+    /// whole groups of this level are drawn independently: `1 + ICC (size_by_rows - 1)`, plus terms of
+    /// this kind for finer levels.
     pub design_effect: f64,
-    /// n over the design effect.
+    /// n divided by the design effect.
     pub effective_sample_size: f64,
 }
 
-/// R² at an optimum; `None` where the moments hold no constant to take means by.
+/// Computes R² at an optimum; `None` where the moments hold no constant, and thus no means.
 ///
-/// The random effects of a level have at a row the variance `z'Σz`; its mean over the rows is
+/// At a row the random effects of a level have the variance `z'Σz`; its mean over the rows is
 /// `tr(Σ Z'WZ)/Σw`, whose sums are in `C'WC`. Rows count by their weights.
 pub(crate) fn r_squared(
     objective: &Objective<'_>,
@@ -63,7 +64,7 @@ pub(crate) fn r_squared(
     let (fixed, _) = fixed_variance(model, beta)?;
     let weight = total_weight(model)?;
     let cross = |i: usize, j: usize| forest.cross[i * forest.m + j];
-    // In the shifted columns, for z b is the same there.
+    // In the shifted columns, since z'b is the same in them.
     let of_level = |(level, g): (&tiers_moments::Level, &Vec<f64>)| -> f64 {
         let r = level.r();
         let product = |at: usize| g[at] * cross(level.z[at / r], level.z[at % r]);
@@ -88,7 +89,7 @@ pub(crate) fn r_squared(
     })
 }
 
-/// `Σ w`, where a column or a combination of those of X is constant.
+/// `Σ w`; `None` where the rows are weighted and C has no constant column.
 fn total_weight(model: &Model) -> Option<f64> {
     let forest = &model.forest;
     match model.recipe.columns.iter().position(|column| column.atoms.is_empty()) {
@@ -98,20 +99,20 @@ fn total_weight(model: &Model) -> Option<f64> {
     }
 }
 
-/// Design effects, coarsest level first, by the intraclass correlations of the random intercepts.
+/// Computes design effects, coarsest level first, from the intraclass correlations of random intercepts.
 ///
-/// Rows that share a group of level k correlate by `ICC_k` or, if they share a finer one too, by more:
-/// with `s_j` the share of level j alone and `ñ_j = Σ n_g²/n`, the mean has
+/// Rows that share a group of level k have the correlation `ICC_k` or, if they also share a finer one,
+/// more: with `s_j` the share of level j alone and `ñ_j = Σ n_g²/n`, the mean has
 /// `1 + ICC_k (ñ_k - 1) + Σ_{j<k} s_j (ñ_j - 1)` times the variance of independent rows (Kish 1965 for
-/// one level). Rows are counted, whatever their weights.
+/// one level). Each row counts once, whatever its weight.
 pub(crate) fn design_effects(model: &Model, icc: &[Icc]) -> Vec<DesignEffect> {
     let forest = &model.forest;
     let n = forest.rows as f64;
-    // Finest first, as the forest has them.
+    // Finest first, as in the forest.
     let correlations: Vec<f64> = icc.iter().rev().map(|icc| icc.icc).collect();
     let sizes: Vec<f64> = (0..forest.levels.len())
         .map(|k| {
-            // Whole numbers: exact in any order below 2^53.
+            // Sums of integers are exact below 2^53, whatever their order.
             let squares = forest.trees.iter().flat_map(|tree| &tree.levels[k].rows).map(|&rows| (rows as f64).powi(2));
             squares.sum::<f64>() / n
         })

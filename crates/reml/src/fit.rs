@@ -29,11 +29,11 @@ pub struct Fit {
     pub n_obs: u64,
     /// Rows left out.
     pub n_dropped: u64,
-    /// Per column with missing values how many.
+    /// Columns with missing values, and their number.
     pub missing: Vec<(String, u64)>,
     /// The levels of the nest, coarsest first.
     pub levels: Vec<LevelSize>,
-    /// -2 log-likelihood (of the residuals' likelihood, for REML).
+    /// -2 log-likelihood (ML) or -2 log restricted likelihood (REML).
     pub criterion: f64,
     /// -criterion / 2.
     pub log_likelihood: f64,
@@ -45,19 +45,19 @@ pub struct Fit {
     pub n_parameters: usize,
     /// n - p for REML, n for ML: the divisor of `sigma`².
     pub residual_df: f64,
-    /// How degrees of freedom were found.
+    /// Method for the degrees of freedom.
     pub df_method: DfMethod,
     /// The fixed effects.
     pub fixed_effects: Vec<FixedEffect>,
     /// The factors of the fixed effects.
     #[serde(default)]
     pub factors: Vec<FactorLevels>,
-    /// Cluster-robust inference on the fixed effects, where it was asked for.
+    /// Cluster-robust inference on the fixed effects, if requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robust: Option<Robust>,
     /// Type III F tests of the terms.
     pub anova: Vec<TermTest>,
-    /// Columns of X that were dropped, since those before them determine theirs.
+    /// Columns of X that were dropped because they depend linearly on those before them.
     pub dropped_columns: Vec<String>,
     /// Covariance of the fixed effects (adjusted, where degrees of freedom are Kenward–Roger's).
     pub vcov: Vec<Vec<f64>>,
@@ -72,13 +72,13 @@ pub struct Fit {
     pub variance_components: Vec<VarianceComponent>,
     /// Intraclass correlations, coarsest level first.
     pub icc: Vec<Icc>,
-    /// Shares of the variance explained; none where no combination of the columns is constant.
+    /// Shares of the variance explained; `None` where no combination of the columns is constant.
     #[serde(default)]
     pub r_squared: Option<RSquared>,
     /// Design effects and effective sample sizes, coarsest level first.
     #[serde(default)]
     pub design_effect: Vec<DesignEffect>,
-    /// What the user may not expect of this model or its data, a sentence or two each; most fits have none.
+    /// Notes on what the user may not expect of this model or its data; most fits have none.
     #[serde(default)]
     pub notes: Vec<String>,
     /// What the optimiser did.
@@ -99,8 +99,8 @@ pub struct LevelSize {
 pub struct FactorLevels {
     /// Name of its column.
     pub name: String,
-    /// The level that the coefficients of the others are compared with; none where every level has a
-    /// coefficient of its own.
+    /// The reference level, with which the coefficients compare the others; `None` where every level has
+    /// a coefficient of its own.
     pub reference: Option<String>,
     /// All levels, in order.
     pub levels: Vec<String>,
@@ -113,10 +113,10 @@ pub struct FixedEffect {
     pub term: String,
     /// Estimate.
     pub estimate: f64,
-    /// Standard error; it and all that depends on it are NaN (null in JSON) where there is none.
+    /// Standard error. Where there is none, it and all that depends on it are NaN (null in JSON).
     #[serde(deserialize_with = "null_is_nan")]
     pub std_error: f64,
-    /// Degrees of freedom of the t statistic; none for the normal approximation.
+    /// Degrees of freedom of the t statistic; `None` for the normal approximation.
     pub df: Option<f64>,
     /// estimate / std_error.
     #[serde(deserialize_with = "null_is_nan")]
@@ -132,13 +132,13 @@ pub struct FixedEffect {
     pub upper: f64,
 }
 
-/// A number that is not there stands as null in JSON.
+/// Reads null in JSON as NaN.
 fn null_is_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 impl FixedEffect {
-    /// A coefficient with its test.
+    /// Combines a coefficient's name with its test.
     pub(crate) fn new(term: &str, test: &TTest) -> Self {
         FixedEffect {
             term: term.to_owned(),
@@ -164,16 +164,16 @@ pub struct VarianceComponent {
     pub sd: Vec<f64>,
     /// Variances.
     pub variance: Vec<f64>,
-    /// Correlations; none where a variance is zero.
+    /// Correlations; `None` where a variance is zero.
     pub correlation: Vec<Vec<Option<f64>>>,
-    /// Standard errors of the standard deviations, from the observed information; none where the
-    /// covariance is singular: on the boundary there is no symmetric error.
+    /// Standard errors of the standard deviations, from the observed information; `None` where the
+    /// covariance is singular, since no symmetric error describes an estimate on the boundary.
     #[serde(default)]
     pub sd_std_error: Vec<Option<f64>>,
     /// Standard errors of the variances.
     #[serde(default)]
     pub variance_std_error: Vec<Option<f64>>,
-    /// Standard errors of the correlations; none on the diagonal.
+    /// Standard errors of the correlations; `None` on the diagonal.
     #[serde(default)]
     pub correlation_std_error: Vec<Vec<Option<f64>>>,
 }
@@ -183,9 +183,9 @@ pub struct VarianceComponent {
 pub struct OptimizerReport {
     /// Evaluations of criterion and gradient.
     pub evaluations: usize,
-    /// Largest entry of the gradient by scaled theta at the end.
+    /// Largest absolute entry of the gradient in scaled theta at the end.
     pub gradient_norm: f64,
-    /// Newton decrement: twice the fall of the criterion that another step would promise.
+    /// Newton decrement: twice the decrease of the criterion that another step would predict.
     pub decrement: f64,
     /// All trials.
     pub trace: Vec<Step>,
@@ -194,14 +194,14 @@ pub struct OptimizerReport {
 /// Variances of the random effects in the user's columns.
 #[derive(Clone, Debug)]
 pub struct Covariances {
-    /// Per level, finest first, the lower-triangular relative factor Λ.
+    /// Per level, finest first, the lower-triangular relative covariance factor Λ.
     pub factors: Vec<DMatrix<f64>>,
     /// Residual variance σ².
     pub sigma2: f64,
 }
 
 impl Covariances {
-    /// Undoes the shifts of the z columns at an optimum.
+    /// Computes the covariances at an optimum, with the shifts of the z columns undone.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
         let shifted = objective.parameters.factors(&optimum.at.theta);
         let maps = objective.model().effect_maps();
@@ -216,13 +216,13 @@ impl Covariances {
 }
 
 impl Fit {
-    /// Puts a fit together from its optimum.
+    /// Collects the results of an optimum.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, inference: Inference) -> Self {
         let inference = FixedInference::new(objective, optimum, inference);
         Self::with(objective, optimum, dropped, &FixedModel::new(objective.model(), inference))
     }
 
-    /// The same, where inference on β has been prepared.
+    /// Collects the results of an optimum for which inference on β has been computed.
     pub fn with(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, fixed: &FixedModel) -> Self {
         let inference = &fixed.inference;
         let model = objective.model();
@@ -283,7 +283,7 @@ impl Fit {
 }
 
 impl Fit {
-    /// The fit with cluster-robust inference, and notes on what it cannot give.
+    /// Adds cluster-robust inference, and notes on standard errors that it cannot estimate.
     #[must_use]
     pub fn with_robust(mut self, robust: Robust) -> Self {
         self.notes.extend(notes::of_robust(&robust));
@@ -292,8 +292,8 @@ impl Fit {
     }
 }
 
-/// The factors of the fixed effects. One has a reference level if some term has no indicator of its
-/// first level.
+/// The factors of the fixed effects. A factor has a reference level if some term has no indicator of
+/// its first level.
 fn factors(recipe: &Recipe) -> Vec<FactorLevels> {
     let mut all = Vec::new();
     for (f, factor) in recipe.factors.iter().enumerate() {
@@ -320,7 +320,7 @@ fn rows(matrix: &DMatrix<f64>) -> Vec<Vec<f64>> {
     matrix.row_iter().map(|row| row.iter().copied().collect()).collect()
 }
 
-/// A scaled standard deviation below this is rounding, and a correlation with it means nothing.
+/// A scaled standard deviation below this is rounding error, and its correlations are meaningless.
 const NO_VARIATION: f64 = 1e-8;
 
 fn variance_components(

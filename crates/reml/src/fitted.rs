@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use tiers_design::{Atom, Block, ColumnSpec, EncodeError, Encoder, Labels, MISSING, RowBlock, Source, SourceError};
 use tiers_moments::{PassError, ReadObserver, of_blocks};
 
-/// Why fitted values could not be had.
+/// Why fitted values could not be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum FittedError {
     /// The pass did not reach the last row.
@@ -20,19 +20,19 @@ pub enum FittedError {
     /// A row cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// A group was not there in the first pass.
+    /// A group did not occur in the first pass.
     #[error(
         "row {row} (counted from 1) is in a group of {level} that was not there before: the data changed meanwhile; run again when nothing writes to them"
     )]
     Changed {
-        /// The row over all files.
+        /// Number of the row over all files.
         row: u64,
         /// Name of the grouping.
         level: String,
     },
 }
 
-/// Fitted values of consecutive rows; those that were dropped are not among them.
+/// Fitted values of consecutive rows, dropped rows left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FittedRows {
     /// Number of the row over all files, counted from 1.
@@ -49,14 +49,14 @@ pub struct FittedRows {
     pub standardised: Vec<f64>,
 }
 
-/// A fit, ready to give fitted values of the rows it was made from.
+/// Computes fitted values of the rows that a model was fitted to.
 #[derive(Debug)]
 pub struct FittedValues<'a> {
     model: &'a Model,
     encoder: Encoder,
-    /// Columns of the offsets, behind those of the recipe.
+    /// Columns of the offsets, after those of the recipe.
     offsets: std::ops::Range<usize>,
-    /// Per coefficient of X its column and β̃.
+    /// Column and β̃ of each coefficient.
     beta: Vec<(usize, f64)>,
     levels: Vec<Lookup<'a>>,
     sigma: f64,
@@ -68,15 +68,15 @@ struct Lookup<'a> {
     level: &'a str,
     /// The key columns.
     keys: &'a [usize],
-    /// Per coefficient its column and the shift that is to be undone.
+    /// Column of each coefficient, and the shift to undo.
     z: Vec<(usize, f64)>,
-    /// Numbers of the labels to the place of the group in `effects`.
+    /// Maps the numbers of a group's labels to its position in `effects`.
     groups: HashMap<Vec<u32>, u32>,
     effects: &'a [f64],
 }
 
 impl<'a> FittedValues<'a> {
-    /// From an optimum and its random effects.
+    /// Prepares the computation from an optimum and its random effects.
     pub fn new(objective: &Objective<'a>, optimum: &Optimum, effects: &'a [LevelEffects]) -> Self {
         let model = objective.model();
         let mut recipe = model.recipe.clone();
@@ -93,7 +93,7 @@ impl<'a> FittedValues<'a> {
         }
     }
 
-    /// The fitted values of all rows of the source, handed to `sink` in the order of the rows.
+    /// Computes the fitted values of all rows of the source and passes them to `sink` in row order.
     pub fn pass(
         &self,
         source: &dyn Source,
@@ -103,7 +103,7 @@ impl<'a> FittedValues<'a> {
         of_blocks(source, &self.model.recipe.requests, observer, |block| self.of_block(&block), sink)
     }
 
-    /// The fitted values of one block.
+    /// Computes the fitted values of one block.
     pub fn of_block(&self, block: &Block) -> Result<FittedRows, FittedError> {
         let rows = self.encoder.encode(block)?;
         let offset = self.offset(&rows);
@@ -138,7 +138,7 @@ impl<'a> FittedValues<'a> {
     /// Adds `z'b` of one level. A group is looked up once per run of rows that share it.
     fn add_random(&self, level: &Lookup<'_>, rows: &RowBlock, out: &mut FittedRows) -> Result<(), FittedError> {
         let keys: Vec<&Labels> = level.keys.iter().map(|&key| &rows.keys[key]).collect();
-        // The block's labels by their numbers in the first pass.
+        // Numbers of the block's labels in the first pass.
         let number = |(&key, labels): (&usize, &&Labels)| -> Vec<u32> {
             let table = &self.model.forest.labels[key];
             let known = |entry| table.find(&labels.dictionary, entry).unwrap_or(MISSING);

@@ -1,11 +1,11 @@
-//! What each top-level group does to the fit: estimates without it, from sums over its own tree.
+//! Influence of each top-level group on the fit: estimates without it, from sums over its own tree.
 //!
-//! With the variances held at their estimates the fixed effects without group c are exact, as
-//! `S - S_c` is all that they need (Cook's distance, MDFFITS, DFBETAS: Demidenko and Stukel 2005,
-//! Loy and Hofmann 2014). The variances without it follow by one step of Fisher's scoring (a Newton step
-//! with the expected curvature) on the likelihood of the remaining groups, whose gradient and curvature
-//! at the estimates are those of all groups less those of the group, β profiled anew. See
-//! `docs/theory.md`, "Influence".
+//! With the variances fixed at their estimates, the fixed effects without group c are exact, since
+//! they need only `S - S_c` (Cook's distance, MDFFITS, DFBETAS: Demidenko and Stukel 2005,
+//! Loy and Hofmann 2014). The variances without the group are found by one step of Fisher scoring (a
+//! Newton step with the expected curvature) on the likelihood of the remaining groups. Its gradient and
+//! curvature at the estimates are those of all groups less those of the group, with β profiled again.
+//! See `docs/theory.md`, "Influence".
 
 use crate::effects::{KeyColumn, Place, keys_of, sorted_groups};
 use crate::estimate::Optimum;
@@ -22,38 +22,38 @@ use tiers_moments::{ClusterMoments, TopGroups, Tree};
 pub struct Influence {
     /// Name of the top level.
     pub level: String,
-    /// Its key columns with the labels of every group.
+    /// Key columns of the top level with the labels of every group.
     pub keys: Vec<KeyColumn>,
     /// Rows of data per group.
     pub rows: Vec<u64>,
-    /// Names of the coefficients, p.
+    /// Names of the p coefficients.
     pub terms: Vec<String>,
     /// Names of the standard deviations: (level, coefficient), in the order of the fit's variance
-    /// components; that of the residual is the last, and has no coefficient.
+    /// components; the residual comes last and has no coefficient.
     pub deviations: Vec<(String, Option<String>)>,
-    /// The standard deviations with all groups.
+    /// Standard deviations estimated from all groups.
     pub all: Vec<f64>,
-    /// The groups.
+    /// The estimates without each group.
     pub groups: Vec<WithoutGroup>,
 }
 
-/// Estimates without one group. NaN throughout where the others do not determine the coefficients.
+/// Estimates without one group. All NaN where the other groups do not determine the coefficients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WithoutGroup {
-    /// Cook's distance: `Δ'Cov(β)⁻¹Δ / p`, Δ the change of β that the group brings about.
+    /// Cook's distance: `Δ'Cov(β)⁻¹Δ / p`, Δ the change of β due to the group.
     pub cooks_distance: f64,
-    /// The same with the covariance of β without the group.
+    /// MDFFITS: the same with the covariance of β without the group.
     pub mdffits: f64,
-    /// β without the group, the variances held; p.
+    /// β without the group, with the variances fixed; p.
     pub beta: Vec<f64>,
     /// Δ over the standard errors of β without the group; p.
     pub dfbetas: Vec<f64>,
-    /// Standard deviations without the group, by one step of scoring.
+    /// Standard deviations without the group, by one step of Fisher scoring.
     pub deviations: Vec<f64>,
 }
 
 impl Influence {
-    /// The influence of all top-level groups.
+    /// Computes the influence of all top-level groups.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum, moments: &ClusterMoments) -> Self {
         let model = objective.model();
         let forest = &model.forest;
@@ -89,7 +89,7 @@ struct Whole<'a> {
     sigma2: f64,
     /// β in the user's columns.
     beta: DVector<f64>,
-    /// The map to the user's columns.
+    /// The map of β to the user's columns.
     map: DMatrix<f64>,
     maps: Vec<DMatrix<f64>>,
 }
@@ -110,7 +110,7 @@ impl<'a> Whole<'a> {
         }
     }
 
-    /// The estimates without a group.
+    /// Computes the estimates without a group.
     fn without(&self, tree: &Tree, shard: usize, group: usize) -> WithoutGroup {
         let forest = &self.objective.model().forest;
         let plan = self.objective.plan();
@@ -133,7 +133,7 @@ impl<'a> Whole<'a> {
         out
     }
 
-    /// Whether the remaining rows determine every coefficient: none has lost all its information.
+    /// Whether the remaining rows determine every coefficient, so that none has lost all its information.
     fn determines_beta(&self, rest: &Evaluation) -> bool {
         let diagonal = |at: &Evaluation| at.xx_inverse.diagonal();
         rest.criterion.is_finite()
@@ -147,7 +147,7 @@ impl<'a> Whole<'a> {
         WithoutGroup { cooks_distance: f64::NAN, mdffits: f64::NAN, beta: none(p), dfbetas: none(p), deviations }
     }
 
-    /// β without the group and its distances, the variances held.
+    /// Computes β without the group and its distances, with the variances fixed.
     fn fixed_effects(&self, rest: &Evaluation) -> WithoutGroup {
         let model = self.objective.model();
         let p = self.beta.len() as f64;
@@ -169,7 +169,7 @@ impl<'a> Whole<'a> {
         }
     }
 
-    /// Standard deviations after one step of Fisher's scoring on the likelihood of the other groups.
+    /// Standard deviations after one step of Fisher scoring on the likelihood of the other groups.
     fn variances(&self, rest: &Evaluation, theirs: &Curvature, rows: f64) -> Vec<f64> {
         let (objective, directions) = (self.objective, &self.objective.parameters.directions);
         let sums = self.curvature_without(rest, theirs);
@@ -181,7 +181,7 @@ impl<'a> Whole<'a> {
         self.sigmas(&variances)
     }
 
-    /// The sums of the second derivatives of log|V| and log|X'V⁻¹X| without a group's.
+    /// Subtracts a group's part from the sums of the second derivatives of log|V| and log|X'V⁻¹X|.
     fn curvature_without(&self, rest: &Evaluation, theirs: &Curvature) -> Curvature {
         let (model, d) = (self.objective.model(), self.objective.parameters.directions.len());
         let (m, x) = (model.forest.m, model.x());
@@ -201,8 +201,8 @@ impl<'a> Whole<'a> {
         out
     }
 
-    /// Standard deviations from the entries of `σ²G` by direction, and `σ²`, of the shifted columns; a
-    /// covariance matrix that is not positive semidefinite is replaced by the nearest one that is.
+    /// Returns standard deviations from the entries of `σ²G` by direction, and `σ²`, of the shifted
+    /// columns. A covariance matrix that is not positive semidefinite is replaced by the nearest such one.
     fn sigmas(&self, variances: &DVector<f64>) -> Vec<f64> {
         let parameters = &self.objective.parameters;
         let mut blocks: Vec<DMatrix<f64>> = parameters.r.iter().map(|&r| DMatrix::zeros(r, r)).collect();
@@ -221,7 +221,7 @@ impl<'a> Whole<'a> {
         factors.flat_map(of_rows).chain([sigma2.max(0.0).sqrt()]).collect()
     }
 
-    /// The standard deviations in the order of [`names_of_deviations`].
+    /// Returns the standard deviations in the order of [`names_of_deviations`].
     fn deviations(&self, covariances: &Covariances) -> Vec<f64> {
         let Covariances { factors, sigma2 } = covariances;
         let levels = self.objective.model().forest.levels.iter().zip(factors);
@@ -232,7 +232,7 @@ impl<'a> Whole<'a> {
     }
 }
 
-/// Level by level, finest first, the coefficients; and the residual.
+/// Names of the random coefficients level by level, finest first, then of the residual.
 fn names_of_deviations(model: &Model) -> Vec<(String, Option<String>)> {
     let mut names = Vec::new();
     for level in &model.forest.levels {
@@ -244,11 +244,11 @@ fn names_of_deviations(model: &Model) -> Vec<(String, Option<String>)> {
     names
 }
 
-/// One step of Fisher's scoring in the variances `ω = (σ²G, σ²)`, in which `Cov(y) = Σ ω_j V_j` is linear:
+/// One step of Fisher scoring in the variances `ω = (σ²G, σ²)`, in which `Cov(y) = Σ ω_j V_j` is linear:
 /// the solution of `y'PV_iPy = Σ_j tr(PV_iPV_j) ω_j`, P at the present θ (Anderson 1973).
 ///
-/// For ML the traces have V⁻¹ in the place of P. Those with the residual's `V_0 = V - Σ g_j V_j` follow
-/// from `PVP = P`. In balanced data the equations do not depend on θ, and the step is exact.
+/// For ML the traces have V⁻¹ in place of P. Those with the residual's `V_0 = V - Σ g_j V_j` follow
+/// from `PVP = P`. For balanced data the equations do not depend on θ, and the step is exact.
 fn scoring(objective: &Objective<'_>, at: &Evaluation, second: &SecondDerivatives, nu: f64) -> Option<DVector<f64>> {
     let d = objective.parameters.directions.len();
     let p = at.beta.len();
@@ -268,7 +268,7 @@ fn scoring(objective: &Objective<'_>, at: &Evaluation, second: &SecondDerivative
     system.view_mut((d, 0), (1, d)).copy_from(&with_residual.transpose());
     system[(d, d)] = nu - g.dot(&linear) - g.dot(&with_residual);
     let right = DVector::from_fn(d + 1, |i, _| if i < d { forms[i] } else { at.pwrss - g.dot(&forms) });
-    // Rows and columns in units of their own.
+    // Scale rows and columns to a unit diagonal.
     let unit = system.diagonal().map(|v| if v > 0.0 { 1.0 / v.sqrt() } else { 0.0 });
     let scaled = DMatrix::from_fn(d + 1, d + 1, |i, j| system[(i, j)] * unit[i] * unit[j]);
     let solved = scaled.lu().solve(&right.component_mul(&unit))?;

@@ -1,7 +1,8 @@
-//! REML and ML fits of nested linear mixed models, from moments.
+//! REML and ML fits of nested linear mixed models, from moments (the sufficient statistics).
 //!
-//! The way through: [`accumulate`] (rows to moments) → [`build_model`] (moments to a [`Model`]) →
-//! [`Objective`] (criterion and derivatives at theta) → [`optimise`] → [`Fit`] (plain data).
+//! A fit takes five steps: [`tiers_moments::accumulate`] sums rows to moments; [`build_model`] builds a
+//! [`Model`] from moments; [`Objective`] evaluates the criterion and its derivatives at theta;
+//! [`optimise`] minimises it; [`Fit`] holds the results as plain data.
 
 mod bootstrap;
 mod build_model;

@@ -1,17 +1,17 @@
-//! The model to be fitted: a forest of moments with its X, and the road back to the user's columns.
+//! The model to be fitted: a forest of moments with its X, and the maps back to the user's columns.
 
 use nalgebra::{DMatrix, DVector};
 use tiers_design::Recipe;
 use tiers_moments::Forest;
 
-/// A pivot of `X'WX` below this share of its own diagonal marks a column that the ones before it
-/// determine. Cross-products square the condition number: a relative 1e-12 here is 1e-6 in norm.
+/// Rank tolerance: a column is linearly dependent on those before it if its pivot of `X'WX` is below
+/// this share of its diagonal. Cross-products square the condition number: 1e-12 here is 1e-6 in norm.
 pub(crate) const RANK_TOLERANCE: f64 = 1e-12;
 
-/// What is wrong with a model before it is fitted.
+/// Why a model cannot be fitted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
-    /// No rows are left.
+    /// Listwise deletion leaves no rows.
     #[error("no row is left to fit: all {dropped} rows have a missing value in a column of the model ({})", worst.join(", "))]
     NoRows {
         /// Rows dropped.
@@ -19,7 +19,7 @@ pub enum ModelError {
         /// Columns by number of missing values.
         worst: Vec<String>,
     },
-    /// More coefficients than rows allow.
+    /// There are at least as many coefficients as rows.
     #[error(
         "{p} fixed-effect coefficients from {n} rows leave nothing to estimate variances from: drop terms or add rows"
     )]
@@ -37,7 +37,7 @@ pub enum ModelError {
         /// Rows.
         n: u64,
     },
-    /// The fixed effects fit the response exactly.
+    /// The fixed effects fit the response exactly, so that no residual is left.
     #[error(
         "the fixed effects fit the response {name} exactly on all {n} rows: no residual is left. \
          Look for a predictor that is the response in disguise"
@@ -54,11 +54,11 @@ pub enum ModelError {
         /// Name of the grouping.
         level: String,
     },
-    /// A grouping has as many random effects as there are rows.
+    /// A grouping has at least as many random effects as there are rows.
     #[error(
         "{level} has {groups} groups with {r} random effect(s) each, {effects} in all, for {n} rows: \
-         its variance cannot be told from the residual variance. Drop that level (a level with one row per group \
-         is the residual itself), or its slopes"
+         its variance cannot be distinguished from the residual variance. Drop that level (a level with one row per \
+         group is the residual itself), or its slopes"
     )]
     NotIdentified {
         /// Name of the grouping.
@@ -67,7 +67,7 @@ pub enum ModelError {
         groups: usize,
         /// Random coefficients per group.
         r: usize,
-        /// groups · r.
+        /// Random effects, groups · r.
         effects: usize,
         /// Rows.
         n: u64,
@@ -97,7 +97,7 @@ pub enum ModelError {
     },
     /// The random effects fit the response exactly.
     #[error(
-        "the groups explain the response {name} on all {n} rows, exactly or so nearly that 16 digits cannot tell: no \
+        "the groups explain the response {name} on all {n} rows, exactly or up to rounding in 16 digits: no \
          residual is left from which variances could be estimated. If the rows of a group repeat one value, keep one \
          row per group and leave that level out"
     )]
@@ -107,7 +107,7 @@ pub enum ModelError {
         /// Rows.
         n: u64,
     },
-    /// The residual variance is too small a part of the response's.
+    /// The residual variance is too small a part of the response's variance.
     #[error(
         "the groups explain the response {name} but for {share:.0e} of its variance: too little of the residual is left \
          in 16 digits, and estimates would have errors of {error:.0e}. If the rows of a group differ only by rounding, \
@@ -141,31 +141,31 @@ pub enum ModelError {
         /// Root mean square of its values, weights included.
         size: f64,
     },
-    /// No random effect at all.
+    /// The formula has no random effect.
     #[error("the formula has no random effect: add a term such as (1 | school), or fit it by ordinary regression")]
     NoRandomEffects,
 }
 
-/// A forest of moments with the columns of X that are linearly independent.
+/// A forest of moments, with the linearly independent columns of X.
 #[derive(Debug)]
 pub struct Model {
-    /// How the columns came about.
+    /// Definition of the columns.
     pub recipe: Recipe,
     /// The groups with their moments.
     pub forest: Forest,
     /// The coefficients in use: indices into [`Recipe::x`].
     pub coefficients: Vec<usize>,
-    /// Coefficients that were dropped, since the columns before them determine theirs.
+    /// Coefficients that were dropped because their columns depend linearly on the columns before them.
     pub dropped: Vec<usize>,
-    /// Those of them whose column has something of its own, though too little for the digits at hand:
-    /// the coefficient, and the share of its sum of squares.
+    /// Those among the dropped whose column is not exactly dependent, but too nearly so for double
+    /// precision: the coefficient, and the share of its sum of squares that the columns before it leave.
     pub nearly_dependent: Vec<(usize, f64)>,
 }
 
-/// The share of a column's sum of squares, left by the columns before it, that is more than rounding.
+/// If the columns before it leave less than this share of a column's sum of squares, it is rounding.
 const MORE_THAN_ROUNDING: f64 = 1e-14;
 
-/// Sums of squares beyond this have squares and products that overflow.
+/// Largest sum of squares; squares and products of larger ones overflow.
 const LARGEST: f64 = 1e150;
 
 fn check_sizes(recipe: &Recipe, forest: &Forest) -> Result<(), ModelError> {
@@ -214,12 +214,12 @@ impl Model {
         self.coefficients.len()
     }
 
-    /// Columns of C that are X in use, in the order of the coefficients.
+    /// Columns of C that hold the X columns in use, in the order of the coefficients.
     pub fn x(&self) -> Vec<usize> {
         self.coefficients.iter().map(|&i| self.recipe.x[i].column).collect()
     }
 
-    /// β and its covariance in terms of the user's columns.
+    /// Returns β and its covariance in terms of the user's columns.
     ///
     /// The model was fitted to columns less their shifts and a response less its shift. With the
     /// constant `1 = Σ_i c_i x_i`: `β_i = β̃_i + c_i (shift_y - Σ_j shift_j β̃_j)`, a unimodular map,
@@ -248,7 +248,7 @@ impl Model {
         Some(DVector::from_iterator(self.p(), self.coefficients.iter().map(|&i| constant[i])))
     }
 
-    /// Per level the map B with b = B b̃ from effects of the shifted z columns to the user's.
+    /// Per level, the map B with b = B b̃ from effects of the shifted z columns to those of the user's.
     ///
     /// Only a term with its own intercept has shifted columns: `b_0 = b̃_0 - Σ_j shift_j b̃_j`.
     pub fn effect_maps(&self) -> Vec<DMatrix<f64>> {
@@ -270,7 +270,7 @@ impl Model {
     }
 }
 
-/// Whether the response has one value throughout, judged on the rows' own scale.
+/// Whether the response has the same value on all rows, judged on the scale of the unshifted response.
 fn is_constant(recipe: &Recipe, forest: &Forest) -> bool {
     let (m, y) = (forest.m, forest.m - 1);
     let total = forest.cross[y * m + y];
@@ -284,8 +284,8 @@ fn is_constant(recipe: &Recipe, forest: &Forest) -> bool {
     around_mean <= 1e-14 * total || around_mean <= 1e-28 * level
 }
 
-/// Eliminates the columns in order; gives those that are independent of the ones before them (as
-/// positions), those that are so but for rounding (with their share), and what is left of column y.
+/// Eliminates the columns in order. Returns the positions of those independent of the ones before
+/// them, the nearly dependent ones with their share of the sum of squares, and y's residual sum of squares.
 fn independent(cross: &[f64], m: usize, columns: &[usize], y: usize) -> (Vec<usize>, Vec<(usize, f64)>, f64) {
     let mut s = DMatrix::from_fn(columns.len() + 1, columns.len() + 1, |i, j| {
         let at = |i: usize| columns.get(i).copied().unwrap_or(y);

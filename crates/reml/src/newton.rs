@@ -1,42 +1,43 @@
 //! Minimisation of a smooth criterion: Newton's method in a trust region.
 //!
 //! Each step solves `min_s g's + s'Hs/2, |s| ≤ Δ` exactly by the eigenvectors of H (Moré & Sorensen
-//! 1983), so directions of negative curvature are followed, not feared: at a variance of zero the
-//! gradient vanishes by symmetry and only the curvature tells a saddle from an optimum.
+//! 1983), so that directions of negative curvature can be followed: at a variance of zero the gradient
+//! vanishes by symmetry, and only the curvature distinguishes a saddle from an optimum.
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
-/// A criterion with two derivatives; `At` is whatever an evaluation yields besides.
+/// A criterion with two derivatives.
 pub trait Criterion {
-    /// What an evaluation yields.
+    /// The result of an evaluation.
     type At;
-    /// Evaluates criterion and gradient.
+    /// Evaluates the criterion and its gradient.
     fn evaluate(&mut self, theta: &[f64]) -> Self::At;
-    /// Value of the criterion; +∞ where it does not exist.
+    /// Returns the value of the criterion; +∞ where it does not exist.
     fn value(at: &Self::At) -> f64;
-    /// Gradient by theta.
+    /// Returns the gradient with respect to theta.
     fn gradient(at: &Self::At) -> &DVector<f64>;
-    /// What the second derivatives yield.
+    /// The second derivatives.
     type Second;
-    /// Second derivatives at a point that was evaluated.
+    /// Computes the second derivatives at a point that was evaluated.
     fn second(&mut self, at: &Self::At) -> Self::Second;
-    /// Second derivatives by theta.
+    /// Returns the Hessian with respect to theta.
     fn hessian(second: &Self::Second) -> &DMatrix<f64>;
-    /// Bound on the rounding error of the value. Differences below it say nothing; there the gradient
+    /// Bound on the rounding error of the value. Smaller differences are meaningless; there the gradient
     /// decides which of two points is better.
     fn rounding(at: &Self::At) -> f64 {
         16.0 * f64::EPSILON * Self::value(at).abs()
     }
-    /// Whether rounding has left too little of the criterion here for any step to be of use.
+    /// Whether rounding error dominates the criterion here, so that no step is of use.
     fn is_noise(_at: &Self::At) -> bool {
         false
     }
-    /// Called after every evaluation. Returning false cancels the search.
+    /// Called after every evaluation. Return `false` to cancel the search.
     fn observe(&mut self, _at: &Self::At, _step: &Step) -> bool {
         true
     }
-    /// After so many evaluations, a step of length ≤ radius by a model that is nearer to the criterion
-    /// than the quadratic one in theta, and the fall that it promises; `None` for a Newton step.
+    /// Returns a step of length ≤ radius by a model that is closer to the criterion than the quadratic
+    /// one in theta, and the decrease that it predicts; `None` for a Newton step. `evaluations` is the
+    /// number of evaluations so far.
     fn curved_step(
         &self,
         _at: &Self::At,
@@ -46,22 +47,22 @@ pub trait Criterion {
     ) -> Option<(DVector<f64>, f64)> {
         None
     }
-    /// The same point in coordinates in which the criterion is nearer to a quadratic one, where there
-    /// are any: from then on theta and all derivatives are in those.
+    /// Returns the same point in coordinates in which the criterion is closer to a quadratic, if there
+    /// are such. From then on theta and all derivatives are in the new coordinates.
     fn better_coordinates(&mut self, _at: &mut Self::At) -> Option<Vec<f64>> {
         None
     }
 }
 
-/// When to stop, and how far to step.
+/// Settings of the optimiser.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Largest number of evaluations (default 100).
     pub max_evaluations: usize,
-    /// Stop once a Newton step promises to lower the criterion by less than this (default 1e-9).
+    /// Stop once a Newton step is predicted to lower the criterion by less than this (default 1e-9).
     ///
-    /// The criterion is a deviance: 1e-9 is a tiny part of what is statistically visible, and since
-    /// Newton's method converges quadratically the point that is kept is far closer still.
+    /// The criterion is a deviance, in which 1e-9 is far below statistical relevance. Since Newton's
+    /// method converges quadratically, the final point is much closer to the optimum still.
     pub tolerance: f64,
     /// First radius of the trust region, in units of theta (default 2).
     pub radius: f64,
@@ -84,13 +85,13 @@ pub struct Step {
     pub accepted: bool,
 }
 
-/// Where the optimiser ended.
+/// The end of a minimisation.
 #[derive(Debug)]
 pub struct Minimum<At, Second> {
-    /// The last point kept.
+    /// The last accepted point.
     pub at: At,
-    /// Second derivatives there, or where the last step began: where it converged, that step is a
-    /// tiny part of a standard error.
+    /// Second derivatives there or, after convergence, where the last step began: that step is a tiny
+    /// part of a standard error.
     pub second: Second,
     /// Whether it converged.
     pub converged: bool,
@@ -98,11 +99,11 @@ pub struct Minimum<At, Second> {
     pub evaluations: usize,
     /// All trials.
     pub trace: Vec<Step>,
-    /// Newton decrement `g'H⁻¹g` at the end: twice the fall that another step would promise.
+    /// Newton decrement `g'H⁻¹g` at the end: twice the decrease that another step would predict.
     pub decrement: f64,
 }
 
-/// Minimises a criterion from `start`. A search that is called off ends without having converged.
+/// Minimises a criterion from `start`. A cancelled search ends without having converged.
 pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Settings) -> Minimum<C::At, C::Second> {
     let mut theta = DVector::from_column_slice(start);
     let mut at = criterion.evaluate(start);
@@ -125,8 +126,8 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
     while go_on && evaluations < settings.max_evaluations && C::value(&at).is_finite() && !C::is_noise(&at) {
         let rounding = 16.0 * f64::EPSILON * C::value(&at).abs();
         let (step, predicted) = quadratic.step(radius);
-        // A step that the trust region cuts short promises little however far the optimum is, so the
-        // whole Newton step must promise as little. (Negative curvature has no whole step; where the
+        // A step that the trust region shortens predicts a small decrease however far the optimum is, so
+        // the full Newton step must predict as little. (Negative curvature has no full step; where the
         // region has become small, steps along it were tried and did not lower the criterion.)
         let promised = predicted.max(0.5 * quadratic.decrement());
         let last = promised <= settings.tolerance.max(rounding);
@@ -140,7 +141,7 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
         let next = criterion.evaluate(trial.as_slice());
         evaluations += 1;
         let actual = C::value(&at) - C::value(&next);
-        // Near the optimum differences drown in rounding; there the gradient is the judge.
+        // Near the optimum rounding error hides the difference of the values; there the gradient decides.
         let noise = C::rounding(&at).max(C::rounding(&next));
         let shrinks = C::value(&next).is_finite() && C::gradient(&next).norm() <= C::gradient(&at).norm();
         let by_gradient = actual.abs() <= noise && shrinks;
@@ -166,7 +167,7 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
         radius = match actual / predicted {
             _ if by_gradient => radius,
             ratio if ratio.is_nan() || ratio < 0.25 => 0.25 * length,
-            // A region that grows back at once to where it failed would alternate between the two.
+            // A region that grew back at once to the length that failed would alternate between the two.
             ratio if ratio > 0.75 && length > 0.8 * radius => (3.0 * radius).min((0.4 * failed).max(radius)),
             _ => radius,
         };
@@ -207,12 +208,12 @@ impl Quadratic {
         self.gradient.iter().zip(self.values.iter()).map(term).sum()
     }
 
-    /// Curvature below this is none: a rotation of a singular factor, not a direction.
+    /// Curvature below this counts as zero, as along a rotation of a singular factor.
     fn floor(&self) -> f64 {
         1e-10 * self.values.amax()
     }
 
-    /// The step of length ≤ radius that lowers the model most, and by how much.
+    /// Returns the step of length ≤ radius that lowers the quadratic model most, and the decrease.
     pub(crate) fn step(&self, radius: f64) -> (DVector<f64>, f64) {
         let floor = self.floor();
         let lowest = self.values.min();
@@ -226,7 +227,7 @@ impl Quadratic {
         let mut step = if lowest >= -floor && newton.norm() <= radius {
             newton
         } else {
-            // The shift makes H + shift I positive and the step as long as the radius.
+            // The shift makes H + shift I positive definite and the step as long as the radius.
             let (mut low, mut high) = ((-lowest).max(0.0), (-lowest).max(0.0) + self.gradient.norm() / radius + floor);
             for _ in 0..200 {
                 let middle = 0.5 * (low + high);
@@ -282,7 +283,7 @@ mod tests {
         assert!((end.at.0[0].abs() - 1.0).abs() < 1e-9);
     }
 
-    /// A criterion that every step makes worse, though its gradient promises the contrary: noise.
+    /// A criterion that every step makes worse, though its gradient predicts the contrary: noise.
     struct Noise;
 
     impl Criterion for Noise {
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trust_region_that_shrinks_to_nothing_is_no_convergence() {
+    fn a_trust_region_that_shrinks_to_zero_is_not_convergence() {
         let end = minimise(&mut Noise, &[0.0], &Settings::default());
         assert!(!end.converged && end.decrement > 0.1, "{end:?}");
     }

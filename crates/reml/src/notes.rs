@@ -1,9 +1,9 @@
-//! Notes on a fit: what its numbers may not mean what the user expects.
+//! Notes on a fit: where its numbers may not mean what the user expects.
 //!
-//! A note is no error: the model was fitted as it was asked for. Each is one paragraph of plain text
+//! A note is not an error: the model was fitted as requested. Each is one paragraph of plain text
 //! that names the column, term or group that it is about and says what to do if something else was
 //! meant. All notes of a fit are in [`crate::Fit::notes`], from where the summary, `fit.json` and the
-//! page take them: a new note on a model is a function here, called by [`of_model`].
+//! page take them. To add a note on a model, write a function here and call it in [`of_model`].
 
 use crate::estimate::Optimum;
 use crate::inference::Robust;
@@ -21,7 +21,7 @@ pub(crate) fn of_model(model: &Model, dropped: &Dropped) -> Vec<String> {
     notes
 }
 
-/// The notes on a fit: those on its model, and on what the data leave open.
+/// The notes on a fit: those on its model, and on parameters that the data do not determine.
 pub(crate) fn of_fit(model: &Model, optimum: &Optimum, dropped: &Dropped) -> Vec<String> {
     let mut notes = of_model(model, dropped);
     notes.extend(model.nearly_dependent.iter().map(|&(i, share)| too_few_digits(&model.recipe.x[i].name, share)));
@@ -29,7 +29,7 @@ pub(crate) fn of_fit(model: &Model, optimum: &Optimum, dropped: &Dropped) -> Vec
     notes
 }
 
-/// A column that was dropped though the others do not determine it.
+/// A column that was dropped as nearly dependent, though the others do not determine it exactly.
 fn too_few_digits(name: &str, share: f64) -> String {
     format!(
         "The column {name} was dropped because of its digits: the columns before it leave {share:.0e} of its sum of \
@@ -38,7 +38,7 @@ fn too_few_digits(name: &str, share: f64) -> String {
     )
 }
 
-/// Variances of which the data determine a combination alone.
+/// Variances of which the data determine only a combination.
 fn undetermined(parameters: &[String]) -> Option<String> {
     (!parameters.is_empty()).then(|| {
         format!(
@@ -53,7 +53,7 @@ fn undetermined(parameters: &[String]) -> Option<String> {
 /// Weights whose mean is more than this factor away from 1 may be sampling weights.
 const FAR_FROM_ONE: f64 = 2.0;
 
-/// Weights that all are the same, or whose mean is far from 1.
+/// Weights that are all the same, or whose mean is far from 1.
 fn weights(model: &Model) -> Option<String> {
     let column = &model.recipe.requests[model.recipe.weights?].column;
     let forest = &model.forest;
@@ -106,7 +106,7 @@ fn in_short(value: f64) -> String {
     }
 }
 
-/// `(f || g)` with a factor f, whose levels stay correlated.
+/// Terms `(f || g)` with a factor f, whose levels stay correlated.
 fn factors_without_correlations(recipe: &Recipe) -> Vec<String> {
     let Ok(formula) = recipe.formula.parse::<Formula>() else { return Vec::new() };
     let mut notes: Vec<String> = Vec::new();
@@ -144,15 +144,15 @@ fn factors_of_many_levels(recipe: &Recipe, rows: u64) -> Vec<String> {
     });
     many.map(|Factor { column, levels, .. }| {
         format!(
-            "`{column}` is a factor with {} levels for {rows} rows. If it holds numbers, find the values that are none \
-             and name those that stand for missing values; if it names groups, write (1 | {column}) for random effects.",
+            "`{column}` is a factor with {} levels for {rows} rows. If it holds numbers, find the values that are not \
+             numbers and name those that stand for missing values; if it names groups, write (1 | {column}) for random effects.",
             levels.len()
         )
     })
     .collect()
 }
 
-/// Coefficients of which there is no robust standard error.
+/// Coefficients without a robust standard error.
 pub(crate) fn of_robust(robust: &Robust) -> impl Iterator<Item = String> + '_ {
     robust.one_cluster.iter().map(|one| {
         let names: Vec<String> = one.coefficients.iter().map(|name| format!("`{name}`")).collect();
@@ -163,7 +163,7 @@ pub(crate) fn of_robust(robust: &Robust) -> impl Iterator<Item = String> + '_ {
         };
         format!(
             "{names} {verb} no robust standard error (NA): without the cluster {} of {} there would be no estimate, so \
-             that its residuals do not tell how far the estimate may be off. The standard error of the model, without \
+             that its residuals do not show how far the estimate may be off. The standard error of the model, without \
              --robust, does not depend on residuals of single clusters.",
             one.cluster, robust.cluster
         )

@@ -1,9 +1,10 @@
-//! theta: the free entries of the relative Cholesky factors, and the chain rule from G to theta.
+//! theta: the free entries of the relative covariance factors, and the chain rule from G to theta.
 //!
 //! Per level k the factor `Λ_k` is block-diagonal over the level's terms, each block lower
 //! triangular; `G_k = Λ_k Λ_k'`. The optimiser works on scaled entries, `Λ_k = D_k Λ̃_k` with D the
-//! inverse root mean squares of the z columns, so that every entry is of the order of one. Nothing
-//! bounds them: the criterion is even in the sign of each column of a factor and smooth everywhere.
+//! inverse root mean squares of the z columns, so that every entry is of the order of one. The entries
+//! are unbounded: changing the sign of a factor's column leaves the criterion as it is, and the
+//! criterion is smooth everywhere.
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use tiers_equations::Direction;
@@ -25,19 +26,19 @@ pub struct Entry {
 /// The layout of theta.
 #[derive(Clone, Debug)]
 pub struct Parameters {
-    /// Per entry of theta where it stands; term by term, each lower triangular by column. Terms in
-    /// lme4's order: by decreasing number of groups, else as in the formula.
+    /// Position of each entry of theta; term by term, the lower triangle by column. Terms are in lme4's
+    /// order: by decreasing number of groups, ties as in the formula.
     pub entries: Vec<Entry>,
-    /// The entries of G (upper triangle within each term) in which derivatives are taken.
+    /// The entries of G (upper triangle within each term) by which derivatives are taken.
     pub directions: Vec<Direction>,
-    /// Per level r.
+    /// r of each level.
     pub r: Vec<usize>,
-    /// Per level the diagonal of D: one over the root mean square of each z column.
+    /// Per level, the diagonal of D: one over the root mean square of each z column.
     pub scale: Vec<Vec<f64>>,
 }
 
 impl Parameters {
-    /// The parameters of a forest's model.
+    /// Lays out the parameters of a forest's levels and terms.
     pub fn new(forest: &Forest) -> Self {
         let mut entries = Vec::new();
         let mut directions = Vec::new();
@@ -73,7 +74,7 @@ impl Parameters {
         self.entries.is_empty()
     }
 
-    /// The factors `Λ_k = D_k Λ̃_k` at scaled entries `theta`.
+    /// Returns the factors `Λ_k = D_k Λ̃_k` for scaled entries `theta`.
     pub fn factors(&self, theta: &[f64]) -> Vec<DMatrix<f64>> {
         let mut factors: Vec<_> = self.r.iter().map(|&r| DMatrix::zeros(r, r)).collect();
         for (entry, &value) in self.entries.iter().zip(theta) {
@@ -82,20 +83,20 @@ impl Parameters {
         factors
     }
 
-    /// The relative covariances `G_k = Λ_k Λ_k'`, row-major.
+    /// Returns the relative covariances `G_k = Λ_k Λ_k'`, row-major.
     pub fn covariances(&self, theta: &[f64]) -> Vec<Vec<f64>> {
         self.factors(theta).iter().map(|l| (l * l.transpose()).as_slice().to_vec()).collect()
     }
 
-    /// The entries of G that the directions change.
+    /// Returns the entry of G of each direction.
     pub fn entries_of_covariances(&self, theta: &[f64]) -> DVector<f64> {
         let factors = self.factors(theta);
         let entry = |d: &Direction| factors[d.level].row(d.a).dot(&factors[d.level].row(d.b));
         DVector::from_iterator(self.directions.len(), self.directions.iter().map(entry))
     }
 
-    /// Scaled entries whose factors have these covariances: the inverse of [`Self::covariances`], with
-    /// diagonals ≥ 0.
+    /// Returns scaled entries that give the covariances of these factors, with diagonals ≥ 0: the
+    /// inverse of [`Self::covariances`].
     pub fn from_factors(&self, factors: &[DMatrix<f64>]) -> Vec<f64> {
         let order = self.row_order();
         let triangular = |(f, order): (&DMatrix<f64>, &Vec<usize>)| lower_triangular(&f.select_rows(order));
@@ -105,8 +106,8 @@ impl Parameters {
         self.entries.iter().map(value).collect()
     }
 
-    /// Per level the rows of its factor in the order in which it is triangular: each column begins
-    /// with its pivot.
+    /// Per level, the rows of its factor in the order in which the factor is triangular, each column's
+    /// pivot first.
     fn row_order(&self) -> Vec<Vec<usize>> {
         let mut order: Vec<Vec<usize>> = self.r.iter().map(|&r| vec![usize::MAX; r]).collect();
         for entry in self.entries.iter().rev() {
@@ -115,14 +116,14 @@ impl Parameters {
         order
     }
 
-    /// Coordinates with the rows of each term in a better order for these factors, triangular as in
-    /// a Cholesky factorisation with pivoting; `None` where the order serves.
+    /// Returns coordinates with the rows of each term reordered for these factors, as in a Cholesky
+    /// factorisation with pivoting; `None` where the present order is good enough.
     ///
-    /// Where a pivot is small beside a row below it, the latter can be turned into its other columns
+    /// If a pivot is small compared with a row below it, that row can be rotated into its other columns
     /// with hardly any change of G: the criterion has a long curved valley, which straight steps
-    /// follow slowly. With the largest row first what is small is small in all its entries.
+    /// follow slowly. With the longest row first, a short row is short in all its entries.
     pub(crate) fn pivoted(&self, factors: &[DMatrix<f64>]) -> Option<Parameters> {
-        /// A pivot may be this much shorter than another row before it gives way to it.
+        /// A pivot row is swapped if it is shorter than this share of the longest row.
         const SHORTER: f64 = 0.3;
         let old = self.row_order();
         let mut new = old.clone();
@@ -136,7 +137,7 @@ impl Parameters {
                 if length(at) < SHORTER * length(longest) {
                     order.swap(at, longest);
                 }
-                // What the rows below have beyond their part along the pivot.
+                // Project the rows below onto the complement of the pivot row.
                 let pivot = rows.row(order[at]).clone_owned();
                 let square = pivot.norm_squared();
                 for &row in order[at + 1..ends].iter().filter(|_| square > 0.0) {
@@ -157,7 +158,7 @@ impl Parameters {
         Some(out)
     }
 
-    /// Scaled entries for these entries of G by direction, which need not form positive definite
+    /// Returns scaled entries for these entries of G by direction. They need not form positive definite
     /// matrices: small and negative eigenvalues are raised.
     pub fn from_covariances(&self, g: impl Fn(usize) -> f64) -> Vec<f64> {
         const LEAST: f64 = 1e-3;
@@ -177,7 +178,7 @@ impl Parameters {
         self.from_factors(&factors)
     }
 
-    /// Per parameter -1 where its column of the factor has a negative diagonal, else 1.
+    /// Per parameter, -1 where its column of the factor has a negative diagonal, else 1.
     pub fn signs(&self, theta: &[f64]) -> Vec<f64> {
         let negative = |e: &Entry| {
             let diagonal = |(d, _): &(&Entry, &f64)| (d.level, d.row, d.column) == (e.level, e.column, e.column);
@@ -186,7 +187,7 @@ impl Parameters {
         self.entries.iter().map(|e| if negative(e) { -1.0 } else { 1.0 }).collect()
     }
 
-    /// The Jacobian of the directions' entries of G by theta: directions × parameters.
+    /// The Jacobian of the entries of G with respect to theta: directions × parameters.
     pub fn jacobian(&self, theta: &[f64]) -> DMatrix<f64> {
         let factors = self.factors(theta);
         DMatrix::from_fn(self.directions.len(), self.len(), |d, t| {
@@ -202,7 +203,8 @@ impl Parameters {
         })
     }
 
-    /// Derivatives in theta from those in the entries of G (whose mirror moves along).
+    /// Converts derivatives with respect to entries of G (each with its mirror entry) to derivatives
+    /// with respect to theta.
     pub fn chain(
         &self,
         theta: &[f64],
@@ -229,10 +231,10 @@ impl Parameters {
     }
 }
 
-/// The lower-triangular factor with diagonals ≥ 0 that has the same `Λ Λ'`: of `Λ' = Q R`, `R'`.
+/// Returns the lower-triangular factor with diagonals ≥ 0 that has the same `Λ Λ'`: `R'` of `Λ' = Q R`.
 pub(crate) fn lower_triangular(factor: &DMatrix<f64>) -> DMatrix<f64> {
     let mut lower = factor.transpose().qr().r().transpose();
-    // What is zero but for rounding is zero, and has no sign.
+    // Entries that are zero up to rounding become exactly zero, without a sign.
     let noise = 1e-15 * lower.amax();
     for j in 0..lower.ncols() {
         let sign = if lower[(j, j)] < 0.0 { -1.0 } else { 1.0 };

@@ -1,18 +1,19 @@
-//! What products of numbers and indicators some columns of a recipe span, judged by their formulas.
+//! The space that some columns of a recipe span, judged by the columns' definitions as products of
+//! numbers and indicators.
 
 use std::collections::HashMap;
 use tiers_design::{Atom, Recipe};
 
-/// Columns by their products.
+/// Columns, indexed by their products.
 pub(crate) struct Span<'a> {
     recipe: &'a Recipe,
     columns: HashMap<Vec<String>, usize>,
-    /// A combination of them that is 1 on every row.
+    /// A combination of the columns that is 1 on every row.
     constant: Option<Vec<(usize, f64)>>,
 }
 
 impl<'a> Span<'a> {
-    /// Of the columns of X, by their place in [`Recipe::x`].
+    /// The span of the columns of X, numbered as in [`Recipe::x`].
     pub(crate) fn of_x(recipe: &'a Recipe) -> Self {
         let columns = recipe.x.iter().map(|x| x.column);
         let nonzero = |constant: &Vec<f64>| {
@@ -21,7 +22,7 @@ impl<'a> Span<'a> {
         Span { recipe, columns: by_product(recipe, columns), constant: recipe.constant.as_ref().map(nonzero) }
     }
 
-    /// Of some columns of the recipe, by their place in the list.
+    /// The span of some columns of the recipe, numbered by their position in the list.
     pub(crate) fn of_columns(recipe: &'a Recipe, columns: &[usize]) -> Self {
         let columns = by_product(recipe, columns.iter().copied());
         let sum_of = |factor: usize| -> Option<Vec<(usize, f64)>> {
@@ -32,12 +33,12 @@ impl<'a> Span<'a> {
         Span { recipe, columns, constant }
     }
 
-    /// The column that is this product.
+    /// Returns the column that is this product.
     pub(crate) fn find(&self, atoms: &[Atom]) -> Option<usize> {
         self.columns.get(&key(atoms)).copied()
     }
 
-    /// A product as a combination of the columns: a reference level is 1 less all others.
+    /// Writes a product as a combination of the columns, with a reference level as 1 less all others.
     pub(crate) fn expand(&self, atoms: &[Atom]) -> Option<Vec<(usize, f64)>> {
         if let Some(i) = self.find(atoms) {
             return Some(vec![(i, 1.0)]);
@@ -63,7 +64,7 @@ impl<'a> Span<'a> {
         references.into_iter().find_map(replaced)
     }
 
-    /// Whether a column of another recipe of the same data is spanned.
+    /// Whether the span contains a column of another recipe of the same data.
     pub(crate) fn has(&self, atoms: &[Atom], other: &Recipe) -> bool {
         let translated = |atom: &Atom| match atom {
             Atom::Number(_) => Some(atom.clone()),
@@ -87,7 +88,7 @@ fn by_product(recipe: &Recipe, columns: impl Iterator<Item = usize>) -> HashMap<
     out
 }
 
-/// A product without regard to the order of its atoms.
+/// A key of a product that does not depend on the order of its atoms.
 fn key(atoms: &[Atom]) -> Vec<String> {
     let one = |atom: &Atom| match atom {
         Atom::Number(expression) => format!("x{expression}"),

@@ -1,22 +1,22 @@
-//! Long work in pieces, which whoever watches may call off.
+//! Progress and cancellation of long computations.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// How far the work is, and whether it was called off.
+/// The number of finished pieces of a computation, and whether it was cancelled.
 pub(crate) struct Watched<'a> {
-    /// Is told how many pieces are done; false calls the work off.
+    /// Called with the number of finished pieces; returns `false` to cancel.
     observe: &'a (dyn Fn(u64) -> bool + Sync),
     done: AtomicU64,
     called_off: AtomicBool,
 }
 
 impl<'a> Watched<'a> {
-    /// Work that begins.
+    /// Begins a computation with no piece done.
     pub(crate) fn new(observe: &'a (dyn Fn(u64) -> bool + Sync)) -> Self {
         Watched { observe, done: AtomicU64::new(0), called_off: AtomicBool::new(false) }
     }
 
-    /// Tells how far the work is. False once it is called off.
+    /// Reports the progress to the observer. Returns `false` once the computation is cancelled.
     pub(crate) fn go_on(&self) -> bool {
         if !self.is_called_off() && !(self.observe)(self.done.load(Ordering::Relaxed)) {
             self.called_off.store(true, Ordering::Relaxed);
@@ -24,18 +24,18 @@ impl<'a> Watched<'a> {
         !self.is_called_off()
     }
 
-    /// One more piece is done. False once the work is called off.
+    /// Counts one more finished piece and reports it. Returns `false` once the computation is cancelled.
     pub(crate) fn one_more(&self) -> bool {
         self.done.fetch_add(1, Ordering::Relaxed);
         self.go_on()
     }
 
-    /// All pieces are to be done again.
+    /// Resets the count, since all pieces are to be computed again.
     pub(crate) fn start_again(&self) {
         self.done.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the work was called off.
+    /// Whether the computation was cancelled.
     pub(crate) fn is_called_off(&self) -> bool {
         self.called_off.load(Ordering::Relaxed)
     }

@@ -1,9 +1,9 @@
-//! The state of a pass in a file, to go on from there.
+//! The state of a pass in a file, from which the pass can be resumed.
 //!
-//! A file begins with [`MAGIC`] and goes on in frames with checksums ([`crate::frames`]): where the
-//! pass is, recipes and sums ([`super::saved`]). Recipes are JSON, which tells every f64 to the last
-//! bit; sums are their bits. What can be made again (encoders, projections, hash tables) is, from
-//! the same parts by the same code, so that a pass that goes on has the bits of one that never stopped.
+//! A file begins with [`MAGIC`] and continues in frames with checksums ([`super::checkpoint_format`]): the
+//! position of the pass, recipes and sums ([`super::checkpoint_sums`]). Recipes are JSON, in which f64
+//! values round-trip exactly; sums are written as bits. Derived data (encoders, projections, hash tables) is rebuilt from
+//! the same parts by the same code, so that a resumed pass is bit-identical to an uninterrupted one.
 
 use crate::accumulate::checkpoint_format::{Broken, CheckpointError, FrameReader, FrameWriter};
 use crate::accumulate::checkpoint_sums::Saved;
@@ -13,19 +13,19 @@ use crate::accumulate::{Wanted, freeze_all};
 use crate::error::IngestError;
 use std::io::{self, Read, Write};
 
-/// How a file begins.
+/// First bytes of a file.
 const MAGIC: &[u8; 16] = b"tiers checkpoint";
 /// The version of the format; another one is refused.
 const FORMAT: u64 = 2;
 
-/// The state of a pass between two waves of blocks: all that has been summed and where the next
-/// rows are. Borrowed by an observer for as long as it takes to write it.
+/// The state of a pass between two waves of blocks: all sums, and the position of the next rows. An
+/// observer borrows it to write it.
 #[derive(Debug)]
 pub struct PassState<'a> {
     pass: &'a Pass,
 }
 
-/// A state that was read back.
+/// The state of a pass, read from a file.
 #[derive(Debug)]
 pub struct Checkpoint {
     rows_read: u64,
@@ -47,14 +47,14 @@ impl<'a> PassState<'a> {
         self.pass.rows_read
     }
 
-    /// Whether all rows have been read: then resuming reads none.
+    /// Whether all rows have been read, so that resuming reads none.
     pub fn is_complete(&self) -> bool {
         self.pass.complete
     }
 
-    /// Writes the state. `fingerprint` is what the caller knows of the inputs (files with sizes and
-    /// times, models, options), and must be given again to read it. Whoever calls sees to it that a
-    /// half-written file is never taken for a whole one, though reading would refuse it.
+    /// Writes the state. `fingerprint` identifies the inputs (files with sizes and times, models,
+    /// options); the same one is needed to read the state. The caller should make sure that a partial
+    /// file is never taken for a complete one, though reading would reject it.
     ///
     /// # Errors
     /// If `to` cannot be written to.
@@ -89,7 +89,7 @@ impl Checkpoint {
     /// Reads a state back, checking every byte of it.
     ///
     /// # Errors
-    /// If it is damaged, of another version of the program, or of other inputs.
+    /// If it is damaged, was written by another version of the program, or belongs to other inputs.
     pub fn read(from: &mut dyn Read, fingerprint: &str) -> Result<Checkpoint, CheckpointError> {
         let mut from = FrameReader::begin(MAGIC, FORMAT, fingerprint, from)?;
         let (rows_read, blocks) = (from.u64()?, from.u64()?);
@@ -114,7 +114,7 @@ impl Checkpoint {
         Ok(Checkpoint { rows_read, blocks, complete, all_levels, outcomes, extremes, sums })
     }
 
-    /// Rows that need not be read again.
+    /// Number of rows that need not be read again.
     pub fn rows_read(&self) -> u64 {
         self.rows_read
     }
@@ -124,7 +124,7 @@ impl Checkpoint {
         self.complete
     }
 
-    /// The pass as it was.
+    /// Restores the pass.
     pub(crate) fn pass(self, wanted: &[Wanted]) -> Result<Pass, CheckpointError> {
         let Checkpoint { rows_read, blocks, complete, all_levels, outcomes, extremes, sums } = self;
         if outcomes.len() != wanted.len() {

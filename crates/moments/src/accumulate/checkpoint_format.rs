@@ -1,53 +1,53 @@
-//! Checkpoints in files: bytes in frames with checksums; what comes out is what went in, or an error.
+//! File format of checkpoints: frames with checksums. A reader gets the bytes as written, or an error.
 //!
-//! A file begins with 16 bytes that tell what it is; the first frame then begins with the version of
-//! its format, that of the program, and the fingerprint of what it was made of.
-//! A frame is its length, the checksum of its number and its bytes, and up to [`FRAME`] bytes; the
-//! last one is empty. Whoever reads never sees a byte of a frame that does not have its checksum, so
-//! that a length read from a frame can be believed.
+//! A file begins with 16 bytes that identify its kind; the first frame then begins with the version of
+//! the format, that of the program, and a fingerprint of the inputs.
+//! A frame consists of its length, a checksum of its number and its bytes, and up to [`FRAME`] bytes;
+//! the last frame is empty. A frame's bytes are used only after its checksum has been verified, so
+//! that a length read from a frame can be trusted.
 
 use crc32fast::Hasher;
 use std::io::{self, ErrorKind, Read, Write};
 
-/// Bytes of a frame.
+/// Largest number of bytes in a frame.
 const FRAME: usize = 1 << 20;
 
-/// The version of the program; sums of another one might have other bits.
+/// The version of the program; sums of another version might differ in their bits.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// It could not be read.
+    /// The file could not be read.
     #[error("the checkpoint could not be read: {0}")]
     Io(#[from] io::Error),
-    /// It is something else.
-    #[error("this is no checkpoint of this kind")]
+    /// The file is not a checkpoint of this kind.
+    #[error("this is not a checkpoint of this kind")]
     Foreign,
     /// Another version of the program wrote it.
-    #[error("the checkpoint was written by tiers {found}, and this is tiers {own}: start anew")]
+    #[error("the checkpoint was written by tiers {found}, and this is tiers {own}: start again")]
     Version {
-        /// Who wrote it.
+        /// Version that wrote the file.
         found: String,
-        /// Who reads it.
+        /// Version that reads it.
         own: String,
     },
     /// It was made of other inputs.
     #[error(
         "the checkpoint was made of other inputs: their fingerprint is {found}, and now it is {own}; put back what \
-         was changed, or start anew"
+         was changed, or start again"
     )]
     Inputs {
-        /// In the checkpoint.
+        /// Fingerprint in the checkpoint.
         found: String,
-        /// Given by the caller.
+        /// Fingerprint given by the caller.
         own: String,
     },
-    /// It is of other models than those that are wanted.
+    /// The checkpoint holds other models than the requested ones.
     #[error("the checkpoint is of other models: {0}")]
     Models(String),
-    /// It is not what was written.
-    #[error("the checkpoint is damaged ({0}): start anew")]
+    /// The file is not as it was written.
+    #[error("the checkpoint is damaged ({0}): start again")]
     Damaged(&'static str),
 }
 
@@ -80,7 +80,7 @@ impl<'a> FrameWriter<'a> {
         FrameWriter { to, buffer: Vec::with_capacity(FRAME), number: 0 }
     }
 
-    /// Begins a file with its head.
+    /// Begins a file and writes its head.
     pub(crate) fn begin(magic: &[u8; 16], format: u64, fingerprint: &str, to: &'a mut dyn Write) -> io::Result<Self> {
         to.write_all(magic)?;
         let mut to = FrameWriter::new(to);
@@ -99,7 +99,7 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
-    /// Writes what is left, and the end.
+    /// Writes the remaining bytes, and the empty frame at the end.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         if !self.buffer.is_empty() {
             self.frame()?;
@@ -130,7 +130,7 @@ impl<'a> FrameWriter<'a> {
         self.bytes(text.as_bytes())
     }
 
-    /// A list of numbers of eight bytes each.
+    /// Writes a list of numbers of eight bytes each.
     pub(crate) fn list<T: Copy>(&mut self, values: &[T], bits: impl Fn(T) -> u64) -> io::Result<()> {
         self.u64(values.len() as u64)?;
         values.iter().try_for_each(|&value| self.u64(bits(value)))
@@ -148,7 +148,7 @@ impl<'a> FrameWriter<'a> {
         self.list(values, |value| value as u64)
     }
 
-    /// A list of numbers of four bytes each.
+    /// Writes a list of numbers of four bytes each.
     pub(crate) fn u32s(&mut self, values: &[u32]) -> io::Result<()> {
         self.u64(values.len() as u64)?;
         values.iter().try_for_each(|value| self.bytes(&value.to_le_bytes()))
@@ -163,12 +163,12 @@ pub(crate) struct FrameReader<'a> {
     number: u64,
 }
 
-/// Why there are no bytes.
+/// Why no bytes could be read.
 #[derive(Debug)]
 pub(crate) enum Broken {
     /// The file cannot be read.
     Io(io::Error),
-    /// It is not what was written, and in what way.
+    /// The file is not as it was written; what is wrong with it.
     Damaged(&'static str),
 }
 
@@ -188,7 +188,7 @@ impl<'a> FrameReader<'a> {
         FrameReader { from, buffer: Vec::new(), place: 0, number: 0 }
     }
 
-    /// Reads the head of a file, which must be of this kind, of this program, and made of the same.
+    /// Reads the head of a file and checks its kind, version and fingerprint.
     pub(crate) fn begin(
         magic: &[u8; 16],
         format: u64,
@@ -215,7 +215,7 @@ impl<'a> FrameReader<'a> {
         Ok(from)
     }
 
-    /// The next frame; an empty one is the end.
+    /// Reads the next frame; an empty one is the end.
     fn frame(&mut self) -> Found<()> {
         let (mut length, mut sum) = ([0; 4], [0; 4]);
         self.from.read_exact(&mut length)?;
@@ -233,7 +233,7 @@ impl<'a> FrameReader<'a> {
         Ok(())
     }
 
-    /// That nothing comes after what was read.
+    /// Checks that nothing follows what was read.
     pub(crate) fn finish(mut self) -> Found<()> {
         const MORE: Broken = Broken::Damaged("there is more than there should be");
         if self.place < self.buffer.len() {
@@ -274,7 +274,7 @@ impl<'a> FrameReader<'a> {
     pub(crate) fn text(&mut self) -> Found<String> {
         let mut text = Vec::new();
         let mut left = self.usize()?;
-        // Piece by piece: a length takes memory only as far as there are bytes.
+        // Piece by piece, so that a wrong length takes no more memory than there are bytes.
         while left > 0 {
             let now = left.min(FRAME);
             let start = text.len();
@@ -282,7 +282,7 @@ impl<'a> FrameReader<'a> {
             self.bytes(&mut text[start..])?;
             left -= now;
         }
-        String::from_utf8(text).map_err(|_| Broken::Damaged("a text is none"))
+        String::from_utf8(text).map_err(|_| Broken::Damaged("a text is not UTF-8"))
     }
 
     pub(crate) fn list<T>(&mut self, mut next: impl FnMut(&mut Self) -> Found<T>) -> Found<Vec<T>> {

@@ -1,4 +1,4 @@
-//! The sums of a bundle in a checkpoint: written, read back, and restored with all that belongs to them.
+//! The sums of a bundle in a checkpoint: writes and reads them, and rebuilds the data derived from them.
 
 use crate::accumulate::checkpoint_format::{Broken, FrameReader, FrameWriter};
 use crate::accumulate::pass::Summing;
@@ -9,11 +9,11 @@ use crate::moments::{CellShard, Moments};
 use std::io;
 use tiers_design::{Dictionary, PackedText, Recipe, Request};
 
-/// The sums of a bundle without what can be made again.
+/// The sums of a bundle, without data that can be rebuilt.
 #[derive(Debug)]
 pub(crate) struct Saved {
     pub(crate) by: Vec<String>,
-    /// Per member its model, its recipe and the keys that decide its shards.
+    /// Model, recipe and shard keys of each member.
     pub(crate) members: Vec<(usize, Recipe, Vec<usize>)>,
     shard_keys: Vec<usize>,
     rows: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// Writes sums.
+    /// Writes the sums of a bundle.
     pub(crate) fn write(sums: &Summing, to: &mut FrameWriter<'_>) -> io::Result<()> {
         let Summing { bundle, by, moments, totals, dropped, missing, not_a_number } = sums;
         to.u64(by.len() as u64)?;
@@ -71,7 +71,7 @@ impl Saved {
         Ok(())
     }
 
-    /// Reads back what [`Saved::write`] wrote.
+    /// Reads what [`Saved::write`] wrote.
     pub(crate) fn read(from: &mut FrameReader<'_>) -> Result<Saved, Broken> {
         let by = from.list(FrameReader::text)?;
         let members = from.list(|from| {
@@ -114,7 +114,7 @@ impl Saved {
         })
     }
 
-    /// The sums with all that belongs to them; `None` where the parts do not fit together.
+    /// Rebuilds the bundle and its moments; `None` where the parts do not fit together.
     pub(crate) fn restore(self, requests: &[Request]) -> Option<Summing> {
         if self.members.is_empty() {
             return None;

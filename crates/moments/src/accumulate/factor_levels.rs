@@ -1,11 +1,11 @@
-//! The light pass: only the categorical columns, to know all levels of the factors.
+//! A light pass that reads only the categorical columns, to collect all levels of the factors.
 
 use crate::accumulate::{Levels, Wanted};
 use crate::error::IngestError;
 use std::collections::BTreeMap;
 use tiers_design::{BLOCK_ROWS, Column, LevelSet, Plan, Request, Source};
 
-/// The levels of all factors of all models, but for those that are given.
+/// Collects the levels of all factors of all models, except for factors whose levels are given.
 pub(crate) fn levels(
     source: &dyn Source,
     wanted: &[Wanted],
@@ -37,7 +37,7 @@ pub(crate) fn levels(
     Ok(levels)
 }
 
-/// Those of one model's factors, in the order in which freezing wants them.
+/// Returns the levels of one model's factors, in the order in which freezing expects them.
 pub(crate) fn of_plan(levels: &Levels, plan: &Plan) -> Vec<Vec<String>> {
     plan.factor_requests().iter().map(|request| levels[&request.column].clone()).collect()
 }

@@ -1,4 +1,4 @@
-//! The beginning of a pass: recipes frozen against the first rows, and models bundled.
+//! The beginning of a pass: freezes recipes against the first rows, and bundles models.
 
 use crate::accumulate::factor_levels;
 use crate::accumulate::pass::{Outcome, Pass, Summing};
@@ -12,7 +12,7 @@ use crate::structure::guess_top;
 use std::collections::{HashMap, HashSet};
 use tiers_design::{Block, Column, Dictionary, Plan, Recipe, Request, Role, Source};
 
-/// What is read for all models.
+/// Collects the columns to read for all models.
 pub(crate) fn requests(wanted: &[Wanted]) -> Vec<Request> {
     let mut requests: Vec<Request> = Vec::new();
     let by = |wanted: &Wanted| -> Vec<Request> {
@@ -26,7 +26,7 @@ pub(crate) fn requests(wanted: &[Wanted]) -> Vec<Request> {
     requests
 }
 
-/// A model with its recipe.
+/// A model with its frozen recipe.
 struct Frozen {
     model: usize,
     recipe: Recipe,
@@ -35,7 +35,7 @@ struct Frozen {
     shard_keys: Vec<usize>,
 }
 
-/// What freezing needs.
+/// Inputs of freezing.
 pub(crate) struct Start<'a> {
     pub(crate) source: &'a dyn Source,
     pub(crate) wanted: &'a [Wanted],
@@ -45,9 +45,9 @@ pub(crate) struct Start<'a> {
 
 /// Why a pass cannot begin.
 pub(crate) enum NoStart {
-    /// The reference level of a factor is not among those of the first rows.
+    /// The reference level of a factor does not occur in the first rows.
     NeedsLevels,
-    /// Nothing can be read.
+    /// The rows cannot be read.
     Error(IngestError),
 }
 
@@ -90,7 +90,8 @@ impl Start<'_> {
         Ok(Pass::new(sums.collect(), outcomes, self.levels.is_some()))
     }
 
-    /// The recipe of a model, and its class: models of different classes lose different first rows.
+    /// Freezes the recipe of a model, and finds its class: models of different classes drop different
+    /// rows of the first block.
     fn freeze(
         &self,
         plan: &Plan,
@@ -101,7 +102,7 @@ impl Start<'_> {
         let kept = plan.complete_rows(first)?;
         let usable = plan.can_freeze(first)?;
         let class = match classes.iter().position(|known| *known == kept) {
-            // Without a complete row the shifts come from another block, for each model its own.
+            // Without a complete row, the shifts come from another block, so the model has its own class.
             _ if !usable => self.wanted.len() + model,
             Some(class) => class,
             None => {
@@ -124,8 +125,8 @@ impl Start<'_> {
         }
     }
 
-    /// The first block with a complete row, where that is not the first of all: without one there
-    /// would be no means to shift by, and columns far from zero would lose their digits.
+    /// Returns the first block after the first one that has a complete row. Without one there would be no
+    /// means to shift by, and columns far from zero would lose digits.
     fn later_block(&self, plan: &Plan) -> Result<Option<Block>, IngestError> {
         for raw in self.source.scan_from(plan.requests(), 1).map_err(IngestError::Source)? {
             let block = raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?;
@@ -163,7 +164,7 @@ impl Start<'_> {
     }
 }
 
-/// A pass for one recipe that is there already.
+/// Begins a pass for one frozen recipe.
 pub(crate) fn of_recipe(recipe: &Recipe, first: &Block) -> Pass {
     let distinct: Vec<usize> = recipe.keys.iter().map(|&key| dictionary_len(first, key)).collect();
     let shard_keys = guess_top(recipe, &distinct);
@@ -171,7 +172,7 @@ pub(crate) fn of_recipe(recipe: &Recipe, first: &Block) -> Pass {
     Pass::new(vec![Summing::new(bundle, Vec::new(), first)], vec![Outcome::Summed], true)
 }
 
-/// The columns of a block that a plan asks for.
+/// Selects the columns of a block that a plan requests.
 fn view(block: &Block, all: &[Request], own: &[Request]) -> Block {
     if block.columns.is_empty() {
         return block.clone();
@@ -190,7 +191,7 @@ fn dictionary_len(block: &Block, request: usize) -> usize {
     }
 }
 
-/// Distinct combinations of some columns' labels per row of a block.
+/// Number of distinct combinations of some columns' labels, per row of a block.
 fn cells_per_row(block: &Block, requests: &[Request], keys: &[&str]) -> f64 {
     let is_key = |request: &Request| request.role == Role::Label && keys.contains(&request.column.as_str());
     let places = (0..requests.len()).filter(|&at| is_key(&requests[at]));
@@ -205,7 +206,7 @@ fn cells_per_row(block: &Block, requests: &[Request], keys: &[&str]) -> f64 {
 }
 
 impl Summing {
-    /// Nothing summed yet; the first block tells the kind of the labels.
+    /// Empty sums; the first block determines the kinds of the labels.
     pub(crate) fn new(bundle: Bundle, by: Vec<String>, first: &Block) -> Summing {
         let none = Dictionary::Text(tiers_design::PackedText::new());
         let like = |key: &usize| match first.columns.get(*key) {

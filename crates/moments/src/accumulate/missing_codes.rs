@@ -1,19 +1,19 @@
-//! The smallest and largest values of columns of numbers, with values apart that may be codes.
+//! The smallest and largest values of numeric columns, and values that may be codes for missing ones.
 //!
-//! Files from other programs have codes for missing values that look like numbers: -99, 999. A fit takes
-//! them for what they seem to be. They are found by lying alone at an end of their column.
+//! Files from other programs have codes for missing values that look like numbers: -99, 999. A fit uses
+//! them as numbers. They are detected as isolated values at an end of their column.
 
 use tiers_design::{Block, Column};
 
-/// Values that serve as codes, those below the others and those above them.
+/// Common codes for missing values: first those below other values, then those above.
 const CODES: [f64; 7] = [-99.0, -999.0, -9999.0, -99_999.0, 999.0, 9999.0, 99_999.0];
 
-/// What the numbers of a column lie between.
+/// The range of the numbers of a column.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Extremes {
-    /// The smallest and the largest number that is none of the [`CODES`].
+    /// The smallest and the largest number that is not one of the [`CODES`].
     pub(crate) ends: [f64; 2],
-    /// Rows that have each of the codes, counted in blocks where one is at an end.
+    /// Rows with each of the codes, counted in blocks where a code is at an end of the range.
     pub(crate) codes: [u64; CODES.len()],
 }
 
@@ -24,17 +24,17 @@ pub struct Code {
     pub column: String,
     /// The value.
     pub value: f64,
-    /// Rows that have it, whether they are used or not.
+    /// Rows that have it, used or not.
     pub rows: u64,
     /// The smallest and the largest of the other values.
     pub others: [f64; 2],
 }
 
 impl Extremes {
-    /// Of no values.
+    /// The range of no values.
     pub(crate) const NONE: Extremes = Extremes { ends: [f64::INFINITY, f64::NEG_INFINITY], codes: [0; CODES.len()] };
 
-    /// Of the columns of a block; labels have none.
+    /// Computes the ranges of the columns of a block; columns of labels have [`Extremes::NONE`].
     pub(crate) fn of_block(block: &Block) -> Vec<Extremes> {
         let of_column = |column: &Column| match column {
             Column::Numbers(values) => Extremes::of(values),
@@ -55,14 +55,14 @@ impl Extremes {
         out
     }
 
-    /// Takes in those of further rows.
+    /// Merges the range of further rows.
     pub(crate) fn merge(&mut self, other: &Extremes) {
         self.ends = [self.ends[0].min(other.ends[0]), self.ends[1].max(other.ends[1])];
         self.codes.iter_mut().zip(other.codes).for_each(|(own, other)| *own += other);
     }
 
-    /// The values that lie alone at an end of the column: a negative code where all else is not
-    /// negative, or one further from the rest than a good part of its extent.
+    /// Returns the codes that are isolated at an end of the column: a negative code where all other values
+    /// are not negative, or a code whose distance from the others is a large part of their range.
     pub(crate) fn isolated(&self, column: &str) -> impl Iterator<Item = Code> {
         let [low, high] = self.ends;
         let extent = high - low;
@@ -77,7 +77,7 @@ impl Extremes {
     }
 }
 
-/// The smallest and the largest of some numbers; comparisons with NaN are false.
+/// Returns the smallest and the largest of some numbers, NaN left out (comparisons with it are false).
 fn ends(values: impl Iterator<Item = f64>) -> [f64; 2] {
     let mut ends = Extremes::NONE.ends;
     for v in values {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_lie_alone_at_an_end() {
+    fn codes_are_isolated_at_an_end() {
         assert_eq!(found(&[&[1.0, 2.0, -99.0, f64::NAN], &[5.0, -99.0]]), [(-99.0, 2)]);
         assert_eq!(found(&[&[120.0, 180.0, 999.0], &[150.0, 9999.0]]), [(999.0, 1), (9999.0, 1)]);
         assert_eq!(found(&[&[300.0, 700.0], &[-999.0, -99.0]]), [(-99.0, 1), (-999.0, 1)]);
@@ -105,7 +105,7 @@ mod tests {
         {
             assert_eq!(found(&[all]), [], "{all:?}");
         }
-        // Something further away in another block shows that the value is one among others.
+        // A more distant value in another block shows that the value is not isolated.
         assert_eq!(found(&[&[1.0, -99.0], &[-140.0, 2.0]]), []);
     }
 }

@@ -1,10 +1,10 @@
-//! One read for many models, and for every partition of the rows.
+//! One read of the rows for many models, and for every partition of the rows.
 //!
-//! [`accumulate_many`] sums the moments of all models that are wanted while the rows are read once;
-//! [`Shared`] then hands them out model by model, each as if its rows had been read for it alone.
-//! Models that lose the same rows are summed together where that is less work (see
-//! [`crate::bundle::sort_into_bundles`]); where they part ways, in the middle of the rows, so do the
-//! sums.
+//! [`accumulate_many`] sums the moments of all requested models while the rows are read once;
+//! [`Shared`] then returns them model by model, each as if its rows had been read for it alone.
+//! Models that drop the same rows are summed together where that is less work (see
+//! [`crate::bundle::sort_into_bundles`]). When they start to drop different rows, in the middle of the
+//! read, their sums are split.
 
 mod checkpoint;
 pub(crate) mod checkpoint_format;
@@ -37,32 +37,32 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use tiers_design::{Block, Plan, RawBlock, Recipe, Scan, Source};
 
-/// Per factor its levels.
+/// Levels of each factor.
 pub(crate) type Levels = BTreeMap<String, Vec<String>>;
 
-/// A model that is wanted of the rows.
+/// A model to accumulate.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// What to sum.
+    /// Plan of the model.
     pub plan: Plan,
-    /// Columns whose combinations of labels cut the rows into partitions, each with moments of its
+    /// Columns whose combinations of labels divide the rows into partitions, each with moments of its
     /// own; empty for one model of all rows.
     pub by: Vec<String>,
 }
 
 impl Wanted {
-    /// One model of all rows.
+    /// Requests one model of all rows.
     pub fn new(plan: Plan) -> Wanted {
         Wanted { plan, by: Vec::new() }
     }
 }
 
-/// Reads all rows of a source and sums their moments.
+/// Reads all rows of a source and sums them to moments.
 pub fn accumulate(source: &dyn Source, plan: &Plan, observer: &mut dyn ReadObserver) -> Result<Ingested, IngestError> {
     accumulate_with(source, plan, &Reading::default(), observer)
 }
 
-/// [`accumulate`], in a way to be chosen.
+/// [`accumulate`] with options.
 pub fn accumulate_with(
     source: &dyn Source,
     plan: &Plan,
@@ -74,20 +74,20 @@ pub fn accumulate_with(
 
 /// Sums the moments of all models while the rows are read once.
 ///
-/// Every model's rows, columns, shifts and sums are those of a read for it alone, to the bit: rows with
-/// a missing value are left out model by model. (Only where the pass starts again for another model's
-/// factor, a factor may have a level that only left-out rows show, with a column of zeros.)
+/// Every model's rows, columns, shifts and sums are bit-identical to those of a read for it alone: each
+/// model has its own listwise deletion. (One exception: if the pass starts again because of another
+/// model's factor, a factor may have a level that occurs in dropped rows only, with a column of zeros.)
 ///
-/// `reading` serves all models; [`Reading::recipe`] can serve one only. With [`Reading::limit`]
-/// models whose sums together would take more than that are put off, see [`Shared::deferred`]; one
-/// that would take more by itself has the error.
+/// `reading` applies to all models; [`Reading::recipe`] requires a single one. With [`Reading::limit`],
+/// models whose sums together would exceed the limit are deferred, see [`Shared::deferred`]; a model
+/// that exceeds it alone has an error.
 ///
-/// `resume` goes on from a checkpoint of the same call (same source, models and reading), and gives
-/// the same bits as if the pass had never stopped.
+/// `resume` continues from a checkpoint of the same call (same source, models and reading), and the
+/// result is bit-identical to that of an uninterrupted pass.
 ///
 /// # Errors
-/// If the table cannot be read, the checkpoint is none of this call, or the observer calls the work
-/// off. What concerns one model only (an infinite value in its columns, too much memory) is told when
+/// If the table cannot be read, the checkpoint belongs to another call, or the observer cancels the
+/// work. Errors of a single model (an infinite value in its columns, too much memory) are returned when
 /// that model is taken.
 ///
 /// # Panics
@@ -122,7 +122,7 @@ pub fn accumulate_many(
     }
 }
 
-/// Why there is no end of a pass.
+/// Why a pass was not completed.
 enum NoPass {
     NeedsLevels,
     NewLevel { column: String, level: String },
@@ -135,7 +135,7 @@ impl From<IngestError> for NoPass {
     }
 }
 
-/// One pass, from the first row or from where an earlier one stopped.
+/// Makes one pass, from the first row or from where an earlier one stopped.
 fn run(start: &Start<'_>, resumed: Option<Pass>, observer: &mut dyn ReadObserver) -> Result<Pass, NoPass> {
     if let Some(pass) = resumed.as_ref().filter(|pass| pass.complete) {
         observer.rows_read(pass.rows_read);
@@ -165,7 +165,7 @@ fn run(start: &Start<'_>, resumed: Option<Pass>, observer: &mut dyn ReadObserver
     sum_up(pass, scan, &time, room, observer).map_err(no_pass)
 }
 
-/// Sums by a recipe over the rows of a source that has been read before.
+/// Sums moments by a recipe over the rows of a source that has been read before.
 pub(crate) fn accumulate_again(
     source: &dyn Source,
     recipe: &Recipe,
@@ -195,10 +195,10 @@ fn first_block(scan: &mut Scan) -> Result<Block, IngestError> {
     }
 }
 
-/// What the first block made of a pass.
+/// State of a pass after the first block.
 enum Begun {
     Going(Pass),
-    /// No model is left to be summed.
+    /// No model is left to sum.
     Over(Pass),
     Stopped(Stop),
 }
@@ -256,21 +256,21 @@ fn no_pass(stop: Stop) -> NoPass {
     }
 }
 
-/// Adds a wave, keeps to the limit of memory, and tells the observer.
+/// Adds a wave, enforces the memory limit, and calls the observer.
 fn wave_of(pass: &mut Pass, wave: Vec<Raw>, room: &mut Room, observer: &mut dyn ReadObserver) -> Result<(), Stop> {
     let last = wave.is_empty();
     pass.absorb(wave, room.pace())?;
     room.make(pass, last);
     let go_on = observer.rows_read(pass.rows_read);
     if last {
-        // There is nothing to call off any more, and nothing new to keep.
+        // Nothing is left to cancel, and no new state to save.
         return Ok(());
     }
     observer.checkpoint(&PassState::of(pass));
     if go_on { Ok(()) } else { Err(IngestError::Interrupted.into()) }
 }
 
-/// The moments of some of the columns and keys, side by side over the shards.
+/// Projects moments onto some of the columns and keys, in parallel over the shards.
 pub(crate) fn project(moments: &Moments, projection: &Projection) -> Moments {
     let shards = match projection.keeps_shards(&moments.summands) {
         true => moments.shards.par_iter().map(|cells| projection.shard(&moments.summands, cells)).collect(),

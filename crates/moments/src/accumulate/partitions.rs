@@ -7,9 +7,9 @@ use crate::reading::{Dropped, Ingested};
 /// The moments of one model in every partition.
 #[derive(Debug)]
 pub struct Partitions {
-    /// The columns that cut the rows.
+    /// The columns that divide the rows into partitions.
     pub by: Vec<String>,
-    /// Rows without a label in one of these columns: they belong to no partition.
+    /// Rows without a label in one of these columns, which belong to no partition.
     pub unlabelled_rows: u64,
     parted: Partitioned,
     expressions: Vec<String>,
@@ -31,22 +31,22 @@ impl Partitions {
         self.parted.is_empty()
     }
 
-    /// The labels of a partition, one per column of `by`. Partitions are in the order of their
-    /// labels: integers by value, texts by their bytes.
+    /// Returns the labels of a partition, one per column of `by`. Partitions are in the order of their
+    /// labels: integers by value, texts by bytes.
     pub fn labels(&self, partition: usize) -> &[String] {
         self.parted.labels(partition)
     }
 
-    /// Rows of a partition that are used.
+    /// Returns the number of used rows of a partition.
     pub fn rows(&self, partition: usize) -> u64 {
         self.parted.total(partition).rows
     }
 
-    /// The moments of a partition, as a read of its rows alone would give them: factors have the
-    /// levels that its rows show. Partitions can be asked for from any thread.
+    /// Returns the moments of a partition, as a read of its rows alone would give them: factors have the
+    /// levels that occur in its rows. It can be called from any thread.
     ///
     /// # Errors
-    /// What keeps the model from being fitted in this partition, such as a factor with one level.
+    /// If the model cannot be fitted in this partition, for example because a factor has one level.
     pub fn ingested(&self, partition: usize) -> Result<Ingested, IngestError> {
         let dropped = self.dropped(partition);
         let (recipe, moments) = self.parted.moments(partition)?;

@@ -13,14 +13,14 @@ use crate::waves::Raw;
 use rayon::prelude::*;
 use tiers_design::{Block, EncodeError, RawBlock, Request, SourceError};
 
-/// What became of a model.
+/// Outcome of a pass for one model.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It is in one of the bundles.
+    /// The model is in one of the bundles.
     Summed,
-    /// It cannot be summed.
+    /// The model cannot be summed.
     Failed(IngestError),
-    /// It was put off for lack of memory.
+    /// Deferred to another pass for lack of memory.
     Deferred,
 }
 
@@ -28,11 +28,11 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Pass {
     pub(crate) sums: Vec<Summing>,
-    /// Per model wanted.
+    /// One per requested model.
     pub(crate) outcomes: Vec<Outcome>,
-    /// Per column that is read what its numbers lie between; empty before the first block.
+    /// Range of the numbers of each column read; empty before the first block.
     pub(crate) extremes: Vec<Extremes>,
-    /// Whether the levels of all factors are those of all rows.
+    /// Whether the factors' levels were collected from all rows.
     pub(crate) all_levels: bool,
     pub(crate) rows_read: u64,
     pub(crate) blocks: u64,
@@ -45,24 +45,24 @@ pub(crate) struct Pass {
 #[derive(Debug)]
 pub(crate) struct Summing {
     pub(crate) bundle: Bundle,
-    /// The columns that cut the rows into partitions.
+    /// The columns that divide the rows into partitions.
     pub(crate) by: Vec<String>,
     pub(crate) moments: Moments,
     pub(crate) totals: PartitionTotals,
     pub(crate) dropped: u64,
-    /// Per request of the bundle's own.
+    /// Missing values per request of the bundle.
     pub(crate) missing: Vec<u64>,
-    /// Per expression of the bundle.
+    /// Rows where an expression is not a number, per expression of the bundle.
     pub(crate) not_a_number: Vec<u64>,
 }
 
-/// Why a pass does not go on.
+/// Why a pass stops early.
 pub(crate) enum Stop {
     /// A factor has a level that the first rows did not show.
     NewLevel { column: String, level: String },
-    /// No model is left to be summed.
+    /// No model is left to sum.
     NothingLeft,
-    /// The table cannot be read, or the work was called off.
+    /// The table cannot be read, or the work was cancelled.
     Error(IngestError),
 }
 
@@ -72,21 +72,21 @@ impl From<IngestError> for Stop {
     }
 }
 
-/// A block as one bundle sees it.
+/// The result of a block for one bundle: its sums, or how the members diverge.
 enum Summed {
     Sums(Box<BlockSums>, Counts),
     Split(Vec<Result<u32, EncodeError>>),
 }
 
-/// Rows that a bundle leaves out of a block.
+/// Rows of a block that a bundle drops.
 struct Counts {
     dropped: u64,
     missing: Vec<u64>,
     not_a_number: Vec<u64>,
 }
 
-/// A block in the hands of a thread: as it was read (where it may be needed again), its rows, and what
-/// it is to each bundle, and what the numbers in it lie between.
+/// A processed block: the raw block (where it may be needed again), its number of rows, its result for
+/// each bundle, times, and the ranges of its columns.
 type Worked = Result<(Option<Box<dyn RawBlock>>, u64, Vec<Summed>, BlockTimes, Vec<Extremes>), SourceError>;
 
 impl Pass {
@@ -96,19 +96,19 @@ impl Pass {
         Pass { sums, outcomes, extremes, all_levels, rows_read: 0, blocks: 0, complete: false, times }
     }
 
-    /// Models that are being summed.
+    /// Number of models that are being summed.
     pub(crate) fn active(&self) -> usize {
         self.sums.iter().map(|sums| sums.bundle.members.len()).sum()
     }
 
-    /// Adds the blocks of a wave to all sums. A failure of the source counts once all blocks before
-    /// it have been added, so that of several failures the first in the order of rows is reported.
+    /// Adds the blocks of a wave to all sums. An error of the source is returned only after all blocks
+    /// before it have been added, so that of several errors the first in row order is reported.
     pub(crate) fn absorb(&mut self, wave: Vec<Raw>, pace: Pace) -> Result<(), Stop> {
         if self.active() == 0 {
             return Err(Stop::NothingLeft);
         }
         let bundles: Vec<&Bundle> = self.sums.iter().map(|sums| &sums.bundle).collect();
-        // A bundle of one cannot part.
+        // A bundle of one model cannot split.
         let may_part = bundles.iter().any(|bundle| bundle.members.len() > 1);
         let work = |raw: Raw| -> Worked {
             let (mut clock, mut times) = (Laps::start(), BlockTimes::default());
@@ -154,8 +154,8 @@ impl Pass {
                 done.push(sums);
                 continue;
             }
-            // The members part ways somewhere in this wave: they do so before it, and each part sums
-            // the wave anew.
+            // The members diverge within this wave: split them before it, and sum the wave again for
+            // each part.
             for part in self.split(&sums, blocks)?.into_iter().rev() {
                 let blocks = again(&part.bundle, &mut raws).map_err(IngestError::Source)?;
                 todo.push((part, blocks));
@@ -170,7 +170,7 @@ impl Pass {
         }
     }
 
-    /// Parts the members of a bundle by what the blocks say of them.
+    /// Splits the members of a bundle into those that drop the same rows of the blocks.
     fn split(&mut self, sums: &Summing, blocks: Vec<Summed>) -> Result<Vec<Summing>, Stop> {
         let members = sums.bundle.members.len();
         let mut classes: Vec<Result<Vec<u32>, EncodeError>> = vec![Ok(Vec::new()); members];
@@ -200,7 +200,7 @@ impl Pass {
         Ok(groups.iter().map(|(_, members)| sums.some(members)).collect())
     }
 
-    /// Puts off a model.
+    /// Defers a model.
     pub(crate) fn defer(&mut self, model: usize) {
         let is_it = |sums: &Summing| sums.bundle.members.iter().position(|member| member.model == model);
         let found = self.sums.iter().enumerate().find_map(|(b, sums)| Some((b, is_it(sums)?)));
@@ -235,9 +235,9 @@ fn sum(bundle: &Bundle, block: &Block, clock: &mut Laps, times: &mut BlockTimes)
     summed
 }
 
-/// Sums the blocks of a wave for a bundle that was not there when they were first seen.
+/// Sums the blocks of a wave for a bundle that did not exist when they were first summed.
 fn again(bundle: &Bundle, raws: &mut Vec<Box<dyn RawBlock>>) -> Result<Vec<Summed>, SourceError> {
-    // A raw block may be handed from thread to thread, but not looked at by several.
+    // Raw blocks are Send but not Sync: pass them through the threads by value.
     let work = |raw: Box<dyn RawBlock>| {
         let block = raw.decode();
         let sums = block.map(|block| sum(bundle, &block, &mut Laps::start(), &mut BlockTimes::default()));
@@ -253,7 +253,7 @@ fn again(bundle: &Bundle, raws: &mut Vec<Box<dyn RawBlock>>) -> Result<Vec<Summe
 }
 
 impl Summing {
-    /// Sums given, nothing left out yet.
+    /// A bundle with given moments and no dropped rows yet.
     pub(crate) fn of(bundle: Bundle, by: Vec<String>, moments: Moments) -> Summing {
         let (requests, expressions) = (bundle.own_requests().count(), bundle.expressions().count());
         let (missing, not_a_number) = (vec![0; requests], vec![0; expressions]);
@@ -263,7 +263,7 @@ impl Summing {
     fn absorb(&mut self, blocks: Vec<Summed>) {
         let mut sums = Vec::with_capacity(blocks.len());
         for block in blocks {
-            let Summed::Sums(own, counts) = block else { unreachable!("told before") };
+            let Summed::Sums(own, counts) = block else { unreachable!("checked before") };
             self.dropped += counts.dropped;
             self.missing.iter_mut().zip(&counts.missing).for_each(|(sum, n)| *sum += n);
             self.not_a_number.iter_mut().zip(&counts.not_a_number).for_each(|(sum, n)| *sum += n);
@@ -273,7 +273,7 @@ impl Summing {
         sums.iter_mut().for_each(|block| self.totals.absorb(block));
     }
 
-    /// The same for some of the members only.
+    /// Restricts the sums to some of the members.
     fn some(&self, members: &[usize]) -> Summing {
         let (bundle, projection) = self.bundle.of_members(members, &self.by);
         let moments = project(&self.moments, &projection);
@@ -288,7 +288,7 @@ impl Summing {
         out
     }
 
-    /// What a member lost, as a read for it alone would tell.
+    /// Rows dropped for a member, as a read for it alone would count them.
     pub(crate) fn dropped(&self, member: usize) -> Dropped {
         let member = &self.bundle.members[member];
         let missing = |request: &Request| {
@@ -302,7 +302,7 @@ impl Summing {
     }
 }
 
-/// Where some stand among all.
+/// Positions of `some` in `all`.
 fn places<T: PartialEq>(some: impl Iterator<Item = T>, all: &[T]) -> Vec<usize> {
     some.map(|own| all.iter().position(|other| *other == own).expect("some of all")).collect()
 }

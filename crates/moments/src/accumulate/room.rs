@@ -1,4 +1,4 @@
-//! Many models within a limit of memory.
+//! Keeps a pass for many models within a memory limit.
 
 use crate::accumulate::pass::{Outcome, Pass, Summing};
 use crate::cross::padded;
@@ -7,24 +7,24 @@ use crate::pace::{Load, Pace, decoded};
 use std::collections::HashSet;
 use tiers_design::{BLOCK_ROWS, Block, Column, Request, Role, Source};
 
-/// What is in hand while rows are read, and what may be.
+/// The memory that is held while rows are read, and its limit.
 pub(crate) struct Room {
     limit: Option<MemoryLimit>,
-    /// Of a block of all 32,768 rows, the cells that it adds counted with its sums.
+    /// Load for full blocks of 32,768 rows; the cells that a block adds count with its sums.
     load: Load,
-    /// The sums of a block without those cells.
+    /// Bytes of the sums of a block without those cells.
     sums_of_block: u64,
-    /// Bytes of all sums, and blocks in them, when memory was last looked at.
+    /// Bytes of all sums, and number of blocks in them, at the last check of memory.
     before: (u64, u64),
     columns: usize,
     pace: Pace,
 }
 
 impl Room {
-    /// What a scan of these columns takes, by what the source tells.
+    /// Estimates the load of a scan of these columns from the costs that the source reports.
     ///
-    /// A block's numbers become columns of the design too, where they are of a single model; further
-    /// columns are known when the first block is.
+    /// For a single model, a block's numbers are also counted as columns of the design; further columns
+    /// are known after the first block.
     pub(crate) fn new(source: &dyn Source, requests: &[Request], models: usize, limit: Option<MemoryLimit>) -> Room {
         let cost = source.cost(requests);
         let rows = limit.and_then(|limit| limit.rows);
@@ -38,11 +38,11 @@ impl Room {
         Room { limit, load, sums_of_block: 0, before: (0, 0), columns, pace }
     }
 
-    /// How many portions the source may read at a time, before the first block tells more; an error
-    /// where not even one of them has room.
+    /// Returns the number of portions that the source may read at a time, before the first block is known;
+    /// an error if the limit does not allow even one.
     pub(crate) fn portions(&self) -> Result<usize, RoomError> {
         let Some(limit) = self.limit else { return Ok(self.pace.portions) };
-        // A portion of what may be used is for what is made of the rows.
+        // Reserve half of the limit for what is computed from the rows.
         let pace = Pace::within(&self.load, limit.bytes.saturating_sub(PROGRAM) / 2);
         match pace.or_else(|_| Pace::within(&self.load, limit.bytes.saturating_sub(PROGRAM))) {
             Ok(pace) => Ok(pace.portions),
@@ -50,13 +50,13 @@ impl Room {
         }
     }
 
-    /// How much is in hand.
+    /// Returns the current pace.
     pub(crate) fn pace(&self) -> Pace {
         self.pace
     }
 
-    /// Finds the pace by the first block, which has not been summed yet. A model that has no room even
-    /// at the slowest is put off, or has an error if it is the only one.
+    /// Determines the pace from the first block, which has not been summed yet. A model for which memory
+    /// does not suffice even at the slowest pace is deferred, or fails if it is the only one.
     pub(crate) fn have_seen(&mut self, first: &Block, pass: &mut Pass) {
         let Some(limit) = self.limit else { return };
         loop {
@@ -87,11 +87,11 @@ impl Room {
         RoomError { needed, limit: limit.bytes, columns: self.columns, m, cost: self.load.source }
     }
 
-    /// Slows down where memory gets short; then puts models off, the last first, until the others have
-    /// room; the last one that is left has an error instead. `last` where no row is left.
+    /// Slows the pass down when memory gets short; then defers models, the last one first, until memory
+    /// suffices for the others. A single remaining model fails instead. `last`: no row is left.
     pub(crate) fn make(&mut self, pass: &mut Pass, last: bool) {
         let Some(limit) = self.limit else { return };
-        // Blocks to come are taken to add as many cells as the last ones did.
+        // Assume that further blocks add as many cells as the last ones did.
         let (now, blocks) = (held(pass), pass.blocks);
         let added = now.saturating_sub(self.before.0) / blocks.saturating_sub(self.before.1).max(1);
         self.load.summed = self.sums_of_block + added;
@@ -129,7 +129,7 @@ fn encoded(sums: &Summing, rows: usize) -> u64 {
     (rows * (8 * (summands.m + 1) + 4 * summands.keys)) as u64
 }
 
-/// Bytes of the sums of a block of which this one is an example, and of the cells that it may add.
+/// Bytes of the sums of a block like this one, and of the cells that it may add.
 fn summed(sums: &Summing, block: &Block) -> (u64, u64) {
     let summands = &sums.moments.summands;
     let codes = |&key: &usize| match &block.columns.get(key) {
@@ -137,7 +137,7 @@ fn summed(sums: &Summing, block: &Block) -> (u64, u64) {
         _ => None,
     };
     let codes: Vec<&[u32]> = sums.bundle.keys().iter().filter_map(codes).collect();
-    // Rows with missing values are left out; they may make a run of two, not more runs of one row.
+    // Rows with missing values are dropped, which can join runs but not add any.
     let begins = |&i: &usize| i == 0 || codes.iter().any(|codes| codes[i] != codes[i - 1]);
     let runs: Vec<usize> = (0..block.rows).filter(begins).collect();
     let cells: HashSet<Vec<u32>> = runs.iter().map(|&i| codes.iter().map(|codes| codes[i]).collect()).collect();
@@ -151,7 +151,7 @@ fn held(pass: &Pass) -> u64 {
     pass.sums.iter().map(|sums| Size::held(&sums.moments) + sums.totals.bytes() as u64).sum()
 }
 
-/// Puts off the last of several models.
+/// Defers the last of several models. Returns `false` if only one is left.
 fn put_off(pass: &mut Pass) -> bool {
     let models = pass.sums.iter().flat_map(|sums| sums.bundle.members.iter().map(|member| member.model));
     let last = models.max().filter(|_| pass.active() > 1);
@@ -161,7 +161,7 @@ fn put_off(pass: &mut Pass) -> bool {
     last.is_some()
 }
 
-/// Has the only model fail.
+/// Lets the only model fail with an error.
 fn fail(pass: &mut Pass, error: impl Fn(&Summing) -> crate::error::IngestError) {
     let Some(alone) = pass.sums.first() else { return };
     let (model, error) = (alone.bundle.members[0].model, error(alone));
@@ -169,14 +169,14 @@ fn fail(pass: &mut Pass, error: impl Fn(&Summing) -> crate::error::IngestError) 
     pass.outcomes[model] = Outcome::Failed(error);
 }
 
-/// The only model has an error where it needs more than may be used.
+/// Lets the only model fail if it needs more memory than the limit.
 fn check_alone(pass: &mut Pass, limit: &MemoryLimit, in_hand: u64) {
     let Some(alone) = pass.sums.first() else { return };
     let about = &alone.bundle.members[0];
     let size = Size { in_hand: Some(in_hand), ..size(pass, 0, 0) };
     let names = about.recipe.keys.iter().map(|&key| about.recipe.requests[key].column.as_str());
     let names: Vec<&str> = alone.by.iter().map(String::as_str).chain(names).collect();
-    // A partition is fitted at a time, and is small; what it is taken from is not.
+    // Partitions are fitted one at a time and are small; only the moments of all of them are large.
     let until = if alone.by.is_empty() { limit.until } else { Until::Moments };
     let limit = MemoryLimit { until, ..*limit };
     if let Err(error) = limit.check_size(size, names.join(" and "), (pass.rows_read, "rows")) {
@@ -184,14 +184,14 @@ fn check_alone(pass: &mut Pass, limit: &MemoryLimit, in_hand: u64) {
     }
 }
 
-/// The size of what one model needs.
+/// The size of one model's moments.
 fn size(pass: &Pass, bundle: usize, member: usize) -> Size {
     let sums = &pass.sums[bundle];
     let about = &sums.bundle.members[member];
     Size::of_member(&about.recipe, &about.projection, &sums.moments, sums.totals.bytes() as u64)
 }
 
-/// Bytes for the sums of all models, and beside them for the model that needs most.
+/// Bytes needed for the sums of all models, plus those for fitting the model that needs most.
 fn needed(pass: &Pass, limit: &MemoryLimit, in_hand: u64) -> u64 {
     let each = pass.sums.iter().enumerate().flat_map(|(bundle, sums)| {
         (0..sums.bundle.members.len()).map(move |member| {

@@ -1,4 +1,4 @@
-//! What a pass leaves: the moments of many models, to be taken one by one.
+//! The result of a pass: the moments of many models, to be taken one by one.
 
 use crate::accumulate::freeze_all::requests;
 use crate::accumulate::missing_codes::{Code, Extremes};
@@ -11,27 +11,27 @@ use tiers_design::{Plan, Recipe, Request, Role};
 
 /// The moments of many models.
 ///
-/// They are held as they were summed, several models together; taking a model makes moments of its
-/// own, and what no model needs any more is let go.
+/// They are held as they were summed, several models together. Taking a model computes its own moments
+/// from the joint ones, which are freed once no model needs them.
 #[derive(Debug)]
 pub struct Shared {
     passes: usize,
     bundles: Vec<Option<Bundled>>,
     models: Vec<Place>,
     plans: Vec<Plan>,
-    /// What was read, and what its numbers lie between.
+    /// Columns read, and the ranges of their numbers.
     read: Vec<(Request, Extremes)>,
     part: bool,
 }
 
-/// A bundle and how many of its models have not been taken.
+/// A bundle and the number of its models that have not been taken.
 #[derive(Debug)]
 struct Bundled {
     sums: Summing,
     left: usize,
 }
 
-/// Where the moments of a model are.
+/// Location of the moments of a model.
 #[derive(Debug)]
 enum Place {
     Member { bundle: usize, member: usize },
@@ -40,7 +40,7 @@ enum Place {
     Taken,
 }
 
-/// The moments of the only model of a pass.
+/// Returns the moments of the only model of a pass.
 pub(crate) fn alone(mut pass: Pass) -> Result<Ingested, IngestError> {
     if let Some(Outcome::Failed(error)) = pass.outcomes.pop() {
         return Err(error);
@@ -61,7 +61,7 @@ impl Shared {
         let outcome = |outcome: Outcome| match outcome {
             Outcome::Failed(error) => Place::Failed(error),
             Outcome::Deferred => Place::Deferred,
-            // Those that were summed have their place below.
+            // Summed models get their place below.
             Outcome::Summed => Place::Taken,
         };
         let mut models: Vec<Place> = pass.outcomes.into_iter().map(outcome).collect();
@@ -78,13 +78,13 @@ impl Shared {
         Shared { passes, bundles, models, plans, read, part }
     }
 
-    /// Passes over the rows that were begun: one, where all went well; more where a factor had a level
-    /// that the first rows did not show.
+    /// Number of passes that were begun: one, or more if a factor had a level that the first rows did not
+    /// show.
     pub fn passes(&self) -> usize {
         self.passes
     }
 
-    /// How the models were summed: the models of each bundle, in no particular order.
+    /// Returns the models of each bundle, that is, those that were summed together; in no particular order.
     pub fn bundles(&self) -> Vec<Vec<usize>> {
         let mut bundles: Vec<Vec<usize>> = self.bundles.iter().map(|_| Vec::new()).collect();
         for (model, place) in self.models.iter().enumerate() {
@@ -96,24 +96,23 @@ impl Shared {
         bundles
     }
 
-    /// Models (indices into those wanted) that were put off for lack of memory. To be asked for
-    /// again, in a call of their own, when what the others took has been let go.
+    /// Models (indices into those requested) that were deferred for lack of memory. Request them again, in
+    /// a separate call, once the memory of the others has been freed.
     pub fn deferred(&self) -> Vec<usize> {
         (0..self.models.len()).filter(|&model| matches!(self.models[model], Place::Deferred)).collect()
     }
 
-    /// The moments of a model (an index into those wanted), or why there are none. To be asked once
-    /// per model.
+    /// Returns the moments of a model (an index into those requested). Call it once per model.
     ///
     /// # Errors
     /// Those of [`crate::accumulate_with`] that concern this model alone.
     ///
     /// # Panics
-    /// On a model that was deferred, taken before, or wanted by partitions.
+    /// If the model was deferred, taken before, or requested by partitions.
     pub fn take(&mut self, model: usize) -> Result<Ingested, IngestError> {
         let (bundle, member) = self.place(model)?;
         let Bundled { sums, left } = self.bundles[bundle].as_ref().expect("models are left in it");
-        assert!(sums.by.is_empty(), "model {model} is wanted by partitions");
+        assert!(sums.by.is_empty(), "model {model} was requested by partitions");
         let mut dropped = sums.dropped(member);
         let about = &sums.bundle.members[member];
         let recipe = about.recipe.clone();
@@ -129,7 +128,7 @@ impl Shared {
         Ok(Ingested { recipe, moments, dropped })
     }
 
-    /// Values in the columns of a model that look like codes for missing values.
+    /// Finds values in the columns of a model that look like codes for missing values.
     fn codes(&self, recipe: &Recipe) -> Vec<Code> {
         let is_own = |(i, request): (usize, &Request)| {
             let is_weights = recipe.weights == Some(i);
@@ -139,17 +138,17 @@ impl Shared {
         own.flat_map(|(request, extremes)| extremes.isolated(&request.column)).collect()
     }
 
-    /// The partitions of a model that was wanted by partitions; to be asked once per model.
+    /// Returns the partitions of a model that was requested by partitions. Call it once per model.
     ///
     /// # Errors
-    /// What keeps the model from being summed in any partition.
+    /// If the model cannot be summed in any partition.
     ///
     /// # Panics
-    /// On a model that was deferred, taken before, or wanted of all rows.
+    /// If the model was deferred, taken before, or requested for all rows.
     pub fn take_partitions(&mut self, model: usize) -> Result<Partitions, IngestError> {
         let (bundle, member) = self.place(model)?;
         let Bundled { sums, .. } = self.bundles[bundle].as_ref().expect("models are left in it");
-        assert!(!sums.by.is_empty(), "model {model} is wanted of all rows");
+        assert!(!sums.by.is_empty(), "model {model} was requested for all rows");
         let expressions = sums.bundle.expressions().map(str::to_owned).collect::<Vec<_>>();
         let own = sums.bundle.members[member].expressions().iter().map(|&e| expressions[e].clone()).collect();
         let parted = Partitioned::new(&sums.bundle, member, &self.plans[model], &sums.moments, &sums.totals);
@@ -158,7 +157,7 @@ impl Shared {
         Ok(partitions)
     }
 
-    /// Lets go what a model has, where it is not wanted after all.
+    /// Drops the moments of a model that is no longer needed.
     pub fn leave(&mut self, model: usize) {
         if let Ok((bundle, _)) = self.place(model) {
             self.have_taken(bundle);

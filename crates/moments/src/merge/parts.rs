@@ -1,7 +1,7 @@
-//! Moments of parts, made apart, become those of all rows.
+//! Merges the moments of parts, computed separately, into those of all rows.
 //!
-//! A part's cells are read like rows: in blocks, side by side, absorbed in their order. What a cell
-//! stands for is told by the part's own definition and brought to that of all parts.
+//! A part's cells are read like rows: in blocks, in parallel, and absorbed in order. The part's own
+//! definition says what a cell means; its sums are converted to the definition of all parts.
 
 use crate::block_sums::BlockSums;
 use crate::error::IngestError;
@@ -17,19 +17,19 @@ use tiers_design::{Kind, Recipe, Source};
 
 /// The moments of one part.
 pub struct Part<'a> {
-    /// Its name in messages.
+    /// Name of the part in messages.
     pub name: &'a str,
-    /// What its moments are moments of.
+    /// The columns that its moments were computed from.
     pub definition: &'a Definition,
-    /// Its sums over all rows.
+    /// Sums over all rows of the part.
     pub totals: &'a Totals,
-    /// Rows left out when it was made.
+    /// Rows dropped when the part was computed.
     pub dropped: &'a Dropped,
-    /// Its cells as a table; `None` for a part without rows.
+    /// The part's cells as a table; `None` for a part without rows.
     pub cells: Option<&'a dyn Source>,
 }
 
-/// Reads the cells of all parts and adds everything up. The observer and the limit count cells.
+/// Reads the cells of all parts and adds them up. The observer and the limit count cells.
 pub fn merge(
     parts: &[Part<'_>],
     limit: Option<MemoryLimit>,
@@ -56,7 +56,7 @@ fn of_part(name: &str, error: PartError) -> IngestError {
     MergeError::Part { part: name.to_owned(), error: Box::new(error) }.into()
 }
 
-/// Moments of nothing, with labels like those of some cells.
+/// Empty moments, with labels of the same kinds as those of some cells.
 fn empty_moments(recipe: &Recipe, like: Cells) -> Moments {
     let distinct: Vec<usize> = like.keys.iter().map(|key| key.dictionary.len()).collect();
     let summands = Summands::new(recipe, guess_top(recipe, &distinct));
@@ -64,7 +64,7 @@ fn empty_moments(recipe: &Recipe, like: Cells) -> Moments {
     Moments::new(summands, &like)
 }
 
-/// The state of merging.
+/// State while parts are merged.
 struct Merging<'a> {
     recipe: &'a Recipe,
     moments: Option<Moments>,
@@ -150,14 +150,14 @@ impl Merging<'_> {
     }
 }
 
-/// Whether the keys in a file of cells are of the kind that the definition says.
+/// Checks that the keys in a table of cells are of the kind that the definition states.
 fn check_keys(source: &dyn Source, columns: &CellColumns, integer: &[bool]) -> Result<(), PartError> {
     for (key, &integer) in columns.keys.iter().zip(integer) {
         let kind = source.fields().iter().find(|field| field.name == *key).map(|field| &field.kind);
         let fits = match kind {
             Some(Kind::Integer | Kind::Float) => integer,
             Some(_) => !integer,
-            // The scan says it better.
+            // The scan reports a missing column.
             None => true,
         };
         if !fits {

@@ -1,8 +1,8 @@
 //! The moments of whole top-level groups: `C'WC` of each, by a second pass over the rows.
 //!
-//! A fit keeps of a group the rows of its z columns only, since that is all that the criterion needs.
-//! What a single top-level group contributes to `X'V⁻¹X` and `X'V⁻¹y` (sandwiches, influence) needs
-//! the products of all columns: m² numbers a group, read when they are asked for.
+//! A fit keeps only `z'WC` of each group, since the criterion needs no more. What a single top-level
+//! group contributes to `X'V⁻¹X` and `X'V⁻¹y` (sandwich estimators, influence) needs the products of
+//! all columns, m² numbers per group, which are computed only on request.
 
 use crate::accumulate::accumulate_again;
 use crate::error::IngestError;
@@ -13,7 +13,7 @@ use crate::reading::ReadObserver;
 use crate::structure::Forest;
 use tiers_design::{Dictionary, Grouping, PackedText, RandomSpec, Recipe, Source};
 
-/// Why the moments of clusters could not be had.
+/// Why the moments of clusters could not be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The rows could not be read.
@@ -35,15 +35,15 @@ pub enum ClusterError {
          a model in which {level} is the top level"
     )]
     NotTop {
-        /// The level named.
+        /// The requested level.
         level: String,
         /// The top level.
         top: String,
     },
-    /// A level that the model does not have was named.
+    /// The model does not have the named level.
     #[error("the model has no level {level}: its levels are {}", levels.join(", "))]
     NoLevel {
-        /// What was named.
+        /// The requested level.
         level: String,
         /// The levels, coarsest first.
         levels: Vec<String>,
@@ -55,12 +55,12 @@ pub enum ClusterError {
 pub struct ClusterMoments {
     per_cluster: usize,
     cells: Vec<CellShard>,
-    /// Per shard of the forest and top-level group the shard and number of its cell.
+    /// For each shard of the forest and top-level group, the shard and number of its cell.
     places: Vec<Vec<(u32, u32)>>,
 }
 
 impl ClusterMoments {
-    /// Reads the rows of a fitted model once more.
+    /// Reads the rows of a fitted model again.
     pub fn read(
         (recipe, forest): (&Recipe, &Forest),
         source: &dyn Source,
@@ -83,20 +83,20 @@ impl ClusterMoments {
         Ok(ClusterMoments { per_cluster: forest.m * forest.m, cells: moments.shards, places })
     }
 
-    /// `C'WC` of a top-level group of a shard, m×m.
+    /// Returns `C'WC` of a top-level group of a shard, m×m.
     pub fn of(&self, shard: usize, group: usize) -> &[f64] {
         let (cells, cell) = self.places[shard][group];
         &self.cells[cells as usize].sums[cell as usize * self.per_cluster..][..self.per_cluster]
     }
 
-    /// Rows of a top-level group.
+    /// Returns the number of rows of a top-level group.
     pub fn rows(&self, shard: usize, group: usize) -> u64 {
         let (cells, cell) = self.places[shard][group];
         self.cells[cells as usize].counts[cell as usize]
     }
 }
 
-/// The top level, which alone can be clustered at; an error where another level is named.
+/// Returns the top level, the only one at which rows can be clustered. Naming another level is an error.
 pub fn cluster_level<'a>(forest: &'a Forest, named: Option<&str>) -> Result<&'a str, ClusterError> {
     let levels = &forest.levels;
     let top = levels.last().expect("a level").name.as_str();
@@ -112,7 +112,7 @@ pub fn cluster_level<'a>(forest: &'a Forest, named: Option<&str>) -> Result<&'a 
     }
 }
 
-/// The model's recipe with cells that are its top-level groups, and all columns of C in the place of z.
+/// The model's recipe with its top-level groups as cells, and all columns of C as z columns.
 fn by_cluster(of_fit: &Recipe, forest: &Forest) -> Recipe {
     let mut recipe = of_fit.clone();
     let top = forest.levels.last().expect("a level");
@@ -134,7 +134,7 @@ fn places(
     let keys = recipe.keys.len();
     let (top, level) = (forest.levels.len() - 1, forest.levels.last().expect("a level"));
     let old_keys = &of_fit.groupings[level.grouping].keys;
-    // The fit's numbers of the labels by those of this pass.
+    // Maps label numbers of this pass to those of the fit.
     let numbers: Vec<Vec<u32>> = labels
         .iter()
         .zip(old_keys)
@@ -164,7 +164,7 @@ fn places(
     forest.trees.iter().map(|tree| (0..tree.levels[top].groups).map(|group| place(tree, group)).collect()).collect()
 }
 
-/// All labels of a table, and their numbers there.
+/// Returns all labels of a table, and their numbers in it.
 fn dictionary_of(table: &LabelTable) -> (Dictionary, Vec<u32>) {
     let ids: Vec<u32> = table.ids().collect();
     let dictionary = match table.is_integer() {

@@ -1,5 +1,5 @@
-//! A pass that makes something of every block of rows and hands it on in the order of the rows, in
-//! bounded memory: fitted values, predictions.
+//! A pass over the rows that computes a result for every block and passes the results on in row order,
+//! in bounded memory: fitted values, predictions.
 
 use crate::pace::Pace;
 use crate::reading::ReadObserver;
@@ -13,16 +13,16 @@ pub enum PassError {
     /// The table could not be read.
     #[error("{0}")]
     Source(SourceError),
-    /// What was made of the rows could not be passed on.
+    /// The results could not be written.
     #[error("{0}")]
     Sink(SourceError),
-    /// The work was called off by the observer.
+    /// The observer cancelled the pass.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// Reads the columns of a source. What `of_block` makes of the blocks, side by side, goes to `sink` in
-/// their order; so of several failures the first in the order of the rows is told.
+/// Reads the columns of a source, calls `of_block` on the blocks in parallel, and passes the results to
+/// `sink` in row order. Of several errors the first in row order is returned.
 pub fn of_blocks<T: Send, E: From<PassError> + Send>(
     source: &dyn Source,
     requests: &[Request],

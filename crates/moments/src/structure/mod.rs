@@ -1,4 +1,4 @@
-//! The structure of the groupings, read off the cells: which groupings lie within which, and the
+//! The structure of the groupings, found from the cells: which groupings lie within which, and the
 //! groups of all levels with their parents and moments.
 
 mod forest;
@@ -42,7 +42,7 @@ fn find_nest(recipe: &Recipe, moments: &mut Moments) -> Result<(Nest, Vec<ShardG
     };
     let moments = &*moments;
     let check = |(shard, groups): (usize, &ShardGroups)| nest.check(recipe, moments, shard, groups);
-    // The first shard's finding, whichever thread was first to find one.
+    // Report the error of the first shard, whichever thread was first to find one.
     let findings: Vec<_> = groups.par_iter().enumerate().map(check).collect();
     findings.into_iter().collect::<Result<(), _>>()?;
     nest.check_whole(recipe, moments, &groups)?;

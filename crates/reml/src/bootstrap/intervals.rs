@@ -2,15 +2,15 @@
 
 use crate::inference::student;
 
-/// How an interval is made of the replicates.
+/// Method for an interval from the replicates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IntervalType {
     /// Quantiles of the replicates.
     #[default]
     Percentile,
-    /// Twice the estimate less those quantiles.
+    /// Twice the estimate less the quantiles of the replicates.
     Basic,
-    /// Estimate less bias, and the normal quantile times the standard deviation of the replicates.
+    /// Estimate less bias, plus or minus the normal quantile times the standard deviation of the replicates.
     Normal,
 }
 
@@ -41,8 +41,8 @@ pub(super) fn mean_sd(values: &[f64]) -> (f64, f64) {
     (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
 }
 
-/// The (R + 1) p-th of R sorted replicates, between two of them on the scale of normal quantiles, as R's
-/// `boot` does (Davison and Hinkley 1997, equation 5.8); the outermost where there is none.
+/// The (R + 1) p-th of R sorted replicates, interpolated on the scale of normal quantiles as in R's `boot`
+/// (Davison and Hinkley 1997, equation 5.8); the outermost replicate beyond the range.
 fn quantile(sorted: &[f64], p: f64) -> f64 {
     let r = sorted.len();
     let place = (r as f64 + 1.0) * p;
@@ -66,7 +66,7 @@ fn quantile(sorted: &[f64], p: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// R 4.2: boot:::perc.ci and boot:::basic.ci of (1:20)^1.5 about 30, conf = 0.9, and of the first 19.
+    /// R 4.2: boot:::perc.ci and boot:::basic.ci of (1:20)^1.5 around 30, conf = 0.9, and of the first 19.
     #[test]
     fn quantiles_are_those_of_boot() {
         let replicates: Vec<f64> = (1..=20).map(|i| f64::from(i).powf(1.5)).collect();
@@ -74,7 +74,7 @@ mod tests {
         assert!((low - BOOT[0]).abs() < 1e-6 && (high - BOOT[1]).abs() < 1e-6, "{low} {high}");
         let basic = interval(&replicates, 30.0, 0.9, IntervalType::Basic).expect("enough");
         assert_eq!(basic, (60.0 - high, 60.0 - low));
-        // (R + 1) p is a whole number: the first and the last.
+        // (R + 1) p is an integer: the first and the last.
         let few = interval(&replicates[..19], 30.0, 0.9, IntervalType::Percentile).expect("enough");
         assert_eq!(few, (1.0, replicates[18]));
         let (low, high) = interval(&replicates, 30.0, 0.95, IntervalType::Normal).expect("enough");

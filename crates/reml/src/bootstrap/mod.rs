@@ -1,8 +1,8 @@
 //! The parametric bootstrap, in moment space: a replicate costs O(groups), not O(rows).
 //!
-//! Responses are drawn from the fitted model and refitted; see [`simulator`] for how their sums are
-//! drawn without rows. Every replicate has random numbers of its own, so that the result does not
-//! depend on the number of threads.
+//! Responses are drawn from the fitted model and refitted; [`simulator`] draws their sums without rows.
+//! Every replicate has its own stream of random numbers, so that the result does not depend on the
+//! number of threads.
 
 mod intervals;
 mod replica;
@@ -35,10 +35,10 @@ pub enum Quantity {
     Icc(usize),
 }
 
-/// What is wanted.
+/// Settings of a bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootstrapSettings {
-    /// Replicates (default 1000).
+    /// Number of replicates (default 1000).
     pub replicates: u64,
     /// Seed of the random numbers (default 1).
     pub seed: u64,
@@ -57,34 +57,34 @@ pub struct Replicate {
     pub status: Status,
     /// Evaluations of criterion and gradient.
     pub evaluations: usize,
-    /// All quantities, in the order of [`Bootstrap::quantities`]; NaN for a correlation with what does
-    /// not vary.
+    /// All quantities, in the order of [`Bootstrap::quantities`]; NaN for a correlation with an effect of
+    /// zero variance.
     pub values: Vec<f64>,
 }
 
-/// A bootstrap.
+/// The result of a bootstrap.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
-    /// All of the model, as [`Quantity::all`] has them.
+    /// All quantities of the model, in the order of [`Quantity::all`].
     pub quantities: Vec<Quantity>,
-    /// Their names: lme4's, and `icc_LEVEL`.
+    /// Names of the quantities: lme4's, and `icc_LEVEL`.
     pub names: Vec<String>,
-    /// The estimates that replicates are drawn from.
+    /// The estimates from which replicates are drawn.
     pub estimates: Vec<f64>,
     /// The replicates, by number.
     pub replicates: Vec<Replicate>,
 }
 
-/// Copies of the moments up to this many bytes go to every thread; larger ones are worked off one
-/// replicate after the other, by all threads together.
+/// If the moments take at most this number of bytes, every thread has a copy; otherwise replicates are
+/// processed one after the other, by all threads together.
 const SMALL: usize = 32 << 20;
 
-/// With more groups than this replicates are refitted by the second derivatives at the estimates,
-/// which are those of any replicate up to one part in the root of the groups.
+/// With more groups than this, replicates are refitted with the second derivatives at the estimates, which
+/// differ from those of a replicate by one part in the root of the number of groups.
 const FROZEN_FROM: usize = 20_000;
 
-/// Replicates of a fit. `observe` is told, on any thread, how many are done; returning false calls the
-/// bootstrap off, which then gives `None`.
+/// Draws and refits replicates of a fit. `observe` is called, from any thread, with the number of finished
+/// replicates; if it returns `false`, the bootstrap is cancelled and the result is `None`.
 pub fn bootstrap(
     objective: &Objective<'_>,
     optimum: &Optimum,
@@ -101,7 +101,8 @@ pub fn bootstrap(
     let sigma = (optimum.at.pwrss / objective.nu()).sqrt();
     let factors: Vec<_> = objective.parameters.factors(&optimum.at.theta).iter().map(|f| f * sigma).collect();
     let simulator = Simulator::new(model, &factors, sigma);
-    // Starts are near and the last step is made at a thousandth of a standard error: see `Settings`.
+    // Starts are close to the optima, and the last step is about a thousandth of a standard error: see
+    // `Settings`.
     let newton = Settings { tolerance: 1e-6, ..Settings::default() };
     let groups: usize = model.forest.levels.iter().map(|level| level.groups).sum();
     let freezes = groups > FROZEN_FROM && optimum.status == Status::Converged;
@@ -148,12 +149,12 @@ pub fn bootstrap(
     })
 }
 
-/// What was left out of the drawn responses: Xβ, with the β of the shifted columns.
+/// The fixed part Xβ, which the drawn responses omit, with the β of the shifted columns.
 struct FixedPart<'a> {
     at: &'a DVector<f64>,
 }
 
-/// Their values at an optimum; `beside` is added to β.
+/// Values of the quantities at an optimum; `beside` is added to β.
 fn values(
     objective: &Objective<'_>,
     optimum: &Optimum,
@@ -174,15 +175,15 @@ fn values(
 }
 
 impl Quantity {
-    /// All quantities of a model: parameters in lme4's order, then intraclass correlations, coarsest
-    /// level first.
+    /// Returns all quantities of a model: parameters in lme4's order, then intraclass correlations,
+    /// coarsest level first.
     pub fn all(objective: &Objective<'_>) -> Vec<Quantity> {
         let parameters = Target::all(objective).into_iter().map(Quantity::Parameter);
         let levels = (0..objective.model().forest.levels.len()).rev();
         parameters.chain(levels.map(Quantity::Icc)).collect()
     }
 
-    /// lme4's name, or `icc_LEVEL`.
+    /// Returns lme4's name, or `icc_LEVEL`.
     pub fn name(self, objective: &Objective<'_>) -> String {
         match self {
             Quantity::Parameter(target) => target.name(objective),
@@ -190,7 +191,7 @@ impl Quantity {
         }
     }
 
-    /// Where its range ends.
+    /// The range of the quantity.
     fn range(self) -> (f64, f64) {
         match self {
             Quantity::Icc(_) => (0.0, 1.0),
@@ -206,13 +207,13 @@ fn icc_name(model: &Model, level: usize) -> String {
 }
 
 impl Bootstrap {
-    /// The values of a quantity in the replicates that converged and in which it is defined.
+    /// Returns the values of a quantity in the replicates that converged and in which it is defined.
     pub fn values_of(&self, quantity: usize) -> Vec<f64> {
         let converged = self.replicates.iter().filter(|replicate| replicate.status != Status::NotConverged);
         converged.map(|replicate| replicate.values[quantity]).filter(|value| value.is_finite()).collect()
     }
 
-    /// The interval of a quantity, cut to its range; `None` where too few replicates have it.
+    /// Returns the interval of a quantity, clamped to its range; `None` if too few replicates have it.
     pub fn interval(&self, quantity: usize, level: f64, kind: IntervalType) -> Option<(f64, f64)> {
         let (least, most) = self.quantities[quantity].range();
         let found = intervals::interval(&self.values_of(quantity), self.estimates[quantity], level, kind);
@@ -224,12 +225,12 @@ impl Bootstrap {
         intervals::mean_sd(&self.values_of(quantity))
     }
 
-    /// Replicates whose search did not converge.
+    /// Number of replicates whose search did not converge.
     pub fn failed(&self) -> usize {
         self.count(Status::NotConverged)
     }
 
-    /// Replicates that ended on the boundary.
+    /// Number of replicates that ended on the boundary (singular fits).
     pub fn singular(&self) -> usize {
         self.count(Status::Boundary)
     }

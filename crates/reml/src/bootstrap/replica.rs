@@ -1,4 +1,4 @@
-//! A copy of a model whose response is drawn anew for every replicate, and refitted.
+//! A copy of a model whose response is redrawn for every replicate, and refitted.
 
 use super::simulator::{ShardScratch, Simulator};
 use super::streams::Stream;
@@ -9,7 +9,7 @@ use crate::objective::{Method, Objective, Scratch};
 use nalgebra::DMatrix;
 use tiers_moments::{Forest, Level, Tree, TreeLevel};
 
-/// The moments of a model with room for drawn responses: nothing else is copied.
+/// A copy of a model's moments, in which drawn responses replace y; nothing else is copied.
 pub(super) struct Replica {
     model: Model,
     scratch: Option<Scratch>,
@@ -19,10 +19,10 @@ pub(super) struct Replica {
 /// How replicates are refitted.
 pub(super) struct Refitting<'a> {
     pub(super) method: Method,
-    /// Where the search starts: the estimates.
+    /// Start of the search: the estimates.
     pub(super) start: &'a [f64],
-    /// Second derivatives by the entries of G to step by, where there are so many groups that they
-    /// hardly differ between replicates.
+    /// Second derivatives by the entries of G for all steps, if there are enough groups that they hardly
+    /// differ between replicates.
     pub(super) hessian_g: Option<&'a DMatrix<f64>>,
     pub(super) settings: &'a Settings,
 }
@@ -57,7 +57,7 @@ impl Replica {
         Replica { draws: simulator.scratch(&model.forest), model, scratch: None }
     }
 
-    /// Draws a replicate and refits it; `read` sees the optimum.
+    /// Draws a replicate and refits it; `read` computes the result from the optimum.
     pub(super) fn run<T>(
         &mut self,
         simulator: &Simulator,

@@ -1,10 +1,10 @@
 //! Cholesky factors of small covariance matrices that may be singular.
 
-/// A pivot below this share of what the column began with is zero but for rounding.
+/// A pivot below this share of the column's scale counts as zero.
 const SINGULAR: f64 = 1e-11;
 
-/// `a = L L'` for a positive semidefinite matrix, s×s row-major: L replaces the lower triangle, with
-/// zero columns where a pivot is zero against `scale`. Gives the rank.
+/// Factors a positive semidefinite matrix `a = L L'`, s×s row-major: L replaces the lower triangle, with
+/// zero columns where a pivot is zero relative to `scale`. Returns the rank.
 pub(super) fn factor(a: &mut [f64], scale: impl Fn(usize) -> f64, s: usize) -> usize {
     let mut rank = 0;
     for j in 0..s {
@@ -31,7 +31,7 @@ pub(super) fn spread(l: &[f64], xi: &[f64], v: &mut [f64]) {
     }
 }
 
-/// A solution of `L L' x = L ξ`: of `L' x = ξ` over the columns that are not zero.
+/// Solves `L L' x = L ξ`, that is, `L' x = ξ` over the nonzero columns.
 pub(super) fn solve(l: &[f64], xi: &[f64], x: &mut [f64]) {
     let s = xi.len();
     for i in (0..s).rev() {
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_singular_matrix_is_factored_and_solved() {
-        // The second column is twice the first; the third stands apart.
+        // The second column is twice the first; the third is independent.
         let a = [1.0, 2.0, 0.5, 2.0, 4.0, 1.0, 0.5, 1.0, 3.0];
         let mut l = a;
         assert_eq!(factor(&mut l, |j| a[j * 4], 3), 2);
@@ -58,7 +58,7 @@ mod tests {
             }
         }
         let (xi, mut v, mut x) = ([0.3, 9.0, -1.2], [0.0; 3], [0.0; 3]);
-        // What stands where a pivot is zero has no effect.
+        // The entry of ξ at a zero pivot has no effect.
         spread(&l, &xi, &mut v);
         solve(&l, &xi, &mut x);
         for i in 0..3 {

@@ -1,10 +1,10 @@
-//! The parametric bootstrap's responses, drawn as the sums that a fit needs of them.
+//! Draws the responses of the parametric bootstrap as sums, the sufficient statistics of a fit.
 //!
 //! A replicate is `y = Zb + ε` with `b ~ N(0, σ² Λ Λ')`, `ε ~ N(0, σ² W⁻¹)`; Xβ is left out, since adding Xδ to
 //! y only adds δ to the estimates. A fit needs y through `Z'Wy` per group, `C'Wy` and `y'Wy`. The random
-//! effects are drawn as such. Of ε the sums are drawn, by Gaussian conditioning along the tree: with
-//! `N_g` what a group's rows of `Z'WC` have left when those of all groups below are projected out
-//! (the elimination of a fit with `G → ∞`),
+//! effects are drawn directly. Of ε only the sums are drawn, by Gaussian conditioning along the tree: with
+//! `N_g` a group's rows of `Z'WC` after projecting out those of all groups below (the elimination of a fit
+//! with `G → ∞`),
 //!
 //! ```text
 //! Z_g'Wε, less its part along the groups below    = L_g ξ_g σ,  L_g L_g' = N_g[z]
@@ -12,7 +12,7 @@
 //! ε'Wε                                            = σ² (Σ ξ² + χ²), n - (number of ξ) degrees of freedom
 //! ```
 //!
-//! and C's columns last, with `C'WC - Σ_g N_g' N_g[z]⁺ N_g`. These are exactly the joint distribution of
+//! and C's columns last, with `C'WC - Σ_g N_g' N_g[z]⁺ N_g`. This is exactly the joint distribution of
 //! those sums: see `docs/theory.md`, "The bootstrap in moment space".
 
 use super::semidefinite::{factor, solve, spread};
@@ -22,25 +22,25 @@ use tiers_moments::{Forest, Level, RowSource, Tree};
 
 /// Random numbers of one shard.
 pub trait Draws {
-    /// A standard normal number.
+    /// Draws a standard normal number.
     fn normal(&mut self) -> f64;
-    /// A χ² number with these degrees of freedom.
+    /// Draws a χ² number with these degrees of freedom.
     fn chi_squared(&mut self, degrees: f64) -> f64;
 }
 
-/// What replicates of a fit are drawn from.
+/// Draws replicates of a fit.
 #[derive(Debug)]
 pub struct Simulator {
     m: usize,
     levels: Vec<LevelPlan>,
-    /// Per level `σ Λ_k` of the shifted columns, r×r row-major.
+    /// Per level, `σ Λ_k` of the shifted columns, r×r row-major.
     factors: Vec<Vec<f64>>,
     sigma: f64,
-    /// Per tree and level above the finest `N_g`, like [`tiers_moments::TreeLevel::moments`].
+    /// Per tree and level above the finest, `N_g`, like [`tiers_moments::TreeLevel::moments`].
     left: Vec<Vec<Vec<f64>>>,
-    /// Cholesky factor of what C's columns (without y) have left.
+    /// Cholesky factor of C'WC (without y) after all groups are projected out.
     cross: Vec<f64>,
-    /// Degrees of freedom of ε'Wε that no sum takes.
+    /// Degrees of freedom of ε'Wε that remain beside the sums.
     degrees: f64,
 }
 
@@ -56,15 +56,15 @@ struct LevelPlan {
 /// Scratch of one shard.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ShardScratch {
-    /// Per level and group the coefficients of its z columns: its own effects and those of its
-    /// ancestors that have the column too.
+    /// Per level and group, the coefficients of its z columns: its own effects plus those of ancestors
+    /// with the same column.
     coefficients: Vec<Vec<f64>>,
-    /// Per level and group and stored row what groups below add to `z'WZb` and to `z'Wε`.
+    /// Per level, group and stored row, the sums of the groups below in `z'WZb` and in `z'Wε`.
     effects: Vec<Vec<f64>>,
     errors: Vec<Vec<f64>>,
 }
 
-/// What a shard adds to `C'Wy` and `y'Wy`.
+/// The contribution of a shard to `C'Wy` and `y'Wy`.
 struct ShardSums {
     cross: Vec<f64>,
     square: f64,
@@ -80,7 +80,7 @@ impl LevelPlan {
     }
 }
 
-/// A group's ancestors: their levels and numbers, nearest first.
+/// A group's ancestors as (level, number), nearest first.
 fn ancestors(tree: &Tree, level: usize, group: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut at = group;
     (level..tree.levels.len() - 1).map(move |k| {
@@ -113,8 +113,8 @@ impl Simulator {
         out
     }
 
-    /// Projects the groups' columns out of all that is further up: N of the levels above the finest,
-    /// what C'WC loses, and the number of dimensions.
+    /// Projects the groups' columns out of all columns further up. Returns N of the levels above the
+    /// finest, what C'WC loses, and the number of dimensions.
     fn project(&self, tree: &Tree) -> (Vec<Vec<f64>>, Vec<f64>, usize) {
         let (m, size) = (self.m, self.m - 1);
         let mut left: Vec<Vec<f64>> = tree.levels.iter().skip(1).map(|level| level.moments.clone()).collect();
@@ -159,7 +159,7 @@ impl Simulator {
         (left, taken, rank)
     }
 
-    /// L of a group's own columns; gives the rank. `raw` are its moments before anything was projected out.
+    /// Computes L of a group's own columns; returns the rank. `raw` are its moments before any projection.
     fn factor_of(&self, k: usize, n: &[f64], raw: &[f64], l: &mut [f64]) -> usize {
         let (m, stored) = (self.m, &self.levels[k].stored);
         let s = stored.len();
@@ -171,7 +171,7 @@ impl Simulator {
         factor(l, |j| raw[j * m + stored[j].1], s)
     }
 
-    /// Room for draws, per shard.
+    /// Allocates scratch for draws, per shard.
     pub(super) fn scratch(&self, forest: &Forest) -> Vec<ShardScratch> {
         let of_tree = |tree: &Tree| {
             let room = |per_group: fn(&LevelPlan) -> usize| {
@@ -184,8 +184,8 @@ impl Simulator {
         forest.trees.iter().map(of_tree).collect()
     }
 
-    /// Replaces the moments of y by those of a drawn response. `draws` gives the numbers of a shard, and
-    /// of what all shards share for the number of shards.
+    /// Replaces the moments of y by those of a drawn response. `draws` returns the random numbers of a shard
+    /// or, called with the number of shards, those that all shards share.
     pub fn draw(&self, model: &mut Model, draws: &(dyn Fn(usize) -> Box<dyn Draws> + Sync)) {
         let mut scratch = self.scratch(&model.forest);
         self.draw_with(&mut model.forest, &mut scratch, draws);
@@ -203,7 +203,7 @@ impl Simulator {
             self.draw_effects(tree, scratch, &mut *draws);
             self.draw_sums(shard, tree, scratch, &mut *draws)
         };
-        // Shards in any order on any thread, but summed in the order of the shards.
+        // Shards are drawn on any thread, but summed in the order of the shards.
         let shards = forest.trees.par_iter_mut().zip(scratch).enumerate().with_max_len(1);
         let sums: Vec<ShardSums> = shards.map(of_shard).collect();
         let mut draws = draws(sums.len());
@@ -225,13 +225,13 @@ impl Simulator {
         forest.cross[size * m + size] = square;
     }
 
-    /// σ times a standard normal number where a pivot is not zero.
+    /// σ times a standard normal number if a pivot is not zero.
     fn normal_if(&self, pivot: f64, draws: &mut dyn Draws) -> f64 {
         if pivot > 0.0 { self.sigma * draws.normal() } else { 0.0 }
     }
 
-    /// Draws all random effects, coarsest level first, and hands those of columns that a finer level
-    /// has too down to it.
+    /// Draws all random effects, coarsest level first, and adds those of a column that a finer level also
+    /// has to the coefficients of that level.
     fn draw_effects(&self, tree: &Tree, scratch: &mut ShardScratch, draws: &mut dyn Draws) {
         for k in (0..self.levels.len()).rev() {
             let (r, factor) = (self.levels[k].r, &self.factors[k]);
@@ -307,7 +307,7 @@ impl Simulator {
         out
     }
 
-    /// Row of `z'WC` times the coefficients of a group's own stored columns and its ancestors'.
+    /// Row of `z'WC` times the coefficients of the stored columns of a group and its ancestors.
     fn along_path(
         &self,
         tree: &Tree,

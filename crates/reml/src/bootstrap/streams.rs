@@ -5,10 +5,10 @@ use chacha20::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{ChiSquared, Distribution, StandardNormal};
 
-/// Streams of a replicate, as a power of two: there are 64 shards, and what they share.
+/// Base-2 logarithm of the number of streams of a replicate: one for each of 64 shards, and a shared one.
 const STREAMS_PER_REPLICATE: u32 = 8;
 
-/// ChaCha with 8 rounds: its numbers are fixed by its reference, and every seed has 2^64 streams.
+/// ChaCha with 8 rounds: its specification fixes the numbers, and every seed has 2^64 streams.
 #[derive(Debug)]
 pub(super) struct Stream(ChaCha8Rng);
 

@@ -11,25 +11,25 @@ use serde::{Deserialize, Serialize};
 pub struct Icc {
     /// Name of the grouping.
     pub level: String,
-    /// Share at this level and all coarser ones, by the random intercepts, of the variance that is
-    /// left by the fixed effects: the adjusted ICC.
+    /// Adjusted ICC: share of the random intercepts of this level and all coarser ones in the variance
+    /// that the fixed effects leave.
     pub icc: f64,
-    /// Standard error, delta method; none where a variance that enters is on the boundary.
+    /// Standard error by the delta method; `None` where a variance in it is on the boundary.
     #[serde(default)]
     pub std_error: Option<f64>,
-    /// The same share of the whole variance, that of the fixed effects' predictions included
-    /// (Nakagawa, Johnson and Schielzeth 2017: unadjusted, or conditional, ICC); none where the fixed
-    /// effects do not span the constant.
+    /// Share in the total variance, which includes that of the fixed effects' predictions (Nakagawa,
+    /// Johnson and Schielzeth 2017: unadjusted, or conditional, ICC); `None` where the fixed effects
+    /// do not span the constant.
     #[serde(default)]
     pub unadjusted: Option<f64>,
-    /// Standard error of that, β's uncertainty included.
+    /// Standard error of `unadjusted`, β's uncertainty included.
     #[serde(default)]
     pub unadjusted_std_error: Option<f64>,
 }
 
-/// For each level, coarsest first, the share of the variance at that level and all coarser ones.
+/// Returns for each level, coarsest first, the share of the variance at that level and all coarser ones.
 ///
-/// `beta` is that of the shifted columns with its covariance. Without `uncertainty` there are no
+/// `beta` is β of the shifted columns with its covariance. Without `uncertainty` there are no
 /// standard errors.
 pub(crate) fn intraclass(
     model: &Model,
@@ -68,8 +68,8 @@ fn intercept_rows(model: &Model, k: usize) -> Vec<usize> {
     (0..level.r()).filter(is_constant).collect()
 }
 
-/// Standard error of `shared / total`, of which the levels from k on are the shared part; the fixed
-/// effects' part of the total has this variance of its own.
+/// Standard error of `shared / total`, where the levels from k on are the shared part; `of_fixed` is the
+/// sampling variance of the fixed effects' part of the total.
 fn share_std_error(
     uncertainty: &Uncertainty,
     intercepts: &[Vec<usize>],
@@ -93,10 +93,10 @@ fn share_std_error(
     (shared > 0.0 && variance.is_finite()).then(|| variance.max(0.0).sqrt())
 }
 
-/// Variance of the fixed effects' predictions Xβ over the rows, with divisor n - 1, and its gradient by
+/// Variance of the fixed effects' predictions Xβ over the rows, with divisor n - 1, and its gradient in
 /// the β of the shifted columns. Rows count by their weights.
 ///
-/// `None` where no combination of the columns is constant, so that there is no mean to go by.
+/// `None` where no combination of the columns is constant, so that the moments hold no mean.
 pub(crate) fn fixed_variance(model: &Model, beta: &DVector<f64>) -> Option<(f64, DVector<f64>)> {
     let (forest, x) = (&model.forest, model.x());
     let cross = |i: usize, j: usize| forest.cross[i * forest.m + j];

@@ -1,5 +1,5 @@
-//! The variance parameters as they are reported: standard deviations, correlations, σ and
-//! intraclass correlations in the user's columns, with their standard errors.
+//! Variance parameters as reported: standard deviations, correlations, σ and intraclass correlations
+//! in the user's columns, with their standard errors.
 
 mod icc;
 mod uncertainty;
@@ -14,7 +14,7 @@ use crate::fit::Covariances;
 use crate::model::Model;
 use crate::parameters::Parameters;
 
-/// A variance parameter as it is reported.
+/// A variance parameter as reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Component {
     /// Standard deviation of a random effect: a level, finest first, and a row of its factor.
@@ -38,7 +38,7 @@ pub enum Component {
 }
 
 impl Component {
-    /// All of a model in lme4's order: per term the lower triangle by column, then σ.
+    /// Returns all components of a model in lme4's order: per term the lower triangle by column, then σ.
     pub fn all(parameters: &Parameters) -> Vec<Component> {
         let of_entry = |e: &crate::parameters::Entry| match e.row == e.column {
             true => Component::Sd { level: e.level, row: e.row },
@@ -47,7 +47,7 @@ impl Component {
         parameters.entries.iter().map(of_entry).chain([Component::Sigma]).collect()
     }
 
-    /// lme4's name (with `oldNames = FALSE`): `sd_year|child`, `cor_year.(Intercept)|child`, `sigma`.
+    /// Returns lme4's name (with `oldNames = FALSE`): `sd_year|child`, `cor_year.(Intercept)|child`, `sigma`.
     pub fn name(self, model: &Model) -> String {
         let effect = |level: usize, row: usize| -> String {
             let terms = &model.forest.levels[level].terms;
@@ -65,7 +65,7 @@ impl Component {
         }
     }
 
-    /// Its value; NaN for a correlation with an effect that does not vary.
+    /// Returns the value; NaN for a correlation with an effect of zero variance.
     pub fn value(self, covariances: &Covariances) -> f64 {
         let row = |level: usize, row: usize| covariances.factors[level].row(row);
         match self {

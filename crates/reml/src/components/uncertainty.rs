@@ -12,21 +12,21 @@ use tiers_equations::Direction;
 /// user's columns) and of σ².
 ///
 /// It is `J 𝒱 J'` with `𝒱 = 2 H⁻¹`, H the exact observed information in (theta, σ²) and J the
-/// Jacobian of (Ω, σ²). Where a covariance is singular the information about it is none that a
-/// standard error could be read from, so that what depends on it has none.
+/// Jacobian of (Ω, σ²). Where a covariance is singular the information gives no valid standard error,
+/// so that quantities that depend on it have none.
 #[derive(Clone, Debug)]
 pub(crate) struct Uncertainty {
-    /// Per entry of Ω its place, upper triangles.
+    /// Position of each entry of Ω, upper triangles.
     directions: Vec<Direction>,
     /// The entries of Ω, and σ².
     values: DVector<f64>,
     covariance: DMatrix<f64>,
-    /// Per level and row whether its term's covariance is singular.
+    /// Per level and row, whether the term's covariance is singular.
     singular: Vec<Vec<bool>>,
 }
 
 impl Uncertainty {
-    /// The uncertainty of the variances at an optimum.
+    /// Computes the uncertainty of the variances at an optimum.
     pub(crate) fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
         let (model, parameters) = (objective.model(), &objective.parameters);
         let directions = parameters.directions.clone();
@@ -39,7 +39,7 @@ impl Uncertainty {
         };
         let values = directions.iter().map(entry).chain([covariances.sigma2]);
         let values = DVector::from_iterator(d + 1, values);
-        // ∂Ω by the entries of G of the shifted columns, both linear.
+        // ∂Ω by the entries of G of the shifted columns; the relation is linear.
         let by_g = DMatrix::from_fn(d, d, |i, j| {
             let (to, from) = (directions[i], directions[j]);
             if to.level != from.level {
@@ -74,28 +74,28 @@ impl Uncertainty {
         (variance.is_finite() && variance >= 0.0).then(|| variance.sqrt())
     }
 
-    /// Variance of the same.
+    /// Variance of a smooth function with this gradient in the entries of Ω and σ².
     pub(crate) fn variance(&self, gradient: &DVector<f64>) -> f64 {
         gradient.dot(&(&self.covariance * gradient))
     }
 
-    /// A gradient that is zero.
+    /// Returns a zero gradient.
     pub(crate) fn no_gradient(&self) -> DVector<f64> {
         DVector::zeros(self.values.len())
     }
 
-    /// Place of an entry of Ω.
+    /// Index of an entry of Ω in the gradient.
     pub(crate) fn place(&self, level: usize, a: usize, b: usize) -> usize {
         let at = Direction { level, a: a.min(b), b: a.max(b) };
         self.directions.iter().position(|d| *d == at).expect("an entry of one term")
     }
 
-    /// Place of σ².
+    /// Index of σ² in the gradient.
     pub(crate) fn place_of_sigma2(&self) -> usize {
         self.directions.len()
     }
 
-    /// Standard error of a reported component; none where its covariance is singular.
+    /// Standard error of a reported component; `None` where its covariance is singular.
     pub(crate) fn std_error(&self, component: Component) -> Option<f64> {
         let mut gradient = self.no_gradient();
         match component {
@@ -126,7 +126,7 @@ impl Uncertainty {
         self.of(&gradient)
     }
 
-    /// Standard error of a variance, σ's for `None`.
+    /// Standard error of the variance of an effect (level, row), or of σ² for `None`.
     pub(crate) fn of_variance(&self, effect: Option<(usize, usize)>) -> Option<f64> {
         let mut gradient = self.no_gradient();
         match effect {

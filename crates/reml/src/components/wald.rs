@@ -1,8 +1,8 @@
-//! Wald intervals of variance parameters, on scales on which their estimates are nearer to normal.
+//! Wald intervals of variance parameters, on scales on which their estimates are closer to normal.
 
 use crate::inference::student;
 
-/// The scale on which an estimate is taken as normal (Pinheiro and Bates 2000, section 2.4).
+/// Scale on which an estimate is assumed normal (Pinheiro and Bates 2000, section 2.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaldScale {
     /// The logarithm: standard deviations.
@@ -33,7 +33,7 @@ pub fn wald_interval(estimate: f64, std_error: f64, level: f64, scale: WaldScale
 mod tests {
     use super::*;
 
-    /// R: exp(log(5.9) + c(-1, 1) * qnorm(0.975) * 1.25 / 5.9), and likewise.
+    /// R: exp(log(5.9) + c(-1, 1) * qnorm(0.975) * 1.25 / 5.9), and similarly on the other scales.
     #[test]
     fn intervals_are_made_on_their_scales() {
         let close = |got: Option<(f64, f64)>, want: (f64, f64)| {

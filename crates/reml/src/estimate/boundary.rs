@@ -1,16 +1,16 @@
-//! What is exactly zero at an optimum, and which of two signs a factor has.
+//! Sets nearly singular factors at an optimum exactly singular, and fixes the signs of their columns.
 
 use crate::objective::{Evaluation, SecondDerivatives};
 use crate::parameters::{Parameters, lower_triangular};
 use nalgebra::{DMatrix, DVector};
 
-/// A singular value of a scaled factor below the first of these may turn out to be zero; where not all
-/// such are, those below the next.
+/// Thresholds for the singular values of a scaled factor: values below the first may be exactly zero; if
+/// not all of them are, try those below the next.
 pub(super) const NEARLY_SINGULAR: [f64; 3] = [1e-2, 1e-4, 1e-6];
 
-/// Signs of a factor's columns are arbitrary: makes the diagonals not negative.
+/// Makes the diagonals of the factors non-negative, since the signs of a factor's columns are arbitrary.
 pub(super) fn flip(parameters: &Parameters, at: &mut Evaluation, second: &mut SecondDerivatives) {
-    // Where the criterion does not exist there are no derivatives either.
+    // Where the criterion does not exist, there are no derivatives.
     if !at.criterion.is_finite() {
         return;
     }
@@ -25,8 +25,8 @@ pub(super) fn terms(parameters: &Parameters) -> usize {
     parameters.entries.iter().map(|e| e.term + 1).max().unwrap_or(0)
 }
 
-/// theta with the singular values of its factors below a threshold set to zero, and the terms this concerns;
-/// `None` where there are none.
+/// Sets the singular values of the factors below a threshold to zero. Returns the new theta and which terms
+/// changed; `None` if no singular value is that small.
 pub(super) fn nearly_singular(parameters: &Parameters, theta: &[f64], threshold: f64) -> Option<(Vec<f64>, Vec<bool>)> {
     let mut out = theta.to_vec();
     let mut which = vec![false; terms(parameters)];

@@ -1,9 +1,9 @@
-//! Steps by a criterion that is quadratic in the covariances G rather than in theta.
+//! Steps by a model of the criterion that is quadratic in the covariances G rather than in theta.
 //!
-//! `q(theta) = g'ΔG + ΔG'HΔG/2` with `ΔG = ΛΛ' - Λ_0Λ_0'` has the criterion's derivatives at theta_0 to
-//! second order, as the quadratic in theta has, and two virtues more. Where the data determine only the
-//! sum of two variances, theta runs along a circle and G along a straight line, so that one step goes
-//! where straight steps in theta would take dozens. And where a variance is near zero q is of fourth order
+//! `q(theta) = g'ΔG + ΔG'HΔG/2` with `ΔG = ΛΛ' - Λ_0Λ_0'` matches the criterion's derivatives at theta_0 to
+//! second order, as the quadratic in theta does, and has two advantages. Where the data determine only the
+//! sum of two variances, theta moves along a circle but G along a straight line, so that one step covers
+//! what takes dozens of straight steps in theta. And where a variance is near zero, q is of fourth order
 //! in theta, as the criterion is.
 
 use crate::newton::Quadratic;
@@ -20,11 +20,11 @@ pub(super) struct CovarianceModel<'a> {
     hessian: &'a DMatrix<f64>,
 }
 
-/// Steps within the model, each by its quadratic at that point.
+/// Largest number of steps within the model, each by its quadratic approximation at that point.
 const STEPS: usize = 300;
 
 impl<'a> CovarianceModel<'a> {
-    /// The model at `theta`, from the criterion's derivatives by the entries of G there.
+    /// Builds the model at `theta` from the criterion's derivatives by the entries of G.
     pub(super) fn new(
         coordinates: &'a Parameters,
         theta: &[f64],
@@ -35,7 +35,7 @@ impl<'a> CovarianceModel<'a> {
         CovarianceModel { coordinates, start: DVector::from_column_slice(theta), g, gradient, hessian }
     }
 
-    /// A step no longer than `reach` that lowers the model, and by how much.
+    /// Returns a step no longer than `reach` that lowers the model, and the decrease.
     pub(super) fn step(&self, reach: f64) -> Option<(DVector<f64>, f64)> {
         let mut theta = self.start.clone();
         let mut value = 0.0;
@@ -82,7 +82,7 @@ impl<'a> CovarianceModel<'a> {
         Quadratic::new(&gradient, &hessian.expect("asked for"))
     }
 
-    /// The part of a step that stays within reach of the start, and whether that is less than all.
+    /// Returns the fraction of a step that stays within reach of the start, and whether it is below one.
     fn within(&self, theta: &DVector<f64>, step: &DVector<f64>, reach: f64) -> (f64, bool) {
         let from = theta - &self.start;
         if (&from + step).norm() <= reach {

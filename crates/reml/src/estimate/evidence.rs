@@ -1,4 +1,4 @@
-//! What a search must show before its end is taken for the estimates.
+//! Checks that the end of a search must pass before it is accepted as the estimates.
 
 use super::identified::check_bounded;
 use super::problem::{EXACT_UP_TO, Problem};
@@ -15,7 +15,7 @@ pub enum SearchError {
     /// The observer cancelled the search.
     #[error("interrupted")]
     Cancelled,
-    /// The likelihood is not a number anywhere.
+    /// The likelihood is not finite anywhere.
     #[error(
         "the likelihood of this model cannot be computed: it is not a finite number wherever it was tried. Look for \
          damaged or huge values in the columns of the model, or rescale them"
@@ -29,18 +29,18 @@ pub enum SearchError {
     Effects(#[from] EffectsError),
 }
 
-/// Largest relative error that rounding may leave in the residual variance, or in a pivot of
-/// `X'V⁻¹X`, of a fit that is reported.
+/// Largest relative rounding error in the residual variance, or in a pivot of `X'V⁻¹X`, with which a fit
+/// is reported.
 const LARGEST_ERROR: f64 = 1e-6;
 
-/// A ratio of the response's sum of squares to pwrss from which on it is seen whether the search was on its
-/// way to a residual variance of zero.
+/// Above this ratio of the response's sum of squares to pwrss, check whether the search was on its way to
+/// a residual variance of zero.
 const SUSPICIOUS: f64 = 1e4;
 
-/// The residual's share of the response's sum of squares that cannot be told from rounding.
+/// Share of the residual in the response's sum of squares that cannot be distinguished from rounding error.
 const EXACT: f64 = 1e-13;
 
-/// Finds the optimum, or says why there are no estimates that could be trusted.
+/// Finds the optimum, or returns the reason why there are no reliable estimates.
 ///
 /// # Errors
 /// If the data do not determine the variances, the likelihood has no maximum, rounding leaves too few
@@ -61,7 +61,7 @@ pub fn find_optimum(
             return Err(undetermined.error(objective).into());
         }
         let terms = undetermined.terms(objective, found.singular.len());
-        // Where the split is open, a variance of zero is a choice and no finding.
+        // If the data do not determine how variance is split, an estimate of zero is arbitrary.
         if found.status == Status::Boundary
             && found.singular.iter().zip(&terms).all(|(singular, open)| *open || !singular)
         {
@@ -74,7 +74,7 @@ pub fn find_optimum(
     Ok(found)
 }
 
-/// Examines the digits of an optimum.
+/// Checks the numerical precision of an optimum.
 fn check(objective: &Objective<'_>, found: &Optimum) -> Result<(), SearchError> {
     let (model, at) = (objective.model(), &found.at);
     if !at.criterion.is_finite() {
@@ -95,7 +95,7 @@ fn check(objective: &Objective<'_>, found: &Optimum) -> Result<(), SearchError> 
         let name = model.recipe.response_name.clone();
         return Err(ModelError::ResidualTooSmall { name, share, error }.into());
     }
-    // Columns that depend on each other lose digits by themselves; what the groups take is too much.
+    // Nearly dependent columns lose digits without any groups; refuse only a loss due to the groups.
     if PIVOT_ROUNDING * at.loss_x > LARGEST_ERROR && at.loss_x > 1e3 * loss_without_groups(model) {
         return Err(ModelError::CoefficientDigits { column: worst_column(model, at) }.into());
     }
@@ -106,15 +106,15 @@ fn check(objective: &Objective<'_>, found: &Optimum) -> Result<(), SearchError> 
     Ok(())
 }
 
-/// Whether the criterion rises as all variances grow a hundredfold: with a residual to be had it does so
-/// steeply. Where the effects fit every row it nears a limit instead, and the search ends on the way there.
+/// Whether the criterion rises as all variances grow a hundredfold. If there is a residual, it does so
+/// steeply. If the effects fit every row, it approaches a limit, and the search ends on the way there.
 fn rises_beyond(objective: &Objective<'_>, at: &Evaluation) -> bool {
     let farther: Vec<f64> = at.theta.iter().map(|t| 10.0 * t).collect();
     let beyond = objective.evaluate(&farther, false, &mut objective.scratch());
     beyond.criterion > at.criterion + 0.1
 }
 
-/// The loss of digits in `X'WX` alone: the largest ratio of a diagonal entry to its pivot.
+/// Loss of digits in `X'WX` alone: the largest ratio of a diagonal entry to its pivot.
 fn loss_without_groups(model: &Model) -> f64 {
     let (x, m) = (model.x(), model.forest.m);
     let cross = DMatrix::from_fn(x.len(), x.len(), |i, j| model.forest.cross[x[i] * m + x[j]]);

@@ -1,5 +1,5 @@
-//! Whether the data determine the variances: the expected information, and rays along which the
-//! criterion has no minimum.
+//! Checks whether the data determine the variances: by the expected information, and by rays along which
+//! the criterion has no minimum.
 
 use super::problem::Problem;
 use crate::model::ModelError;
@@ -8,21 +8,21 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use tiers_equations::Direction;
 use tiers_moments::Level;
 
-/// Least eigenvalue of the scaled information below which a combination of the variances has none:
-/// what exact dependence leaves is rounding, some 1e-13.
+/// A combination of the variances has no information if its eigenvalue of the scaled information is below
+/// this. Exact dependence leaves rounding error of about 1e-13.
 const NO_INFORMATION: f64 = 1e-10;
 
-/// Refuses a model whose criterion falls without end as all variances grow.
+/// Refuses a model whose criterion decreases without bound as all variances grow.
 ///
-/// That takes fixed and random effects that fit every row between them. Then pwrss falls as the
-/// covariances `tG` grow, and `log|V|` (for REML with `log|X'V⁻¹X|`) rises by `r log t`: with r = n - p
-/// for REML, where the criterion has a limit and may have a minimum before it, but only with the rank
-/// of Z for ML.
+/// This requires that fixed and random effects together fit every row. Then pwrss falls as the
+/// covariances `tG` grow, and `log|V|` (for REML with `log|X'V⁻¹X|`) rises by `r log t`. For REML
+/// r = n - p, so that the criterion has a limit and may have a minimum before it; for ML r is only the
+/// rank of Z.
 pub(super) fn check_bounded(objective: &Objective<'_>) -> Result<(), ModelError> {
     if !is_crowded(objective) {
         return Ok(());
     }
-    // That many effects may still be fewer than it seems (groups of one row), so look at the criterion.
+    // The effective number of effects may be smaller (groups of one row), so look at the criterion.
     let mut scratch = objective.scratch();
     let mut at = |size: f64| objective.evaluate(&diagonal(objective, size), false, &mut scratch);
     let along: Vec<Evaluation> = [1e2, 1e3, 1e4].into_iter().map(&mut at).collect();
@@ -37,19 +37,19 @@ pub(super) fn check_bounded(objective: &Objective<'_>) -> Result<(), ModelError>
     }
 }
 
-/// Whether a model has no fewer random effects and coefficients than rows.
+/// Whether a model has at least as many random effects and coefficients as rows.
 pub(super) fn is_crowded(objective: &Objective<'_>) -> bool {
     let model = objective.model();
     distinct_effects(&model.forest.levels) as u64 + model.p() as u64 >= model.forest.rows
 }
 
-/// Factors that are the same multiple of the identity in scaled units.
+/// Factors that are `size` times the identity in scaled units.
 fn diagonal(objective: &Objective<'_>, size: f64) -> Vec<f64> {
     let entries = objective.parameters.entries.iter();
     entries.map(|e| if e.row == e.column { size } else { 0.0 }).collect()
 }
 
-/// Random effects that can be told apart: a column that several levels have counts at the finest.
+/// Number of distinct random effects: a z column of several levels counts only at the finest.
 fn distinct_effects(levels: &[Level]) -> usize {
     let mut seen = Vec::new();
     let mut sum = 0;
@@ -64,15 +64,15 @@ fn distinct_effects(levels: &[Level]) -> usize {
     sum
 }
 
-/// A combination of the variances that the data say nothing of.
+/// A combination of the variances that the data do not determine.
 pub(super) struct Undetermined {
-    /// Its shares: the entries of G (scaled), and last the residual variance.
+    /// Coefficients of the entries of G (scaled), and last of the residual variance.
     direction: DVector<f64>,
-    /// Whether V stays the same along it, so that all but these variances is determined.
+    /// Whether V is constant along it, so that everything but these variances is determined.
     keeps_v: bool,
 }
 
-/// Squared share of a parameter in an undetermined combination from which on it takes part.
+/// A parameter takes part in an undetermined combination if its squared coefficient exceeds this.
 const SHARE: f64 = 1e-3;
 
 impl Undetermined {
@@ -93,7 +93,7 @@ impl Undetermined {
         out
     }
 
-    /// The variances that take part, in words: those of each level together.
+    /// Names of the variances that take part, those of each level together.
     pub(super) fn names(&self, objective: &Objective<'_>) -> Vec<String> {
         let (model, directions) = (objective.model(), &objective.parameters.directions);
         let of_level = |k: usize| {
@@ -116,12 +116,12 @@ impl Undetermined {
         out
     }
 
-    /// Whether only the split between the variances of random effects is open.
+    /// Whether only the split between variances of random effects is undetermined.
     pub(super) fn is_harmless(&self) -> bool {
         self.keeps_v && !self.involves(self.direction.len() - 1)
     }
 
-    /// The error for a combination that estimates depend on.
+    /// The error for a combination on which the estimates depend.
     pub(super) fn error(&self, objective: &Objective<'_>) -> ModelError {
         let model = objective.model();
         let (n, d) = (model.forest.rows, self.direction.len() - 1);
@@ -139,10 +139,10 @@ impl Undetermined {
     }
 }
 
-/// The combination of variances that the data do not determine, where there is one.
+/// Finds a combination of variances that the data do not determine, if there is one.
 ///
-/// The Gram matrix `tr(P V_i P V_j)` of the derivatives of V (for ML with `V⁻¹` in the place of P) has
-/// the same rank at every interior theta. Where it lacks one, the criterion is flat along a curve
+/// The Gram matrix `tr(P V_i P V_j)` of the derivatives of V (for ML with `V⁻¹` in place of P) has the
+/// same rank at every interior theta. If it is rank-deficient, the criterion is flat along a curve
 /// through every point: `(1 | g)` with one row per group, or two levels that have the same groups.
 ///
 /// `by_ml` are the second derivatives at an evaluation without those of `log|X'V⁻¹X|`.
@@ -156,7 +156,7 @@ pub(super) fn undetermined(
     if let Some(direction) = null_direction(&scale, &scale) {
         return Some(Undetermined { direction, keeps_v: true });
     }
-    // The fixed effects can take the place of a level's effects only if they are as many.
+    // The fixed effects can replace a level's effects only if there are at least as many of them.
     let model = objective.model();
     let fewest = model.forest.levels.iter().map(|level| level.groups).min().unwrap_or(0);
     if objective.method == Method::Ml || (model.p() < fewest && !is_crowded(objective)) {
@@ -189,7 +189,7 @@ fn information(objective: &Objective<'_>, at: &Evaluation, second: &SecondDeriva
     out
 }
 
-/// The direction in which a matrix, scaled by the roots of the diagonal of another, is zero.
+/// Returns a null direction of a matrix that is scaled by the roots of the diagonal of another.
 fn null_direction(matrix: &DMatrix<f64>, scale: &DMatrix<f64>) -> Option<DVector<f64>> {
     let root = |i: usize| scale[(i, i)].max(f64::MIN_POSITIVE).sqrt();
     let scaled = DMatrix::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[(i, j)] / (root(i) * root(j)));

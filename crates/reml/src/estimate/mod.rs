@@ -1,4 +1,4 @@
-//! From an objective to its optimum: start, minimise, decide about the boundary.
+//! Finds the optimum of an objective: chooses a start, minimises, and checks the boundary.
 
 mod boundary;
 mod covariance_model;
@@ -23,38 +23,38 @@ use serde::{Deserialize, Serialize};
 pub enum Status {
     /// At a minimum with all covariance matrices of full rank.
     Converged,
-    /// At a minimum where a variance is zero or a correlation ±1: an answer, not a failure.
+    /// At a minimum where a variance is zero or a correlation ±1 (a singular fit). This is a valid result.
     Boundary,
-    /// The limit of evaluations was reached first, or no step lowered the criterion.
+    /// The limit of evaluations was reached, or no step lowered the criterion.
     NotConverged,
 }
 
 /// The optimum of an objective.
 #[derive(Debug)]
 pub struct Optimum {
-    /// Everything at the optimum.
+    /// Evaluation at the optimum.
     pub at: Evaluation,
-    /// Second derivatives there.
+    /// Second derivatives at the optimum.
     pub second: SecondDerivatives,
     /// How the optimisation ended.
     pub status: Status,
-    /// Evaluations of criterion and gradient, those of second starts included.
+    /// Evaluations of criterion and gradient, including those of further starts.
     pub evaluations: usize,
     /// All trials.
     pub trace: Vec<Step>,
     /// Newton decrement at the end.
     pub decrement: f64,
-    /// Per term whether its covariance matrix is singular, or has entries that the data do not determine:
-    /// these have no standard errors.
+    /// Per term, whether its covariance matrix is singular or has entries that the data do not determine;
+    /// such terms have no standard errors.
     pub singular: Vec<bool>,
-    /// Variances and covariances that the data determine only in combination, in words.
+    /// Names of variances and covariances that the data determine only in combination.
     pub undetermined: Vec<String>,
 }
 
-/// The criterion may rise by so much (relative, and absolute) when a variance is set to exactly zero.
+/// Largest rise of the criterion (relative, and absolute) when a variance is set to exactly zero.
 const SNAP: f64 = 1e-10;
 
-/// A rise beyond this is never taken for rounding.
+/// A larger rise is never taken for rounding error.
 const LARGEST_NOISE: f64 = 1e-6;
 
 /// Receives every evaluation of a search, and may cancel it.
@@ -69,7 +69,7 @@ impl<F: FnMut(&[f64], &Step) -> bool> SearchObserver for F {
     }
 }
 
-/// An observer that lets the search go on.
+/// An observer that never cancels the search.
 fn go_on(_: &[f64], _: &Step) -> bool {
     true
 }
@@ -98,12 +98,13 @@ fn search(problem: &mut Problem<'_, '_>, settings: &Settings) -> Optimum {
     let parameters = &problem.objective.parameters;
     let mut best = converge_from(problem, &start(parameters, 0.5), settings);
     if best.singular.iter().any(|s| *s) && parameters.len() > 1 && !problem.cancelled {
-        // Optima on the boundary need not be the only ones: look again from further out.
+        // An optimum on the boundary may be local: search again from further out.
         let away = start_away(parameters, &best);
         best = better(best, converge_from(problem, &away, settings));
     }
     if is_crowded(problem.objective) {
-        // So do models with as many effects as rows: look once more with each level in the lead.
+        // Models with as many effects as rows may have several optima, too: search again with each level
+        // leading.
         for level in 0..parameters.r.len() {
             if problem.cancelled {
                 break;
@@ -114,8 +115,8 @@ fn search(problem: &mut Problem<'_, '_>, settings: &Settings) -> Optimum {
     best
 }
 
-/// The lower of two optima, with the evaluations of both; the first unless the other is lower by more
-/// than rounding.
+/// Returns the lower of two optima, with the evaluations of both; the first one unless the other is lower
+/// by more than rounding error.
 fn better(mut best: Optimum, other: Optimum) -> Optimum {
     let evaluations = best.evaluations + other.evaluations;
     let lower = other.at.criterion < best.at.criterion - 1e-7 * (1.0 + best.at.criterion.abs() * 1e-6);
@@ -128,12 +129,12 @@ fn better(mut best: Optimum, other: Optimum) -> Optimum {
     best
 }
 
-/// The optimum reached from one given start; for tests of starts.
+/// Returns the optimum reached from one given start; for tests of starts.
 pub fn optimise_from(objective: &Objective<'_>, start: &[f64], settings: &Settings) -> Optimum {
     converge_from(&mut Problem::new(objective, &mut go_on), start, settings)
 }
 
-/// [`optimise_from`] unless the observer calls it off: then `None`.
+/// [`optimise_from`] with an observer; `None` if it cancels the search.
 pub(crate) fn optimise_from_while(
     objective: &Objective<'_>,
     start: &[f64],
@@ -145,10 +146,10 @@ pub(crate) fn optimise_from_while(
     (!problem.cancelled).then_some(found)
 }
 
-/// The optimum near a start that is no more than some standard errors away, as a bootstrap's are.
+/// Finds the optimum near a start that is at most a few standard errors away, as in a bootstrap.
 ///
-/// With `hessian_g`, second derivatives by the entries of G at a point nearby, steps are by those
-/// alone. The optimum has no second derivatives of its own. Gives the scratch back.
+/// With `hessian_g`, second derivatives by the entries of G at a nearby point, steps use only those. The
+/// optimum gets no second derivatives of its own. Returns the scratch for reuse.
 pub(crate) fn optimise_near(
     objective: &Objective<'_>,
     scratch: Scratch,
@@ -163,31 +164,31 @@ pub(crate) fn optimise_near(
     (found, problem.scratch)
 }
 
-/// Diagonal factors of this size in scaled units: each level explains a like share.
+/// Diagonal factors of this size in scaled units, so that each level explains a similar share.
 fn start(parameters: &Parameters, size: f64) -> Vec<f64> {
     parameters.entries.iter().map(|e| if e.row == e.column { size } else { 0.0 }).collect()
 }
 
-/// A start on the other side of where the first one ended: large where that is small.
+/// A start far from the first optimum: large where that is small, and the reverse.
 fn start_away(parameters: &Parameters, found: &Optimum) -> Vec<f64> {
     let entries = parameters.entries.iter().zip(&found.at.theta);
     entries.map(|(e, &t)| if e.row == e.column { if t.abs() < 0.5 { 1.5 } else { 0.2 } } else { 0.0 }).collect()
 }
 
-/// A start at which one level explains more than the others.
+/// A start where one level explains more than the others.
 fn start_in_the_lead(parameters: &Parameters, level: usize) -> Vec<f64> {
     let size = |e: &Entry| if e.level == level { 1.5 } else { 0.2 };
     parameters.entries.iter().map(|e| if e.row == e.column { size(e) } else { 0.0 }).collect()
 }
 
-/// Minimises from one start, then sets to exactly zero what is zero up to rounding.
+/// Minimises from one start, then sets variances that are zero up to rounding error to exactly zero.
 fn converge_from(problem: &mut Problem<'_, '_>, start: &[f64], settings: &Settings) -> Optimum {
     let (starts, trace) = improve(problem, start);
     descend(problem, &starts, trace, settings)
 }
 
-/// The second half of [`converge_from`]: from the first start, or the second where the criterion does not
-/// exist at the first.
+/// The second half of [`converge_from`]: minimises from the first start, or from the second if the criterion
+/// does not exist at the first.
 fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<Step>, settings: &Settings) -> Optimum {
     let mut evaluations = trace.len();
     let mut from = |start: &[f64]| {
@@ -204,8 +205,8 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
     let Minimum { at: Point { mut at, .. }, second: Curvature { mut second, .. }, converged, decrement, .. } = found;
     let parameters = &problem.objective.parameters;
     let mut singular = vec![false; terms(parameters)];
-    // Exact zeros are far smaller than what may turn out to be one, so where the criterion rises with all
-    // candidates at zero, the smaller ones are tried by themselves.
+    // True zeros end far below the first threshold, so if the criterion rises with all candidates set to
+    // zero, try only the smaller ones.
     let mut tried: Option<Vec<f64>> = None;
     for threshold in NEARLY_SINGULAR {
         let candidate =
@@ -219,7 +220,7 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
         let rise = SNAP * (1.0 + at.criterion.abs()) + noise_of_columns(problem.objective, &at);
         let accepted = next.criterion <= at.criterion + rise;
         let step = Step { criterion: Some(next.criterion), step: 0.0, accepted };
-        problem.tell(&snapped, &step);
+        problem.report(&snapped, &step);
         trace.push(step);
         if accepted {
             at = next;
@@ -228,13 +229,13 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
         }
         tried = Some(snapped);
     }
-    // The optimiser's last second derivatives are those of the step before; where they are cheap,
-    // inference gets them at the very point.
+    // The optimiser's last second derivatives are from the step before; where they are cheap, compute
+    // them at the optimum for inference.
     if problem.ends_with_second && (problem.exact || singular.iter().any(|s| *s)) {
         second = problem.curvature(&at);
     }
     flip(parameters, &mut at, &mut second);
-    // What is zero by symmetry has no gradient, so that setting it to zero leaves the decrement as it is.
+    // Parameters that are zero by symmetry have no gradient, so setting them to zero keeps the decrement.
     let rounding = 16.0 * f64::EPSILON * at.criterion.abs();
     let converged = converged && decrement <= 4.0 * settings.tolerance.max(rounding);
     let status = match (converged, singular.iter().any(|s| *s)) {
@@ -245,27 +246,27 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
     Optimum { at, second, status, evaluations, trace, decrement, singular, undetermined: Vec::new() }
 }
 
-/// How far two evaluations of one criterion may differ since columns of X nearly depend on each other: a
-/// variance of zero must not be missed for it.
+/// Largest difference of two evaluations of a criterion due to nearly dependent columns of X, allowed for so
+/// that a variance of zero is recognised.
 fn noise_of_columns(objective: &Objective<'_>, at: &Evaluation) -> f64 {
     (PIVOT_ROUNDING * at.loss_x * objective.model().p() as f64).min(LARGEST_NOISE)
 }
 
-/// Scaled entries beyond this leave too few digits of S to tell one point from another.
+/// Larger scaled entries leave too few digits of S to distinguish points.
 const FARTHEST_START: f64 = 1e6;
 
-/// Better starts, best first: one step of MINQUE lands near the optimum where there is much data;
+/// Returns improved starts, best first: one step of MINQUE, which with much data is near the optimum, and
 /// then the start itself.
 ///
 /// Where the criterion does not exist in floating point (factors so large that nothing is left of
-/// S), or would be all rounding, it starts nearer to zero.
+/// S), or would be dominated by rounding error, it starts closer to zero.
 fn improve(problem: &mut Problem<'_, '_>, start: &[f64]) -> (Vec<Vec<f64>>, Vec<Step>) {
     let mut trace = Vec::new();
     let mut try_at = |problem: &mut Problem<'_, '_>, theta: &[f64]| {
         let at = problem.at(theta);
         let criterion = at.criterion.is_finite().then_some(at.criterion);
         let step = Step { criterion, step: 0.0, accepted: criterion.is_some() };
-        problem.tell(theta, &step);
+        problem.report(theta, &step);
         trace.push(step);
         criterion.map(|_| at)
     };

@@ -1,4 +1,4 @@
-//! The criterion as the optimiser sees it.
+//! The criterion in the coordinates of the optimiser.
 
 use super::SearchObserver;
 use super::covariance_model::CovarianceModel;
@@ -8,47 +8,47 @@ use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDer
 use crate::parameters::Parameters;
 use nalgebra::{DMatrix, DVector};
 
-/// With more groups than this the steps do without the second derivatives of log|X'V⁻¹X|.
+/// With more groups than this, steps omit the second derivatives of log|X'V⁻¹X|.
 pub(super) const EXACT_UP_TO: usize = 50_000;
 
-/// With a good start straight Newton steps have arrived after this many evaluations.
+/// With a good start, straight Newton steps converge within this number of evaluations.
 const STRAIGHT: usize = 10;
 
-/// A search ends where a pivot of `C'V⁻¹C` may be off by this share of itself.
+/// A search ends where the relative rounding error of a pivot of `C'V⁻¹C` may exceed this.
 const NOISE: f64 = 1e-2;
 
-/// The criterion of an objective with what a search needs besides.
+/// The criterion of an objective, with the state of a search.
 pub(super) struct Problem<'a, 'm> {
     pub(super) objective: &'a Objective<'m>,
     pub(super) scratch: Scratch,
-    /// Whether steps are by all second derivatives.
+    /// Whether steps use all second derivatives.
     pub(super) exact: bool,
-    /// The coordinates of the steps: those of the objective, but for the order of rows.
+    /// The coordinates of the steps: those of the objective, except for the order of rows.
     pub(super) coordinates: Parameters,
-    /// Second derivatives by the entries of G that serve at every point.
+    /// Second derivatives by the entries of G to use at every point.
     pub(super) hessian_g: Option<&'a DMatrix<f64>>,
-    /// Whether the optimum gets second derivatives of its own.
+    /// Whether second derivatives are computed at the optimum.
     pub(super) ends_with_second: bool,
     pub(super) observer: &'a mut dyn SearchObserver,
-    /// Evaluations after which steps are by the model that is quadratic in G.
+    /// Number of evaluations after which steps use the model that is quadratic in G.
     pub(super) straight: usize,
     /// Whether the observer cancelled the search.
     pub(super) cancelled: bool,
-    /// The combination of the variances that the data do not determine, once that was found.
+    /// A combination of the variances that the data do not determine, if one was found.
     pub(super) undetermined: Option<Undetermined>,
 }
 
-/// An evaluation as the optimiser sees it.
+/// An evaluation in the coordinates of the optimiser.
 pub(super) struct Point {
     pub(super) at: Evaluation,
     coordinates: Vec<f64>,
-    /// By the coordinates; zero where the criterion does not exist.
+    /// Gradient by the coordinates; zero where the criterion does not exist.
     gradient: DVector<f64>,
     /// Bound on the rounding error of the criterion.
     rounding: f64,
 }
 
-/// Second derivatives as the optimiser sees them.
+/// Second derivatives in the coordinates of the optimiser.
 pub(super) struct Curvature {
     pub(super) second: SecondDerivatives,
     hessian: DMatrix<f64>,
@@ -79,7 +79,7 @@ impl<'a, 'm> Problem<'a, 'm> {
         }
     }
 
-    /// Second derivatives at an evaluation; all zero where the criterion does not exist.
+    /// Computes second derivatives at an evaluation; all zero where the criterion does not exist.
     pub(super) fn curvature(&mut self, at: &Evaluation) -> SecondDerivatives {
         if at.criterion.is_finite() && self.hessian_g.is_none() {
             return self.second_derivatives(at, self.exact);
@@ -91,18 +91,18 @@ impl<'a, 'm> Problem<'a, 'm> {
         SecondDerivatives { hessian: theta, hessian_g: g, log_det, pwrss, log_det_xx }
     }
 
-    /// The second derivatives at an evaluation.
+    /// Computes the second derivatives at an evaluation.
     pub(super) fn second_derivatives(&self, at: &Evaluation, exact: bool) -> SecondDerivatives {
         self.objective.second_derivatives_by(at, exact)
     }
 
-    /// The criterion with its gradient at theta.
+    /// Evaluates the criterion with its gradient at theta.
     pub(super) fn at(&mut self, theta: &[f64]) -> Evaluation {
         self.objective.evaluate(theta, true, &mut self.scratch)
     }
 
-    /// Reports a trial to the observer. False once the search is cancelled.
-    pub(super) fn tell(&mut self, theta: &[f64], step: &Step) -> bool {
+    /// Reports a trial to the observer. Returns `false` once the search is cancelled.
+    pub(super) fn report(&mut self, theta: &[f64], step: &Step) -> bool {
         self.cancelled = self.cancelled || !self.observer.evaluated(theta, step);
         !self.cancelled
     }
@@ -171,7 +171,7 @@ impl Criterion for Problem<'_, '_> {
     }
 
     fn observe(&mut self, point: &Point, step: &Step) -> bool {
-        self.tell(&point.at.theta, step)
+        self.report(&point.at.theta, step)
     }
 
     fn better_coordinates(&mut self, point: &mut Point) -> Option<Vec<f64>> {

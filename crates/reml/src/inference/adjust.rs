@@ -7,24 +7,24 @@
 //! ```
 //!
 //! is the same for every D, and `A_c Cov(ê_c) A_c = V_c` under the model. With `D = V^½`, `K = V^-½ X_c
-//! M^½` and `N = I - KK'` the inner matrix is `V N V`, which is the square of V outside of the span of
-//! `[Z_c Λ, X_c]`: all is done in an orthonormal basis of that span, in which V is diagonal
-//! ([`ClusterSpan`]).
+//! M^½` and `N = I - KK'` the inner matrix is `V N V`, which is the square of V outside the span of
+//! `[Z_c Λ, X_c]`. All computations are therefore in an orthonormal basis of that span, in which V is
+//! diagonal ([`ClusterSpan`]).
 
 use super::robust::RobustError;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use tiers_equations::{Cluster, ClusterSpan};
 
-/// Up to so many random effects in a cluster all of them are carried.
+/// Clusters with at most this number of random effects keep all of them.
 const CARRIED: usize = 120;
-/// Directions beyond which a cluster is said to be too large.
+/// Number of directions beyond which a cluster is too large.
 const MOST: usize = 1500;
-/// The least eigenvalue of N that is not zero: a cluster that alone determines a coefficient has zero.
+/// Smaller eigenvalues of N count as zero. A cluster that alone determines a coefficient has one.
 const SINGULAR: f64 = 1e-9;
-/// Relative change by more directions below which there are enough of them.
+/// If more directions change the result by less than this (relative), there are enough of them.
 const ENOUGH: f64 = 1e-10;
 
-/// What a cluster contributes to a sandwich and its degrees of freedom.
+/// The contribution of a cluster to a sandwich and its degrees of freedom.
 #[derive(Clone, Debug)]
 pub(super) struct Contribution {
     /// `X_c'V_c⁻¹A_c e_c`, p.
@@ -33,11 +33,11 @@ pub(super) struct Contribution {
     pub spread: DMatrix<f64>,
     /// `X_c'V_c⁻¹A_c V_c A_c V_c⁻¹X_c`, p×p.
     pub variance: DMatrix<f64>,
-    /// `X_c'V_c⁻¹X_c`, p×p: what the cluster tells of β.
+    /// `X_c'V_c⁻¹X_c`, p×p: the cluster's information on β.
     pub information: DMatrix<f64>,
 }
 
-/// The contribution of a cluster under CR2; `root` is a root of M, `M = root root'`.
+/// Computes the contribution of a cluster under CR2; `root` is a root of M, `M = root root'`.
 pub(super) fn adjusted(cluster: &Cluster, root: &DMatrix<f64>) -> Result<Contribution, RobustError> {
     if cluster.effects() <= CARRIED {
         return Ok(in_span(&cluster.span(), root));
@@ -67,7 +67,7 @@ impl Contribution {
     }
 }
 
-/// The formulas, in a basis in which V is diagonal.
+/// Evaluates the formulas in a basis in which V is diagonal.
 fn in_span(span: &ClusterSpan, root: &DMatrix<f64>) -> Contribution {
     let ClusterSpan { v, x, e } = span;
     let scaled = |power: f64| {
@@ -96,9 +96,9 @@ fn in_span(span: &ClusterSpan, root: &DMatrix<f64>) -> Contribution {
 
 /// `(VNV)^{-½} z`, N of full rank: with U the orthogonal polar factor of `N^½ V` it is `V⁻¹N^-½ U z`.
 ///
-/// In a large cluster V has entries of one and of many thousands. The square of V would cost the small
-/// ones as many digits twice; the polar factor is found from V itself. N is the identity but for p
-/// directions, so that its roots are closed forms. `None` where the iteration fails.
+/// In a large cluster V has entries from one to many thousands. Squaring V would double the loss of digits
+/// of the small ones; the polar factor is computed from V itself. N is the identity except for p
+/// directions, so that its roots have closed forms. `None` where the iteration fails.
 fn by_polar_factor(
     v: &DVector<f64>,
     z: &DMatrix<f64>,
@@ -118,7 +118,7 @@ fn by_polar_factor(
     Some(out)
 }
 
-/// The orthogonal factor of a matrix of full rank: Newton's iteration, scaled (Higham 1986).
+/// The orthogonal polar factor of a matrix of full rank, by scaled Newton iteration (Higham 1986).
 fn polar_factor(mut u: DMatrix<f64>) -> Option<DMatrix<f64>> {
     const STEPS: usize = 40;
     let size = (u.nrows() as f64).sqrt();
@@ -159,7 +159,7 @@ mod tests {
         ClusterSpan { v: DVector::from_column_slice(v), x, e: DVector::from_fn(size, |i, _| (i as f64).cos()) }
     }
 
-    /// `A (V - XMX') A = V`, seen from X: `X'V⁻¹A V A V⁻¹X - X'V⁻¹A X M X'A V⁻¹X = X'V⁻¹X`.
+    /// `A (V - XMX') A = V`, projected on X: `X'V⁻¹A V A V⁻¹X - X'V⁻¹A X M X'A V⁻¹X = X'V⁻¹X`.
     #[test]
     fn residuals_are_unbiased_however_large_the_cluster() {
         for v in [vec![4.0, 2.0, 1.0], vec![1e6, 3e3, 7.0, 2.0, 1.0, 1.0]] {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_the_root_agree() {
+    fn both_ways_to_compute_the_root_agree() {
         let span = span(&[9.0, 4.0, 2.0, 1.0]);
         let z = DMatrix::from_fn(4, 2, |i, j| span.x[(i, j)] / span.v[i].sqrt());
         let k = &z * 0.3;

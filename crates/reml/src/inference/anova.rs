@@ -13,11 +13,11 @@ pub struct TermTest {
     pub term: String,
     /// `mean_sq` times `num_df`.
     pub sum_sq: f64,
-    /// Wald's F times σ²: what F was in a table of an ordinary regression.
+    /// Wald's F times σ², as the mean square of an ordinary regression's table.
     pub mean_sq: f64,
     /// Numerator degrees of freedom.
     pub num_df: f64,
-    /// Denominator degrees of freedom; none for the χ² approximation.
+    /// Denominator degrees of freedom; `None` for the χ² approximation.
     pub den_df: Option<f64>,
     /// F; scaled, where degrees of freedom are Kenward and Roger's.
     pub f_value: f64,
@@ -25,13 +25,13 @@ pub struct TermTest {
     pub p_value: f64,
 }
 
-/// What a table of tests tests of each term.
+/// The hypothesis that is tested for each term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum AnovaType {
-    /// What the term adds to the terms before it.
+    /// Sequential: the term given only the terms before it.
     #[serde(rename = "I")]
     One,
-    /// Its effects averaged over the levels of the factors it interacts with, given all others.
+    /// The term's effects averaged over the levels of the factors it interacts with, given all other terms.
     #[serde(rename = "III")]
     Three,
 }
@@ -62,7 +62,8 @@ impl FixedModel {
         let to_shifted = DMatrix::identity(p, p) + &constant * shift.transpose();
         let last = |v: &DVector<f64>| (0..p).rev().find(|&i| v[i] != 0.0);
         let first = (0..p).find(|&i| shift[i] != 0.0);
-        // Columns that come after the constant's span the same, shifted or not, and have more digits.
+        // Columns after those of the constant span the same space, shifted or not; shifted ones are more
+        // accurate.
         let spans_same = first.is_none_or(|first| last(&constant).is_some_and(|last| last < first));
         let cross = self.cross_x(recipe);
         let l = match spans_same {
@@ -80,8 +81,8 @@ impl FixedModel {
         out
     }
 
-    /// Every column of X by those in use (p×p_all): a column that was dropped is a combination of
-    /// the ones before it.
+    /// Every column of X as a combination of those in use (p×p_all): a dropped column is a combination
+    /// of the ones before it.
     pub fn aliases(&self, recipe: &Recipe) -> DMatrix<f64> {
         let (p, all) = (self.coefficients.len(), recipe.x.len());
         let mut out = DMatrix::zeros(p, all);
@@ -106,7 +107,7 @@ impl FixedModel {
         out
     }
 
-    /// Columns of C that are X in use.
+    /// Columns of C that hold the X columns in use.
     pub(super) fn columns<'a>(&'a self, recipe: &'a Recipe) -> impl Iterator<Item = usize> + 'a {
         self.coefficients.iter().map(|&i| recipe.x[i].column)
     }

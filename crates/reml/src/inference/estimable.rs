@@ -1,19 +1,19 @@
-//! The hypotheses of type III: about a term's effects averaged over the factors it interacts with.
+//! Type III hypotheses: about a term's effects averaged over the factors it interacts with.
 //!
-//! As SAS and lmerTest have it. The *complete* design has for every term a column per combination of
-//! all levels of its factors; each is a combination of the columns of X. The coefficients of X are
-//! estimable functions of it, one column of `L` each; those of a term are made orthogonal to those of
-//! the terms that contain it, which takes the containing terms' effects in equal parts from all
-//! levels. Where every combination of levels occurs, this is Yates' test of averages with equal
-//! weights; where some do not (columns of X were dropped), it says what can be said.
+//! The definition is that of SAS and lmerTest. The *complete* design has for every term a column per
+//! combination of all levels of its factors; each is a combination of the columns of X. The coefficients
+//! of X are estimable functions of the complete design's, one column of `L` each. Those of a term are made
+//! orthogonal to those of the terms that contain it, which averages the containing terms' effects equally
+//! over all levels. If every combination of levels occurs, this is Yates' test of averages with equal
+//! weights; if some do not (columns of X were dropped), it tests the estimable part.
 
 use crate::span::Span;
 use nalgebra::{DMatrix, DVector, RowDVector};
 use std::collections::{BTreeMap, BTreeSet};
 use tiers_design::{Atom, Recipe};
 
-/// A hypothesis per coefficient of each term, in the coefficients in use; without those of the
-/// intercept. `aliases` (p×p_all) tells every column of X by those in use.
+/// Returns the hypotheses of each term except the intercept, in the coefficients in use. `aliases`
+/// (p×p_all) gives every column of X as a combination of those in use.
 pub(super) fn hypotheses(recipe: &Recipe, coefficients: &[usize], aliases: &DMatrix<f64>) -> Vec<Hypothesis> {
     let terms = Term::all(recipe);
     let complete = Complete::new(recipe, &terms);
@@ -41,7 +41,7 @@ pub(super) fn hypotheses(recipe: &Recipe, coefficients: &[usize], aliases: &DMat
     order.iter().filter_map(hypothesis).collect()
 }
 
-/// What is tested of a term.
+/// The tested hypothesis of a term.
 pub(super) struct Hypothesis {
     /// Index into [`Recipe::term_names`].
     pub term: usize,
@@ -87,7 +87,7 @@ impl Term {
         self.numbers.len() + self.factors.len()
     }
 
-    /// Whether the other term has the same numbers, these factors, and more.
+    /// Whether the other term has the same numbers, all of these factors, and further ones.
     fn is_contained_in(&self, other: &Term) -> bool {
         self.numbers == other.numbers
             && self.factors.len() < other.factors.len()
@@ -99,7 +99,7 @@ impl Term {
 struct Complete {
     /// All columns of X × columns of the complete design.
     by_x: DMatrix<f64>,
-    /// Per column of X where it stands among those of the complete design.
+    /// Maps a column of X to its position among those of the complete design.
     place: BTreeMap<usize, usize>,
 }
 
@@ -126,7 +126,7 @@ impl Complete {
 }
 
 impl Term {
-    /// The products of all combinations of levels, the first factor's fastest.
+    /// Products of all combinations of levels, the first factor's varying fastest.
     fn combinations(&self, recipe: &Recipe) -> Vec<Vec<Atom>> {
         let mut all = vec![self.atoms.clone()];
         for &factor in &self.factors {
@@ -144,7 +144,7 @@ impl Term {
     }
 }
 
-/// Takes from some columns of a matrix what others span.
+/// Makes some columns of a matrix orthogonal to others.
 fn orthogonalise(matrix: &mut DMatrix<f64>, columns: &[usize], against: &[usize]) {
     let mut basis: Vec<DVector<f64>> = Vec::new();
     for &other in against {
@@ -160,7 +160,7 @@ fn orthogonalise(matrix: &mut DMatrix<f64>, columns: &[usize], against: &[usize]
     }
 }
 
-/// A vector less its projection on an orthonormal basis, twice for the digits.
+/// Subtracts a vector's projection on an orthonormal basis, twice for accuracy.
 fn less(vector: &DVector<f64>, basis: &[DVector<f64>]) -> DVector<f64> {
     let mut rest = vector.clone();
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Tails of the F and χ² distributions of whole numerator degrees of freedom, at any denominator's.
+//! Tails of the F and χ² distributions for integer numerator and any denominator degrees of freedom.
 //!
 //! Both are finite sums of positive terms (Abramowitz and Stegun 26.4.4–5, 26.6.4–8): with
 //! `b = df/2`, `z = 1/(1 + q f/df)` and `a` running through the values below q/2 that differ from it
@@ -9,8 +9,8 @@
 //! P(χ² > x) = [q odd] 2 P(Z > √x) + Σ_a e^(-x/2) (x/2)^a / Γ(a+1)
 //! ```
 //!
-//! Continued fractions of the incomplete beta function lose digits at many degrees of freedom; these
-//! sums do not.
+//! Unlike these sums, continued fractions of the incomplete beta function lose digits at many degrees of
+//! freedom.
 
 use super::student;
 use std::f64::consts::PI;
@@ -40,7 +40,7 @@ pub(super) fn upper_tail(f: f64, q: usize, df: f64) -> f64 {
     sum.min(1.0)
 }
 
-/// P(χ² > x) for `q` degrees of freedom; with none, χ² is 0.
+/// P(χ² > x) for `q` degrees of freedom; with zero degrees of freedom, χ² is 0.
 pub fn chi_squared_tail(x: f64, q: usize) -> f64 {
     if x.is_nan() || x <= 0.0 || q == 0 {
         return if x.is_nan() { f64::NAN } else { f64::from(u8::from(x <= 0.0)) };
@@ -58,7 +58,7 @@ pub fn chi_squared_tail(x: f64, q: usize) -> f64 {
     sum.min(1.0)
 }
 
-/// `log Γ(b + 1/2) - log Γ(b)`, without the cancellation of the two at large b.
+/// `log Γ(b + 1/2) - log Γ(b)`, without cancellation at large b.
 fn log_gamma_step(b: f64) -> f64 {
     if b < 100.0 {
         return libm::lgamma(b + 0.5) - libm::lgamma(b);

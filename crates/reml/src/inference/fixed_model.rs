@@ -1,17 +1,17 @@
-//! The fixed part of a fit as plain data: tests and means of it need no data.
+//! The fixed part of a fit as plain data, from which tests and means are computed without the data.
 
 use super::{FixedInference, packed};
 use crate::model::Model;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-/// What is kept of a fit so that hypotheses about its fixed effects can be tested later. Together
-/// with the [`tiers_design::Recipe`] it was made by.
+/// The part of a fit that is kept to test hypotheses about its fixed effects later, together with its
+/// [`tiers_design::Recipe`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FixedModel {
     /// The coefficients in use: indices into [`tiers_design::Recipe::x`].
     pub coefficients: Vec<usize>,
-    /// β, its covariance, and what degrees of freedom need.
+    /// β, its covariance, and data for degrees of freedom.
     pub inference: FixedInference,
     /// `C'WC` of the recipe's columns less their shifts, y last, m×m.
     #[serde(with = "packed::symmetric")]
@@ -19,7 +19,7 @@ pub struct FixedModel {
 }
 
 impl FixedModel {
-    /// Keeps the fixed part of a fit.
+    /// Extracts the fixed part of a fit.
     pub fn new(model: &Model, inference: FixedInference) -> Self {
         let cross = DMatrix::from_row_slice(model.forest.m, model.forest.m, &model.forest.cross);
         FixedModel { coefficients: model.coefficients.clone(), inference, cross }

@@ -8,8 +8,8 @@
 //! Φ_A = Φ + 2 Φ (Σ_ij 𝒲_ij (Q_ij - P_i Φ P_j)) Φ
 //! ```
 //!
-//! The products come from the walk that gives the second derivatives; those with the residual
-//! variance follow from `W⁻¹ = V - Σ g_i V_i`.
+//! The products come from the pass over the trees that computes the second derivatives; those with the
+//! residual variance follow from `W⁻¹ = V - Σ g_i V_i`.
 
 use super::packed;
 use super::satterthwaite::pseudo_inverse;
@@ -18,8 +18,7 @@ use crate::objective::Objective;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
-/// Kenward and Roger's adjusted covariance and what their tests need, in the model's shifted
-/// columns.
+/// Kenward and Roger's adjusted covariance and the terms of their tests, in the model's shifted columns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KenwardRoger {
     /// Φ_A.
@@ -44,7 +43,7 @@ pub struct ScaledF {
 }
 
 impl KenwardRoger {
-    /// Sums up Kenward and Roger's formulas at an optimum.
+    /// Computes the terms of Kenward and Roger's formulas at an optimum.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
         let (at, p) = (&optimum.at, optimum.at.beta.len());
         let sigma2 = at.pwrss / objective.nu();
@@ -73,7 +72,7 @@ impl KenwardRoger {
         Self::assemble(optimum, sigma2, &first, &second, &traces)
     }
 
-    /// From the products to Φ_A; Σ = σ²V brings powers of σ² with it.
+    /// Computes Φ_A from the products; powers of σ² come from Σ = σ²V.
     fn assemble(
         optimum: &Optimum,
         sigma2: f64,
@@ -106,25 +105,25 @@ impl KenwardRoger {
         }
     }
 
-    /// Whether all is of p coefficients.
+    /// Whether all parts are of p coefficients.
     pub(super) fn has_size(&self, p: usize) -> bool {
         [&self.adjusted, &self.phi].into_iter().chain(&self.spreads).all(|c| c.nrows() == p)
             && self.w.nrows() == self.spreads.len()
     }
 
-    /// Whether its numbers can be what they are said to be.
+    /// Whether the numbers are valid: finite, and Φ a covariance matrix.
     pub(super) fn is_sound(&self) -> bool {
         let all = [&self.adjusted, &self.phi, &self.w].into_iter().chain(&self.spreads);
         let finite = all.into_iter().all(|matrix| matrix.iter().all(|number| number.is_finite()));
         finite && super::is_covariance(&self.phi)
     }
 
-    /// The test of L β = 0, L q×p of full row rank (Kenward and Roger 1997, section 3).
+    /// Computes the test of L β = 0, L q×p of full row rank (Kenward and Roger 1997, section 3).
     pub fn test(&self, l: &DMatrix<f64>) -> ScaledF {
         let q = l.nrows() as f64;
         let middle =
             (l * &self.phi * l.transpose()).try_inverse().unwrap_or_else(|| DMatrix::zeros(l.nrows(), l.nrows()));
-        // Θ Φ P_i Φ, cut to L's rows.
+        // Θ Φ P_i Φ, restricted to L's rows.
         let products: Vec<DMatrix<f64>> = self.spreads.iter().map(|s| &middle * (l * s * l.transpose())).collect();
         let (mut a1, mut a2) = (0.0, 0.0);
         for (i, a) in products.iter().enumerate() {

@@ -7,39 +7,39 @@
 //! factor     = number | name | "(" sum ")"
 //! ```
 //!
-//! A name is a coefficient's as it is printed, `(Intercept)`, `I(x^2)` and `sexM:treat` included; or
-//! in backticks.
+//! A name is that of a coefficient as printed, including `(Intercept)`, `I(x^2)` and `sexM:treat`; it may
+//! be in backticks.
 
 use super::{FTest, FixedInference, TTest};
 use nalgebra::{DMatrix, DVector};
 use tiers_design::nearest;
 
-/// Parentheses within parentheses that are read: each takes some of the stack.
+/// Largest depth of nested parentheses; each level takes some of the stack.
 const DEPTH: usize = 100;
 
-/// Why a text is no hypothesis.
+/// Why a text is not a valid hypothesis.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{text}: at character {}: {problem}", place + 1)]
 pub struct LinearError {
     /// The text.
     pub text: String,
-    /// Where, in characters from 0.
+    /// Position of the error, in characters from 0.
     pub place: usize,
     /// What is wrong.
     pub problem: String,
 }
 
-/// A combination of coefficients that is to be a number.
+/// The hypothesis that a combination of coefficients equals a number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearHypothesis {
     /// Weight of every coefficient.
     pub weights: Vec<f64>,
-    /// What it is to be.
+    /// Hypothesised value of the combination.
     pub value: f64,
 }
 
 impl LinearHypothesis {
-    /// Reads a text; `names` are the coefficients in use, in their order.
+    /// Parses a text; `names` are the coefficients in use, in their order.
     pub fn parse(text: &str, names: &[String]) -> Result<LinearHypothesis, LinearError> {
         let mut parser = Parser { text, rest: text, names, depth: 0 };
         let mut sum = parser.sum()?;
@@ -58,17 +58,17 @@ impl LinearHypothesis {
         Ok(LinearHypothesis { weights: sum.weights, value: -sum.constant })
     }
 
-    /// Its t test, and the interval of the combination.
+    /// Returns the t test of the hypothesis, and the interval of the combination.
     pub fn test(&self, inference: &FixedInference) -> TTest {
         inference.t_test_of(&DVector::from_column_slice(&self.weights), self.value)
     }
 
-    /// The F test of several together.
+    /// Returns the joint F test of several hypotheses.
     pub fn test_all(hypotheses: &[LinearHypothesis], inference: &FixedInference) -> Result<FTest, Contradiction> {
         let p = hypotheses.first().map_or(0, |hypothesis| hypothesis.weights.len());
         let l = DMatrix::from_fn(hypotheses.len(), p, |i, j| hypotheses[i].weights[j]);
         let c = DVector::from_iterator(hypotheses.len(), hypotheses.iter().map(|hypothesis| hypothesis.value));
-        // Whether some β has L β = c: the least squares solution does.
+        // If some β has L β = c, the least squares solution does.
         let scale = DVector::from_iterator(l.nrows(), l.row_iter().map(|row| row.norm()));
         let svd = l.clone().svd(true, true);
         let beta = svd.solve(&c, 1e-12 * svd.singular_values.amax()).unwrap_or_else(|_| DVector::zeros(p));
@@ -112,7 +112,7 @@ struct Parser<'a> {
     text: &'a str,
     rest: &'a str,
     names: &'a [String],
-    /// Parentheses around what is being read.
+    /// Number of open parentheses.
     depth: usize,
 }
 
@@ -202,7 +202,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The coefficient whose name stands here: the longest that fits.
+    /// Reads the name of a coefficient at this position, the longest that fits.
     fn name(&mut self) -> Result<Option<usize>, LinearError> {
         if let Some(rest) = self.rest.strip_prefix('`') {
             let Some((name, after)) = rest.split_once('`') else {
@@ -243,7 +243,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Neither a number nor a coefficient.
+    /// The error for a word that is neither a number nor a coefficient.
     fn unknown(&self) -> LinearError {
         let end = self.rest.find(|c: char| c.is_whitespace() || "+-*/=".contains(c)).unwrap_or(self.rest.len());
         let word = self.rest[..end].trim_matches('`');
@@ -252,7 +252,7 @@ impl Parser<'_> {
         }
         let meant = nearest(word, self.names).map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
         let names = self.names.join(", ");
-        self.failed(format!("`{word}` is no coefficient of the fit{meant}; they are {names}"))
+        self.failed(format!("`{word}` is not a coefficient of the fit{meant}; they are {names}"))
     }
 
     fn failed(&self, problem: String) -> LinearError {

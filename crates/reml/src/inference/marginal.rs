@@ -6,15 +6,15 @@ use nalgebra::DVector;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A variable with the settings that means are asked of.
+/// A variable with the settings at which means are computed.
 pub type Margin = (String, Vec<(String, Setting)>);
 
 /// The mean at one combination of settings.
 #[derive(Clone, Debug, Serialize)]
 pub struct MarginalMean {
-    /// The settings that are compared, as text, by variable.
+    /// The compared settings, as text, by variable.
     pub at: Vec<(String, String)>,
-    /// Those within which they are compared.
+    /// Settings within which means are compared.
     pub by: Vec<(String, String)>,
     /// The mean with its interval; `None` where the data do not determine it.
     pub mean: Option<TTest>,
@@ -29,7 +29,7 @@ pub struct MeanDifference {
     pub one: Vec<(String, String)>,
     /// Settings of the second, which is subtracted.
     pub other: Vec<(String, String)>,
-    /// Those within which they are compared.
+    /// Settings within which means are compared.
     pub by: Vec<(String, String)>,
     /// The difference with its test; `None` where the data do not determine it.
     pub difference: Option<TTest>,
@@ -38,8 +38,8 @@ pub struct MeanDifference {
 }
 
 impl Grid<'_> {
-    /// The means at all combinations of the margins' settings, the first margin's fastest, within
-    /// all of `by`; `held` are settings common to all.
+    /// Computes the means at all combinations of the margins' settings, the first margin's varying
+    /// fastest, within all combinations of `by`; `held` are settings common to all.
     pub fn means(
         &self,
         inference: &FixedInference,
@@ -61,8 +61,8 @@ impl Grid<'_> {
     }
 }
 
-/// The differences of all pairs of means within the same `by`; with p values by Holm (1979), or as
-/// they are.
+/// Computes the differences of all pairs of means within the same `by`, with p values adjusted by Holm
+/// (1979) or unadjusted.
 pub fn pairwise(means: &[MarginalMean], inference: &FixedInference, holm: bool) -> Vec<MeanDifference> {
     let mut out = Vec::new();
     for group in means.chunk_by(|a, b| a.by == b.by) {
@@ -91,8 +91,7 @@ pub fn pairwise(means: &[MarginalMean], inference: &FixedInference, holm: bool) 
     out
 }
 
-/// p values adjusted by Holm's step-down method: the k-th smallest of m times m - k + 1, none below
-/// one before it.
+/// Adjusts p values by Holm's step-down method: the k-th smallest of m times m - k + 1, made monotone.
 pub fn holm_adjusted(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&i, &j| p_values[i].total_cmp(&p_values[j]));

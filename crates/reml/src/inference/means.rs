@@ -1,5 +1,5 @@
-//! Estimated marginal means: the fixed effects' prediction where some factors have given levels, the
-//! others are averaged over, and numbers stand at their means (Searle, Speed and Milliken 1980).
+//! Estimated marginal means: the fixed effects' prediction with some factors at given levels, the others
+//! averaged over, and numbers at their means (Searle, Speed and Milliken 1980).
 
 use super::FixedModel;
 use crate::span::Span;
@@ -7,28 +7,28 @@ use nalgebra::{DMatrix, DVector};
 use std::collections::{BTreeMap, BTreeSet};
 use tiers_design::{Atom, Expr, Recipe, nearest};
 
-/// Why a mean cannot be had.
+/// Why a mean cannot be computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MeansError {
-    /// No such variable among the fixed effects.
-    #[error("`{name}` is no variable of the fixed effects; they are {}{}", known.join(", "), did_you_mean(name, known))]
+    /// The fixed effects have no such variable.
+    #[error("`{name}` is not a variable of the fixed effects; they are {}{}", known.join(", "), did_you_mean(name, known))]
     Unknown {
-        /// As it was named.
+        /// The requested name.
         name: String,
         /// The variables.
         known: Vec<String>,
     },
-    /// No such level.
+    /// The factor has no such level.
     #[error("`{factor}` has no level `{level}`; its levels are {}", levels.join(", "))]
     Level {
         /// The factor.
         factor: String,
-        /// As it was named.
+        /// The requested level.
         level: String,
         /// Its levels.
         levels: Vec<String>,
     },
-    /// A number's values must be given.
+    /// Values of a number must be given.
     #[error("`{name}` is a number, not a factor: say at which values, as in --at {name}=0,1")]
     NoValues {
         /// The variable.
@@ -36,7 +36,7 @@ pub enum MeansError {
     },
     /// The mean of a number is not among the moments.
     #[error(
-        "the mean of `{name}` cannot be told from the columns of the model; say where it stands, as in --at {name}=0"
+        "the mean of `{name}` cannot be computed from the columns of the model; give its value, as in --at {name}=0"
     )]
     NoMean {
         /// The variable.
@@ -44,7 +44,7 @@ pub enum MeansError {
     },
     /// The frequency of a combination is not among the moments.
     #[error(
-        "the frequencies of the levels that are averaged over cannot be told from the columns of the model; leave out --weights proportional"
+        "the frequencies of the levels that are averaged over cannot be computed from the columns of the model; leave out --weights proportional"
     )]
     NoFrequencies,
 }
@@ -53,7 +53,7 @@ fn did_you_mean(name: &str, known: &[String]) -> String {
     nearest(name, known).map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
-/// Where a variable stands.
+/// The value or level at which a variable is set.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Setting {
     /// A factor at a level (index into its levels).
@@ -62,17 +62,17 @@ pub enum Setting {
     Value(f64),
 }
 
-/// How the levels of the factors that are not set weigh in an average.
+/// Weights of the levels of the factors that are averaged over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Averaging {
-    /// All levels alike.
+    /// Equal weights.
     #[default]
     Equal,
-    /// As often as they occur.
+    /// Weights proportional to the frequencies of the levels.
     Proportional,
 }
 
-/// The variables of the fixed effects, and what is known of them without data.
+/// The variables of the fixed effects, with their levels and means as far as the moments give them.
 pub struct Grid<'a> {
     fixed: &'a FixedModel,
     recipe: &'a Recipe,
@@ -82,14 +82,14 @@ pub struct Grid<'a> {
 }
 
 impl<'a> Grid<'a> {
-    /// The grid of a fit.
+    /// Prepares the grid of a fit.
     pub fn new(fixed: &'a FixedModel, recipe: &'a Recipe, averaging: Averaging) -> Self {
         let all: Vec<usize> = (0..recipe.columns.len()).collect();
         let span = Span::of_columns(recipe, &all);
         Grid { fixed, recipe, span, averaging, aliases: fixed.aliases(recipe) }
     }
 
-    /// The factors and numbers of the fixed effects, in the formula's order.
+    /// Returns the factors and numbers of the fixed effects, in the formula's order.
     pub fn variables(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for atom in self.recipe.x.iter().flat_map(|x| &self.recipe.columns[x.column].atoms) {
@@ -106,7 +106,7 @@ impl<'a> Grid<'a> {
         names
     }
 
-    /// The factor of this name among the fixed effects.
+    /// Returns the index of the factor of this name in the fixed effects.
     pub fn factor(&self, name: &str) -> Option<usize> {
         let in_use = |factor: usize| {
             let atoms = self.recipe.x.iter().flat_map(|x| &self.recipe.columns[x.column].atoms);
@@ -115,8 +115,8 @@ impl<'a> Grid<'a> {
         (0..self.recipe.factors.len()).find(|&f| self.recipe.factors[f].column == name && in_use(f))
     }
 
-    /// The settings of a variable that means are asked of: a factor's levels, or a number's values
-    /// as given; a number that is 0 or 1 on all rows has both.
+    /// Returns the settings of a variable at which means are computed: a factor's levels, or a number's
+    /// given values; without values, a number that is 0 or 1 on all rows has both.
     pub fn settings(&self, name: &str, values: Option<&[f64]>) -> Result<Vec<(String, Setting)>, MeansError> {
         if let Some(factor) = self.factor(name) {
             let levels = &self.recipe.factors[factor].levels;
@@ -133,7 +133,7 @@ impl<'a> Grid<'a> {
         Ok(values.iter().map(|&value| (value.to_string(), Setting::Value(value))).collect())
     }
 
-    /// The factors that are averaged over and the numbers that stand at their means, when some
+    /// Returns the factors that are averaged over, and the numbers that are at their means, when some
     /// variables are set.
     pub fn others(&self, set: &[&str]) -> (Vec<String>, Vec<(String, f64)>) {
         let (mut factors, mut numbers) = (Vec::new(), Vec::new());
@@ -150,21 +150,21 @@ impl<'a> Grid<'a> {
         (factors, numbers)
     }
 
-    /// The combination of the coefficients in use that is the mean under these settings; `None` where
-    /// the data do not determine it (a combination of levels that does not occur).
+    /// Returns the combination of the coefficients in use that gives the mean under these settings; `None`
+    /// where the data do not determine it (a combination of levels that does not occur).
     pub fn mean_at(&self, set: &BTreeMap<String, Setting>) -> Result<Option<DVector<f64>>, MeansError> {
         let entry = |x: &tiers_design::Coefficient| self.entry(&self.recipe.columns[x.column].atoms, set);
         let all: Vec<f64> = self.recipe.x.iter().map(entry).collect::<Result<_, _>>()?;
         let own = &self.fixed.coefficients;
         let row = DVector::from_iterator(own.len(), own.iter().map(|&i| all[i]));
-        // A column that was dropped is X b: the mean is estimable if it treats it as it treats X b.
+        // A dropped column is X b: the mean is estimable if its entry for that column equals that for X b.
         let implied = self.aliases.transpose() * &row;
         let size = row.amax().max(1.0);
         let estimable = all.iter().zip(implied.iter()).all(|(entry, implied)| (entry - implied).abs() <= 1e-7 * size);
         Ok(estimable.then_some(row))
     }
 
-    /// The average of one column.
+    /// Average of one column under these settings.
     fn entry(&self, atoms: &[Atom], set: &BTreeMap<String, Setting>) -> Result<f64, MeansError> {
         let (mut product, mut averaged) = (1.0, Vec::new());
         for atom in atoms {
@@ -193,8 +193,7 @@ impl<'a> Grid<'a> {
         }
     }
 
-    /// Where an expression stands: at the values of its variables where all are known, else at its
-    /// own mean.
+    /// Value of an expression: at the values of its variables if all are known, else its own mean.
     fn number(&self, expression: &Expr, set: &BTreeMap<String, Setting>) -> Result<f64, MeansError> {
         let names: BTreeSet<&str> = expression.columns().into_iter().collect();
         let known: BTreeMap<&str, f64> = names
@@ -215,7 +214,7 @@ impl<'a> Grid<'a> {
         }
     }
 
-    /// The (weighted) mean of a product over the rows, where the moments tell it.
+    /// The (weighted) mean of a product over the rows, if the moments give it.
     fn mean(&self, atoms: &[Atom]) -> Option<f64> {
         let constant = self.recipe.columns.iter().position(|column| column.atoms.is_empty())?;
         let cross = &self.fixed.cross;
@@ -224,12 +223,13 @@ impl<'a> Grid<'a> {
         Some(combination.iter().map(|&(c, weight)| weight * of(c)).sum())
     }
 
-    /// Whether a number is 0 or 1 on all rows, as far as moments tell: its sum is that of its squares.
+    /// Whether a number is 0 or 1 on all rows, as far as the moments show: its sum equals that of its
+    /// squares.
     fn is_zero_or_one(&self, name: &str) -> bool {
         let atoms = [Atom::Number(Expr::Column(name.to_owned()))];
         let Some(column) = self.span.find(&atoms) else { return false };
         let Some(mean) = self.mean(&atoms) else { return false };
-        let constant = self.recipe.columns.iter().position(|column| column.atoms.is_empty()).expect("a mean was had");
+        let constant = self.recipe.columns.iter().position(|column| column.atoms.is_empty()).expect("a constant");
         let cross = &self.fixed.cross;
         let weight = cross[(constant, constant)];
         let shifted = cross[(constant, column)] / weight;

@@ -1,7 +1,7 @@
 //! Tests of fixed effects: covariance of β, degrees of freedom, t and F statistics.
 //!
-//! Everything follows from the sums over groups that the fit has made: nothing is n×n and nothing
-//! depends on the number of rows. See `docs/theory.md`, "Inference on β".
+//! Everything follows from the sums over groups of the fit: nothing is n×n, and no cost depends on the
+//! number of rows. See `docs/theory.md`, "Inference on β".
 
 mod adjust;
 mod anova;
@@ -36,7 +36,7 @@ use crate::objective::{Method, Objective};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
-/// How degrees of freedom are found.
+/// Method for degrees of freedom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DfMethod {
@@ -49,7 +49,7 @@ pub enum DfMethod {
     None,
 }
 
-/// What inference on β is wanted.
+/// Settings of the inference on β.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inference {
     /// Degrees of freedom (default Satterthwaite).
@@ -64,20 +64,20 @@ impl Default for Inference {
     }
 }
 
-/// The fixed effects of a fit, ready to be tested; as data it needs nothing else to be tested later.
+/// The fixed effects of a fit with everything that tests of them need, also after being read from a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FixedInference {
     /// β in the user's columns.
     #[serde(with = "packed::vector")]
     pub beta: DVector<f64>,
-    /// Covariance of β by which tests are made: model-based, or adjusted (Kenward–Roger).
+    /// Covariance of β that tests use: model-based, or adjusted (Kenward–Roger).
     #[serde(with = "packed::symmetric")]
     pub covariance: DMatrix<f64>,
-    /// The same for the model's shifted columns: combinations that keep to the middle of the data have
-    /// more digits there.
+    /// The same for the model's shifted columns, which is more accurate for combinations near the middle
+    /// of the data.
     #[serde(with = "packed::symmetric")]
     shifted: DMatrix<f64>,
-    /// What was subtracted from the columns.
+    /// Shifts that were subtracted from the columns.
     #[serde(with = "packed::vector")]
     shift: DVector<f64>,
     /// The combination of the columns that is 1 on every row.
@@ -102,9 +102,9 @@ pub struct TTest {
     pub estimate: f64,
     /// Its standard error.
     pub std_error: f64,
-    /// Degrees of freedom; none for the normal approximation, and where there is no test.
+    /// Degrees of freedom; `None` for the normal approximation, and where there is no test.
     pub df: Option<f64>,
-    /// The estimate, less what it is to be, over its standard error.
+    /// The estimate less its hypothesised value, divided by its standard error.
     pub statistic: f64,
     /// Two-sided p value.
     pub p_value: f64,
@@ -119,11 +119,11 @@ pub struct TTest {
 pub struct FTest {
     /// Numerator degrees of freedom.
     pub num_df: f64,
-    /// Denominator degrees of freedom; none for the χ² approximation.
+    /// Denominator degrees of freedom; `None` for the χ² approximation.
     pub den_df: Option<f64>,
     /// F.
     pub f: f64,
-    /// Wald's F, before Kenward and Roger's scale; the same as `f` by other methods.
+    /// Wald's F before Kenward and Roger's scaling; equal to `f` for other methods.
     pub wald: f64,
     /// P(F' > F).
     pub p_value: f64,
@@ -160,13 +160,13 @@ impl FixedInference {
         FixedInference { beta, covariance, shifted, shift, constant, settings, approximation }
     }
 
-    /// Combinations of β as such of the shifted columns' coefficients: `β = (I - a s') β̃` and a constant,
-    /// with s the shifts and a the combination that is 1, so `l̃ = l - (l'a) s`.
+    /// Converts combinations of β to those of the shifted columns' coefficients: `β = (I - a s') β̃` plus a
+    /// constant, with s the shifts and a the combination that is 1, so `l̃ = l - (l'a) s`.
     fn to_shifted(&self, l: &DMatrix<f64>) -> DMatrix<f64> {
         l - l * &self.constant * self.shift.transpose()
     }
 
-    /// `S_xx⁻¹` of the model's shifted columns, the covariance over σ², where it is kept to the last bit:
+    /// `S_xx⁻¹` of the model's shifted columns (the covariance over σ²), where it is kept exactly, that is
     /// with Satterthwaite's degrees of freedom.
     pub(crate) fn unscaled(&self) -> Option<&DMatrix<f64>> {
         match &self.approximation {
@@ -175,7 +175,7 @@ impl FixedInference {
         }
     }
 
-    /// Number of coefficients, where all parts agree on it.
+    /// Number of coefficients; `None` if the parts disagree on it.
     pub fn p(&self) -> Option<usize> {
         let p = self.beta.len();
         let parts = match &self.approximation {
@@ -187,8 +187,8 @@ impl FixedInference {
         (parts && sizes.iter().all(|size| *size == p)).then_some(p)
     }
 
-    /// Whether all numbers can be what they are said to be: finite, covariances positive semidefinite to
-    /// rounding, degrees of freedom by the method that is named. For what was read from a file.
+    /// Whether all numbers are valid: finite, covariances positive semidefinite up to rounding, degrees of
+    /// freedom by the stated method. Checks data that were read from a file.
     pub fn is_sound(&self) -> bool {
         let finite = |numbers: &[f64]| numbers.iter().all(|number| number.is_finite());
         let vectors = [&self.beta, &self.shift, &self.constant].into_iter().all(|vector| finite(vector.as_slice()));
@@ -208,32 +208,32 @@ impl FixedInference {
         self.settings.confidence
     }
 
-    /// The same, with intervals of another level.
+    /// Returns the same inference with intervals of another level.
     pub fn with_confidence(self, confidence: f64) -> Self {
         FixedInference { settings: Inference { confidence, ..self.settings }, ..self }
     }
 
-    /// How degrees of freedom were found in fact.
+    /// Method actually used for degrees of freedom.
     pub fn df_method(&self) -> DfMethod {
         self.settings.df
     }
 
-    /// The t tests of all coefficients, under these names.
+    /// Returns the t tests of all coefficients, with these names.
     pub fn coefficients<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<FixedEffect> {
         names.enumerate().map(|(place, name)| FixedEffect::new(name, &self.coefficient(place))).collect()
     }
 
-    /// Tests one coefficient, by its place among those in use.
+    /// Tests one coefficient, by its position among those in use.
     pub fn coefficient(&self, place: usize) -> TTest {
         self.t_test(&DVector::from_fn(self.beta.len(), |j, _| f64::from(u8::from(j == place))))
     }
 
-    /// Tests l'β = 0, and its confidence interval.
+    /// Tests l'β = 0; also gives its confidence interval.
     pub fn t_test(&self, l: &DVector<f64>) -> TTest {
         self.t_test_of(l, 0.0)
     }
 
-    /// Tests l'β = c, and the confidence interval of l'β.
+    /// Tests l'β = c; also gives the confidence interval of l'β.
     pub fn t_test_of(&self, l: &DVector<f64>, c: f64) -> TTest {
         let estimate = l.dot(&self.beta);
         let row = self.to_shifted(&DMatrix::from_rows(&[l.transpose()]));
@@ -247,7 +247,7 @@ impl FixedInference {
         t_test(estimate, c, std_error, df, self.settings.confidence)
     }
 
-    /// Tests L β = 0. Rows of L that others imply count once.
+    /// Tests L β = 0. Linearly dependent rows of L do not count.
     pub fn f_test(&self, l: &DMatrix<f64>) -> FTest {
         self.f_test_of(l, &DVector::zeros(l.nrows()))
     }
@@ -286,7 +286,7 @@ impl FixedInference {
         FTest { num_df: q as f64, den_df, f, wald, p_value }
     }
 
-    /// The number of rows of L, of the shifted columns, that are linearly independent, whatever their units.
+    /// The rank of L (in the shifted columns), independent of units.
     fn rank(&self, l: &DMatrix<f64>) -> usize {
         let covariance = l * &self.shifted * l.transpose();
         let scale = covariance.diagonal().map(|v| if v > 0.0 { 1.0 / v.sqrt() } else { 0.0 });
@@ -300,9 +300,9 @@ impl FixedInference {
 enum Reference {
     /// Student's t, or F, with these degrees of freedom.
     Counted(f64),
-    /// The normal distribution, or χ²: degrees of freedom are infinite, or none were asked for.
+    /// The normal distribution, or χ²: degrees of freedom are infinite or were not requested.
     Infinite,
-    /// Degrees of freedom that are negative or no number mean nothing, and neither would a p value.
+    /// No distribution: negative or NaN degrees of freedom are invalid, and so would be a p value.
     None,
 }
 
@@ -314,7 +314,7 @@ fn reference(df: Option<f64>) -> Reference {
     }
 }
 
-/// Whether a symmetric matrix is positive semidefinite to rounding, whatever its units.
+/// Whether a symmetric matrix is positive semidefinite up to rounding, independent of units.
 pub(crate) fn is_covariance(matrix: &DMatrix<f64>) -> bool {
     const ROUNDING: f64 = 1e-7;
     if matrix.diagonal().iter().any(|variance| *variance < 0.0) {
@@ -330,7 +330,7 @@ pub(crate) fn is_covariance(matrix: &DMatrix<f64>) -> bool {
     in_range && scaled.cholesky().is_some()
 }
 
-/// Tests an estimate against c, with its confidence interval.
+/// Tests an estimate against c, and computes its confidence interval.
 fn t_test(estimate: f64, c: f64, std_error: f64, df: Option<f64>, confidence: f64) -> TTest {
     let statistic = (estimate - c) / std_error;
     let tail = 0.5 - 0.5 * confidence;

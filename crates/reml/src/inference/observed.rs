@@ -7,8 +7,8 @@ use nalgebra::DMatrix;
 /// Exact Hessian at an optimum of the unprofiled criterion `log|V| + nu log(2π σ²) + pwrss/σ²`
 /// (REML: `+ log|X'V⁻¹X|`), β profiled out, in ψ = (theta, σ²).
 ///
-/// Twice its inverse is the asymptotic covariance of ψ. A column of a factor that is zero has no
-/// covariance with anything else, by symmetry.
+/// Twice its inverse is the asymptotic covariance of ψ. By symmetry, a zero column of a factor has no
+/// covariance with the other parameters.
 pub(crate) fn hessian(objective: &Objective<'_>, optimum: &Optimum) -> DMatrix<f64> {
     let (at, second, nu) = (&optimum.at, &optimum.second, objective.nu());
     let (d, p) = (objective.parameters.directions.len(), at.beta.len());
@@ -23,7 +23,7 @@ pub(crate) fn hessian(objective: &Objective<'_>, optimum: &Optimum) -> DMatrix<f
             *g += at.xx_inverse.dot(&d_s.view((0, 0), (p, p)));
         }
     }
-    // To theta, which knows the boundary.
+    // Convert to theta, in which the boundary needs no special treatment.
     let (_, inner) = objective.parameters.chain(&at.theta, &gradient, Some(&inner));
     let cross = -(objective.parameters.jacobian(&at.theta).transpose() * &d_pwrss) / (sigma2 * sigma2);
     let mut hessian = DMatrix::zeros(d + 1, d + 1);

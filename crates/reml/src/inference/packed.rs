@@ -1,6 +1,6 @@
-//! Symmetric matrices in files: the lower triangle, row by row, so that the shape tells itself.
+//! Serialises symmetric matrices as their lower triangles, row by row, from which the size follows.
 //!
-//! JSON has no number for what is none: such entries are `null` there.
+//! JSON has no NaN: such entries are `null`.
 
 use nalgebra::DMatrix;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -24,8 +24,8 @@ impl Triangle {
     }
 }
 
-/// A matrix that is symmetric but for rounding as it comes back from a file: its lower triangle
-/// mirrored. What is computed with a kept matrix then has the same bits before and after.
+/// Mirrors the lower triangle of a matrix that is symmetric up to rounding, as reading it from a file
+/// does. Computations with it are then bit-identical before and after saving.
 pub(super) fn mirrored(matrix: DMatrix<f64>) -> DMatrix<f64> {
     let mut matrix = matrix;
     matrix.fill_upper_triangle_with_lower_triangle();

@@ -4,8 +4,8 @@
 //! M (Σ_c s_c s_c') M,   M = (X'V⁻¹X)⁻¹,   s_c = X_c'V_c⁻¹A_c e_c
 //! ```
 //!
-//! with A the identity (CR0), a multiple of it (CR1 and its kin) or the matrix that makes the estimate
-//! unbiased where the model holds (CR2, in [`super::adjust`]). Degrees of freedom are those of Bell and
+//! with A the identity (CR0), a multiple of it (CR1 and its variants) or the matrix that makes the estimate
+//! unbiased if the model holds (CR2, in [`super::adjust`]). Degrees of freedom are those of Bell and
 //! McCaffrey (2002) with V as working covariance: for `l'β`, with `a_c = A_cV_c⁻¹X_cMl` and
 //! `P_cd = δ_cd a_c'V_ca_c - a_c'X_cMX_d'a_d`, `(tr P)²/tr(P²)`, in p×p sums over the clusters.
 
@@ -21,19 +21,19 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tiers_equations::{Cluster, TreePlan, TreeScratch};
 use tiers_moments::{ClusterMoments, TopGroups, Tree, in_order};
 
-/// Which sandwich; the names are those of R's clubSandwich.
+/// Type of sandwich; the names are those of R's clubSandwich.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sandwich {
     /// No adjustment (Liang and Zeger 1986).
     #[serde(rename = "CR0")]
     Cr0,
-    /// Times m/(m - 1), m clusters.
+    /// CR0 times m/(m - 1), m clusters.
     #[serde(rename = "CR1")]
     Cr1,
-    /// Times m/(m - p), p coefficients.
+    /// CR0 times m/(m - p), p coefficients.
     #[serde(rename = "CR1p")]
     Cr1p,
-    /// Times m(n - 1)/((m - 1)(n - p)), as Stata.
+    /// CR0 times m(n - 1)/((m - 1)(n - p)), as in Stata.
     #[serde(rename = "CR1S")]
     Cr1s,
     /// Residuals adjusted to be unbiased under the model (Bell and McCaffrey 2002; Pustejovsky and
@@ -54,10 +54,10 @@ impl std::fmt::Display for Sandwich {
     }
 }
 
-/// Why there is no sandwich.
+/// Why a sandwich cannot be computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RobustError {
-    /// A cluster has too many random effects that all differ.
+    /// A cluster has too many random effects whose groups all differ.
     #[error(
         "CR2 needs the root of a matrix for each cluster, and one cluster has {effects} random effects whose groups are \
          too unlike each other to be reduced to a smaller one. Ask for CR1, which adjusts by the number of clusters"
@@ -66,7 +66,7 @@ pub enum RobustError {
         /// Random effects in the cluster.
         effects: usize,
     },
-    /// There are no more clusters than coefficients.
+    /// There are at most as many clusters as coefficients.
     #[error(
         "CR1p divides by clusters less coefficients, and there are {clusters} clusters for {p} coefficients: ask for CR1 or CR2"
     )]
@@ -76,7 +76,7 @@ pub enum RobustError {
         /// Coefficients.
         p: usize,
     },
-    /// There is no coefficient.
+    /// The model has no coefficients.
     #[error("the model has no fixed effects, so there are no standard errors of any")]
     NoCoefficients,
 }
@@ -84,23 +84,23 @@ pub enum RobustError {
 /// Cluster-robust inference on β, in the user's columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Robust {
-    /// Which sandwich.
+    /// Type of sandwich.
     #[serde(rename = "type")]
     pub kind: Sandwich,
     /// Name of the level whose groups are the clusters.
     pub cluster: String,
-    /// Their number.
+    /// Number of clusters.
     pub clusters: usize,
     /// The robust covariance of the fixed effects.
     #[serde(deserialize_with = "matrix_nulls_are_nan")]
     pub vcov: Vec<Vec<f64>>,
-    /// Tests and intervals by it: degrees of freedom are Satterthwaite's for CR2, else clusters - 1.
+    /// Robust tests and intervals: degrees of freedom are Satterthwaite's for CR2, else clusters - 1.
     pub coefficients: Vec<FixedEffect>,
-    /// Satterthwaite's degrees of freedom of each coefficient, whichever sandwich.
+    /// Satterthwaite's degrees of freedom of each coefficient, for any type of sandwich.
     #[serde(deserialize_with = "nulls_are_nan")]
     pub satterthwaite_df: Vec<f64>,
-    /// Coefficients that one cluster alone determines: there is no robust standard error of them, and
-    /// what depends on it is NaN.
+    /// Coefficients that one cluster alone determines: they have no robust standard error, and all that
+    /// depends on it is NaN.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub one_cluster: Vec<OneCluster>,
 }
@@ -108,7 +108,7 @@ pub struct Robust {
 /// Coefficients that could not be estimated without one of the clusters.
 ///
 /// The fit makes the residuals of that cluster zero in the directions of these coefficients, so that
-/// the sandwich, which measures variances by residuals, sees nothing of its variation.
+/// the sandwich, which estimates variances from residuals, misses the cluster's variation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OneCluster {
     /// Label of the cluster.
@@ -186,7 +186,7 @@ fn label(model: &Model, shard: usize, group: usize) -> String {
     keys.iter().map(|&key| forest.labels[key].label(labels[key])).collect::<Vec<_>>().join(":")
 }
 
-/// Numbers that are not there stand as null in JSON.
+/// Reads null in JSON as NaN.
 fn nulls_are_nan<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
     let values = Vec::<Option<f64>>::deserialize(from)?;
     Ok(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
@@ -217,11 +217,11 @@ struct Alone {
 
 /// A cluster that has all but this share of the information on a direction determines it alone.
 const ALL_INFORMATION: f64 = 1e-7;
-/// A coefficient depends on such a direction if this share of its variance or more is along it.
+/// A coefficient depends on such a direction if more than this share of its variance is along it.
 const DEPENDS: f64 = 1e-8;
 
-/// What the degrees of freedom of one coefficient need: with `ν_c = a_c'V_ca_c` and `b_c = X_c'a_c`
-/// sums of `ν_c`, `ν_c²`, `ν_c b_c'Mb_c` and `b_cb_c'`.
+/// Sums for the degrees of freedom of one coefficient: with `ν_c = a_c'V_ca_c` and `b_c = X_c'a_c`,
+/// the sums of `ν_c`, `ν_c²`, `ν_c b_c'Mb_c` and `b_cb_c'`.
 #[derive(Clone)]
 struct ContrastSums {
     first: f64,
@@ -305,7 +305,7 @@ impl ContrastSums {
     }
 }
 
-/// What every cluster is met with.
+/// Quantities shared by all clusters.
 struct Walk<'a> {
     objective: &'a Objective<'a>,
     kind: Sandwich,
@@ -320,7 +320,7 @@ struct Walk<'a> {
     root: DMatrix<f64>,
     /// The map to the user's columns: a row per coefficient.
     unshift: DMatrix<f64>,
-    /// M times its transpose: a column per coefficient.
+    /// M times the transpose of `unshift`: a column per coefficient.
     contrasts: DMatrix<f64>,
 }
 
@@ -356,7 +356,7 @@ impl<'a> Walk<'a> {
             let cluster = Cluster::new(&forest.levels, tree, cross, &self.factors, &self.x, gamma);
             return adjusted(&cluster, &self.root);
         }
-        // X_c'V_c⁻¹C falls out of the elimination of the cluster's own tree.
+        // The elimination of the cluster's own tree gives X_c'V_c⁻¹C.
         let mut scratch = TreeScratch::new(&self.plan, tree);
         let taken = self.plan.evaluate(tree, &self.g, false, &mut scratch).downdate;
         let (m, p) = (forest.m, self.x.len());
@@ -367,13 +367,13 @@ impl<'a> Walk<'a> {
         Ok(Contribution { score, spread: xx.clone(), variance: xx.clone(), information: xx })
     }
 
-    /// The coefficients that could not be estimated without a cluster of this information
+    /// Returns the coefficients that could not be estimated without a cluster with the information
     /// `I_c = X_c'V_c⁻¹X_c`.
     ///
-    /// With `M = RR'` an eigenvalue 1 of `R'I_cR` has a direction u of which the other clusters tell
-    /// nothing: `(M⁻¹ - I_c) Ru = 0`. A coefficient `l'β` depends on it where `l'Ru` is not zero.
+    /// With `M = RR'`, the other clusters have no information on an eigenvector u of `R'I_cR` with
+    /// eigenvalue 1: `(M⁻¹ - I_c) Ru = 0`. A coefficient `l'β` depends on it if `l'Ru` is not zero.
     fn alone(&self, information: &DMatrix<f64>) -> Vec<usize> {
-        // The trace, at most p over all clusters, rules out nearly all of them.
+        // The traces add up to at most p over all clusters, so this rules out nearly all of them.
         if self.m.dot(information) < 1.0 - ALL_INFORMATION {
             return Vec::new();
         }
@@ -382,7 +382,7 @@ impl<'a> Walk<'a> {
         let alone: Vec<usize> = (0..leverage.eigenvalues.len()).filter(is_alone).collect();
         let directions = leverage.eigenvectors.select_columns(&alone);
         let depends = |&i: &usize| {
-            // R'l, whose squares are the shares of the variance l'Ml.
+            // R'l; its squared entries add up to the variance l'Ml.
             let shares = self.root.tr_mul(&self.unshift.row(i).transpose());
             directions.tr_mul(&shares).norm_squared() > DEPENDS * shares.norm_squared()
         };

@@ -6,17 +6,17 @@ use crate::objective::Objective;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
-/// What Satterthwaite's formula needs of a fit.
+/// The terms of Satterthwaite's formula for a fit.
 ///
 /// For a combination l, `df = 2 (l'Cl)² / g'𝒱g` with `C = Cov(β)`, `g = ∂(l'Cl)/∂ψ`, `ψ = (theta,
 /// σ²)` and `𝒱 = 2 H⁻¹` the covariance of ψ, H the Hessian of the unprofiled criterion. Where a
-/// variance is zero its factor has `g = 0` by symmetry: it counts as known, as in lmerTest. All is of
-/// the model's shifted columns.
+/// variance is zero its factor has `g = 0` by symmetry: it counts as known, as in lmerTest. All quantities
+/// are those of the model's shifted columns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Satterthwaite {
     #[serde(with = "packed::symmetric")]
     covariance: DMatrix<f64>,
-    /// ∂C/∂ψ_i; the last, in σ², is `S_xx⁻¹`.
+    /// ∂C/∂ψ_i; the last one, with respect to σ², is `S_xx⁻¹`.
     #[serde(with = "packed::list")]
     derivatives: Vec<DMatrix<f64>>,
     /// 𝒱.
@@ -51,18 +51,18 @@ impl Satterthwaite {
         self.derivatives.last()
     }
 
-    /// Whether all is of p coefficients.
+    /// Whether all parts are of p coefficients.
     pub(super) fn has_size(&self, p: usize) -> bool {
         self.covariance.nrows() == p
             && self.derivatives.iter().all(|c| c.nrows() == p)
             && self.of_parameters.nrows() == self.derivatives.len()
     }
 
-    /// Whether its numbers can be what they are said to be.
+    /// Whether the numbers are valid: finite and consistent, and C a covariance matrix.
     pub(super) fn is_sound(&self) -> bool {
         let all = [&self.covariance, &self.of_parameters].into_iter().chain(&self.derivatives);
         let finite = all.into_iter().all(|matrix| matrix.iter().all(|number| number.is_finite()));
-        // C is σ² times its derivative in σ².
+        // C is σ² times its derivative with respect to σ².
         let proportional = self.derivatives.last().is_some_and(|last| {
             let scale = self.covariance.dot(last) / last.dot(last).max(f64::MIN_POSITIVE);
             (&self.covariance - last * scale).amax() <= 1e-9 * self.covariance.amax()
@@ -79,7 +79,7 @@ impl Satterthwaite {
     }
 }
 
-/// Inverse over the directions that have curvature, the rows and columns scaled alike first.
+/// Inverse over the directions with curvature, after scaling rows and columns to a unit diagonal.
 pub(crate) fn pseudo_inverse(matrix: &DMatrix<f64>) -> DMatrix<f64> {
     let scale = matrix.diagonal().map(|v| if v > 0.0 { 1.0 / v.sqrt() } else { 1.0 });
     let scaled = DMatrix::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[(i, j)] * scale[i] * scale[j]);

@@ -1,8 +1,8 @@
-//! The normal distribution, and Student's t at any degrees of freedom.
+//! The normal distribution, and Student's t for any degrees of freedom.
 //!
-//! `statrs` serves up to [`MANY`] degrees of freedom; beyond, its continued fraction loses digits
-//! and its quantile function may not return, and the distribution is so near the normal one that
-//! short expansions are exact to rounding.
+//! `statrs` is used up to [`MANY`] degrees of freedom. Beyond, its continued fraction loses digits and
+//! its quantile function may not return, but the distribution is so close to the normal one that short
+//! expansions are exact up to rounding.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 use std::f64::consts::FRAC_1_SQRT_2;
@@ -10,19 +10,19 @@ use std::f64::consts::FRAC_1_SQRT_2;
 /// Degrees of freedom from which the expansions are used.
 const MANY: f64 = 1e5;
 
-/// P(Z > z) of the standard normal distribution, to the last digit (`statrs` gives eleven).
+/// P(Z > z) of the standard normal distribution, to full precision (`statrs` gives eleven digits).
 pub(crate) fn normal_tail(z: f64) -> f64 {
     0.5 * libm::erfc(z * FRAC_1_SQRT_2)
 }
 
-/// z that is exceeded with probability `tail`: the library's, improved by one step of Newton.
+/// The z that is exceeded with probability `tail`: the library's value, improved by one Newton step.
 pub fn normal_quantile(tail: f64) -> f64 {
     let z = -Normal::standard().inverse_cdf(tail);
     let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
     z + (normal_tail(z) - tail) / density
 }
 
-/// P(T > t) for t ≥ 0; NaN where t is.
+/// P(T > t) for t ≥ 0; NaN if t is NaN.
 pub(crate) fn upper_tail(t: f64, df: f64) -> f64 {
     if t.is_nan() {
         return f64::NAN;
@@ -42,7 +42,7 @@ pub(crate) fn upper_quantile(tail: f64, df: f64) -> f64 {
         let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;
         return z + first / df + second / (df * df);
     }
-    // The tail falls with t: bracket, then halve. It takes some sixty steps, each exact.
+    // The tail decreases with t: bracket, then bisect, in about sixty steps.
     let (mut low, mut high) = (0.0, z.max(1.0));
     while upper_tail(high, df) > tail && high < 1e300 {
         (low, high) = (high, 2.0 * high);
@@ -89,14 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn no_statistic_has_no_tail() {
+    fn nan_has_no_tail() {
         assert!(upper_tail(f64::NAN, 3.0).is_nan() && upper_tail(f64::NAN, 1e7).is_nan());
         assert_eq!(upper_tail(f64::INFINITY, 3.0), 0.0);
     }
 
     /// The quantile function of the library does not return for these.
     #[test]
-    fn quantiles_of_very_many_degrees_of_freedom_come_back() {
+    fn quantiles_at_many_degrees_of_freedom_return() {
         // R: qt(0.975, df).
         let cases = [
             (1.0, 12.7062047361747),

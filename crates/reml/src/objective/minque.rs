@@ -1,14 +1,14 @@
-//! MINQUE: a better theta from one evaluation.
+//! MINQUE: an improved theta from one evaluation.
 
 use super::{Evaluation, Objective, SecondDerivatives};
 use nalgebra::{DMatrix, DVector};
 
 impl Objective<'_> {
-    /// A better theta from one evaluation: MINQUE (Rao 1971) with the present theta as prior.
+    /// Improves theta by MINQUE (Rao 1971) with the present theta as prior.
     ///
     /// Equates the quadratic forms `y'PV_iPy` to their expectations, which are linear in the
-    /// variances; the answer is consistent whatever the prior, so with much data it is near the
-    /// optimum. (P is replaced by V⁻¹ in the traces, which matters little for a start.) `None`
+    /// variances. The solution is consistent whatever the prior, so with much data it is near the
+    /// optimum. (V⁻¹ replaces P in the traces, which matters little for a start.) Returns `None`
     /// where the equations have no useful solution.
     pub fn minque(&self, at: &Evaluation, second: &SecondDerivatives) -> Option<Vec<f64>> {
         let d = self.parameters.directions.len();
@@ -16,7 +16,7 @@ impl Objective<'_> {
         let g = self.parameters.entries_of_covariances(&at.theta);
         let traces = -&second.log_det;
         let forms = DVector::from_iterator(d, at.d_s.iter().map(|d_s| -gamma.dot(&(d_s * &gamma))));
-        // The residual variance goes by V = V_0 + Σ g_i V_i.
+        // The terms of the residual variance follow from V = V_0 + Σ g_i V_i.
         let with_residual = &at.d_log_det - &traces * &g;
         let n = self.nu();
         let residual = n - 2.0 * g.dot(&at.d_log_det) + g.dot(&(&traces * &g));

@@ -1,4 +1,8 @@
-//! The criterion -2 log L (REML or ML) at theta with its exact first derivatives; the second ones in `second`.
+//! The criterion -2 log L (restricted likelihood for REML, likelihood for ML) at theta with its exact first
+//! derivatives; second derivatives are in `second`.
+//!
+//! Eliminating the random effects leaves the Schur complement `S = C'V⁻¹C = C'WC - downdate`, from which
+//! β, pwrss and the criterion follow.
 
 mod minque;
 mod second;
@@ -35,7 +39,7 @@ impl std::fmt::Display for Method {
     }
 }
 
-/// The criterion of a model. Holds no state that an evaluation changes.
+/// The criterion of a model. Evaluations do not change its state.
 #[derive(Debug)]
 pub struct Objective<'a> {
     model: &'a Model,
@@ -47,7 +51,7 @@ pub struct Objective<'a> {
     x: Vec<usize>,
 }
 
-/// What else than the sums over groups the criterion needs of rows.
+/// Totals over all rows that the criterion needs besides the sums over groups.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample<'a> {
     /// `C'WC`, m×m.
@@ -58,35 +62,35 @@ pub(crate) struct Sample<'a> {
     pub(crate) sum_log_weights: f64,
 }
 
-/// Room for evaluations; one per objective and thread of control.
+/// Workspace for evaluations; one per objective and caller.
 #[derive(Debug)]
 pub struct Scratch {
     trees: Vec<TreeScratch>,
 }
 
-/// Relative rounding error of the entries of `S = C'WC - downdate`, in terms of `C'WC`: both are sums of
-/// terms of one sign that are right to some units in the last place; 22 of them were seen against exact
-/// arithmetic.
+/// Rounding error of the entries of `S = C'WC - downdate` relative to `C'WC`. Both are sums of terms of
+/// one sign, exact up to a few units in the last place; the largest error seen against exact arithmetic
+/// was 22 units.
 pub(crate) const PIVOT_ROUNDING: f64 = 32.0 * f64::EPSILON;
 
-/// The criterion and all that fell out of its evaluation.
+/// The criterion, and by-products of its evaluation.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// Scaled entries of the factors at which the criterion was evaluated.
     pub theta: Vec<f64>,
     /// -2 log L; +∞ where `X'V⁻¹X` was not positive definite in floating point.
     pub criterion: f64,
-    /// Derivative by theta; empty where not asked for.
+    /// Gradient with respect to theta; empty if not requested.
     pub gradient: DVector<f64>,
-    /// log|V|, weights apart.
+    /// log|V| without the term of the weights.
     pub log_det_v: f64,
     /// log|X'V⁻¹X|.
     pub log_det_xx: f64,
     /// Penalised weighted residual sum of squares.
     pub pwrss: f64,
-    /// `(C'WC)_yy / pwrss`: rounding leaves pwrss a relative error of about 32 ε times this.
+    /// `(C'WC)_yy / pwrss`: the relative rounding error of pwrss is about 32 ε times this.
     pub loss_y: f64,
-    /// The largest such ratio of the pivots of `X'V⁻¹X`, with the same meaning for them.
+    /// The largest such ratio for the pivots of `X'V⁻¹X`, with the same meaning.
     pub loss_x: f64,
     /// GLS β of the shifted columns.
     pub beta: DVector<f64>,
@@ -101,13 +105,13 @@ pub struct Evaluation {
 }
 
 impl<'a> Objective<'a> {
-    /// The criterion of a model.
+    /// Sets up the criterion of a model.
     pub fn new(model: &'a Model, method: Method) -> Self {
         let plan = TreePlan::new(&model.forest);
         Objective { model, plan, parameters: Parameters::new(&model.forest), method, x: model.x() }
     }
 
-    /// The elimination.
+    /// The elimination plan.
     pub(crate) fn plan(&self) -> &TreePlan {
         &self.plan
     }
@@ -122,7 +126,7 @@ impl<'a> Objective<'a> {
         self.nu_of(self.model.forest.rows as f64)
     }
 
-    /// The same for a part of the data with n rows.
+    /// Degrees of freedom for a part of the data with n rows.
     fn nu_of(&self, n: f64) -> f64 {
         match self.method {
             Method::Reml => n - self.x.len() as f64,
@@ -130,20 +134,20 @@ impl<'a> Objective<'a> {
         }
     }
 
-    /// Room for evaluations.
+    /// Allocates a workspace for evaluations.
     pub fn scratch(&self) -> Scratch {
         let trees = &self.model.forest.trees;
         Scratch { trees: trees.par_iter().map(|tree| TreeScratch::new(&self.plan, tree)).collect() }
     }
 
-    /// Evaluates the criterion, and its gradient where asked for.
+    /// Evaluates the criterion, and its gradient if requested.
     pub fn evaluate(&self, theta: &[f64], with_gradient: bool, scratch: &mut Scratch) -> Evaluation {
         let (forest, sums) = (&self.model.forest, self.sums(theta, with_gradient, scratch));
         let sum_log_weights = forest.sum_log_weights;
         self.finish(theta, &sums, &Sample { cross: &forest.cross, rows: forest.rows as f64, sum_log_weights })
     }
 
-    /// The sums over all groups.
+    /// Computes the sums over all groups.
     pub(crate) fn sums(&self, theta: &[f64], with_gradient: bool, scratch: &mut Scratch) -> TreeSums {
         let g = self.parameters.covariances(theta);
         let forest = &self.model.forest;
@@ -165,7 +169,7 @@ impl<'a> Objective<'a> {
         8 * matrices * width * width
     }
 
-    /// From the sums over all groups of a sample to the criterion.
+    /// Computes the criterion from the sums over all groups of a sample.
     pub(crate) fn finish(&self, theta: &[f64], sums: &TreeSums, sample: &Sample<'_>) -> Evaluation {
         let (m, p) = (self.model.forest.m, self.x.len());
         let s = self.pick(|i, j| sample.cross[i * m + j] - sums.downdate.get(i, j));
@@ -211,13 +215,13 @@ impl<'a> Objective<'a> {
         out
     }
 
-    /// A matrix over the columns [X in use, y].
+    /// Builds a matrix over the columns [X in use, y].
     fn pick(&self, entry: impl Fn(usize, usize) -> f64) -> DMatrix<f64> {
         let size = self.x.len() + 1;
         DMatrix::from_fn(size, size, |i, j| entry(self.column(i), self.column(j)))
     }
 
-    /// The column of C that is the i-th of [X in use, y].
+    /// Returns the column of C that is the i-th of [X in use, y].
     fn column(&self, i: usize) -> usize {
         self.x.get(i).copied().unwrap_or(self.model.forest.m - 1)
     }

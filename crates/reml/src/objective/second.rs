@@ -11,34 +11,34 @@ use tiers_moments::{Tree, in_order};
 /// Second derivatives at an [`Evaluation`].
 #[derive(Clone, Debug)]
 pub struct SecondDerivatives {
-    /// Of the criterion by theta.
+    /// Second derivatives of the criterion by theta.
     pub hessian: DMatrix<f64>,
-    /// Of the criterion by the entries of G.
+    /// Second derivatives of the criterion by the entries of G.
     pub hessian_g: DMatrix<f64>,
-    /// Of log|V| by the entries of G: `-tr(V⁻¹V_iV⁻¹V_j)`.
+    /// Second derivatives of log|V| by the entries of G: `-tr(V⁻¹V_iV⁻¹V_j)`.
     pub log_det: DMatrix<f64>,
-    /// Of pwrss (β profiled out) by the entries of G.
+    /// Second derivatives of pwrss (β profiled out) by the entries of G.
     pub pwrss: DMatrix<f64>,
-    /// Of log|X'V⁻¹X| by the entries of G.
+    /// Second derivatives of log|X'V⁻¹X| by the entries of G.
     pub log_det_xx: DMatrix<f64>,
 }
 
 impl Objective<'_> {
-    /// The exact second derivatives at an evaluation that has its gradient.
+    /// Computes the exact second derivatives at an evaluation that has its gradient.
     pub fn second_derivatives(&self, at: &Evaluation) -> SecondDerivatives {
         self.second_derivatives_by(at, true)
     }
 
-    /// The second derivatives without those of log|X'V⁻¹X| unless `exact` (or ML, which has none).
+    /// Computes the second derivatives, including those of log|X'V⁻¹X| only if `exact` (ML has none).
     ///
-    /// What is left out is of the order of p over the number of groups, while the work grows with p:
-    /// with very many groups the shorter form serves for steps as well.
+    /// The omitted term is of the order of p over the number of groups, while its cost grows with p. With
+    /// very many groups the shorter form is as good for steps.
     pub fn second_derivatives_by(&self, at: &Evaluation, exact: bool) -> SecondDerivatives {
         let with_fixed = exact && self.method == Method::Reml;
         self.second_of(at, &self.curvature(at, with_fixed, false), with_fixed, self.model.forest.rows as f64)
     }
 
-    /// From the sums over all groups of a sample of n rows to the second derivatives.
+    /// Computes the second derivatives from the sums over all groups of a sample of n rows.
     pub(crate) fn second_of(&self, at: &Evaluation, sums: &Curvature, with_fixed: bool, n: f64) -> SecondDerivatives {
         let (d, p) = (self.parameters.directions.len(), self.x.len());
         let gamma = Self::residual_combination(&at.beta);
@@ -85,7 +85,7 @@ impl Objective<'_> {
         DVector::from_iterator(at.d_s.len(), at.d_s.iter().map(|d_s| gamma.dot(&(d_s * &gamma))))
     }
 
-    /// `X'V⁻¹V_iV⁻¹V_jV⁻¹X` for every pair of directions, p×p, of the shifted columns.
+    /// Computes `X'V⁻¹V_iV⁻¹V_jV⁻¹X` for every pair of directions, p×p, of the shifted columns.
     pub fn products(&self, at: &Evaluation) -> Vec<Vec<DMatrix<f64>>> {
         let sums = self.curvature(at, true, true);
         let (d, p, m) = (self.parameters.directions.len(), self.x.len(), self.model.forest.m);
@@ -107,7 +107,7 @@ impl Objective<'_> {
         self.curvature_of(&self.model.forest.trees, at, with_fixed, with_products)
     }
 
-    /// The sums of the second derivatives over some trees.
+    /// Sums the second derivatives over some trees.
     pub(crate) fn curvature_of(
         &self,
         trees: &[Tree],

@@ -1,14 +1,14 @@
 //! Standard errors of predictions: the errors of β̂ and b̂ together.
 //!
-//! For what is predicted, `t = x'β + Σ z'b`, at given variance parameters (Henderson 1975; theory.md,
-//! "Prediction"):
+//! The prediction error variance of `t = x'β + Σ z'b` at given variance parameters (Henderson 1975;
+//! theory.md, "Prediction") is
 //!
 //! ```text
 //! Var(t̂ - t) = σ² [ Σ_g v_g'K_g v_g + x̃'S_xx⁻¹x̃ + Σ_new z'G z ]
 //! ```
 //!
-//! with v and x̃ what working off the known groups leaves ([`super::path`]), and the last sum over the
-//! levels at which the group is new. A new response adds `1/w`, and `z'G z` of the levels left out.
+//! with v and x̃ left by eliminating the row along its known groups ([`super::path`]), and the last sum over
+//! the levels at which the group is new. A new response adds `1/w`, and `z'G z` of the levels left out.
 
 use super::path::KnownPath;
 use crate::effects::sorted_groups;
@@ -23,10 +23,10 @@ use tiers_moments::Level;
 
 pub(super) use crate::effects::Place;
 
-/// The errors of an optimum's β̂ and b̂, ready for any row.
+/// The errors of β̂ and b̂ at an optimum, from which those of any row's prediction are computed.
 #[derive(Debug)]
 pub struct PredictionErrors<'a> {
-    /// Where no group is predicted for, none is needed.
+    /// `None` for predictions without groups, which do not need it.
     model: Option<&'a Model>,
     shards: Vec<Eliminated<'a>>,
     /// Relative covariances per level, row-major.
@@ -34,24 +34,25 @@ pub struct PredictionErrors<'a> {
     /// R with `S_xx⁻¹ = R'R`.
     root: DMatrix<f64>,
     sigma: f64,
-    /// Columns of C that are X.
+    /// Columns of C that hold X.
     x: Vec<usize>,
     chosen: Chosen,
 }
 
-/// What is predicted, and where its columns are among those of the encoder.
+/// The requested predictions, with their columns numbered as in the encoder.
 #[derive(Debug, Default)]
 struct Chosen {
     x: Vec<usize>,
-    /// Per level of the forest the columns of its z; empty where they are not needed.
+    /// Per level of the forest, the columns of its z; empty where they are not needed.
     z: Vec<Vec<usize>>,
-    /// The levels of the forest that are wanted, finest first, each with its groups in the order of
-    /// their labels.
+    /// The requested levels of the forest, finest first, each with its groups in the order of their
+    /// labels.
     levels: Vec<(usize, Vec<Place>)>,
 }
 
 impl<'a> PredictionErrors<'a> {
-    /// Eliminates at the optimum once more, and keeps what new rows need: memory as for an evaluation.
+    /// Repeats the elimination at the optimum, and keeps what new rows need. It takes as much memory as an
+    /// evaluation.
     pub fn new(objective: &Objective<'a>, optimum: &Optimum) -> Self {
         let model = objective.model();
         let plan = TreePlan::new(&model.forest);
@@ -65,7 +66,7 @@ impl<'a> PredictionErrors<'a> {
         }
     }
 
-    /// Those of β̂ alone, for the columns `x` of C: all that predictions without groups need.
+    /// The errors of β̂ only, for the columns `x` of C, which suffice for predictions without groups.
     pub(super) fn of_fixed(x: Vec<usize>, xx_inverse: &DMatrix<f64>, sigma: f64) -> Self {
         let p = x.len();
         let root = match p {
@@ -76,13 +77,13 @@ impl<'a> PredictionErrors<'a> {
         PredictionErrors { model: None, shards: Vec::new(), g: Vec::new(), root, sigma, x, chosen: Chosen::default() }
     }
 
-    /// The levels of the model, and the columns of C.
+    /// The levels of the model, and the number of columns of C.
     fn levels(&self) -> (&'a [Level], usize) {
         self.model.map_or((&[], 0), |model| (&model.forest.levels[..], model.forest.m))
     }
 
-    /// Settles what is predicted: the levels (names, and numbers of groups, finest first), whether new
-    /// responses are, and where a column of C is among those of the encoder.
+    /// Sets what is predicted: the levels (names and numbers of groups, finest first), and whether new
+    /// responses are. `at` maps a column of C to its number in the encoder.
     pub(super) fn choose<'n>(
         &mut self,
         wanted: impl Iterator<Item = (&'n str, usize)>,
@@ -106,7 +107,7 @@ impl<'a> PredictionErrors<'a> {
         self.chosen = Chosen { x, z: z.collect(), levels: chosen };
     }
 
-    /// Standard errors of the mean and, where asked for, of a new response, for encoded rows whose
+    /// Computes standard errors of the mean and, if requested, of a new response, for encoded rows whose
     /// groups are given per chosen level and row of the block.
     pub(super) fn of_rows(&self, rows: &RowBlock, groups: &[Vec<u32>], new_response: bool) -> (Vec<f64>, Vec<f64>) {
         let (levels, m) = self.levels();

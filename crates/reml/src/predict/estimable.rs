@@ -1,23 +1,24 @@
-//! Which rows have a mean that the data of the fit determine.
+//! Checks which rows have an estimable mean, that is, one determined by the data of the fit.
 //!
-//! Where columns of X were dropped, since others determined them on the rows of the fit, `x'β` is
-//! estimable only for rows on which the same dependence holds: x must lie in the row space of X. A
-//! combination of levels that never occurred breaks it, and a prediction that left the dropped column
-//! out would depend on which columns were dropped, that is on the reference levels.
+//! If columns of X were dropped because others determined them on the rows of the fit, `x'β` is
+//! estimable only for rows with the same dependence: x must lie in the row space of X. A combination of
+//! levels that never occurred violates it, and a prediction without the dropped column would depend on
+//! which columns were dropped, that is, on the reference levels.
 
 use super::FixedPart;
 use tiers_design::RowBlock;
 
-/// How far a dropped column may be from what the others say of it, relative to the row; as for means.
+/// Largest deviation of a dropped column from the combination of the others, relative to the row; as for
+/// means.
 const TOLERANCE: f64 = 1e-7;
 
 /// The dependences between the columns of X on the rows of the fit. Nothing is checked where no column
 /// was dropped.
 #[derive(Debug, Default)]
 pub(super) struct Estimable {
-    /// Per coefficient in use its column and what was subtracted from it.
+    /// Column and shift of each coefficient in use.
     kept: Vec<(usize, f64)>,
-    /// Per dropped column the same, and the combination of those in use that it was.
+    /// Each dropped column, its shift, and the combination of those in use that it equals.
     dropped: Vec<(usize, f64, Vec<f64>)>,
 }
 
@@ -38,19 +39,19 @@ impl Estimable {
         }
     }
 
-    /// The columns that are needed to tell.
+    /// The columns that the check needs.
     pub(super) fn columns(&self) -> impl Iterator<Item = usize> + '_ {
         self.dropped.iter().map(|(column, ..)| *column)
     }
 
-    /// The same, by the places of the columns among those of an encoder.
+    /// Renumbers the columns as in an encoder.
     pub(super) fn among(mut self, at: &impl Fn(usize) -> usize) -> Estimable {
         self.kept.iter_mut().for_each(|(column, _)| *column = at(*column));
         self.dropped.iter_mut().for_each(|(column, ..)| *column = at(*column));
         self
     }
 
-    /// The encoded rows whose mean is not estimable.
+    /// Returns the encoded rows whose mean is not estimable.
     pub(super) fn failing_rows(&self, rows: &RowBlock) -> Vec<usize> {
         if self.dropped.is_empty() {
             return Vec::new();

@@ -3,11 +3,11 @@
 //! With the shifted columns of the recipe a row has the prediction
 //!
 //! ```text
-//! x̃'β̃ + s_y + offset + Σ_k z_k'b̂_k          over the levels k that are wanted
+//! x̃'β̃ + s_y + offset + Σ_k z_k'b̂_k          over the requested levels k
 //! ```
 //!
-//! where a group that the fit has not seen has `b̂ = 0`, its expectation. Nothing but β, the random
-//! effects and the recipe is needed for it; the errors ([`PredictionErrors`]) need the moments too.
+//! with b̂ the conditional modes; a group that the fit has not seen has `b̂ = 0`, its expectation. This
+//! needs only β, the random effects and the recipe; the errors ([`PredictionErrors`]) also need the moments.
 
 mod errors;
 mod estimable;
@@ -29,11 +29,11 @@ use tiers_moments::GroupIndex;
 /// The fixed part of a fit.
 #[derive(Clone, Copy, Debug)]
 pub struct FixedPart<'a> {
-    /// How the columns came about.
+    /// Definition of the columns.
     pub recipe: &'a Recipe,
     /// The coefficients in use: indices into [`Recipe::x`].
     pub coefficients: &'a [usize],
-    /// β of these, in the user's columns.
+    /// β of the coefficients in use, in the user's columns.
     pub beta: &'a DVector<f64>,
     /// All columns of X as combinations of those in use, as [`FixedModel::aliases`] gives them.
     ///
@@ -41,51 +41,51 @@ pub struct FixedPart<'a> {
     pub aliases: &'a DMatrix<f64>,
 }
 
-/// What an interval is for.
+/// The quantity that an interval covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntervalKind {
-    /// The mean of what is predicted: `x'β + Σ z'b` of the levels that are wanted.
+    /// The predicted mean: `x'β + Σ z'b` of the requested levels.
     Confidence,
-    /// A new response: residual, and effects of unknown groups at the levels left out, are on top.
+    /// A new response, with its residual and the effects of unknown groups at the levels left out.
     Prediction,
 }
 
-/// What is to be said of the errors.
+/// A requested interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
-    /// What it is for.
+    /// The quantity that it covers.
     pub kind: IntervalKind,
-    /// Its level, between 0 and 1.
+    /// Level, between 0 and 1.
     pub level: f64,
 }
 
-/// Random effects do not belong to the recipe that is given with them.
+/// The random effects do not belong to the given recipe.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EffectsMismatch {
-    /// There is no such grouping, or its coefficients are others.
+    /// The recipe has no such grouping, or other coefficients for it.
     #[error("the random effects of {0} are not those of the formula")]
     Level(String),
-    /// A group stands twice.
+    /// A group occurs twice.
     #[error("the random effects of {0} have a group twice")]
     Repeated(String),
 }
 
-/// A fit, ready to predict.
+/// Predicts for new rows from a fit.
 #[derive(Debug)]
 pub struct Predictor<'a> {
     encoder: Encoder,
-    /// First what the encoder reads, then the keys.
+    /// First the columns that the encoder reads, then the keys.
     requests: Vec<Request>,
-    /// How many of the requests are the encoder's.
+    /// Number of requests that belong to the encoder.
     encoded: usize,
-    /// Columns of the offsets, among those of the encoder.
+    /// The encoder's columns of the offsets.
     offsets: Range<usize>,
-    /// What was subtracted from the response.
+    /// Shift that was subtracted from the response.
     response_shift: f64,
-    /// Per coefficient its column, among those of the encoder, and β̃.
+    /// The encoder's column of each coefficient, and β̃.
     beta: Vec<(usize, f64)>,
     estimable: Estimable,
-    /// The levels that are wanted, finest first.
+    /// The requested levels, finest first.
     levels: Vec<Lookup>,
     errors: Option<(PredictionErrors<'a>, Option<(IntervalKind, f64)>)>,
 }
@@ -94,10 +94,10 @@ pub struct Predictor<'a> {
 #[derive(Debug)]
 struct Lookup {
     name: String,
-    /// Requests of its keys.
+    /// Requests of the level's keys.
     keys: Vec<usize>,
     groups: GroupIndex,
-    /// Per coefficient its column, among those of the encoder, and the shift that is to be undone.
+    /// The encoder's column of each coefficient, and the shift to undo.
     z: Vec<(usize, f64)>,
     /// groups×r.
     effects: Vec<f64>,
@@ -106,19 +106,19 @@ struct Lookup {
 /// The rows of a block that could be encoded, with their groups.
 struct Encoded {
     rows: RowBlock,
-    /// Per level and row of the block the group, [`tiers_design::MISSING`] where it is unknown.
+    /// Per level and row of the block, the group; [`tiers_design::MISSING`] if it is unknown.
     groups: Vec<Vec<u32>>,
 }
 
 impl<'a> Predictor<'a> {
-    /// From the fixed part of a fit and the random effects of the levels that are wanted, coarsest
-    /// first.
+    /// Prepares predictions from the fixed part of a fit and the random effects of the requested levels,
+    /// coarsest first.
     pub fn new(fixed: FixedPart<'_>, effects: Vec<LevelEffects>) -> Result<Predictor<'static>, EffectsMismatch> {
         Predictor::build(fixed, effects, None)
     }
 
-    /// The same with standard errors and, where asked for, an interval. The effects are those of
-    /// [`crate::random_effects`] for the very model and optimum of `errors`.
+    /// Prepares predictions with standard errors and, if requested, an interval. The effects must be those
+    /// of [`crate::random_effects`] for the model and optimum of `errors`.
     pub fn with_errors(
         fixed: FixedPart<'_>,
         effects: Vec<LevelEffects>,
@@ -128,9 +128,9 @@ impl<'a> Predictor<'a> {
         Predictor::build(fixed, effects, Some((errors, interval)))
     }
 
-    /// Predictions of the fixed part with the standard errors of their means and, where asked for, a
-    /// confidence interval of this level. `None` where what was kept of the fit does not give the errors
-    /// to the last bit, so that they need an optimum.
+    /// Prepares predictions of the fixed part with standard errors of their means and, if requested, a
+    /// confidence interval of this level. `None` where the saved fit does not give the errors exactly, so
+    /// that they need an optimum.
     pub fn of_population(
         fixed: FixedPart<'_>,
         inference: &FixedInference,
@@ -191,20 +191,20 @@ impl<'a> Predictor<'a> {
         &self.requests
     }
 
-    /// Names of the levels that are wanted, coarsest first.
+    /// Names of the requested levels, coarsest first.
     pub fn levels(&self) -> impl Iterator<Item = &str> {
         self.levels.iter().rev().map(|level| &level.name[..])
     }
 
-    /// What may be missing in a row: the columns that are encoded, then the expressions that are more
-    /// than a column; in the order of [`PredictedRows::missing_by`].
+    /// Names of the predictors that may be missing in a row: the encoded columns, then the expressions that
+    /// are more than a column; in the order of [`PredictedRows::missing_by`].
     pub fn predictors(&self) -> Vec<String> {
         let columns = self.requests[..self.encoded].iter().map(|request| request.column.clone());
         columns.chain(self.encoder.expressions().map(str::to_owned)).collect()
     }
 
-    /// The predictions for a block of the [`Predictor::requests`]; it may have further columns. The
-    /// block is given back.
+    /// Predicts for a block with the columns of [`Predictor::requests`]; it may have further columns.
+    /// Returns the block with its predictions.
     pub fn of_block(&self, mut block: Block) -> Result<(Block, PredictedRows), PredictError> {
         let Encoded { rows, groups } = self.encode(&mut block)?;
         let mut value = vec![self.response_shift; rows.rows];
@@ -246,7 +246,7 @@ impl<'a> Predictor<'a> {
     }
 }
 
-/// The columns of C of a level's effects; an error unless they are what the recipe has for it.
+/// Returns the columns of C of a level's effects; an error unless the effects match the recipe.
 fn z_columns(recipe: &Recipe, level: &LevelEffects) -> Result<Vec<usize>, EffectsMismatch> {
     let mismatch = || EffectsMismatch::Level(level.level.clone());
     let grouping = recipe.groupings.iter().position(|g| g.name == level.level).ok_or_else(mismatch)?;

@@ -4,7 +4,7 @@ use super::{IntervalKind, Predictor};
 use tiers_design::{Block, Column, EncodeError, MISSING, Request, RowBlock, Source, SourceError};
 use tiers_moments::{PassError, ReadObserver, of_blocks};
 
-/// Why predictions could not be had.
+/// Why predictions could not be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
     /// The pass did not reach the last row.
@@ -13,7 +13,7 @@ pub enum PredictError {
     /// A row cannot be encoded.
     #[error(transparent)]
     Encode(EncodeError),
-    /// A factor has a level for which there is no coefficient.
+    /// A factor has a level without a coefficient.
     #[error(
         "factor `{column}` has the level `{label}` in row {row} (rows counted from 1), which the fit has not seen, so \
          that there is no coefficient for it; leave out such rows, or recode them"
@@ -43,32 +43,32 @@ impl PredictError {
     }
 }
 
-/// Predictions for consecutive rows: all of a block, those that miss a predictor too.
+/// Predictions for all rows of a block, including those with a missing predictor.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PredictedRows {
     /// Number of the first row over all files, from 0.
     pub first_row: u64,
-    /// Whether the row has no prediction, and with it no figure at all, since a predictor is missing or
-    /// its mean is not estimable; `None` where all have one.
+    /// Whether a row has no prediction (and no other result), because a predictor is missing or its mean is
+    /// not estimable; `None` if all rows have one.
     pub missing: Option<Vec<bool>>,
-    /// Rows of the block (from 0) whose mean is not estimable: they have a combination of predictors, such as of
-    /// levels, that the data of the fit say nothing of.
+    /// Rows of the block (from 0) whose mean is not estimable: the data of the fit do not determine it for
+    /// their combination of predictors, for example of levels.
     pub not_estimable: Vec<usize>,
-    /// Rows in which each of [`Predictor::predictors`] is missing.
+    /// Number of rows in which each of [`Predictor::predictors`] is missing.
     pub missing_by: Vec<u64>,
     /// The predictions.
     pub prediction: Vec<f64>,
-    /// Standard errors of the mean, σ's part not in them; empty where not asked for.
+    /// Standard errors of the mean, without the residual variance; empty if not requested.
     pub std_error: Vec<f64>,
-    /// Lower ends of the interval; empty where not asked for.
+    /// Lower ends of the interval; empty if not requested.
     pub lower: Vec<f64>,
     /// Upper ends.
     pub upper: Vec<f64>,
-    /// Per level that is wanted, coarsest first, whether the fit knows the group of the row.
+    /// Per requested level, coarsest first, whether the fit knows the group of the row.
     pub known: Vec<Vec<bool>>,
 }
 
-/// Standard errors of means and of new responses, and what interval is wanted.
+/// Standard errors of means and of new responses, and the requested interval.
 type Errors = (Vec<f64>, Vec<f64>, Option<(IntervalKind, f64)>);
 
 impl PredictedRows {
@@ -121,7 +121,7 @@ impl PredictedRows {
     }
 }
 
-/// Values of the kept rows at their places among all, NaN elsewhere.
+/// Spreads the values of the kept rows to their positions among all rows, with NaN elsewhere.
 fn spread(values: Vec<f64>, kept: Option<&[u32]>, rows: usize) -> Vec<f64> {
     let Some(kept) = kept else { return values };
     let mut out = vec![f64::NAN; rows];

@@ -1,20 +1,20 @@
-//! The known groups of a row with their ancestors: what the data say of a new row's random effects.
+//! The known groups of a row with their ancestors, which carry the information on its random effects.
 //!
-//! A new row with known groups is worked off like the groups themselves, finest level first
+//! A new row with known groups is eliminated like one more leaf of the tree, finest level first
 //! (`docs/theory.md`, "Prediction"): with `v_g` its z on the groups it is in, and 0 on ancestors that
-//! are there only because the path goes through them,
+//! only lie on the path,
 //!
 //! ```text
 //! variance += v_g' K_g v_g,     x -= (K_g N_g[x])' v_g,     v_a -= (K_g N_g[z_a])' v_g
 //! ```
 //!
-//! and what is left of x goes with the covariance of β̂.
+//! and the remaining x is combined with the covariance of β̂.
 
 use super::errors::Place;
 use tiers_equations::Eliminated;
 use tiers_moments::Level;
 
-/// The groups that matter to the rows of a run, finest level first.
+/// The groups on the paths of a run of rows, finest level first.
 #[derive(Debug, Default)]
 pub(super) struct KnownPath {
     nodes: Vec<Node>,
@@ -54,7 +54,7 @@ impl KnownPath {
                 self.node(level, Place { shard: place.shard, group }, false);
             }
         }
-        // Groups that were named apart may be on one path.
+        // Groups that were given separately may lie on one path.
         self.nodes.sort_by_key(|node| node.level);
         self.kernels.clear();
         let mut v = 0;
@@ -82,9 +82,9 @@ impl KnownPath {
         }
     }
 
-    /// Works off one row: gives the variance over σ² of its random part given β, and leaves in `x`
-    /// (columns `columns` of C) what goes with the error of β̂. `z` gives the row's value of a level's
-    /// coefficient.
+    /// Eliminates one row: returns the variance over σ² of its random part given β, and leaves in `x`
+    /// (columns `columns` of C) the coefficients of the error of β̂. `z` returns the row's value of a
+    /// level's coefficient.
     pub(super) fn work_off(
         &mut self,
         levels: &[Level],

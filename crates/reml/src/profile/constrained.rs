@@ -1,4 +1,4 @@
-//! The deviance at its lowest with one parameter held.
+//! Minimises the deviance with one parameter fixed.
 //!
 //! In the coordinates (t, log σ) of [`super::coordinates`], with `Λ_k = T_k/σ`,
 //!
@@ -6,9 +6,9 @@
 //! f = log|V| - Σ log w + n log(2π σ²) + pwrss_c / σ²
 //! ```
 //!
-//! where `pwrss_c` is pwrss, or, with l'β held at c, `pwrss + (l'β - c)² / (l' S_xx⁻¹ l)`. Holding l'β changes
-//! neither log|V| nor the moments; its derivatives are those of pwrss at the β that obeys, and
-//! with `S_xx⁻¹ - S_xx⁻¹ l l' S_xx⁻¹ / (l' S_xx⁻¹ l)` in the place of `S_xx⁻¹`.
+//! where `pwrss_c` is pwrss, or, with l'β fixed at c, `pwrss + (l'β - c)² / (l' S_xx⁻¹ l)`. Fixing l'β changes
+//! neither log|V| nor the moments; the derivatives are those of pwrss at the constrained β, with
+//! `S_xx⁻¹ - S_xx⁻¹ l l' S_xx⁻¹ / (l' S_xx⁻¹ l)` in place of `S_xx⁻¹`.
 
 use super::coordinates::{At, Coordinates, Tangent};
 use crate::newton::{Criterion, Settings, Step, minimise};
@@ -17,10 +17,10 @@ use crate::watched::Watched;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use std::f64::consts::PI;
 
-/// What is held.
+/// The fixed quantity.
 #[derive(Clone, Debug)]
 pub(super) enum Hold {
-    /// Nothing, or a standard deviation or correlation of a random effect: the coordinates see to it.
+    /// None, or a standard deviation or correlation of a random effect, which the coordinates keep fixed.
     Coordinate,
     /// l'β of the shifted columns.
     Combination(DVector<f64>),
@@ -28,7 +28,7 @@ pub(super) enum Hold {
     LogSigma,
 }
 
-/// The deviance of a model with one parameter held at a value.
+/// The deviance of a model with one parameter fixed at a value.
 pub(super) struct Constrained<'a, 'm> {
     pub(super) objective: &'a Objective<'m>,
     pub(super) scratch: &'a mut Scratch,
@@ -42,22 +42,22 @@ pub(super) struct Constrained<'a, 'm> {
     metric: &'a DMatrix<f64>,
 }
 
-/// An evaluation: the deviance with its derivatives by (t, log σ), log σ last unless it is held.
+/// An evaluation: the deviance with its derivatives by (t, log σ), log σ last unless it is fixed.
 #[derive(Clone, Debug)]
 pub(super) struct Point {
     pub(super) deviance: f64,
     /// (t, log σ).
     pub(super) variables: DVector<f64>,
-    /// By (t, log σ).
+    /// Gradient by (t, log σ).
     pub(super) gradient: DVector<f64>,
-    /// In the variables of the search.
+    /// Gradient by the variables of the search.
     pub(super) by_search: DVector<f64>,
-    /// With β, `S_xx⁻¹` and pwrss as they are under the constraint.
+    /// The evaluation, with β, `S_xx⁻¹` and pwrss under the constraint.
     pub(super) evaluation: Evaluation,
     pub(super) sigma: f64,
     /// `T_k` of the shifted columns.
     pub(super) factors: Vec<DMatrix<f64>>,
-    /// Derivative of the lowest deviance by the value that is held.
+    /// Derivative of the profile deviance by the fixed value.
     pub(super) slope: f64,
 }
 
@@ -74,8 +74,8 @@ impl<'a, 'm> Constrained<'a, 'm> {
         Constrained { objective, scratch, watched, hold, coordinates, value, at, origin, metric }
     }
 
-    /// The lowest deviance near a start (t, log σ); `None` where the search does not converge, or is
-    /// called off.
+    /// Finds the lowest deviance near a start (t, log σ); `None` if the search does not converge or is
+    /// cancelled.
     pub(super) fn solve(mut self, start: &DVector<f64>) -> Option<Point> {
         if self.watched.is_called_off() {
             return None;
@@ -94,7 +94,7 @@ impl<'a, 'm> Constrained<'a, 'm> {
         !matches!(self.hold, Hold::LogSigma)
     }
 
-    /// Everything at (t, log σ).
+    /// Evaluates the deviance and its derivatives at (t, log σ).
     pub(super) fn at(&mut self, variables: &DVector<f64>) -> Point {
         let (d, free) = (self.at.tangents.len(), self.log_sigma_is_free());
         let log_sigma = if free { variables[d] } else { self.value };
@@ -130,7 +130,7 @@ impl<'a, 'm> Constrained<'a, 'm> {
         let by_log_sigma = 2.0 * (n - of_rows);
         let along = |tangent: &Tangent| self.first(&by_g, tangent, &point.factors, sigma);
         point.gradient.iter_mut().zip(&self.at.tangents).for_each(|(g, tangent)| *g = along(tangent));
-        // Through G = T T'/σ² too.
+        // log σ also acts through G = T T'/σ².
         let through_g = self.by_log_sigma_through(&by_g, &point.factors, sigma);
         if free {
             point.gradient[d] = by_log_sigma + through_g;
@@ -147,7 +147,7 @@ impl<'a, 'm> Constrained<'a, 'm> {
         point
     }
 
-    /// Brings an evaluation under the constraint on β; gives the derivative of pwrss by its value.
+    /// Applies the constraint on β to an evaluation; returns the derivative of pwrss by the fixed value.
     fn constrain(&self, evaluation: &mut Evaluation) -> f64 {
         let Hold::Combination(l) = self.hold else { return 0.0 };
         let spread = &evaluation.xx_inverse * l;
@@ -173,7 +173,7 @@ impl<'a, 'm> Constrained<'a, 'm> {
         (0..factors.len()).map(of_level).sum()
     }
 
-    /// Sum over the entries of a level's G, each with its mirror counted once.
+    /// Sums over the entries of a level's G, counting each entry and its mirror once.
     fn contract(&self, by_g: &DVector<f64>, level: usize, entry: impl Fn(usize, usize) -> f64) -> f64 {
         let directions = self.objective.parameters.directions.iter().zip(by_g.iter());
         directions.filter(|(d, _)| d.level == level).map(|(d, g)| g * entry(d.a, d.b)).sum()
@@ -196,7 +196,7 @@ impl<'a, 'm> Constrained<'a, 'm> {
             }
         }
         if size > d {
-            // ∂²G/∂t∂log σ = -2 ∂G/∂t, ∂²G/∂log σ² = 4 G, and σ² beside pwrss.
+            // ∂²G/∂t∂log σ = -2 ∂G/∂t, ∂²G/∂log σ² = 4 G, and the factor 1/σ² of pwrss.
             for (i, tangent) in self.at.tangents.iter().enumerate() {
                 let mixed = -2.0 * self.first(&by_g, tangent, &point.factors, sigma)
                     - 2.0 * self.first(&d_pwrss, tangent, &point.factors, sigma) / s2;
@@ -210,7 +210,7 @@ impl<'a, 'm> Constrained<'a, 'm> {
         out
     }
 
-    /// Of the entries of G by (t, log σ).
+    /// The Jacobian of the entries of G by (t, log σ).
     fn jacobian(&self, point: &Point) -> DMatrix<f64> {
         let (directions, s2) = (&self.objective.parameters.directions, point.sigma * point.sigma);
         let mut out = DMatrix::zeros(directions.len(), point.variables.len());
@@ -260,8 +260,8 @@ impl Criterion for Constrained<'_, '_> {
     }
 }
 
-/// Coordinates in which a Hessian is the identity: its columns are lengths at which the deviance
-/// rises by one half, where it curves at all.
+/// Returns coordinates in which a Hessian is the identity. Along each column the deviance rises by one
+/// half, if it has curvature there.
 pub(super) fn metric(hessian: &DMatrix<f64>) -> DMatrix<f64> {
     let size = hessian.nrows();
     if size == 0 {

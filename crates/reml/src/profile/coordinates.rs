@@ -1,10 +1,10 @@
-//! Free coordinates of the variance parameters when one of them is held at a value.
+//! Free coordinates of the variance parameters when one of them is fixed at a value.
 //!
-//! The absolute factors `T_k = σ Λ_k`, `Cov(b_g) = T_k T_k'`, are triangular in any order of their rows.
-//! With row i first, `T_i = (sd_i, 0, …)`: holding a standard deviation fixes one entry. With rows i
-//! and j first, `T_j = s (ρ, √(1 - ρ²), 0, …)`: holding their correlation leaves `s = sd_j` in the
-//! place of two entries. Either way T is linear in the coordinates that are left, so that all
-//! derivatives are short, and a standard deviation of zero or a correlation of ±1 is a point like others.
+//! The absolute factors `T_k = σ Λ_k`, `Cov(b_g) = T_k T_k'`, can be triangular in any order of their rows.
+//! With row i first, `T_i = (sd_i, 0, …)`, so that fixing a standard deviation fixes one entry. With rows i
+//! and j first, `T_j = s (ρ, √(1 - ρ²), 0, …)`, so that fixing their correlation leaves `s = sd_j` in place
+//! of two entries. In both cases T is linear in the free coordinates, so that all derivatives are short, and
+//! a standard deviation of zero or a correlation of ±1 needs no special treatment.
 
 use crate::components::Component;
 use crate::model::Model;
@@ -29,12 +29,12 @@ struct Block {
     rows: Vec<usize>,
 }
 
-/// The coordinates for a target, whatever its value.
+/// The coordinates for a target, independent of its value.
 #[derive(Clone, Debug)]
 pub(super) struct Coordinates {
     held: Option<Component>,
     blocks: Vec<Block>,
-    /// Per level from the rows that are triangular to those of the shifted columns.
+    /// Per level, the map from the triangular rows to those of the shifted columns.
     to_shifted: Vec<DMatrix<f64>>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct At {
 }
 
 impl Coordinates {
-    /// Coordinates that are free when `held` is held (a standard deviation or correlation).
+    /// Returns the coordinates that are free when `held` is fixed (a standard deviation or correlation).
     pub(super) fn new(model: &Model, parameters: &Parameters, held: Option<Component>) -> Self {
         let identity = |r: &usize| DMatrix::identity(*r, *r);
         let mut to_shifted: Vec<DMatrix<f64>> = parameters.r.iter().map(identity).collect();
@@ -65,8 +65,8 @@ impl Coordinates {
                 blocks.push(Block { level: k, start, rows });
             }
         }
-        // Only a target that is an intercept of shifted columns needs the user's own rows: elsewhere
-        // those of the shifted columns are nearer to uncorrelated.
+        // Only a target that is an intercept of shifted columns needs the user's own rows; otherwise the
+        // rows of the shifted columns are closer to uncorrelated.
         if let Some(&(level, _)) = first.first() {
             let map = &model.effect_maps()[level];
             let differs = |&(_, row): &(usize, usize)| (0..map.ncols()).any(|c| c != row && map[(row, c)] != 0.0);
@@ -77,7 +77,7 @@ impl Coordinates {
         Coordinates { held, blocks, to_shifted }
     }
 
-    /// The coordinates at a value of what is held.
+    /// Returns the coordinates at a value of the fixed parameter.
     pub(super) fn at(&self, value: f64) -> At {
         let mut constant: Vec<DMatrix<f64>> =
             self.to_shifted.iter().map(|m| DMatrix::zeros(m.nrows(), m.ncols())).collect();
@@ -97,7 +97,7 @@ impl Coordinates {
         At { constant, tangents }
     }
 
-    /// Derivative of the factor by the value of what is held, at the coordinates `t`.
+    /// Derivative of the factor by the value of the fixed parameter, at the coordinates `t`.
     pub(super) fn along(&self, value: f64, t: &[f64]) -> Option<Tangent> {
         let block = self.blocks.iter().find(|block| self.role(block) != Role::None)?;
         let entries = match self.role(block) {
@@ -110,7 +110,7 @@ impl Coordinates {
         Some(Tangent { level: block.level, matrix: self.matrix(block, &entries) })
     }
 
-    /// The coordinates and the value of what is held at given factors `T_k` of the shifted columns.
+    /// Returns the coordinates and the value of the fixed parameter for factors `T_k` of the shifted columns.
     pub(super) fn of(&self, factors: &[DMatrix<f64>]) -> (Vec<f64>, f64) {
         let (mut t, mut value) = (Vec::new(), f64::NAN);
         for block in &self.blocks {
@@ -134,8 +134,8 @@ impl Coordinates {
         (t, value)
     }
 
-    /// Whether coordinates are those of a correlation with the sign it is held at: both standard
-    /// deviations may have crossed zero, but not one of them alone.
+    /// Whether the coordinates give the correlation with the sign of its fixed value: both standard
+    /// deviations may have crossed zero, but not only one of them.
     pub(super) fn obey(&self, t: &[f64]) -> bool {
         match self.held {
             Some(Component::Correlation { .. }) => {
@@ -146,7 +146,7 @@ impl Coordinates {
         }
     }
 
-    /// Place of `s` among the coordinates of a correlation.
+    /// Index of `s` among the coordinates of a correlation.
     fn place_of_scale(&self) -> usize {
         let before = self.blocks.iter().take_while(|block| self.role(block) == Role::None);
         before.map(|block| block.rows.len() * (block.rows.len() + 1) / 2).sum::<usize>() + 1
@@ -162,7 +162,7 @@ impl Coordinates {
         }
     }
 
-    /// Entries by position in the block as a matrix for the rows of the shifted columns.
+    /// Converts entries by position in the block to a matrix for the rows of the shifted columns.
     fn matrix(&self, block: &Block, entries: &[(usize, usize, f64)]) -> DMatrix<f64> {
         let map = &self.to_shifted[block.level];
         let mut rows = DMatrix::zeros(map.nrows(), map.ncols());
@@ -173,7 +173,7 @@ impl Coordinates {
     }
 }
 
-/// What of a block's factor is held.
+/// The fixed part of a block's factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     None,

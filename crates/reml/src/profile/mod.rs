@@ -1,12 +1,12 @@
 //! Profile likelihood: intervals for every coefficient, standard deviation and correlation.
 //!
-//! The profile deviance of a parameter is the lowest deviance with that parameter held; its signed
-//! root ζ is nearly normal where the deviance is nearly quadratic, and more nearly so than a Wald
-//! statistic elsewhere. An interval is where |ζ| stays below the normal quantile (Bates et al. 2015,
+//! The profile deviance of a parameter is the lowest deviance with that parameter fixed. Its signed
+//! root ζ is nearly normal where the deviance is nearly quadratic, and elsewhere closer to normal than a
+//! Wald statistic. An interval is where |ζ| stays below the normal quantile (Bates et al. 2015,
 //! section 5.1). As in lme4 the deviance is that of ML, for REML fits too, since REML criteria with
 //! different fixed effects cannot be compared.
 //!
-//! The ends are solved for, not interpolated: see [`walk`]. How a parameter is held is told in
+//! The ends are solved for, not interpolated: see [`walk`]. How a parameter is fixed is described in
 //! [`constrained`] and [`coordinates`], and in `docs/theory.md`, "Profiles".
 
 mod constrained;
@@ -30,18 +30,18 @@ use walk::{Solved, Walker};
 pub enum Target {
     /// A standard deviation, correlation, or σ.
     Component(Component),
-    /// A coefficient of the fixed effects, by its place among those in use.
+    /// A coefficient of the fixed effects, by its position among those in use.
     Coefficient(usize),
 }
 
 impl Target {
-    /// All parameters of a model in lme4's order: variance components, σ, coefficients.
+    /// Returns all parameters of a model in lme4's order: variance components, σ, coefficients.
     pub fn all(objective: &Objective<'_>) -> Vec<Target> {
         let components = Component::all(&objective.parameters).into_iter().map(Target::Component);
         components.chain((0..objective.model().p()).map(Target::Coefficient)).collect()
     }
 
-    /// lme4's name of it.
+    /// Returns lme4's name of the parameter.
     pub fn name(self, objective: &Objective<'_>) -> String {
         let model = objective.model();
         match self {
@@ -54,9 +54,9 @@ impl Target {
 /// One end of an interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum End {
-    /// Where the deviance has risen by the χ² quantile.
+    /// The value where the deviance has risen by the χ² quantile.
     Found(f64),
-    /// The parameter's range ends before: a standard deviation of zero, a correlation of ±1.
+    /// The end of the parameter's range, reached before: a standard deviation of zero, a correlation of ±1.
     Bound(f64),
     /// The search failed.
     NotFound,
@@ -81,8 +81,8 @@ pub struct ProfilePoint {
     pub zeta: f64,
     /// The lowest deviance with the parameter at this value.
     pub deviance: f64,
-    /// All parameters there, in the order of [`Profile::targets`]; NaN for a correlation with what does
-    /// not vary.
+    /// All parameters there, in the order of [`Profile::targets`]; NaN for a correlation with an effect of
+    /// zero variance.
     pub parameters: Vec<f64>,
 }
 
@@ -91,11 +91,11 @@ pub struct ProfilePoint {
 pub struct Curve {
     /// The parameter.
     pub target: Target,
-    /// lme4's name of it.
+    /// lme4's name of the parameter.
     pub name: String,
-    /// Its ML estimate; NaN for a correlation with what does not vary, which has no profile.
+    /// ML estimate; NaN for a correlation with an effect of zero variance, which has no profile.
     pub estimate: f64,
-    /// The points, by value, the estimate among them.
+    /// The points in order of their values, the estimate included.
     pub points: Vec<ProfilePoint>,
     /// Lower end of the interval.
     pub lower: End,
@@ -108,20 +108,20 @@ pub struct Curve {
 pub struct Profile {
     /// Level of the intervals.
     pub level: f64,
-    /// The lowest deviance of all, by ML.
+    /// The deviance of the ML fit.
     pub deviance: f64,
     /// All parameters of the model, in the order of [`ProfilePoint::parameters`].
     pub targets: Vec<Target>,
-    /// The profiles that were asked for.
+    /// The requested profiles.
     pub curves: Vec<Curve>,
-    /// A deviance below the lowest, where a profile met one: the estimates are a local optimum.
+    /// A deviance below that of the ML fit, if a profile met one: the estimates are a local optimum.
     pub lower_deviance: Option<f64>,
 }
 
-/// Why there is no profile.
+/// Why profiles could not be computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ProfileError {
-    /// Profiles are of the maximum likelihood.
+    /// The search for the maximum likelihood did not converge.
     #[error(
         "profiles are those of the maximum likelihood, and the search for it did not converge; take out random slopes or \
          a level"
@@ -129,22 +129,22 @@ pub enum ProfileError {
     NotConverged,
 }
 
-/// The maximum likelihood estimates, about which profiles are taken.
+/// The maximum likelihood estimates, at the centre of the profiles.
 #[derive(Debug)]
 struct Base {
     /// `σ Λ_k` of the shifted columns.
     factors: Vec<DMatrix<f64>>,
     sigma: f64,
-    /// Of the shifted columns.
+    /// β of the shifted columns.
     beta: DVector<f64>,
     deviance: f64,
 }
 
-/// A profile that meets a lower deviance than the estimates' starts all anew from there, so often.
+/// Number of times that all profiles are started again from a lower deviance that one of them met.
 const RESTARTS: usize = 3;
 
-/// Profiles of the parameters `targets`. `observe` is told after every evaluation how many are done;
-/// returning false calls the work off, which then gives `None`.
+/// Computes profiles of the parameters `targets`. `observe` is called after every evaluation with the
+/// number of finished profiles; if it returns `false`, the work is cancelled and the result is `None`.
 pub fn profile(
     objective: &Objective<'_>,
     targets: &[Target],
@@ -189,7 +189,7 @@ pub fn profile(
     }
 }
 
-/// What all profiles share.
+/// State shared by all profiles.
 struct Profiler<'a, 'm> {
     objective: &'a Objective<'m>,
     optimum: &'a Optimum,
@@ -200,7 +200,7 @@ struct Profiler<'a, 'm> {
     scratch: Scratch,
     /// The normal quantile.
     size: f64,
-    /// The lowest point that was met below the estimates.
+    /// The lowest point met with a deviance below that of the estimates.
     lower: Option<Point>,
     watched: &'a Watched<'a>,
 }

@@ -1,4 +1,5 @@
-//! The profile of one parameter: outwards from the estimate in steps of ζ, to the ends of the interval.
+//! Computes the profile of one parameter: walks outwards from the estimate in steps of ζ, to the ends of the
+//! interval.
 
 use super::constrained::{Constrained, Hold, Point, metric};
 use super::coordinates::Coordinates;
@@ -8,21 +9,21 @@ use crate::objective::{Objective, Scratch};
 use crate::watched::Watched;
 use nalgebra::{DMatrix, DVector};
 
-/// Steps to an interval end, about.
+/// Approximate number of steps to an interval end.
 const STEPS: f64 = 4.0;
 
-/// Most points on one side, and most steps to an end.
+/// Largest number of points on one side, and of steps to an end.
 const MOST: usize = 60;
 
-/// The rise of the deviance at an end may be off by this much, or by rounding.
+/// Largest error of the rise of the deviance at an end, apart from rounding error.
 const TOLERANCE: f64 = 1e-8;
 
 /// One solved point of a profile.
 #[derive(Clone, Debug)]
 pub(super) struct Solved {
-    /// The parameter.
+    /// Value of the parameter.
     pub(super) value: f64,
-    /// The lowest deviance less that of the estimate, at least 0, and its root.
+    /// The lowest deviance less that of the estimate, at least 0; `size` is its root.
     pub(super) rise: f64,
     size: f64,
     /// Derivative of the root by the distance from the estimate.
@@ -30,7 +31,7 @@ pub(super) struct Solved {
     pub(super) point: Point,
 }
 
-/// Finds the lowest deviance with one parameter held at any value.
+/// Finds the lowest deviance with one parameter fixed at any value.
 pub(super) struct Walker<'a, 'm> {
     objective: &'a Objective<'m>,
     scratch: &'a mut Scratch,
@@ -40,23 +41,23 @@ pub(super) struct Walker<'a, 'm> {
     coordinates: Coordinates,
     metric: DMatrix<f64>,
     base: &'a Base,
-    /// What a coefficient's value loses on its way to the shifted columns.
+    /// Difference of a coefficient's value and its value in the shifted columns.
     offset: f64,
-    /// A correlation's deviance is no higher than with either of the standard deviations zero.
+    /// Upper bound of a correlation's profile: the lowest deviance with one standard deviation zero.
     ceiling: Option<Point>,
-    /// The lowest point seen, where that is lower than the estimate.
+    /// The lowest point seen, if its deviance is below that of the estimate.
     pub(super) lower: Option<Point>,
 }
 
-/// What a walk to one side found.
+/// Result of a walk to one side.
 pub(super) struct Side {
-    /// Outwards.
+    /// Points in order outwards.
     pub(super) points: Vec<Solved>,
     pub(super) end: End,
 }
 
 impl<'a, 'm> Walker<'a, 'm> {
-    /// Prepares the profile of a target; gives its estimate too.
+    /// Prepares the profile of a target; also returns its estimate.
     pub(super) fn new(
         objective: &'a Objective<'m>,
         scratch: &'a mut Scratch,
@@ -108,7 +109,7 @@ impl<'a, 'm> Walker<'a, 'm> {
         (walker, centre)
     }
 
-    /// For a correlation the lower one of the two lowest deviances with one standard deviation zero.
+    /// For a correlation, the lower of the two lowest deviances with one standard deviation fixed at zero.
     fn without_either(&mut self) -> Option<Point> {
         let Target::Component(Component::Correlation { level, row, column }) = self.target else { return None };
         let mut without = |row: usize| {
@@ -124,7 +125,7 @@ impl<'a, 'm> Walker<'a, 'm> {
         both.into_iter().flatten().min_by(|a, b| a.deviance.total_cmp(&b.deviance))
     }
 
-    /// The lowest deviance with the target at a value; none once the work is called off.
+    /// Finds the lowest deviance with the target at a value; `None` once the work is cancelled.
     fn solve(&mut self, value: f64, start: &DVector<f64>) -> Option<Solved> {
         let inner = match self.hold {
             Hold::LogSigma => value.ln(),
@@ -152,12 +153,12 @@ impl<'a, 'm> Walker<'a, 'm> {
         Some(Solved { value, rise, size, rate: point.slope.abs() / (2.0 * size), point })
     }
 
-    /// Differences of deviances below this are rounding.
+    /// Smaller differences of deviances are rounding error.
     fn noise(&self) -> f64 {
         TOLERANCE.max(64.0 * f64::EPSILON * self.base.deviance.abs())
     }
 
-    /// Where the target's range ends on a side.
+    /// End of the target's range on a side.
     fn bound(&self, direction: f64) -> Option<f64> {
         match self.target {
             Target::Component(Component::Sd { .. }) if direction < 0.0 => Some(0.0),
@@ -166,7 +167,7 @@ impl<'a, 'm> Walker<'a, 'm> {
         }
     }
 
-    /// Walks from the estimate to where |ζ| is `size`. `std_error` is that of the estimate, where known.
+    /// Walks from the estimate to where |ζ| is `size`. `std_error` is that of the estimate, if known.
     pub(super) fn side(&mut self, centre: &Solved, direction: f64, std_error: Option<f64>, size: f64) -> Side {
         let mut points: Vec<Solved> = Vec::new();
         let mut step = self.first_step(centre, std_error, size);
@@ -208,7 +209,7 @@ impl<'a, 'm> Walker<'a, 'm> {
         end(End::NotFound)(points)
     }
 
-    /// A first step: by the standard error, or, on the boundary, of the order of the parameter.
+    /// First step: from the standard error or, on the boundary, of the order of the parameter.
     fn first_step(&self, centre: &Solved, std_error: Option<f64>, size: f64) -> f64 {
         let guess = match self.target {
             Target::Component(Component::Sd { level, row }) => {
@@ -220,8 +221,8 @@ impl<'a, 'm> Walker<'a, 'm> {
         std_error.filter(|e| e.is_finite() && *e > 0.0).map_or(guess, |error| error * size / STEPS)
     }
 
-    /// Between a point inside and one outside the one where |ζ| is `size`: Newton's method on |ζ|,
-    /// which is nearly straight, with bisection where it leaves the bracket.
+    /// Finds the point where |ζ| is `size` between one inside and one outside: by Newton's method on |ζ|,
+    /// which is nearly linear, with bisection where it leaves the bracket.
     fn refine(&mut self, mut inside: Solved, mut outside: Solved, size: f64) -> Option<Solved> {
         let tolerance = self.noise();
         for turn in 0..MOST {

@@ -1,5 +1,5 @@
-//! F tables against lmerTest's, on a table that both programs compute; with combinations of levels
-//! that do not occur, and without an intercept.
+//! F tables against lmerTest's, for the same data, including missing combinations of levels and models
+//! without an intercept.
 
 use crate::common::model;
 use crate::memory::{Memory, Values};
@@ -10,7 +10,7 @@ use tiers_reml::{
 };
 use tiers_testkit::{Checks, Tolerance};
 
-/// The table; with or without the rows of level c of f and q of h; x from this value on.
+/// The data, with or without the rows of level c of f and q of h; x starts at `offset`.
 fn table(all: bool, offset: f64) -> Memory {
     let rows: Vec<usize> = (0..180).filter(|i| i % 7 != 3).filter(|i| all || !(i % 3 == 2 && i / 3 % 2 == 1)).collect();
     let indicator = |is: bool| f64::from(u8::from(is));
@@ -33,7 +33,7 @@ fn table(all: bool, offset: f64) -> Memory {
     ])
 }
 
-/// The fixed part of a REML fit, saved and opened again.
+/// The fixed part of a REML fit, saved and read again.
 fn saved(all: bool, formula: &str, df: DfMethod) -> (FixedModel, tiers_design::Recipe, f64) {
     saved_at(1000.0, all, formula, df)
 }
@@ -123,8 +123,8 @@ fn tables_are_those_of_lmertest() {
             let got = [test.sum_sq, test.mean_sq, test.num_df, den_df, test.f_value, test.p_value];
             let name = format!("{term} of {formula}, type {kind:?}, {df:?}");
             for (got, want) in got.iter().zip(figures) {
-                // A p value far out answers more than in proportion to the degrees of freedom, which
-                // lmerTest has from numerical derivatives.
+                // Small p values are sensitive to the degrees of freedom, which lmerTest computes by
+                // numerical derivatives.
                 checks.check(&name, *got, *want, Tolerance::both(2e-5, 1e-14));
             }
         }
@@ -132,7 +132,7 @@ fn tables_are_those_of_lmertest() {
     checks.finish();
 }
 
-/// Where h is nested in f (no term of h alone), f is judged at the average over h.
+/// If h is nested in f (without a term of h alone), f is tested at the average over h.
 #[test]
 fn a_nested_term_is_averaged_over() {
     let (nested, recipe, sigma) = saved(true, "y ~ x + f + f:h + (1 | g)", DfMethod::None);
@@ -144,7 +144,7 @@ fn a_nested_term_is_averaged_over() {
     assert!((one - two).abs() < 1e-8 * two, "{one} and {two}: the two models are the same");
 }
 
-/// A covariate far from zero moves the intercept far away; means in the middle of the data do not mind.
+/// A covariate far from zero moves the intercept far away, but not means in the middle of the data.
 #[test]
 fn means_keep_their_digits() {
     let mean = |offset: f64, df: DfMethod| {

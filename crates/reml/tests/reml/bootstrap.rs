@@ -1,4 +1,4 @@
-//! The bootstrap in moment space: its draws have the distribution of those of rows.
+//! The bootstrap in moment space: its draws are distributed like sums of simulated rows.
 
 use crate::common::{Random, Sampled, fit, internal_theta, model};
 use crate::memory::{Memory, Values};
@@ -11,7 +11,7 @@ use tiers_reml::{
 };
 use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
 
-/// All sums of y that a fit has, those of C's columns last; then the sum of squares.
+/// All sums of y in a fit, those of C's columns last; then the sum of squares.
 fn sums(model: &Model) -> (DVector<f64>, f64) {
     let (forest, m) = (&model.forest, model.forest.m);
     let rows = forest.trees.iter().flat_map(|tree| &tree.levels).flat_map(|level| level.moments.chunks_exact(m));
@@ -30,7 +30,7 @@ fn sums_of_one(model: &Model) -> DVector<f64> {
     DVector::from_vec(out)
 }
 
-/// The matrix that takes y to its sums, row of data by row.
+/// The matrix that maps y to its sums, a column per row of data.
 fn sums_by_row(sampled: &Sampled) -> DMatrix<f64> {
     let n = sampled.sample.n();
     let of = |y: Vec<f64>| {
@@ -47,7 +47,7 @@ fn sums_by_row(sampled: &Sampled) -> DMatrix<f64> {
     DMatrix::from_columns(&(0..n).map(column).collect::<Vec<_>>())
 }
 
-/// Numbers that are zero but for one of one shard; counts them.
+/// Draws zeros except for a single number of one shard; counts the draws.
 struct Unit {
     counts: Arc<Vec<AtomicUsize>>,
     shard: usize,
@@ -69,7 +69,7 @@ impl Draws for Unit {
     }
 }
 
-/// Some numbers that are not zero, none of them random in any good sense.
+/// Draws nonzero numbers of poor randomness.
 struct Some12(Random);
 
 impl Draws for Some12 {
@@ -82,8 +82,8 @@ impl Draws for Some12 {
     }
 }
 
-/// The sums are linear in the numbers drawn, so their covariance is had exactly, and must be σ² B V B';
-/// the least sum of squares that goes with them is theirs, and the rest is χ².
+/// The sums are linear in the drawn numbers, so their covariance is known exactly and must be σ² B V B'.
+/// The sum of squares is the least one for these sums, plus a χ² number.
 #[test]
 fn sums_have_exactly_the_distribution_of_those_of_rows() {
     let mut compared = 0;
@@ -132,7 +132,7 @@ fn sums_have_exactly_the_distribution_of_those_of_rows() {
         let w_v: f64 = problem.w_inv().iter().zip(v.diagonal().iter()).map(|(w, v)| v / w).sum();
         checks.check("mean of the squares", trace + sigma * sigma * degrees, w_v, Tolerance::relative(1e-11));
 
-        // The least y'Wy of those y that have the sums: s'(B W⁻¹ B')⁺ s.
+        // The least y'Wy over all y with these sums: s'(B W⁻¹ B')⁺ s.
         let gram = &b * DMatrix::from_diagonal(&problem.w_inv()) * b.transpose();
         let scale = DMatrix::from_diagonal(&gram.diagonal().map(|d| if d > 0.0 { 1.0 / d.sqrt() } else { 1.0 }));
         let eigen = (&scale * &gram * &scale).symmetric_eigen();
@@ -164,11 +164,11 @@ fn of_fit(table: &Memory, formula: &str, method: Method, settings: &BootstrapSet
     let (model, _) = model(table, formula, None).expect("a model");
     let objective = Objective::new(&model, method);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
-    bootstrap(&objective, &optimum, settings, &|_| true).expect("not called off")
+    bootstrap(&objective, &optimum, settings, &|_| true).expect("not cancelled")
 }
 
-/// Replicates from moments and replicates from rows that are simulated and refitted: two samples of
-/// one distribution, by the test of Kolmogorov and Smirnov at the level 0.001, for every quantity.
+/// Replicates from moments and from simulated and refitted rows have the same distribution, by the test of
+/// Kolmogorov and Smirnov at the level 0.001 for every quantity.
 #[test]
 fn replicates_are_distributed_as_those_of_simulated_rows() {
     let sleepstudy = Memory::of_dataset("sleepstudy", &["Reaction", "Days"], &["Subject"]);
@@ -277,7 +277,7 @@ fn a_seed_gives_the_same_bits_on_any_number_of_threads() {
     }
 }
 
-/// A variance of zero is drawn as zero, and most replicates end there again: told, not failed.
+/// A variance of zero is simulated as zero, and most replicates are singular, too, which is not a failure.
 #[test]
 fn a_fit_on_the_boundary_has_a_bootstrap() {
     let table = Memory::of_dataset("dyestuff2", &["Yield"], &["Batch"]);
@@ -291,10 +291,10 @@ fn a_fit_on_the_boundary_has_a_bootstrap() {
     assert!(found.interval(0, 0.95, IntervalType::Percentile).expect("an interval").1 > 0.5);
 }
 
-/// With very many groups replicates are refitted by the second derivatives of the estimates: in a few
-/// evaluations, as far from the estimates as standard errors say.
+/// With many groups, replicates are refitted with the second derivatives at the estimates: this takes few
+/// evaluations, and the spread of the replicates agrees with the standard errors.
 #[test]
-fn very_many_groups_take_few_evaluations() {
+fn many_groups_take_few_evaluations() {
     let (groups, rows) = (22_000, 3);
     let mut random = Random(3);
     let (mut y, mut x, mut g) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,5 +1,5 @@
-//! Optima where a variance is zero or a correlation ±1, against an independent minimiser that works
-//! on the criterion of the books.
+//! Optima where a variance is zero or a correlation ±1, against an independent minimiser of the textbook
+//! criterion.
 
 use crate::common::{METHODS, Random, Sampled, fit, reference};
 use crate::memory::{Memory, Values};
@@ -63,7 +63,7 @@ fn bfgs(problem: &Problem, method: oracle::Method, start: Vec<f64>) -> f64 {
     value
 }
 
-/// A sample drawn anew with other truths: some variances zero, or correlations of one.
+/// A sample redrawn with other true values: some variances zero, or correlations of one.
 fn singular_sample(seed: u64) -> NestedSample {
     let shape = Shape { slopes: (seed % 3) as usize, uncorrelated: seed % 7 == 3, ..Shape::any(seed) };
     let mut sample = simulate_nested(seed, &shape);
@@ -73,7 +73,7 @@ fn singular_sample(seed: u64) -> NestedSample {
         let kind = random.below(3);
         for column in 0..r {
             for _ in column..r {
-                // 0: no variance at all; 1: rank one; 2: as it was.
+                // 0: no variance; 1: rank one; 2: unchanged.
                 if kind == 0 || (kind == 1 && column > 0) {
                     sample.theta[at] = 0.0;
                 }
@@ -85,7 +85,7 @@ fn singular_sample(seed: u64) -> NestedSample {
     sample
 }
 
-/// Draws the response anew.
+/// Redraws the response.
 fn redraw(sample: &mut NestedSample, random: &mut Random) {
     let problem = sample.problem();
     let mut y = &problem.x * DVector::from_column_slice(&sample.beta);
@@ -101,7 +101,7 @@ fn redraw(sample: &mut NestedSample, random: &mut Random) {
 }
 
 #[test]
-fn no_lower_criterion_is_found_where_truths_are_singular() {
+fn no_lower_criterion_exists_for_singular_truths() {
     let mut boundary = 0;
     let cases =
         (0..60).filter_map(|seed| Some((seed, Sampled::new(&format!("singular {seed}"), singular_sample(seed))?)));
@@ -119,7 +119,7 @@ fn no_lower_criterion_is_found_where_truths_are_singular() {
 }
 
 #[test]
-fn no_problem_stops_short() {
+fn every_search_converges() {
     let mut checks = Checks::new("300 problems");
     let mut most = 0;
     for seed in 1000..1300 {
@@ -151,9 +151,9 @@ fn longest_search(fit: &Fit) -> usize {
 }
 
 #[test]
-fn a_small_pivot_makes_no_long_valley() {
-    // The intercepts' variance is small beside that of the slopes: with the intercept as the first
-    // pivot the slope turns between its two columns, and one search took 170 steps.
+fn a_small_pivot_takes_few_steps() {
+    // The intercepts' variance is small compared with that of the slopes. With the intercept as the first
+    // pivot, the slope rotates between its two columns, and one search took 170 steps.
     let case = Sampled::new("seed 1123", simulate_nested(1123, &Shape::any(1123))).expect("a model");
     let got = case.fit(Method::Ml);
     assert!(longest_search(&got.fit) <= 20, "{}", longest_search(&got.fit));
@@ -162,7 +162,7 @@ fn a_small_pivot_makes_no_long_valley() {
 
 #[test]
 fn a_correlation_of_one_is_on_the_boundary_where_columns_of_x_cost_digits() {
-    // x, t and their product vary little beside their means, so that the criterion is right to some 1e-7.
+    // x, t and their product vary little compared with their means, so the criterion is exact to about 1e-7.
     let (mut boundary, mut checks) = (0, Checks::new("a correlation of one"));
     for seed in 0..30 {
         let mut random = Random(7_000 + seed);
@@ -187,7 +187,7 @@ fn a_correlation_of_one_is_on_the_boundary_where_columns_of_x_cost_digits() {
             let correlation = found.variance_components[0].correlation[1][0];
             let is_one = correlation.is_none_or(|r| r.abs() > 1.0 - 1e-12);
             let name = format!("seed {seed}, {method}: {correlation:?}, {:?}", found.status);
-            // Where the digits do not suffice to say so, the fit does not claim to have converged.
+            // If the precision does not suffice, the fit does not claim to have converged.
             let claims = found.status != Status::NotConverged;
             checks.that(&name, !claims || is_one == (found.status == Status::Boundary));
             boundary += usize::from(found.status == Status::Boundary);

@@ -1,4 +1,4 @@
-//! Profiles and bootstraps that are called off by whoever watches.
+//! Profiles and bootstraps that the observer cancels.
 
 use crate::common::model;
 use crate::memory::Memory;
@@ -10,17 +10,17 @@ fn sleepstudy() -> Model {
     model(&table, "Reaction ~ Days + (1 + Days | Subject)", None).expect("a model").0
 }
 
-/// What an observer is told that lets the work go on so many times.
+/// Records the progress reports, and cancels the work at the `at_most`th.
 #[derive(Default)]
-struct Told {
+struct Reports {
     done: Mutex<Vec<u64>>,
 }
 
-impl Told {
+impl Reports {
     fn observe(&self, done: u64, at_most: usize) -> bool {
-        let mut told = self.done.lock().expect("no panic");
-        told.push(done);
-        told.len() < at_most
+        let mut reports = self.done.lock().expect("no panic");
+        reports.push(done);
+        reports.len() < at_most
     }
 
     fn all(self) -> Vec<u64> {
@@ -28,33 +28,33 @@ impl Told {
     }
 }
 
-/// Profiles, called off when whoever watches is told for the `at_most`th time.
+/// Computes profiles, cancelled at the `at_most`th progress report.
 fn profiles(model: &Model, at_most: usize) -> (Option<Profile>, Vec<u64>) {
     let objective = Objective::new(model, Method::Reml);
-    let (targets, told) = (Target::all(&objective), Told::default());
-    let observe = |done| told.observe(done, at_most);
+    let (targets, reports) = (Target::all(&objective), Reports::default());
+    let observe = |done| reports.observe(done, at_most);
     let found = tiers_reml::profile(&objective, &targets, 0.95, &NewtonSettings::default(), &observe);
-    (found.expect("no failure"), told.all())
+    (found.expect("no failure"), reports.all())
 }
 
 #[test]
-fn a_profile_ends_when_it_is_told_to() {
+fn a_cancelled_profile_stops_at_once() {
     let model = sleepstudy();
-    let (whole, told) = profiles(&model, usize::MAX);
-    assert_eq!(whole.expect("not called off").curves.len(), 6);
-    // Of every evaluation, in their order; the last time that all are done.
-    assert!(told.len() > 100 && told.is_sorted(), "{told:?}");
-    assert_eq!((told[0], told[told.len() - 1]), (0, 6));
-    // In the search for the estimates, within profiles of all kinds, and at the very end.
-    for at_most in [1, 5, 20, told.len() / 2, told.len() - 5, told.len()] {
-        let (found, heard) = profiles(&model, at_most);
-        assert!(found.is_none(), "called off at {at_most}");
-        assert_eq!(heard, told[..at_most], "not asked again");
+    let (whole, reports) = profiles(&model, usize::MAX);
+    assert_eq!(whole.expect("not cancelled").curves.len(), 6);
+    // One report per evaluation, in order; the last one reports all curves.
+    assert!(reports.len() > 100 && reports.is_sorted(), "{reports:?}");
+    assert_eq!((reports[0], reports[reports.len() - 1]), (0, 6));
+    // Cancel in the search for the estimates, within profiles of all kinds, and at the very end.
+    for at_most in [1, 5, 20, reports.len() / 2, reports.len() - 5, reports.len()] {
+        let (found, received) = profiles(&model, at_most);
+        assert!(found.is_none(), "cancelled at {at_most}");
+        assert_eq!(received, reports[..at_most], "no further report");
     }
 }
 
 #[test]
-fn a_bootstrap_ends_when_it_is_told_to() {
+fn a_cancelled_bootstrap_stops_at_once() {
     let model = sleepstudy();
     let objective = Objective::new(&model, Method::Reml);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
@@ -62,19 +62,19 @@ fn a_bootstrap_ends_when_it_is_told_to() {
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         let with = |at_most: usize| {
-            let told = Told::default();
+            let reports = Reports::default();
             let found =
-                pool.install(|| bootstrap(&objective, &optimum, &settings, &|done| told.observe(done, at_most)));
-            (found, told.all())
+                pool.install(|| bootstrap(&objective, &optimum, &settings, &|done| reports.observe(done, at_most)));
+            (found, reports.all())
         };
-        let (whole, told) = with(usize::MAX);
-        assert_eq!(whole.expect("not called off").replicates.len(), 40);
-        assert_eq!((told.len(), told.iter().min(), told.iter().max()), (41, Some(&0), Some(&40)));
+        let (whole, reports) = with(usize::MAX);
+        assert_eq!(whole.expect("not cancelled").replicates.len(), 40);
+        assert_eq!((reports.len(), reports.iter().min(), reports.iter().max()), (41, Some(&0), Some(&40)));
         for at_most in [1, 2, 17, 41] {
-            let (found, told) = with(at_most);
-            assert!(found.is_none(), "called off at {at_most}");
-            // A thread that is at a replicate may tell of it once more.
-            assert!(told.len() < at_most + threads, "{told:?}");
+            let (found, reports) = with(at_most);
+            assert!(found.is_none(), "cancelled at {at_most}");
+            // A thread that is busy with a replicate may report once more.
+            assert!(reports.len() < at_most + threads, "{reports:?}");
         }
     }
 }

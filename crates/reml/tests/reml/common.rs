@@ -1,4 +1,4 @@
-//! Models, fits and simulated samples: what several topics use.
+//! Models, fits and simulated samples that several test modules use.
 
 use crate::memory::{Memory, Values};
 use nalgebra::DMatrix;
@@ -14,7 +14,7 @@ use tiers_testkit::{Checks, NestedSample, Tolerance, oracle};
 /// Both likelihoods.
 pub(crate) const METHODS: [Method; 2] = [Method::Reml, Method::Ml];
 
-/// Reads a table in memory into a model.
+/// Builds a model from a table in memory.
 pub(crate) fn model(table: &Memory, formula: &str, weights: Option<&str>) -> Result<(Model, Dropped), BuildError> {
     let settings = Settings { weights: weights.map(str::to_owned), ..Settings::default() };
     let formula: Formula = formula.parse().map_err(DesignError::from).map_err(IngestError::from)?;
@@ -50,7 +50,7 @@ pub(crate) fn table_of(sample: &NestedSample) -> (Memory, String) {
     (Memory::new(columns), formula)
 }
 
-/// Scaled theta of a model at raw factors given term by term, lower triangular by column.
+/// Scaled theta of a model for raw factors, given term by term, lower triangular by column.
 pub(crate) fn internal_theta(model: &Model, objective: &Objective<'_>, raw: &[f64]) -> Vec<f64> {
     let mut factors: Vec<DMatrix<f64>> = objective.parameters.r.iter().map(|&r| DMatrix::zeros(r, r)).collect();
     for (entry, &value) in objective.parameters.entries.iter().zip(raw) {
@@ -61,7 +61,7 @@ pub(crate) fn internal_theta(model: &Model, objective: &Objective<'_>, raw: &[f6
     objective.parameters.from_factors(&shifted)
 }
 
-/// A θ as if it were the optimum.
+/// Treats a given θ as the optimum.
 pub(crate) fn as_optimum(objective: &Objective<'_>, raw: &[f64]) -> Optimum {
     let mut scratch = objective.scratch();
     let at = objective.evaluate(&internal_theta(objective.model(), objective, raw), true, &mut scratch);
@@ -71,7 +71,7 @@ pub(crate) fn as_optimum(objective: &Objective<'_>, raw: &[f64]) -> Optimum {
     Optimum { at, second, status, evaluations: 1, trace, decrement: 0.0, singular, undetermined: Vec::new() }
 }
 
-/// A fitted model with all that is known of it.
+/// A fitted model with its results.
 #[derive(Debug)]
 pub(crate) struct Fitted {
     pub(crate) optimum: Optimum,
@@ -99,18 +99,18 @@ pub(crate) fn fit(
     Ok(Fitted { optimum, fit, effects })
 }
 
-/// An observer that lets a search go on.
+/// An observer that never cancels a search.
 pub(crate) fn go_on(_: &[f64], _: &Step) -> bool {
     true
 }
 
-/// Factors that are the same multiple of the identity in scaled units.
+/// Factors that are `size` times the identity in scaled units.
 pub(crate) fn diagonal(objective: &Objective<'_>, size: f64) -> Vec<f64> {
     objective.parameters.entries.iter().map(|e| if e.row == e.column { size } else { 0.0 }).collect()
 }
 
-/// A simulated sample with its table, where the program does not refuse it: two levels may be the
-/// same groups, or have as many effects as rows.
+/// A simulated sample with its table, unless the program refuses it because two levels have the same
+/// groups, or a level has as many effects as rows.
 pub(crate) struct Sampled {
     pub(crate) name: String,
     pub(crate) sample: NestedSample,
@@ -146,10 +146,11 @@ impl Sampled {
         Some(Sampled { name: format!("{name}: {formula}"), sample, table, formula, model })
     }
 
-    /// Whether some rows are left over when all effects, fixed and random, fit as closely as they can.
+    /// Whether residual degrees of freedom are left when all effects, fixed and random, fit as closely as
+    /// possible.
     ///
-    /// Otherwise the residual variance is not identified: the criterion may fall without end as the
-    /// others grow, and where an optimiser then stops is no figure to compare.
+    /// Otherwise the residual variance is not identified: the criterion may decrease without bound as the
+    /// other variances grow, and the point where an optimiser stops is not comparable.
     pub(crate) fn leaves_a_residual(&self) -> bool {
         let problem = self.sample.problem();
         let (n, p) = (problem.n(), problem.p());
@@ -167,12 +168,12 @@ impl Sampled {
     }
 }
 
-/// The criterion of a fit, to rounding.
+/// Checks the criterion of a fit up to rounding.
 pub(crate) fn same_criterion(checks: &mut Checks, got: &Fit, want: f64) {
     checks.check("criterion", got.criterion, want, Tolerance::both(1e-10, 1e-9));
 }
 
-/// The same fit up to rounding, which moves the optimum by about its square root at most.
+/// Checks that two fits agree up to rounding, which moves the optimum by about its square root at most.
 pub(crate) fn same_fit(checks: &mut Checks, got: &Fit, want: &Fit) {
     let close = Tolerance::of_largest(1e-6);
     same_criterion(checks, got, want.criterion);
@@ -205,7 +206,7 @@ pub(crate) fn reference(method: Method) -> oracle::Method {
     }
 }
 
-/// Random numbers that need no library: splitmix64, and sums of twelve for normal ones.
+/// Random numbers without a library: splitmix64, and sums of twelve numbers for normal ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(pub(crate) u64);
 
@@ -219,7 +220,7 @@ impl Random {
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Mean 0, variance 1, very nearly normal.
+    /// Mean 0, variance 1, approximately normal.
     pub(crate) fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
     }

@@ -19,7 +19,7 @@ fn std_errors(fit: &Fit) -> Vec<Option<f64>> {
     out
 }
 
-/// Per level of the sample the variance of its random intercepts.
+/// The variance of the random intercepts of each level of the sample.
 fn intercepts(sample: &NestedSample, theta: &[f64], sigma: f64) -> Vec<f64> {
     let relative = sample.problem().relative(theta);
     let mut terms = relative.iter();
@@ -33,7 +33,7 @@ fn intercepts(sample: &NestedSample, theta: &[f64], sigma: f64) -> Vec<f64> {
     sample.levels.iter().map(of_level).collect()
 }
 
-/// The share of level k and coarser ones, of the total with this besides.
+/// The share of level k and coarser ones in the total variance, with `besides` added to the total.
 fn share(by_level: &[f64], k: usize, sigma: f64, besides: f64) -> f64 {
     by_level[k..].iter().sum::<f64>() / (by_level.iter().sum::<f64>() + sigma * sigma + besides)
 }
@@ -80,7 +80,7 @@ fn standard_errors_agree_with_the_delta_method_on_v() {
                     unadjusted,
                     Tolerance::both(1e-8, 1e-12),
                 );
-                // β adds to it by the share's derivative in the variance of the predictions.
+                // β contributes through the share's derivative in the variance of the predictions.
                 let slope = (shares(of_fixed * 1.001).0 - shares(of_fixed * 0.999).0) / (0.002 * of_fixed);
                 let f =
                     |beta: &[f64]| DVector::from_element(1, problem.fixed_variance(&DVector::from_column_slice(beta)));
@@ -112,20 +112,20 @@ fn standard_errors_are_those_of_r() {
         let got = fit(table, formula, None, method).expect("a fit").fit;
         let got: Vec<f64> = std_errors(&got).into_iter().map(|e| e.expect("in the inside")).collect();
         let mut checks = Checks::new(format!("{formula} {method}"));
-        // Of numDeriv's extrapolated differences, and of where lme4's bobyqa (rhoend 1e-10) ends.
+        // The error of numDeriv's extrapolated differences, and of lme4's bobyqa (rhoend 1e-10).
         checks.slice("standard errors", &got, want, Tolerance::relative(1e-6));
     }
 }
 
 #[test]
-fn on_the_boundary_there_is_none() {
+fn boundary_estimates_have_no_standard_error() {
     let dyestuff2 = Memory::of_dataset("dyestuff2", &["Yield"], &["Batch"]);
     let got = fit(&dyestuff2, "Yield ~ 1 + (1 | Batch)", None, Method::Reml).expect("a fit").fit;
     assert_eq!(got.status, Status::Boundary);
     assert_eq!(got.variance_components[0].sd_std_error, [None]);
     assert_eq!(got.variance_components[0].variance_std_error, [None]);
     assert_eq!((got.icc[0].std_error, got.icc[0].unadjusted_std_error), (None, None));
-    // As if there were no batches: σ/√(2 (n - 1)).
+    // As without batches: σ/√(2 (n - 1)).
     let want = got.sigma / (2.0 * 29.0_f64).sqrt();
     assert!((got.sigma_std_error.expect("σ is in the inside") - want).abs() < 1e-9 * want);
 }

@@ -1,4 +1,4 @@
-//! A fit is given only where its digits and the likelihood bear it out.
+//! A fit is returned only if its numerical precision and the likelihood support it.
 
 use crate::common::{METHODS, Random, fit};
 use crate::memory::{Memory, Values};
@@ -41,8 +41,9 @@ fn a_response_that_is_constant_within_groups_is_refused() {
     }
 }
 
-/// Of balanced groups the coefficient of a group's covariate is that of the regression of the means, its
-/// variance the residual variance of that over the sum of squares, and sigma² the mean square within.
+/// For balanced groups the coefficient of a group's covariate is that of the regression of the means, its
+/// variance the residual variance of that regression over the sum of squares, and sigma² the mean square
+/// within groups.
 #[test]
 fn nearly_constant_groups_are_right_to_six_digits_or_refused() {
     let (mut fitted, mut refused) = (0, 0);
@@ -102,7 +103,7 @@ fn two_occasions(seed: u64, persons: usize) -> (Memory, [f64; 3]) {
     (table, covariance)
 }
 
-/// As many effects as rows, and yet the covariance of the two occasions gives all three variances.
+/// There are as many effects as rows, yet the covariance of the two occasions determines all three variances.
 #[test]
 fn two_occasions_with_independent_effects_are_fitted() {
     let (table, [first, both, second]) = two_occasions(3, 80);
@@ -114,12 +115,12 @@ fn two_occasions_with_independent_effects_are_fitted() {
     checks.check("residual", found.sigma.powi(2), first - both, close);
     checks.finish();
     let refusal = fit(&table, "y ~ t + (1 + t | id)", None, Method::Reml).expect_err("four numbers from three");
-    assert!(refusal.to_string().contains("cannot be told from the residual"), "{refusal}");
+    assert!(refusal.to_string().contains("cannot be distinguished from the residual"), "{refusal}");
 }
 
-/// An intercept beside the levels of a factor: V is the same for many splits of its variance.
+/// A random intercept beside those of a factor's levels: V is the same for many splits of the variance.
 #[test]
-fn variances_that_can_be_split_at_will_are_fitted_with_a_note() {
+fn variances_that_can_be_split_arbitrarily_are_fitted_with_a_note() {
     let mut random = Random(21);
     let n = 30 * 8;
     let of_group: Vec<[f64; 2]> = (0..30).map(|_| [random.normal(), random.normal()]).collect();
@@ -138,7 +139,8 @@ fn variances_that_can_be_split_at_will_are_fitted_with_a_note() {
     assert!(!plain.notes.iter().any(|note| note.contains("do not determine")));
 }
 
-/// The fixed effects stand for the groups: a variance between them is free, and standard errors with it.
+/// The fixed effects determine the groups, so that the variance between groups, and with it standard errors,
+/// are not determined.
 #[test]
 fn fixed_effects_in_the_place_of_the_groups_are_refused() {
     let table = grouped(31, 1.0);
@@ -176,7 +178,7 @@ fn a_perfect_correlation_beside_a_small_variance_is_on_the_boundary() {
 }
 
 #[test]
-fn a_column_that_centring_would_save_is_named() {
+fn a_dropped_column_that_needs_centring_is_named() {
     let mut random = Random(14);
     let year: Vec<f64> = (0..220).map(|i| 1990.0 + (i % 11) as f64).collect();
     let y = year.iter().map(|t| (t - 1995.0) + 0.05 * (t - 1995.0).powi(3) + random.normal()).collect();
@@ -189,7 +191,7 @@ fn a_column_that_centring_would_save_is_named() {
     let found = fit(&table, formula, None, Method::Reml).expect("a fit").fit;
     assert_eq!(found.dropped_columns, ["I(year^3)"]);
     assert!(found.notes.iter().any(|note| note.contains("I(year^3)") && note.contains("Centre")), "{:?}", found.notes);
-    // A column that others do determine is no matter of digits.
+    // A column that others determine exactly is dropped without this note.
     let copies = fit(&table, "y ~ year + I(2 * year) + (1 | g)", None, Method::Reml).expect("a fit").fit;
     assert_eq!((copies.dropped_columns.len(), copies.notes.len()), (1, 0));
 }

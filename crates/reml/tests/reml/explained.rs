@@ -1,4 +1,4 @@
-//! R² and design effects against the same from rows.
+//! R² and design effects against those computed from the rows.
 
 use crate::common::{METHODS, Sampled, reference};
 use tiers_reml::Status;

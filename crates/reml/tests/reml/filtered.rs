@@ -1,4 +1,4 @@
-//! The rows of one partition, as a table of its own.
+//! The rows of one partition as a separate table.
 
 use std::collections::BTreeSet;
 use tiers_design::{
@@ -6,7 +6,7 @@ use tiers_design::{
 };
 use tiers_moments::IngestError;
 
-/// The rows of a table that have these labels.
+/// The rows of a table with these labels.
 pub(crate) struct Filtered<'a> {
     pub(crate) source: &'a dyn Source,
     pub(crate) by: &'a [String],

@@ -1,4 +1,4 @@
-//! Degrees of freedom and adjusted covariances against their literal formulas with V.
+//! Degrees of freedom and adjusted covariances against the literal formulas with V.
 
 use crate::common::{model, table_of};
 use crate::memory::Memory;
@@ -70,9 +70,9 @@ fn kenward_roger_agrees_with_the_formulas() {
     checks.finish();
 }
 
-/// Inference that was kept in a file is that of the fit, to the last bit.
+/// Inference that was saved to a file is bit-identical to that of the fit.
 #[test]
-fn kept_inference_has_the_same_bits() {
+fn saved_inference_is_bit_identical() {
     let table = Memory::of_dataset("sleepstudy", &["Reaction", "Days"], &["Subject"]);
     let (model, _) = model(&table, "Reaction ~ Days + I(Days^2) + (1 + Days | Subject)", None).expect("a model");
     let objective = Objective::new(&model, Method::Reml);

@@ -7,7 +7,7 @@ use tiers_moments::ClusterMoments;
 use tiers_reml::{Covariances, Influence, KeyLabels, Method, NewtonSettings, Objective, Status, optimise};
 use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, simulate_nested};
 
-/// The problem without some rows; groups are numbered anew.
+/// The problem restricted to some rows, with groups renumbered.
 fn without(problem: &Problem, keep: &[usize]) -> Problem {
     let term = |term: &Term| {
         let mut known: Vec<usize> = Vec::new();
@@ -27,8 +27,9 @@ fn without(problem: &Problem, keep: &[usize]) -> Problem {
     }
 }
 
-/// One step of scoring by its literal form: y'PV_iPy = Σ_j tr(PV_iPV_j) ω_j, with V⁻¹ for P in the traces
-/// of ML; the variances of the coefficients and of the residual, and whether they form covariances.
+/// One step of Fisher scoring by its literal form: y'PV_iPy = Σ_j tr(PV_iPV_j) ω_j, with V⁻¹ for P in the
+/// traces of ML. Returns the variances of the coefficients and of the residual, and whether they form
+/// covariance matrices.
 fn scored(problem: &Problem, theta: &[f64], method: Method) -> (Vec<f64>, bool) {
     let parts = problem.parts(theta);
     let mut directions = Vec::new();
@@ -121,8 +122,8 @@ fn estimates_without_a_group_agree_with_the_formulas() {
     checks.finish();
 }
 
-/// How far the one-step standard deviations are from those of a fit without the group, as a share of
-/// the largest change that any group brings about.
+/// Error of the one-step standard deviations compared with a fit without the group, as a share of the
+/// largest change due to any group.
 fn one_step_error(table: &Memory, formula: &str, key: &str) -> f64 {
     let (model, _) = model(table, formula, None).expect("a model");
     let objective = Objective::new(&model, Method::Reml);

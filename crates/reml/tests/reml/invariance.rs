@@ -1,4 +1,4 @@
-//! What must not change a fit: the order of rows, names of groups, threads, blocks, waves.
+//! A fit does not depend on the order of rows, names of groups, threads, blocks or waves.
 
 use crate::common::{METHODS, Random, Sampled, fit, same_fit};
 use crate::memory::{Memory, Values};
@@ -50,7 +50,7 @@ proptest! {
         let Some(case) = sampled(seed) else { return Err(TestCaseError::reject("refused")) };
         let mut checks = Checks::new(&case.name);
         let want = case.fit(Method::Ml);
-        // Strings in place of numbers, in the same order: the same bits everywhere.
+        // Strings instead of numbers, in the same order, give bit-identical results.
         let texts = (0..case.sample.levels.len()).fold(case.table.clone(), |table, level| as_text(&table, level));
         let got = fit(&texts, &case.formula, case.weights(), Method::Ml).expect("a fit");
         same_fit(&mut checks, &got.fit, &want.fit);
@@ -127,7 +127,8 @@ fn any_number_of_threads_gives_the_same_bits() {
             let on = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
                 let fitted = pool.install(|| fit(&table, &case.formula, case.weights(), method).expect("a fit"));
-                // Shortest text that reads back as the same number: the same text, the same bits.
+                // Debug prints the shortest text that reads back as the same number, so equal texts mean
+                // equal bits.
                 format!("{:?} {:?}", fitted.fit, fitted.effects)
             };
             let one = on(1);

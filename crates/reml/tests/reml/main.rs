@@ -1,4 +1,4 @@
-//! Tests of the whole way from rows to fits, one topic per module.
+//! Tests from rows to fits, one topic per module.
 
 mod anova;
 mod bootstrap;

@@ -1,4 +1,4 @@
-//! One read for many models gives what a read for each gives.
+//! One read for many models gives the same moments as a separate read for each.
 
 use crate::common::{METHODS, Random, go_on, report};
 use crate::filtered::{Filtered, partition_labels};
@@ -107,7 +107,7 @@ fn by_label(ingested: &Ingested) -> Vec<(Vec<String>, u64, Vec<f64>)> {
     all
 }
 
-/// That two sets of moments are the same to rounding, but for the numbers of their rows.
+/// Checks that two sets of moments agree up to rounding, except for the numbers of their rows.
 #[track_caller]
 pub(crate) fn same_moments(name: &str, got: &Ingested, want: &Ingested) {
     assert_eq!(got.recipe, want.recipe, "{name}");
@@ -136,7 +136,7 @@ pub(crate) fn same_moments(name: &str, got: &Ingested, want: &Ingested) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Each model's moments are, to the bit, those of a read for it alone, whichever others are read with it.
+    /// Each model's moments are bit-identical to those of a read for it alone, whatever models are read with it.
     #[test]
     fn moments_are_those_of_a_read_for_each(
         chosen in proptest::collection::vec(0..WISHES.len(), 1..9), rows in 80_usize..300, block_rows in 5_usize..90,
@@ -176,7 +176,7 @@ proptest! {
             prop_assert_eq!(&own, &labels.iter().map(Vec::as_slice).collect::<Vec<_>>());
             for (p, label) in labels.iter().enumerate() {
                 let rows = Filtered { source: &table, by: &by, label };
-                // A read of few rows may see levels that belong to dropped rows only; here none count.
+                // A read of few rows may see levels that occur in dropped rows only; partitions omit them.
                 let got = partitions.ingested(p);
                 let want = accumulate(&rows, plan, &mut ());
                 match (got, want) {
@@ -189,8 +189,8 @@ proptest! {
     }
 }
 
-/// Moments are compared with those of the partition's rows by the same recipe. A read of its rows alone
-/// has the same levels but other shifts, and ends at the same optimum as far as the search cares.
+/// Compares the moments with those of the partition's rows by the same recipe. A read of its rows alone has
+/// the same levels but other shifts, and ends at the same optimum within the tolerance of the search.
 fn compare_partition(
     name: &str,
     rows: &Filtered<'_>,
@@ -209,7 +209,7 @@ fn compare_partition(
     same_moments(name, &got, &alike);
     match (fit(got, Method::Reml), fit(alike, Method::Reml), fit(want, Method::Reml)) {
         (Ok(got), Ok(alike), Ok(want)) => {
-            // Few rows make for flat optima: estimates are compared below, with more.
+            // With few rows optima are flat; estimates are compared below, with more rows.
             let close = |other: &Fit| (got.criterion - other.criterion).abs() <= 1e-8;
             prop_assert!(close(&alike) && close(&want), "{name}: {} {}", got.criterion, want.criterion);
         }
@@ -219,8 +219,8 @@ fn compare_partition(
     Ok(())
 }
 
-/// That two fits agree; where a covariance is singular the optimum is flat in some direction, and
-/// rounding shows.
+/// Checks that two fits agree. Where a covariance is singular the optimum is flat in some direction, so that
+/// rounding error is larger.
 #[track_caller]
 pub(crate) fn same_fit(name: &str, got: &Fit, want: &Fit, digits: f64) {
     let close = |what: &str, got: f64, want: f64, room: f64| {
@@ -265,7 +265,7 @@ fn partitions_of_many_rows_have_the_estimates_of_separate_fits() {
     let by = ["state".to_owned()];
     for wish in [WISHES[2], WISHES[3], WISHES[8]] {
         let wanted = Wanted { plan: plan(&table, wish), by: by.to_vec() };
-        // Beside a model of all rows.
+        // Together with a model of all rows.
         let wanted = [wanted, Wanted::new(plan(&table, wish))];
         let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut ()).unwrap();
         let partitions = shared.take_partitions(0).unwrap();
@@ -280,7 +280,7 @@ fn partitions_of_many_rows_have_the_estimates_of_separate_fits() {
     }
 }
 
-/// Counts what an observer is told.
+/// Counts the calls of an observer.
 #[derive(Default)]
 struct Counting {
     restarted: usize,
@@ -296,7 +296,7 @@ impl ReadObserver for Counting {
 }
 
 #[test]
-fn one_models_trouble_is_its_own() {
+fn an_error_of_one_model_leaves_the_others() {
     let rows = 600;
     let mut x2 = vec![1.5; rows];
     x2[431] = f64::INFINITY;
@@ -337,7 +337,7 @@ fn one_models_trouble_is_its_own() {
 }
 
 #[test]
-fn models_that_have_no_room_are_put_off() {
+fn models_beyond_the_memory_limit_are_deferred() {
     // A cell per row: the moments outgrow the limit.
     let rows = 60_000;
     let table = students(rows, 3, false).with("pupil", Values::Ids((0..rows as i64).map(|i| i / 2).collect()));
@@ -402,7 +402,7 @@ fn a_tight_limit_changes_no_bit() {
             }
             Err(error) => {
                 assert!(error.to_string().starts_with("not enough memory"), "{error}");
-                // What suffices is enough with more, too.
+                // A limit above one that sufficed must suffice, too.
                 assert_eq!(slowed, 0, "{megabytes} MB");
                 refused += 1;
             }

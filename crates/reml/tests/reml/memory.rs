@@ -1,4 +1,4 @@
-//! A table in memory, as the design reads it.
+//! A table in memory that implements `Source`.
 
 use tiers_design::{
     BLOCK_ROWS, Block, Column, Dictionary, Field, Kind, Labels, RawBlock, Request, Role, Scan, Source, SourceError,
@@ -80,7 +80,7 @@ impl Memory {
         self.fields.iter().position(|field| field.name == name)
     }
 
-    /// The same table with one column added, or another in its place.
+    /// The same table with one column added or replaced.
     pub(crate) fn with(&self, name: &str, values: Values) -> Self {
         let mut out = self.clone();
         let Memory { mut fields, values: mut all, .. } = Memory::new(vec![(name, values)]);

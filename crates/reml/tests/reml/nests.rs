@@ -1,4 +1,4 @@
-//! Nests read off the data, columns dropped from X, and first blocks that tell too little.
+//! Nests found from the data, columns dropped from X, and first blocks with too little information.
 
 use crate::common::{Random, fit, same_fit};
 use crate::memory::{Memory, Values};
@@ -70,7 +70,7 @@ fn the_order_of_terms_and_factors_does_not_matter() {
     assert_eq!(want.levels.iter().map(|l| l.groups).collect::<Vec<_>>(), [6, 24, 72]);
     assert_eq!(want.levels[2].name, "district:school:class");
     for formula in [
-        // Read off the data, for the ids are unique.
+        // Found from the data, since the ids are unique.
         "y ~ x + (1 | district) + (1 | school) + (1 | class)",
         "y ~ x + (1 | class) + (1 | district) + (1 | school)",
         "y ~ x + (1 | district) + (1 | school/class)",
@@ -85,8 +85,8 @@ fn the_order_of_terms_and_factors_does_not_matter() {
 }
 
 #[test]
-fn nested_factors_in_reversed_order_are_the_finest_groups_alone_twice() {
-    // class/school is class + class:school: with unique ids the same groups, and said to be so.
+fn nested_factors_in_reversed_order_are_reported_as_the_same_groups() {
+    // class/school is class + class:school: with unique ids the same groups, which is an error.
     let error = fit(&districts(), "y ~ x + (1 | class/school)", None, Method::Reml).expect_err("the same groups");
     assert!(error.to_string().contains("same 72 groups"), "{error}");
 }
@@ -123,10 +123,10 @@ fn columns_that_others_determine_are_dropped_as_in_r() {
             assert_eq!(got.n_parameters, want.n_parameters);
         }
     }
-    // Far from zero and of other units it is still the same column.
+    // Far from zero and in other units it is still the same column.
     let far = table.map("x", |v| v + 1e4).map("sum", |v| v + 2e4);
     assert_eq!(fitted(&far, "y ~ x + z + sum + (1 | school)").dropped_columns, ["sum"]);
-    // Nearly the same is not the same.
+    // A column that is only nearly the same is kept.
     let mut random = Random(4);
     let noise: Vec<f64> = table.numbers("x").iter().map(|x| x + 1e-4 * random.normal()).collect();
     let near = table.with("near", Values::Numbers(noise));
@@ -148,7 +148,7 @@ fn a_level_that_first_appears_in_a_late_block() {
 
 #[test]
 fn a_first_block_without_a_complete_row_leaves_the_fit_as_accurate() {
-    // Shifts are taken from the first rows; these have none to take them from.
+    // Shifts are taken from the first complete rows, which the first block does not have.
     let table = districts();
     let rows = table.rows();
     let far = |name: &str, by: f64| -> Vec<f64> {

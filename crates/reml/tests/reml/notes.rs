@@ -1,4 +1,4 @@
-//! Notes: where a user may have meant something else.
+//! Notes on models where the user may have meant something else.
 
 use crate::common::{Random, model};
 use crate::memory::{Memory, Values};
@@ -62,7 +62,7 @@ fn values_that_look_like_codes_are_noted() {
     };
     check(&notes(&coded("x", -999.0), "y ~ x + (1 | ward)", None), &["Column `x` is -999 in 3 rows"]);
     check(&notes(&coded("y", 9999.0), "y ~ x + (1 | ward)", None), &["Column `y` is 9999 in 3 rows"]);
-    // Other columns, and other uses of a column, are not looked at.
+    // Columns outside the model are not checked, and -5 is not a common code.
     check(&notes(&coded("x", -999.0), "y ~ 1 + (1 | ward)", None), &[]);
     check(&notes(&coded("x", -5.0), "y ~ x + (1 | ward)", None), &[]);
 }

@@ -1,4 +1,4 @@
-//! Moments of parts, merged, are those of all rows.
+//! Merged moments of parts equal those of all rows.
 
 use crate::common::{METHODS, Random, report};
 use crate::memory::{Memory, Values};
@@ -10,10 +10,10 @@ use tiers_moments::{
 };
 use tiers_reml::{Fit, Method, NewtonSettings, Objective, Status, build_model, optimise};
 
-/// Columns of a table, of which parts can be taken.
+/// Columns of a table, from which parts can be taken.
 type Columns = Vec<(&'static str, Values)>;
 
-/// A part as it stands in files, in memory.
+/// A part as in files, held in memory.
 struct Written {
     name: String,
     definition: Definition,
@@ -22,7 +22,7 @@ struct Written {
     cells: Memory,
 }
 
-/// Reads rows as a part, by a recipe of their own or by the one that is given.
+/// Reads rows as a part, by a recipe of their own or by a given one.
 fn read(rows: &Memory, formula: &str, weights: Option<&str>, recipe: Option<&Recipe>) -> (Ingested, Definition) {
     let settings = Settings { weights: weights.map(str::to_owned), ..Settings::default() };
     let formula: Formula = formula.parse().unwrap();
@@ -130,7 +130,7 @@ fn rows_of(columns: &Columns, rows: &[usize]) -> Memory {
     Memory::new(columns.iter().map(|(name, values)| (*name, picked(values))).collect())
 }
 
-/// Which of three parts a row goes to: at random, or such that part p lacks level p of `f`.
+/// Assigns rows to three parts: at random, or such that part p lacks level p of `f`.
 fn split(columns: &Columns, rows: usize, by_level: bool, seed: u64) -> [Vec<usize>; 3] {
     let mut random = Random(seed);
     let Some((_, Values::Texts(f))) = columns.iter().find(|(name, _)| *name == "f") else { unreachable!() };
@@ -143,7 +143,7 @@ fn split(columns: &Columns, rows: usize, by_level: bool, seed: u64) -> [Vec<usiz
     parts
 }
 
-/// Per cell its labels, rows and sums, in the order of the labels.
+/// Labels, rows and sums of each cell, in the order of the labels.
 fn by_label(ingested: &Ingested) -> Vec<(Vec<String>, u64, Vec<f64>)> {
     let per_cell = ingested.moments.summands.per_cell();
     let mut all = Vec::new();
@@ -161,7 +161,7 @@ fn by_label(ingested: &Ingested) -> Vec<(Vec<String>, u64, Vec<f64>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(80))]
 
-    /// Merged sums are the sums over all rows by the merged recipe, to rounding.
+    /// Merged sums equal the sums over all rows by the merged recipe, up to rounding.
     #[test]
     fn moments_of_parts_add_up(
         formula in 0..FORMULAS.len(), rows in 60_usize..200, seed in 0_u64..1 << 40, by_level: bool, weighted: bool,
@@ -195,10 +195,10 @@ proptest! {
     }
 }
 
-/// Estimates from parts are those from all rows, whatever the cut.
+/// Estimates from parts equal those from all rows, however the rows are divided.
 #[test]
 fn fits_to_merged_moments_are_those_to_all_rows() {
-    // Not the one whose far-off slope cannot be shifted: its optimum is flat.
+    // Without the formula whose slope far from zero cannot be shifted: its optimum is flat.
     let formulas = [0, 1, 2, 3, 5].map(|i| FORMULAS[i]);
     for (formula, by_level) in formulas.iter().zip([false, true].iter().cycle()) {
         let table = students(900, 7);
@@ -211,7 +211,7 @@ fn fits_to_merged_moments_are_those_to_all_rows() {
             let close = |what: &str, got: f64, want: f64, room: f64| {
                 assert!((got - want).abs() <= room, "{formula} {method} {what}: {got} {want}");
             };
-            // Where a covariance is singular the optimum is flat in some direction, and rounding shows.
+            // Where a covariance is singular the optimum is flat in some direction, and rounding error larger.
             let digits = if want.status == Status::Boundary { 1e-7 } else { 1e-10 };
             close("criterion", got.criterion, want.criterion, 1e-10 * want.criterion.abs());
             close("sigma", got.sigma, want.sigma, digits * want.sigma);
@@ -232,15 +232,15 @@ fn parts_of_different_models_are_refused() {
     let of = |name: &str, rows: &[usize], formula: &str, weights| {
         Written::new(name, &rows_of(&table, rows), formula, weights)
     };
-    let told = |one: Written, other: Written| merged(&[one, other]).unwrap_err().to_string();
+    let message = |one: Written, other: Written| merged(&[one, other]).unwrap_err().to_string();
     let first = || of("a", &a, "y ~ x + (1 | school)", None);
-    let text = told(first(), of("b", &b, "y ~ x + z + (1 | school)", None));
+    let text = message(first(), of("b", &b, "y ~ x + z + (1 | school)", None));
     assert!(text.starts_with("a and b are moments of different models: the formula is y ~ x + (1 | school)"), "{text}");
-    let text = told(first(), of("b", &b, "y ~ x + (1 | school)", Some("w")));
+    let text = message(first(), of("b", &b, "y ~ x + (1 | school)", Some("w")));
     assert!(text.contains("the column of weights is none in the first and w in the second"), "{text}");
     let mut other = rows_of(&table, &b);
     other = other.with("school", Values::Texts(b.iter().map(|i| i.to_string()).collect()));
-    let text = told(first(), Written::new("b", &other, "y ~ x + (1 | school)", None));
+    let text = message(first(), Written::new("b", &other, "y ~ x + (1 | school)", None));
     assert!(text.contains("the column `school` is integers in the first and text in the second"), "{text}");
     let spaces = of("b", &b, "y~x  + ( 1|school )", None);
     merged(&[first(), spaces]).expect("spaces make no other formula");
@@ -251,30 +251,30 @@ fn damaged_parts_are_refused() {
     let table = students(100, 6);
     let whole: Vec<usize> = (0..100).collect();
     let written = || Written::new("a", &rows_of(&table, &whole), "y ~ x + (1 | school/class)", None);
-    let told = |part: Written| merged(&[part]).map(|_| ()).unwrap_err().to_string();
+    let message = |part: Written| merged(&[part]).map(|_| ()).unwrap_err().to_string();
     let mut part = written();
     part.totals.rows += 1;
-    let text = told(part);
+    let text = message(part);
     assert!(text.contains("the constant sums to 100 over 101 rows"), "{text}");
     let mut part = written();
     part.cells = part.cells.map("1*x", |v| v + 1e-3);
-    assert!(told(part).contains("do not add up: `1*x` is"));
+    assert!(message(part).contains("do not add up: `1*x` is"));
     let mut part = written();
     part.cells = part.cells.map("1*y", |_| f64::NAN);
-    assert!(told(part).contains("cell 1 (counted from 1) has NaN for its sum `1*y`"));
+    assert!(message(part).contains("cell 1 (counted from 1) has NaN for its sum `1*y`"));
     let mut part = written();
     part.cells = part.cells.map("rows", |v| v + 0.5);
-    assert!(told(part).contains("for its number of rows"));
+    assert!(message(part).contains("for its number of rows"));
     let mut part = written();
     part.definition.columns.swap(0, 1);
-    assert!(told(part).contains("its columns are x, 1, y, but its formula and levels give 1, x, y"));
+    assert!(message(part).contains("its columns are x, 1, y, but its formula and levels give 1, x, y"));
     let mut part = written();
     part.definition.columns[0].shift = 1.0;
-    assert!(told(part).contains("its column `1` is shifted by 1"));
+    assert!(message(part).contains("its column `1` is shifted by 1"));
 }
 
 #[test]
-fn too_many_groups_for_the_memory_are_told_before_it_is_used() {
+fn too_many_groups_for_the_memory_are_an_error_before_it_is_used() {
     let table = Memory::new(students(400, 8)).in_blocks_of(50);
     let formula: Formula = "y ~ x + (1 | school/class)".parse().unwrap();
     let plan = Plan::new(&formula, table.fields(), &Settings::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Predictions and their errors for new rows, against V written out.
+//! Predictions and their errors for new rows, against formulas with V written out.
 
 use crate::common::{METHODS, Random, Sampled, as_optimum, model, reference, report};
 use crate::memory::{Memory, Values};
@@ -20,7 +20,7 @@ const QUANTILE: f64 = 1.644_853_626_951_472_7;
 struct NewRows {
     columns: Vec<Vec<f64>>,
     weights: Vec<f64>,
-    /// Per level, finest first, the group of each row.
+    /// The group of each row, per level, finest first.
     groups: Vec<Vec<Option<usize>>>,
 }
 
@@ -39,7 +39,7 @@ impl NewRows {
             for (k, level) in sample.levels.iter().enumerate() {
                 let other = level.group[random.below(sample.n())];
                 groups[k].push(match row % 4 {
-                    // One path of the data, then parts of one, then whatever comes.
+                    // A path of the data, then parts of one, then arbitrary groups.
                     0 | 1 => Some(level.group[like]),
                     2 => (random.below(2) == 0).then_some(level.group[like]),
                     _ => (random.below(3) > 0).then_some(other),
@@ -60,7 +60,7 @@ impl NewRows {
         Memory::new(names.iter().map(|(name, values)| (&name[..], values.clone())).collect())
     }
 
-    /// The rows as the oracle has them, with the effects of some levels wanted.
+    /// The rows in the form of the oracle, with the effects of some levels requested.
     fn of_oracle(&self, case: &Sampled, wanted: &[bool]) -> Vec<NewRow> {
         let sample = &case.sample;
         let pick =
@@ -77,7 +77,7 @@ impl NewRows {
     }
 }
 
-/// All predictions of a source in one.
+/// All predictions for a source in one.
 fn predict(predictor: &Predictor<'_>, table: &dyn Source) -> PredictedRows {
     let mut all: Option<PredictedRows> = None;
     let mut sink = |_, mut rows: PredictedRows| {
@@ -179,7 +179,7 @@ fn predictions_and_their_errors_agree_with_v_written_out() {
             for scale in [0.05, 1.0, 6.0] {
                 let raw: Vec<f64> = case.sample.theta_near_truth(seed).iter().map(|t| scale * t).collect();
                 let at = Case::new(&case, method, &raw);
-                // All levels, none, each and all coarser ones, and any others.
+                // All levels, none, each with all coarser ones, and other subsets.
                 let sets = 1 << levels;
                 for set in [sets - 1, 0, sets - 2, random.below(sets), random.below(sets)] {
                     let wanted: Vec<bool> = (0..levels).map(|k| set >> k & 1 == 1).collect();
@@ -233,7 +233,7 @@ fn the_rows_of_the_fit_have_its_fitted_values() {
     }
 }
 
-/// What is kept of a fit, read back from JSON.
+/// The saved part of a fit, read back from JSON.
 fn kept(at: &Case<'_>, df: DfMethod) -> (FixedInference, f64) {
     let inference = FixedInference::new(&at.objective, &at.optimum, Inference { df, ..Inference::default() });
     let sigma = report(&at.objective, &at.optimum, &Dropped::default()).sigma;
@@ -242,7 +242,7 @@ fn kept(at: &Case<'_>, df: DfMethod) -> (FixedInference, f64) {
 }
 
 #[test]
-fn errors_for_the_population_have_the_same_bits_without_the_moments() {
+fn errors_for_the_population_are_bit_identical_without_the_moments() {
     for seed in 0..24 {
         let Some(case) = Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))) else {
             continue;
@@ -257,7 +257,7 @@ fn errors_for_the_population_have_the_same_bits_without_the_moments() {
                 (predict(&predictor, &table), predict(&at.predictor(&none, IntervalKind::Confidence), &table));
             assert!(got.std_error.iter().all(|error| *error > 0.0) && got.lower.len() == ROWS, "{}", case.name);
             assert_eq!(got, want, "{method} {}", case.name);
-            // The covariance alone, or an adjusted one, does not have the bits.
+            // The covariance alone, or an adjusted one, does not give the same bits.
             let (inference, sigma) = kept(&at, DfMethod::None);
             assert!(Predictor::of_population(at.fixed(), &inference, sigma, None).is_none());
         }
@@ -265,7 +265,7 @@ fn errors_for_the_population_have_the_same_bits_without_the_moments() {
 }
 
 #[test]
-fn a_response_is_not_asked_for() {
+fn no_response_is_needed() {
     let case = Sampled::new("seed 5", simulate_nested(5, &Shape::any(5))).expect("a case");
     let at = Case::new(&case, Method::Reml, &case.sample.theta);
     let predictor = at.predictor(&[false, true], IntervalKind::Confidence);
@@ -305,8 +305,8 @@ fn columns_far_from_zero_have_the_same_errors() {
     }
 }
 
-/// Treatment and dose were never crossed in full: b was not given at the high dose. What is predicted
-/// for that cell would be another number for every choice of the reference levels.
+/// Treatment and dose are not fully crossed: b was not given at the high dose. A prediction for that cell
+/// would depend on the choice of the reference levels.
 #[test]
 fn combinations_that_never_occurred_are_not_estimable() {
     let mut random = Random(11);

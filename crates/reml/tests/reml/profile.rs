@@ -11,7 +11,7 @@ fn profiles(model: &tiers_reml::Model) -> Profile {
     let objective = Objective::new(model, Method::Reml);
     let targets = Target::all(&objective);
     let found = profile(&objective, &targets, 0.95, &NewtonSettings::default(), &|_| true);
-    found.expect("profiles").expect("not called off")
+    found.expect("profiles").expect("not cancelled")
 }
 
 /// The deviance at all parameters in lme4's order: standard deviations, correlations, σ, β.
@@ -20,7 +20,7 @@ fn deviance(problem: &Problem, parameters: &[f64]) -> f64 {
     problem.deviance_at(components, &DVector::from_column_slice(beta)).unwrap_or(f64::INFINITY)
 }
 
-/// How far the deviance may still fall, by its own quadratic form, when all but one parameter move.
+/// How far the deviance may still decrease, by its quadratic approximation, when all but one parameter move.
 fn decrement(problem: &Problem, parameters: &[f64], held: usize) -> f64 {
     let free: Vec<usize> = (0..parameters.len()).filter(|&i| i != held).collect();
     let place = |at: &[f64]| {
@@ -40,11 +40,11 @@ fn decrement(problem: &Problem, parameters: &[f64], held: usize) -> f64 {
 /// 95 % quantile of χ² with one degree of freedom.
 const CHI2: f64 = 3.841_458_820_694_124;
 
-/// Every end found is a point of the likelihood that rises by the quantile, and is lowest there.
+/// At every end the deviance has risen by the quantile, and is lowest in the other parameters.
 #[test]
 fn ends_are_constrained_optima_of_the_deviance_with_v_written_out() {
     let (mut ends, mut correlations, mut bumps) = (0, 0, 0);
-    // Of samples with many groups, whose correlations are in the inside, only these.
+    // Of samples with many groups, whose correlations are in the interior, only these.
     let many = Shape { top_groups: 32, most: 5, slopes: 1, ..Shape::any(4) };
     let any = (0..12).chain([37]).map(|seed| (seed, Shape::any(seed), ""));
     for (seed, shape, prefix) in any.chain((100..110).map(|seed| (seed, many, "cor_"))) {
@@ -65,7 +65,7 @@ fn ends_are_constrained_optima_of_the_deviance_with_v_written_out() {
                 checks.check(&what("the rise"), point.deviance - found.deviance, CHI2, Tolerance::both(0.0, 1e-6));
                 checks.check(&what("held"), point.parameters[held], value, Tolerance::both(1e-9, 1e-9));
                 let dense = deviance(&problem, &point.parameters);
-                // On the boundary (a variance of zero, a perfect correlation) there are no differences.
+                // On the boundary (a variance of zero, a perfect correlation) differences cannot be taken.
                 let inside = dense.is_finite()
                     && point.parameters[..problem.theta_len()]
                         .iter()
@@ -114,7 +114,7 @@ fn check(folder: &str, numbers: &[&str], labels: &[&str], formula: &str, want: &
     checks.equal("names", names, want.iter().map(|w| w.0).collect());
     for &(name, lower, upper) in want {
         let (below, above) = interval(&found, name);
-        // lme4 interpolates, between points where its optimiser stops at 1e-6 or so of the deviance.
+        // lme4 interpolates between points where its optimiser stops at about 1e-6 of the deviance.
         let close = Tolerance::both(2e-3, 0.0);
         checks.check(&format!("{name} 2.5 %"), below.value().expect("an end"), lower, close);
         checks.check(&format!("{name} 97.5 %"), above.value().expect("an end"), upper, close);
@@ -175,7 +175,7 @@ fn intervals_are_those_of_lme4() {
     );
 }
 
-/// A column that others determine is dropped, and shifts of columns far from zero are undone: the
+/// A column that others determine is dropped, and shifts of columns far from zero are undone, so that the
 /// intervals are those of the plain model.
 #[test]
 fn shifted_and_dependent_columns_change_nothing() {
@@ -212,7 +212,7 @@ fn shifted_and_dependent_columns_change_nothing() {
         let ends = |(below, above): (End, End)| [below.value().expect("an end"), above.value().expect("an end")];
         checks.slice(one, &ends(got), &ends(want), Tolerance::both(1e-6, 1e-8));
     }
-    // At year 0 the intercepts vary enormously, as do those of the slopes times 2000, and no end is missed.
+    // At year 0 the intercepts vary enormously (as the slopes times 2000), and no end is missed.
     for curve in &far.curves {
         let lower_and_upper = matches!((curve.lower, curve.upper), (End::Found(_), End::Found(_)));
         checks.that(&format!("{} has two ends: {:?} {:?}", curve.name, curve.lower, curve.upper), lower_and_upper);

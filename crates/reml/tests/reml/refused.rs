@@ -4,7 +4,7 @@ use crate::common::{Random, fit, model};
 use crate::memory::{Memory, Values};
 use tiers_reml::Method;
 
-/// Schools of four classes of five students; classes numbered anew in each school, and throughout.
+/// Schools of four classes of five students; classes numbered within each school, and over all schools.
 fn schools() -> Memory {
     let mut random = Random(5);
     let (mut y, mut x) = (Vec::new(), Vec::new());
@@ -33,13 +33,13 @@ fn schools() -> Memory {
     ])
 }
 
-/// The message of a refusal, which must hold all of these.
+/// Returns the error message, which must contain all of these words.
 #[track_caller]
 fn refuses(table: &Memory, formula: &str, words: &[&str]) -> String {
     refuses_by(Method::Reml, table, formula, words)
 }
 
-/// The same for either likelihood.
+/// [`refuses`] for a given likelihood.
 #[track_caller]
 fn refuses_by(method: Method, table: &Memory, formula: &str, words: &[&str]) -> String {
     let error = match fit(table, formula, None, method) {
@@ -95,14 +95,14 @@ fn crossed_groupings_are_shown_with_two_rows() {
 }
 
 #[test]
-fn classes_with_ids_reused_across_schools_are_told_apart_by_the_remedy() {
+fn classes_with_ids_reused_across_schools_are_an_error_with_a_remedy() {
     let words = ["cross", "row 1 has", "(1 | school/class)", "outer grouping first"];
     refuses(&schools(), "y ~ x + (1 | class) + (1 | school)", &words);
     refuses(&schools(), "y ~ x + (1 | school) + (1 | class)", &words);
     // The rows may be in any order, and in many blocks.
     let shuffled = schools().permuted(&Random(3).order(120)).in_blocks_of(11);
     refuses(&shuffled, "y ~ x + (1 | class) + (1 | school)", &words[..3]);
-    // The remedy is one.
+    // The suggested remedy works.
     assert!(model(&schools(), "y ~ x + (1 | school/class)", None).is_ok());
 }
 
@@ -132,7 +132,7 @@ fn a_response_that_does_not_vary() {
         refuses(&table, "y ~ x + (1 | school)", &["response y has the same value on all 120 rows"]);
         refuses(&table.in_blocks_of(7), "y ~ x + (1 | school)", &["same value"]);
     }
-    // Little variation far from zero is variation.
+    // A response with little variation far from zero is not constant.
     let table = schools().map("y", |v| 1e6 + 1e-3 * v);
     assert!(model(&table, "y ~ x + (1 | school)", None).is_ok());
 }

@@ -1,4 +1,4 @@
-//! A pass that stopped goes on from a checkpoint, to the same bits; a damaged checkpoint is refused.
+//! A resumed pass is bit-identical to an uninterrupted one; a damaged checkpoint is refused.
 
 use crate::common::Random;
 use crate::many::{WISHES, plan, students};
@@ -10,7 +10,7 @@ use tiers_moments::{
 
 const FINGERPRINT: &str = "students, 1 file of 12345 bytes";
 
-/// Keeps every state, and calls the work off after so many.
+/// Keeps every state, and cancels the work after a number of them.
 struct Keeping {
     stop_after: usize,
     kept: Vec<Vec<u8>>,
@@ -81,7 +81,7 @@ fn all_bits(mut shared: Shared, models: usize) -> Vec<String> {
     all
 }
 
-/// Models with gaps in some columns, so that they part ways, and one that fails on the way.
+/// Models with gaps in some columns, so that they diverge, and one that fails during the pass.
 fn table() -> Memory {
     let rows = 2_000;
     let mut bad = vec![1.0; rows];
@@ -90,7 +90,7 @@ fn table() -> Memory {
 }
 
 #[test]
-fn a_resumed_pass_has_the_bits_of_one_that_never_stopped() {
+fn a_resumed_pass_is_bit_identical_to_an_uninterrupted_one() {
     let table = table();
     let wanted = wanted(&table, &[0, 1, 2, 3, 4, 5, 7, 8, 12]);
     let mut watch = Keeping::new(usize::MAX);
@@ -104,7 +104,7 @@ fn a_resumed_pass_has_the_bits_of_one_that_never_stopped() {
         let mut again = Keeping::new(usize::MAX);
         let got = read(&table, &wanted, Some(checkpoint), &mut again).unwrap();
         assert_eq!(all_bits(got, wanted.len()), want, "from checkpoint {at}");
-        // What is kept on the way is the same, too.
+        // The states kept during the pass are the same, too.
         assert!(again.kept.iter().eq(&watch.kept[at + 1..]), "after checkpoint {at}");
     }
 }

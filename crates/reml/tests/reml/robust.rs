@@ -1,4 +1,4 @@
-//! Cluster-robust inference against its literal formulas with V.
+//! Cluster-robust inference against the literal formulas with V.
 
 use crate::common::{Random, model, table_of};
 use crate::memory::{Memory, Values};
@@ -57,8 +57,8 @@ fn sandwiches_agree_with_v_written_out() {
     checks.finish();
 }
 
-/// Five schools of 90 to 150 classes with a random slope each: more random effects in a cluster than
-/// are carried along, and no two classes alike.
+/// Five schools of 90 to 150 classes with random slopes: more random effects in a cluster than are kept
+/// without reduction, and no two classes alike.
 #[test]
 fn large_clusters_are_reduced_without_loss() {
     let mut random = Random(7);
@@ -114,7 +114,7 @@ fn large_clusters_are_reduced_without_loss() {
     checks.finish();
 }
 
-/// Nine clinics of which only clinic 104 tried the new device, and of which 102 alone measured at night.
+/// Nine clinics; only clinic 104 tried the new device, and only clinic 102 measured at night.
 fn clinics() -> Memory {
     let mut random = Random(23);
     let (mut clinic, mut device, mut night, mut x, mut y) = (vec![], vec![], vec![], vec![], vec![]);
@@ -147,14 +147,14 @@ fn clinics() -> Memory {
     ])
 }
 
-/// A coefficient that cannot be estimated without one of the clusters has no robust standard error,
-/// whichever sandwich: the residuals of that cluster are zero in its direction.
+/// A coefficient that cannot be estimated without one of the clusters has no robust standard error for
+/// any sandwich, since the residuals of that cluster are zero in its direction.
 #[test]
 fn coefficients_of_one_cluster_have_no_robust_error() {
     let table = clinics();
     for (formula, expected) in [
         ("y ~ 0 + device + x + (1 | clinic)", vec![("104", vec!["devicenew"])]),
-        // The reference is basic: what is compared with new needs clinic 104, what is not does not.
+        // The reference level is basic: comparisons with new need clinic 104, others do not.
         ("y ~ device + x + (1 | clinic)", vec![("104", vec!["devicenew"])]),
         ("y ~ night + x + (1 | clinic)", vec![("102", vec!["night"])]),
         ("y ~ device * night + (1 | clinic)", vec![("102", vec!["night"]), ("104", vec!["devicenew"])]),

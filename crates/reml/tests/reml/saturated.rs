@@ -4,9 +4,9 @@ use crate::common::{METHODS, diagonal, go_on, model, table_of};
 use tiers_reml::{Method, NewtonSettings, Objective, find_optimum};
 use tiers_testkit::{Shape, simulate_nested};
 
-/// By ML their criterion falls without end as the variances grow: once such a fit came out as converged,
-/// at a theta of a thousand and more, by rounding noise. By REML it has a limit, and a fit that is given
-/// must lie below it.
+/// For ML their criterion decreases without bound as the variances grow; such a fit was once reported as
+/// converged at a theta above a thousand, because of rounding error. For REML it has a limit, and a returned
+/// fit must lie below it.
 #[test]
 fn effects_that_leave_no_residual_are_refused_where_there_is_no_maximum() {
     let (mut unbounded, mut inside) = (0, 0);

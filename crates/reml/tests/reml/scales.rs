@@ -1,4 +1,4 @@
-//! Units and origins of the columns: a fit in other units is the same fit.
+//! Units and origins of the columns do not change a fit.
 
 use crate::common::{Fitted, METHODS, Random, Sampled, fit, same_criterion, same_fit};
 use crate::memory::{Memory, Values};
@@ -65,7 +65,7 @@ const SLOPES: [&str; 4] = [
     "y ~ x + (1 + x | mid) + (1 + x | top)",
 ];
 
-/// Fits before and after a change, for all forms and methods.
+/// Fits before and after a change, for all formulas and methods.
 fn each(
     seeds: std::ops::Range<u64>,
     change: impl Fn(&Memory) -> Memory,
@@ -85,10 +85,10 @@ fn each(
     }
 }
 
-/// Compares fits whose columns (1, x) are those of the other times `map`: β and effects go by its
+/// Compares fits whose columns (1, x) are those of the other times a map: β and effects transform by its
 /// inverse.
 fn mapped(checks: &mut Checks, got: &Fit, want: &Fit, inverse: &DMatrix<f64>, tolerance: f64) {
-    // A variance that is small beside the residual one is known no better than that one.
+    // A variance that is small beside the residual variance is known only to the latter's accuracy.
     let close = Tolerance { absolute: tolerance * want.sigma.powi(2), ..Tolerance::of_largest(tolerance) };
     let to = |matrix: DMatrix<f64>| inverse * matrix * inverse.transpose();
     checks.check("sigma", got.sigma, want.sigma, Tolerance::relative(tolerance));
@@ -195,7 +195,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn weights_of_one_are_none(seed in 0u64..100_000) {
+    fn weights_of_one_change_nothing(seed in 0u64..100_000) {
         let Some(case) = sampled(seed) else { return Err(TestCaseError::reject("refused")) };
         let table = case.table.with("one", Values::Numbers(vec![1.0; case.table.rows()]));
         let mut checks = Checks::new(&case.name);
@@ -218,7 +218,7 @@ proptest! {
             let mut got = fit(&table, &case.formula, Some("four"), method).expect("a fit");
             got.fit.sigma /= 2.0;
             got.fit.theta.iter_mut().for_each(|t| *t *= 2.0);
-            // Shares of the variance are by the residual variance of a row of weight 1.
+            // Shares of the variance refer to the residual variance of a row of weight 1.
             got.fit.icc.clone_from(&want.fit.icc);
             same_fit(&mut checks, &got.fit, &want.fit);
             checks.finish();

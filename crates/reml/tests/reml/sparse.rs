@@ -1,4 +1,5 @@
-//! The sparse route and Henderson's textbook form, against the trees and against V written out.
+//! Sparse factorisation and Henderson's textbook form, against elimination along the trees and against
+//! formulas with V written out.
 
 use crate::common::{internal_theta, model, table_of};
 use nalgebra::{DMatrix, DVector};
@@ -9,7 +10,7 @@ use tiers_equations::{
 use tiers_reml::{Method, Model, Objective};
 use tiers_testkit::{Checks, NestedSample, Shape, Solution, Tolerance, oracle, simulate_nested};
 
-/// A simulated sample that makes a model, with a θ to look at.
+/// A simulated sample with its model and a θ.
 struct Case {
     name: String,
     sample: NestedSample,
@@ -22,7 +23,7 @@ fn cases(seeds: std::ops::Range<u64>) -> impl Iterator<Item = Case> {
     seeds.filter_map(|seed| {
         let sample = simulate_nested(seed, &Shape::any(seed));
         let (table, formula) = table_of(&sample);
-        // Some samples have two equal levels or one effect per row: they are rightly refused.
+        // Samples with two equal levels or one effect per row are correctly refused.
         let (model, _) = model(&table, &formula, sample.weights.as_ref().map(|_| "w")).ok()?;
         let raw = sample.theta_near_truth(seed);
         Some(Case { name: format!("seed {seed}: {formula}"), sample, model, raw })
@@ -30,7 +31,7 @@ fn cases(seeds: std::ops::Range<u64>) -> impl Iterator<Item = Case> {
 }
 
 impl Case {
-    /// The factors Λ_k in the basis of the shifted columns, for a θ in the user's.
+    /// The factors Λ_k in the basis of the shifted columns, for a θ in the user's columns.
     fn factors(&self, raw: &[f64]) -> Vec<DMatrix<f64>> {
         let objective = Objective::new(&self.model, Method::Reml);
         objective.parameters.factors(&internal_theta(&self.model, &objective, raw))
@@ -66,7 +67,7 @@ impl Case {
         }
     }
 
-    /// The sums of the tree route.
+    /// The sums by elimination along the trees.
     fn tree_sums(&self, factors: &[DMatrix<f64>]) -> TreeSums {
         let forest = &self.model.forest;
         let plan = TreePlan::new(forest);
@@ -100,13 +101,13 @@ fn dense(size: usize, upper: impl Iterator<Item = (f64, usize, usize)>) -> DMatr
     out
 }
 
-/// A of a shard, whole.
+/// The full matrix A of a shard.
 fn whole(shard: &SparseShard<'_>) -> DMatrix<f64> {
     dense(shard.unknowns(), shard.matrix().iter().map(|(&value, (i, j))| (value, i as usize, j as usize)))
 }
 
 #[test]
-fn elimination_fills_nothing_in() {
+fn elimination_creates_no_fill() {
     let mut shapes = std::collections::BTreeSet::new();
     for case in cases(0..400) {
         let widest = case.model.forest.levels.iter().map(tiers_moments::Level::r).max();
@@ -146,7 +147,7 @@ fn l_and_d_give_back_a() {
 }
 
 #[test]
-fn sums_agree_with_the_tree_route() {
+fn sums_agree_with_elimination_along_trees() {
     for case in cases(0..200) {
         let mut checks = Checks::new(&case.name);
         let mut equations = SparseEquations::new(&case.model.forest).expect("small");
@@ -234,7 +235,7 @@ fn the_textbook_form_agrees_wherever_it_exists() {
 }
 
 #[test]
-fn the_textbook_form_says_where_it_does_not_exist() {
+fn the_textbook_form_is_an_error_where_it_does_not_exist() {
     for case in cases(0..24) {
         let zero = vec![0.0; case.raw.len()];
         let error = Henderson::new(&case.model.forest, &case.factors(&zero), &case.model.x()).err();
@@ -250,7 +251,7 @@ fn the_textbook_form_says_where_it_does_not_exist() {
 }
 
 #[test]
-fn nothing_random_leaves_least_squares() {
+fn zero_variances_give_least_squares() {
     for case in cases(0..12) {
         let model = &case.model;
         let mut equations = SparseEquations::new(&model.forest).expect("small");
@@ -270,14 +271,14 @@ fn nothing_random_leaves_least_squares() {
 }
 
 #[test]
-fn factoring_again_is_factoring_afresh() {
+fn factoring_again_keeps_no_state() {
     for case in cases(0..24) {
         let forest = &case.model.forest;
         let mut used = SparseEquations::new(forest).expect("small");
         let bad = case.factors(&case.raw).iter().map(|l| l * f64::NAN).collect::<Vec<_>>();
         for seed in 0..4 {
             let factors = case.factors(&case.sample.theta_near_truth(seed));
-            // Neither other values nor a failure leave anything behind.
+            // Neither other values nor a failure leave any state.
             assert!(used.factor(&bad).is_err());
             used.factor(&factors).expect("positive definite");
             let mut fresh = SparseEquations::new(forest).expect("small");
@@ -313,7 +314,7 @@ fn the_selected_inverse_is_the_inverse() {
 }
 
 #[test]
-fn a_pivot_that_is_no_number_names_level_group_and_effect() {
+fn a_pivot_that_is_not_finite_names_level_group_and_effect() {
     let case = cases(0..100).find(|c| c.sample.levels.len() == 3 && c.sample.levels[1].terms[0].len() > 1);
     let case = case.expect("three levels with a slope at the second");
     let forest = &case.model.forest;
@@ -330,13 +331,13 @@ fn a_pivot_that_is_no_number_names_level_group_and_effect() {
     let labels = forest.trees[first].labels_of(1, 0, forest.labels.len());
     let label = tiers_moments::group_labels(&case.model.recipe, &forest.labels, forest.levels[1].grouping, labels);
     assert!(words.ends_with(&format!("of {} {}", forest.levels[1].name, label.join(":"))), "{words}");
-    // Infinite values are no better, nor is an overflow in A.
+    // Infinite values and an overflow in A are errors, too.
     factors[1][(1, 1)] = 1e200;
     assert!(matches!(shard.factor(&factors), Err(EquationsError::Pivot { .. })));
 }
 
 #[test]
-fn every_unknown_has_its_place() {
+fn every_unknown_has_its_position() {
     for case in cases(0..24) {
         let equations = SparseEquations::new(&case.model.forest).expect("small");
         for (s, shard) in equations.shards.iter().enumerate() {

@@ -1,11 +1,12 @@
-//! The data sets that can be read without a data-frame library: from any start to the same optimum.
+//! Searches from any start end at the same optimum, for the data sets that can be read without a
+//! data-frame library.
 
 use crate::common::{METHODS, Random, fit, model};
 use crate::memory::Memory;
 use tiers_reml::{Method, NewtonSettings, Objective, Status, optimise, optimise_from};
 use tiers_testkit::{Checks, Golden, Tolerance};
 
-/// A data set with a model that was fitted by lme4.
+/// A data set with a model that lme4 has fitted.
 struct Case {
     table: Memory,
     golden: Golden,
@@ -106,7 +107,7 @@ fn a_variance_of_zero_is_exactly_zero() {
 }
 
 #[test]
-fn a_start_where_the_criterion_is_nothing_but_rounding() {
+fn a_start_where_the_criterion_is_only_rounding_error() {
     for Case { table, golden } in cases() {
         let (model, _) = model(&table, &golden.formula, golden.weights.as_deref()).expect("a model");
         let objective = Objective::new(&model, Method::Reml);

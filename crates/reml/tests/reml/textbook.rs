@@ -1,4 +1,4 @@
-//! The fast route against the formulas of the books, written out with V.
+//! Elimination along the trees against the textbook formulas with V written out.
 
 use crate::common::{internal_theta, model, table_of};
 use tiers_reml::{Method, Objective};
@@ -12,7 +12,7 @@ fn criterion_and_derivatives_agree_with_v_written_out() {
         let weights = sample.weights.as_ref().map(|_| "w");
         let (model, _) = match model(&table, &formula, weights) {
             Ok(model) => model,
-            // Some samples have a level that is the next one over, or one effect per row: rightly refused.
+            // Samples where a level equals the next one, or with one effect per row, are correctly refused.
             Err(error) => {
                 let text = error.to_string();
                 assert!(text.contains("same") || text.contains("residual"), "seed {seed}: {formula}: {error}");

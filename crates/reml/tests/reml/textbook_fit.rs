@@ -1,4 +1,4 @@
-//! Fits and random effects against the formulas of the books, at any θ and at the optimum.
+//! Fits and random effects against the textbook formulas, at any θ and at the optimum.
 
 use crate::common::{METHODS, Sampled, as_optimum, reference, report};
 use nalgebra::DMatrix;
@@ -13,7 +13,7 @@ fn samples(seeds: std::ops::Range<u64>) -> impl Iterator<Item = (u64, Sampled)> 
     })
 }
 
-/// All that the oracle says of a fit at its θ.
+/// Compares a fit at its θ with the oracle's.
 fn compare(case: &Sampled, objective: &Objective<'_>, optimum: &Optimum, checks: &mut Checks) {
     let fit = report(objective, optimum, &Dropped::default());
     let problem = case.sample.problem();
@@ -50,7 +50,7 @@ fn compare_fit(fit: &Fit, problem: &Problem, want: &Solution, checks: &mut Check
     variances(fit, problem, want, checks);
 }
 
-/// Variance components and the shares of the intercepts' variances.
+/// Compares variance components and the shares of the intercepts' variances.
 fn variances(fit: &Fit, problem: &Problem, want: &Solution, checks: &mut Checks) {
     let relative = problem.relative(&fit.theta);
     checks.equal("terms", fit.variance_components.len(), relative.len());
@@ -91,7 +91,7 @@ fn variances(fit: &Fit, problem: &Problem, want: &Solution, checks: &mut Checks)
     }
 }
 
-/// Random effects with their standard deviations, groups sorted by their ids.
+/// Compares random effects and their standard deviations, groups sorted by their ids.
 fn compare_effects(effects: &[LevelEffects], case: &Sampled, problem: &Problem, want: &Solution, checks: &mut Checks) {
     let mut term = 0;
     for (k, level) in case.sample.levels.iter().enumerate() {
@@ -134,7 +134,7 @@ fn figures_at_any_theta_agree_with_v_written_out() {
             for scale in [0.05, 1.0, 6.0] {
                 let raw: Vec<f64> = case.sample.theta_near_truth(seed).iter().map(|t| scale * t).collect();
                 let optimum = as_optimum(&objective, &raw);
-                // The factors as they were given, up to the signs of their columns.
+                // The given factors, up to the signs of their columns.
                 let problem = case.sample.problem();
                 let fit = report(&objective, &optimum, &Dropped::default());
                 for (got, want) in problem.relative(&fit.theta).iter().zip(&problem.relative(&raw)) {

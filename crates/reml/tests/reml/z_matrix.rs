@@ -1,4 +1,4 @@
-//! The streamed moments against Z written out: `Z'WZ`, `Z'WX`, `Z'Wy`, `[X y]'W[X y]`.
+//! The streamed moments against products with a dense Z: `Z'WZ`, `Z'WX`, `Z'Wy`, `[X y]'W[X y]`.
 
 use crate::common::{model, table_of};
 use crate::memory::Memory;
@@ -11,14 +11,14 @@ use tiers_moments::group_labels;
 use tiers_reml::Model;
 use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
 
-/// The rows of a table as a model's recipe encodes them.
+/// The rows of a table, encoded by a model's recipe.
 fn encoded(table: &Memory, model: &Model) -> Vec<RowBlock> {
     let encoder = Encoder::new(&model.recipe);
     let blocks = table.scan(&model.recipe.requests).expect("a table in memory");
     blocks.map(|raw| encoder.encode(&raw.unwrap().decode().unwrap()).expect("clean rows")).collect()
 }
 
-/// Everything dense: Z, C = [X, further z columns, y] and w.
+/// Dense matrices: Z, C = [X, further z columns, y] and w.
 struct Written {
     z: DMatrix<f64>,
     c: DMatrix<f64>,
@@ -45,7 +45,7 @@ impl Written {
     }
 }
 
-/// `Z'WZ` and `Z'WC` as the forest's moments have them, in the order of the columns of Z.
+/// `Z'WZ` and `Z'WC` from the forest's moments, in the order of the columns of Z.
 fn of_forest(model: &Model, z: &ZMatrix) -> (DMatrix<f64>, DMatrix<f64>) {
     let forest = &model.forest;
     let named = z.columns.iter().enumerate().map(|(at, c)| ((&c.level, &c.group, c.column), at));
@@ -86,7 +86,7 @@ proptest! {
         let (mut table, formula) = table_of(&sample);
         table.block_rows = block_rows;
         let weights = sample.weights.as_ref().map(|_| "w");
-        // Two equal levels, or one effect per row, are refused.
+        // Samples with two equal levels, or one effect per row, are refused.
         let made = model(&table, &formula, weights);
         prop_assume!(made.is_ok());
         let (model, _) = made.unwrap();
