@@ -1,7 +1,8 @@
-//! From a formula and plain columns to encoded rows, levels, nesting and the sparse nested Z.
+//! Turns a formula and plain columns into encoded rows, factor levels, the nest of groups and the sparse nested Z.
 //!
-//! [`Formula`] (text) → [`Plan`] (resolved against a schema) → [`Recipe`] (frozen against the first
-//! rows) → [`Encoder`], which turns each [`Block`] of columns into a [`RowBlock`] of numbers.
+//! [`Formula`] (parsed text) → [`Plan`] (resolved against a schema) → [`Recipe`] (frozen against the first
+//! rows) → [`Encoder`], which turns each [`Block`] of columns into a [`RowBlock`] of numbers. The sums over
+//! those rows are the [`Moments`], the sufficient statistics of a fit.
 
 mod block_sums;
 mod bundle;
