@@ -1,10 +1,10 @@
-//! Moments of parts of a data set, made apart and merged.
+//! Moments of parts of a data set, computed separately and merged.
 //!
-//! A part was summed by a recipe of its own: its first rows gave other provisional shifts, and its
-//! factors may not show all levels. [`Definition`] says what a part's moments are moments of;
-//! [`merged_definition`] what those of all parts together are moments of; [`Alignment`] is the
-//! linear map from the columns of the one to those of the other, and [`Cells`] are a part's cells,
-//! to be absorbed like the runs of a block.
+//! Each part is summed by a recipe of its own: its provisional shifts come from its own first rows, and
+//! its factors may lack some levels. A [`Definition`] describes the columns that a part's moments were
+//! computed from; [`merged_definition`] describes the columns of all parts together. [`Alignment`] is the
+//! linear map from the first to the second. [`Cells`] are a part's cells, which are absorbed like the
+//! runs of a block.
 
 mod align;
 mod cells;

@@ -81,8 +81,11 @@ fn settings_that_do_not_fit_are_told() {
         (weights("weight"), "no column `weight`"),
         (weights("sex"), "the weights column `sex` holds text values"),
         (weights("flag"), "the weights column `flag` holds boolean values"),
-        (reference("x"), "a reference level is set for `x`, which is no factor of the formula; its factors are: sex"),
-        (levels("x"), "levels are listed for `x`, which is no factor of the formula; its factors are: sex"),
+        (
+            reference("x"),
+            "a reference level is set for `x`, which is not a factor of the formula; its factors are: sex",
+        ),
+        (levels("x"), "levels are listed for `x`, which is not a factor of the formula; its factors are: sex"),
     ] {
         let error = plan("y ~ x + sex", &settings).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
