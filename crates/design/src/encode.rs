@@ -30,7 +30,7 @@ pub struct RowBlock {
     pub keys: Vec<Labels>,
     /// Index of each kept row within the block; `None` if all were kept.
     pub kept: Option<Vec<u32>>,
-    /// Number of rows dropped because a value is missing (listwise deletion).
+    /// Number of rows dropped because they are incomplete (listwise deletion).
     pub dropped_rows: u64,
     /// For each of the encoder's own requests, the number of rows in which it is missing.
     pub missing: Vec<u64>,

@@ -1,8 +1,7 @@
-//! Turns a formula and plain columns into encoded rows, factor levels, the nest of groups and the sparse nested Z.
+//! From a formula and plain columns to encoded rows, levels, nesting and the sparse nested Z.
 //!
-//! [`Formula`] (parsed text) → [`Plan`] (resolved against a schema) → [`Recipe`] (frozen against the first
-//! rows) → [`Encoder`], which turns each [`Block`] of columns into a [`RowBlock`] of numbers. The sums over
-//! those rows are the [`Moments`], the sufficient statistics of a fit.
+//! [`Formula`] (text) → [`Plan`] (resolved against a schema) → [`Recipe`] (frozen against the first
+//! rows) → [`Encoder`], which turns each [`Block`] of columns into a [`RowBlock`] of numbers.
 
 mod block_sums;
 mod bundle;

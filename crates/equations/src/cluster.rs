@@ -126,8 +126,8 @@ impl Cluster {
         self.in_basis(t, &self.zx, &self.ze)
     }
 
-    /// Returns the smallest sufficient span, found with about `size` directions of the random effects at
-    /// most, and whether these were enough.
+    /// Returns the smallest sufficient span (or part of it, if it needs more than `size` directions of the
+    /// random effects), and whether it is complete.
     pub fn krylov_span(&self, size: usize) -> (ClusterSpan, bool) {
         let (basis, complete) = self.krylov(size);
         let images: Vec<DVector<f64>> = basis.column_iter().map(|v| self.apply(&v.clone_owned())).collect();

@@ -12,13 +12,13 @@ pub struct Candidate<'a> {
     pub recipe: &'a Recipe,
     /// Columns that cut its rows into partitions.
     pub by: &'a [String],
-    /// Class of rows that the model drops: models of different classes drop different rows of the first block.
+    /// Class of rows that the model drops: models of different classes drop different ones of the first rows.
     pub class: usize,
     /// Distinct combinations of its keys per row, estimated from the first rows.
     pub cells_per_row: f64,
 }
 
-/// Partitions the models into bundles, in the order of the models.
+/// Divides the models into bundles; returns the indices of the models of each bundle.
 ///
 /// All models share the reading of the rows in any case. Bundled models also share the products of their
 /// common columns, at the cost of products between columns of different models, which none needs. So

@@ -109,7 +109,7 @@ impl LogSum {
     pub(crate) fn add(&mut self, value: f64) {
         self.product *= value;
         if !(self.product < 1e100 && value < 1e100) {
-            // The product of two numbers below 1e200 is finite: nothing is lost before this test.
+            // The product was below 1e100 before this step, so it is still finite for values up to 1e200.
             self.sum += (self.product / value).ln() + value.ln();
             self.product = 1.0;
         }
