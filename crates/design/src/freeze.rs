@@ -46,11 +46,7 @@ impl Plan {
 
     /// Returns the recipe with only some of the levels, and for each of its columns the column of `frozen`
     /// whose shift it takes. `levels` are as in [`Plan::freeze`], and must be among those of `frozen`.
-    pub(crate) fn refreeze(
-        &self,
-        frozen: &Recipe,
-        levels: &[Vec<String>],
-    ) -> Result<(Recipe, Vec<usize>), DesignError> {
+    pub fn refreeze(&self, frozen: &Recipe, levels: &[Vec<String>]) -> Result<(Recipe, Vec<usize>), DesignError> {
         let mut recipe = Recipe { response_shift: frozen.response_shift, ..self.provisional() };
         recipe.factors = self.factors(&Block::default(), None, Some(levels))?;
         let shifted = self.columns(&mut recipe)?;

@@ -7,17 +7,17 @@ use crate::error::EncodeError;
 /// The complete rows of a block, counts of the reasons for dropping the others, and the values of the
 /// expressions, which are needed to find both.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Selection {
+pub struct Selection {
     /// Indices of the kept rows; `None` if all are kept.
-    pub(crate) kept: Option<Vec<u32>>,
-    /// For each request in `own`, the number of rows in which it is missing.
-    pub(crate) missing: Vec<u64>,
+    pub kept: Option<Vec<u32>>,
+    /// For each of the encoder's own requests, the number of rows in which it is missing.
+    pub missing: Vec<u64>,
     /// For each expression, the number of otherwise complete rows in which it is not a number.
-    pub(crate) not_a_number: Vec<u64>,
+    pub not_a_number: Vec<u64>,
     /// Indices of those rows, without the rows that an earlier expression drops.
-    pub(crate) nan_rows: Vec<Vec<u32>>,
+    pub nan_rows: Vec<Vec<u32>>,
     /// Values of each expression on all rows of the block.
-    pub(crate) values: Vec<Vec<f64>>,
+    pub values: Vec<Vec<f64>>,
 }
 
 /// Selects the rows of a block in which none of the requests `own` is missing. A missing weight (the

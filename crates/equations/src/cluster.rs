@@ -17,7 +17,7 @@
 
 use crate::sparse::GroupMoments;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use tiers_design::{Level, Tree};
+use tiers_moments::{Level, Tree};
 
 /// Eigenvalues of `Z̃'Z̃` below this share of the largest (or of 1) count as zero.
 const NO_VARIANCE: f64 = 1e-13;

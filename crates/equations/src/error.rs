@@ -1,6 +1,7 @@
 //! Errors of the equations, with their place.
 
-use tiers_design::{Forest, Recipe, group_labels};
+use tiers_design::Recipe;
+use tiers_moments::{Forest, group_labels};
 
 /// Place of an unknown: one effect of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use crate::sparse::SparseEquations;
 use nalgebra::{DMatrix, DVector};
 use sprs::{CsMat, CsMatView, PermOwned, SymmetryCheck, TriMat};
 use sprs_ldl::LdlNumeric;
-use tiers_design::Forest;
+use tiers_moments::Forest;
 
 /// A covariance counts as singular if the standard deviation of an effect, given the effects before it,
 /// is less than this share of its marginal standard deviation: half of all digits are lost.

@@ -5,7 +5,7 @@
 //! they are summed once. This takes r·m numbers per group of the coarser levels, which have few groups.
 
 use std::borrow::Cow;
-use tiers_design::{Level, RowSource, Tree};
+use tiers_moments::{Level, RowSource, Tree};
 
 /// `Z_g'WC` of the groups of each level, finest first: groups × r × m, row-major.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use super::moments::GroupMoments;
 use super::pattern::Pattern;
 use crate::TreeSums;
 use sprs::CsMatViewI;
-use tiers_design::{CHUNK, Cross, padded};
+use tiers_moments::{CHUNK, Cross, padded};
 
 /// Buffers for the right-hand sides of a shard, reused by the next evaluation; one per thread.
 #[derive(Clone, Debug, Default)]

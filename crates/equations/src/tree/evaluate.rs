@@ -4,7 +4,7 @@ use super::path::Path;
 use super::small::{LogSum, add_scaled, apply, invert, multiply, symmetrise};
 use super::{Action, LevelPlan, TreePlan, ancestors};
 use pulp::Arch;
-use tiers_design::{CHUNK, Cross, RowSource, Tree, padded};
+use tiers_moments::{CHUNK, Cross, RowSource, Tree, padded};
 
 /// Contribution of a shard to the derivatives by the entries of `G_k` of one level.
 #[derive(Clone, Debug, PartialEq)]

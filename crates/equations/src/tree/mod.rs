@@ -31,7 +31,7 @@ pub use curvature::{Curvature, CurvatureAt, Direction};
 pub use eliminated::Eliminated;
 pub use evaluate::{Derivatives, TreeScratch, TreeSums};
 
-use tiers_design::{Forest, Level, RowSource};
+use tiers_moments::{Forest, Level, RowSource};
 
 /// Update of one z row of an ancestor when a group of a level is eliminated.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +130,7 @@ fn actions(k: usize, above: &Level) -> Vec<Action> {
 /// Returns the ancestors of a group as (level, group), nearest first, by following the parents.
 #[inline(always)]
 fn ancestors<'a>(
-    tree: &'a tiers_design::Tree,
+    tree: &'a tiers_moments::Tree,
     level: usize,
     group: usize,
 ) -> impl Iterator<Item = (usize, usize)> + 'a {
