@@ -86,7 +86,7 @@ pub struct Response {
     pub expr: Expr,
     /// The response as written.
     pub name: String,
-    /// What is subtracted from it.
+    /// Constant that is subtracted from it.
     pub offsets: Vec<Expr>,
     /// A constant that is subtracted from it, near its mean.
     pub shift: f64,

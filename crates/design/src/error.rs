@@ -21,7 +21,7 @@ pub enum DesignError {
         nearest: Option<String>,
         /// All columns.
         available: Vec<String>,
-        /// Where the formula names it; `None` for a name from the settings.
+        /// Its place in the formula; `None` for a name from the settings.
         place: Option<Caret>,
     },
     /// A column holds values that no model can use (lists, durations, …).
@@ -31,7 +31,7 @@ pub enum DesignError {
         column: String,
         /// The reader's name for the type of its values.
         kind: String,
-        /// Where the formula names it.
+        /// Its place in the formula.
         place: Option<Caret>,
     },
     /// The response is text or boolean.
@@ -39,11 +39,11 @@ pub enum DesignError {
     ResponseNotNumeric {
         /// The column.
         column: String,
-        /// What it holds.
+        /// Kind of its values.
         kind: &'static str,
-        /// What to try.
+        /// Suggested remedy.
         remedy: String,
-        /// Where the formula names it.
+        /// Its place in the formula.
         place: Option<Caret>,
     },
     /// A column of numbers mixed with other values, of unknown kind.
@@ -53,9 +53,9 @@ pub enum DesignError {
         column: String,
         /// The values that are not numbers, and their rows.
         odd: String,
-        /// What to try.
+        /// Suggested remedy.
         remedy: String,
-        /// Where the formula names the column.
+        /// Place of the column in the formula.
         place: Option<Caret>,
     },
     /// Arithmetic with a text column.
@@ -65,7 +65,7 @@ pub enum DesignError {
         column: String,
         /// The expression as R prints it.
         expression: String,
-        /// Where the formula names the column.
+        /// Place of the column in the formula.
         place: Option<Caret>,
     },
     /// The weights are not numbers.
@@ -73,7 +73,7 @@ pub enum DesignError {
     WeightsNotNumeric {
         /// The column.
         column: String,
-        /// What it holds.
+        /// Kind of its values.
         kind: &'static str,
     },
     /// The files of the table do not agree on a column.
@@ -83,7 +83,7 @@ pub enum DesignError {
         column: String,
         /// How they disagree, in a complete sentence.
         why: String,
-        /// Where the formula names it.
+        /// Its place in the formula.
         place: Option<Caret>,
     },
     /// Levels were listed for something that is not a factor of the formula.

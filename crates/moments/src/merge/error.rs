@@ -40,7 +40,7 @@ pub enum PartError {
     BadCell {
         /// Number of the cell.
         cell: u64,
-        /// What is wrong with it.
+        /// The invalid value, in words.
         what: String,
     },
     /// The totals cannot be sums of squares and products.

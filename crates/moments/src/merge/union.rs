@@ -16,7 +16,7 @@ pub enum MergeError {
     Part {
         /// Name of the part.
         part: String,
-        /// What is wrong.
+        /// The error.
         error: Box<PartError>,
     },
     /// Parts of different models.
@@ -29,7 +29,7 @@ pub enum MergeError {
         one: String,
         /// Name of another part.
         other: String,
-        /// What differs.
+        /// The property that differs.
         what: String,
         /// Its value in the first part.
         mine: String,
