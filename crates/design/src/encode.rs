@@ -86,9 +86,9 @@ pub struct Response {
     pub expr: Expr,
     /// The response as written.
     pub name: String,
-    /// Constant that is subtracted from it.
+    /// Offsets, which are subtracted from it.
     pub offsets: Vec<Expr>,
-    /// A constant that is subtracted from it, near its mean.
+    /// Constant near its mean, which is subtracted from it.
     pub shift: f64,
 }
 
