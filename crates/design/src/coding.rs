@@ -1,37 +1,38 @@
-//! From terms to columns: R's rules for which dummies a factor gets, and R's names.
+//! Codes terms as columns, by R's rules for the dummies of a factor and with R's names.
 //!
 //! The rule (Chambers & Hastie, *Statistical Models in S*, p. 38, as in R's `model.matrix`): in a
-//! term, a factor is coded by contrasts (all levels but the reference) where the rest of the term
-//! is spanned by an earlier term, and by indicators of all its levels where it is not. Without an
-//! intercept the first factor of the first term that has one gets all its indicators. In an
-//! interaction the columns run through the levels of the first factor fastest.
+//! term, a factor is coded by contrasts (all levels but the reference) if an earlier term spans the
+//! rest of the term, and by indicators of all its levels otherwise. Without an intercept, the first
+//! factor of the first term that has a factor gets indicators of all its levels. In an interaction,
+//! the levels of the first factor vary fastest.
 
 use crate::error::DesignError;
 use crate::formula::{Expr, TermList};
 use crate::recipe::{Atom, Factor};
 
-/// Blocks are dense: with more columns than this they would fill the memory, and most likely someone wrote an id column as a fixed effect.
+/// Largest number of columns. Blocks are dense, and more columns would fill the memory; the usual cause
+/// is a column of ids given as a fixed effect.
 const MOST_COLUMNS: usize = 1_000;
 
-/// The name of the intercept, as in R.
+/// Name of the intercept, as in R.
 pub(crate) const INTERCEPT: &str = "(Intercept)";
 
-/// What a variable of a formula is in a table.
+/// A variable of a formula, resolved against the columns of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Resolved {
     /// A number computed from the row.
     Number(Expr),
-    /// A factor: its index.
+    /// A factor, by its index.
     Factor(usize),
-    /// In no term.
+    /// A variable in no term.
     Unused,
 }
 
-/// A list of terms as columns.
+/// The columns of a list of terms.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Coding {
     pub(crate) columns: Vec<CodedColumn>,
-    /// Names of the terms, the intercept first where there is one.
+    /// Names of the terms; the intercept, if there is one, comes first.
     pub(crate) terms: Vec<String>,
     /// The columns that sum to 1 on every row: the intercept, or all indicators of a term.
     pub(crate) constant: Option<Vec<usize>>,
@@ -46,7 +47,7 @@ pub(crate) struct CodedColumn {
     pub(crate) term: usize,
 }
 
-/// Codes a list of terms; `resolved` tells what each of its variables is.
+/// Codes a list of terms; `resolved` holds the resolution of each of its variables.
 pub(crate) fn code(list: &TermList, resolved: &[Resolved], factors: &[Factor]) -> Result<Coding, DesignError> {
     let mut coding = Coding { columns: Vec::new(), terms: Vec::new(), constant: None };
     if list.intercept {
@@ -78,7 +79,7 @@ pub(crate) fn code(list: &TermList, resolved: &[Resolved], factors: &[Factor]) -
     Ok(coding)
 }
 
-/// Per term and variable of the term, whether a factor is coded by all its indicators.
+/// Returns, for each term and variable of the term, whether the variable is coded by all its indicators.
 fn full_indicators(list: &TermList, is_factor: &[bool]) -> Vec<Vec<bool>> {
     let mut full: Vec<Vec<bool>> = Vec::with_capacity(list.terms.len());
     for (t, term) in list.terms.iter().enumerate() {
@@ -114,7 +115,7 @@ fn part(label: &str, resolved: &Resolved, full: bool, factors: &[Factor]) -> Vec
     }
 }
 
-/// Column `i` of an interaction: mixed-radix digits of `i`, the first part fastest.
+/// Returns column `i` of an interaction; the mixed-radix digits of `i`, first part fastest, select its parts.
 fn product(parts: &[Vec<(String, Atom)>], i: usize, term: usize) -> CodedColumn {
     let mut rest = i;
     let (mut names, mut atoms) = (Vec::new(), Vec::new());
@@ -132,7 +133,8 @@ mod tests {
     use super::*;
     use crate::formula::{Formula, VariableKind};
 
-    /// Factors f (A, B), g (u, v, w), h (p, q), k (1, 2, 3), flag (FALSE, TRUE); all else numbers.
+    /// Codes with factors f (A, B), g (u, v, w), h (p, q), k (1, 2, 3), flag (FALSE, TRUE); other variables are
+    /// numbers.
     fn coded(list: &TermList) -> Coding {
         let factors: Vec<Factor> = [
             ("f", vec!["A", "B"]),

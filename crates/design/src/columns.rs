@@ -1,44 +1,44 @@
-//! Plain columns: the language in which tables are handed to the design.
+//! Plain columns: the form in which this crate receives tables.
 //!
-//! Whoever reads a file (parquet, csv, arrow) turns it into [`Block`]s of these columns; nothing
-//! behind this module knows of files or of any data-frame library.
+//! A reader of a file format (parquet, csv, arrow) produces [`Block`]s of these columns; the code that
+//! uses them does not depend on files or on a data-frame library.
 
 use serde::{Deserialize, Serialize};
 
-/// Rows of one [`Block`]: every block but the last of a scan has exactly this many.
+/// Number of rows of every [`Block`] of a scan except the last.
 ///
-/// Blocks are cut by global row number, never by how a reader happened to deliver its batches, so
-/// that sums over rows have the same bits for any number of threads.
+/// Blocks are cut by global row number, independently of the reader's batches, so that sums over rows
+/// are bit-identical for any number of threads.
 pub const BLOCK_ROWS: usize = 1 << 15;
 
 /// The code of a missing label in [`Labels::codes`].
 pub const MISSING: u32 = u32::MAX;
 
-/// What kind of values a column of a table holds.
+/// Kind of the values of a column of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// Floating-point (or decimal) numbers; as ids of groups they must be whole.
     Float,
     /// Integers of any width and sign.
     Integer,
-    /// Booleans; in a formula a factor with the levels `FALSE` and `TRUE`, as in R.
+    /// Booleans; in a formula, a factor with the levels `FALSE` and `TRUE`, as in R.
     Boolean,
-    /// Strings, categoricals and enums; in a formula a factor.
+    /// Strings, categoricals and enums; in a formula, a factor.
     Text,
-    /// Numbers of which some would lose a part of their text as ids (`0870`, `+5`): numbers in
-    /// arithmetic, strings as labels.
+    /// Numbers of which some, read as ids, would lose a part of their text (`0870`, `+5`): used as numbers
+    /// in arithmetic and as strings for labels.
     Digits,
-    /// Numbers or dates for the most part, and strings, in a file that does not say its types: strings where the
-    /// formula says that it is a factor, else an error.
+    /// Mostly numbers or dates, with some strings, in a file without column types: strings if the formula
+    /// makes it a factor, otherwise an error.
     Mixed(Doubt),
-    /// Days: in arithmetic the number of days since 1970-01-01, as labels `2020-01-31`.
+    /// Dates: in arithmetic the number of days since 1970-01-01, as labels `2020-01-31`.
     Date,
     /// Points in time: in arithmetic the seconds since 1970-01-01 00:00 UTC, as labels
     /// `2020-01-31 23:59:59`.
     DateTime,
-    /// Anything that a model cannot use (lists, durations, …), with the name the reader has for it.
+    /// A type that a model cannot use (lists, durations, …), with the reader's name for it.
     Other(String),
-    /// The files of the table do not agree on the column; in which way, as a whole sentence.
+    /// The files of the table disagree on the column; the text says how, in a complete sentence.
     Unequal(String),
 }
 
@@ -48,7 +48,7 @@ impl Kind {
         matches!(self, Kind::Float | Kind::Integer | Kind::Digits | Kind::Date | Kind::DateTime)
     }
 
-    /// What a number of this kind counts, where that is told by the kind.
+    /// Returns the unit of numbers of this kind, if the kind implies one.
     pub fn unit(&self) -> Option<&'static str> {
         match self {
             Kind::Date => Some("dates"),
@@ -58,26 +58,26 @@ impl Kind {
     }
 }
 
-/// Why it is in doubt what a column holds.
+/// Reason why the kind of a column is in doubt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {
-    /// The values that are no numbers and their rows, as in "`.` in row 8".
+    /// The values that are not numbers, and their rows, as in "`.` in row 8".
     pub odd: String,
-    /// What to try.
+    /// Suggested remedy.
     pub remedy: String,
-    /// Whether each of them has a digit, as ids such as `2A` have: then they may name groups.
+    /// Whether each of these values contains a digit, as ids such as `2A` do; then they may name groups.
     pub like_ids: bool,
 }
 
 /// One column of a table: its name and kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
-    /// Name as it stands in the file.
+    /// Name in the file.
     pub name: String,
     /// Kind of its values.
     pub kind: Kind,
-    /// As a factor, its levels in the order that the table itself has for them (that of an Enum or of
-    /// an ordered categorical); empty where the table has none. Levels may be missing in the list.
+    /// Levels in the order that the table defines (that of an Enum or an ordered categorical); empty if it
+    /// defines none. The list may be incomplete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<String>,
 }
@@ -89,32 +89,32 @@ impl Field {
     }
 }
 
-/// How a requested column is to be delivered.
+/// Form in which a requested column is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// As numbers: [`Column::Numbers`].
     Number,
-    /// As labels of groups or factor levels: [`Column::Labels`]. Floating-point numbers must be whole,
-    /// and become integers.
+    /// As labels of groups or factor levels: [`Column::Labels`]. Floating-point numbers must be whole;
+    /// they become integers.
     Label,
-    /// As levels of a factor that need not be whole numbers: [`Column::Labels`], those of floating-point
-    /// numbers as text, written as R does.
+    /// As levels of a factor that need not be whole numbers: [`Column::Labels`]. Floating-point numbers
+    /// become text, written as R does.
     Level,
 }
 
-/// One column that a scan must deliver. A column may be asked for in both roles.
+/// One column that a scan must deliver. A column may be requested in several roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Name as it stands in the file.
+    /// Name in the file.
     pub column: String,
-    /// How it is to be delivered.
+    /// Form in which it is delivered.
     pub role: Role,
 }
 
-/// Consecutive rows of a table, as plain columns in the order of the requests.
+/// Consecutive rows of a table, as plain columns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Block {
-    /// Global number (from 0, over all files of the scan) of the block's first row.
+    /// Global number (from 0, over all files of the scan) of its first row.
     pub first_row: u64,
     /// Number of rows; each column has this length.
     pub rows: usize,
@@ -144,12 +144,12 @@ pub enum Column {
     Labels(Labels),
 }
 
-/// Labels of rows as codes into a dictionary that holds for this block only.
+/// Labels of rows, as codes into a dictionary that is valid for this block only.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labels {
-    /// Per row the index into `dictionary`, or [`MISSING`].
+    /// For each row the index into `dictionary`, or [`MISSING`].
     pub codes: Vec<u32>,
-    /// The distinct labels. Every entry is used by at least one row before rows are dropped.
+    /// The distinct labels. At least one row of the block, before rows are dropped, has each of them.
     pub dictionary: Dictionary,
 }
 
@@ -176,7 +176,7 @@ impl Dictionary {
         self.len() == 0
     }
 
-    /// The label as a person reads it.
+    /// Returns the label as text.
     pub fn label(&self, code: usize) -> String {
         match self {
             Dictionary::Text(text) => text.get(code).to_owned(),
@@ -185,7 +185,7 @@ impl Dictionary {
     }
 }
 
-/// Strings end to end in one buffer: a dictionary of thousands of labels in two allocations.
+/// Strings stored end to end in one buffer: a dictionary of thousands of labels in two allocations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackedText {
     text: String,
@@ -193,7 +193,7 @@ pub struct PackedText {
 }
 
 impl PackedText {
-    /// No strings yet.
+    /// Creates an empty list.
     pub fn new() -> Self {
         Self::default()
     }
@@ -214,7 +214,7 @@ impl PackedText {
         self.ends.is_empty()
     }
 
-    /// String `i`, counted from 0; panics where there is none.
+    /// Returns string `i`, counted from 0; panics if there is none.
     pub fn get(&self, i: usize) -> &str {
         let start = if i == 0 { 0 } else { self.ends[i - 1] };
         &self.text[start as usize..self.ends[i] as usize]
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packed_text_gives_back_what_it_was_given() {
+    fn packed_text_returns_the_strings_pushed() {
         let words = ["a", "", "größer", "C01"];
         let packed: PackedText = words.iter().collect();
         assert_eq!(packed.len(), 4);

@@ -1,7 +1,7 @@
-//! Blocks of plain columns to encoded rows: the columns C = [X-and-Z columns, y] as numbers.
+//! Encodes blocks of plain columns as rows of numbers: the columns C = [X and Z columns, y].
 //!
-//! All work is by columns, in loops without branches over slices: a factor's levels are matched
-//! with a block's dictionary once per block, and a row then costs one comparison per dummy.
+//! The work is done column by column, in branch-free loops over slices. A factor's levels are matched
+//! with a block's dictionary once per block; a row then costs one comparison per dummy.
 
 use crate::columns::{Block, Column, Dictionary, Labels, PackedText, Request, Role};
 use crate::error::EncodeError;
@@ -12,46 +12,46 @@ use crate::recipe::{Atom, ColumnSpec, Factor, Recipe};
 use crate::select::{Selection, first_not_finite, select};
 use std::borrow::Cow;
 
-/// The used rows of a block, encoded.
+/// The complete rows of a block, encoded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowBlock {
     /// Global number of the block's first row, from 0.
     pub first_row: u64,
-    /// Rows kept.
+    /// Number of rows kept.
     pub rows: usize,
-    /// Columns m of C: the recipe's columns and y (or the responses of several models).
+    /// Number of columns m of C: the recipe's columns and y (or the responses of several models).
     pub columns: usize,
-    /// C, rows × m by columns, y last; shifted as the recipe says, and not weighted.
+    /// C, rows × m, column-major, y last; shifted as in the recipe, and not weighted.
     pub values: Vec<f64>,
     /// Weights of the kept rows.
     pub weights: Option<Vec<f64>>,
-    /// Per key column of the recipe the codes of the kept rows; the dictionary is the block's, and
-    /// may hold labels that only dropped rows have.
+    /// For each key column of the recipe, the codes of the kept rows. The dictionary is the block's; it may
+    /// hold labels that occur in dropped rows only.
     pub keys: Vec<Labels>,
-    /// Index within the block of each kept row; `None` where all were kept.
+    /// Index of each kept row within the block; `None` if all were kept.
     pub kept: Option<Vec<u32>>,
-    /// Rows dropped.
+    /// Number of rows dropped because they are incomplete (listwise deletion).
     pub dropped_rows: u64,
-    /// Per request of the encoder's own the rows in which it is missing.
+    /// For each of the encoder's own requests, the number of rows in which it is missing.
     pub missing: Vec<u64>,
-    /// Per expression (see [`Encoder::expressions`]) the otherwise complete rows dropped because it
-    /// is not a number there, such as the logarithm of a negative number.
+    /// For each expression (see [`Encoder::expressions`]), the number of otherwise complete rows dropped
+    /// because it is not a number, such as the logarithm of a negative number.
     pub not_a_number: Vec<u64>,
 }
 
 impl RowBlock {
-    /// Column `j` of C.
+    /// Returns column `j` of C.
     pub fn column(&self, j: usize) -> &[f64] {
         &self.values[j * self.rows..(j + 1) * self.rows]
     }
 }
 
-/// Encodes blocks by a recipe, compiled once.
+/// Encoder of blocks, compiled from a recipe.
 #[derive(Clone, Debug)]
 pub struct Encoder {
-    /// What a block holds.
+    /// The columns of a block.
     requests: Vec<Request>,
-    /// The requests of which none may be missing in a row.
+    /// Requests that must not be missing in a row.
     own: Vec<usize>,
     expressions: Vec<Expression>,
     factors: Vec<FactorCodes>,
@@ -61,7 +61,7 @@ pub struct Encoder {
     keys: Vec<usize>,
 }
 
-/// What an encoder is compiled from: a recipe, or what several recipes have together.
+/// Input of [`Encoder::compile`]: a recipe, or the union of several recipes.
 pub struct EncoderParts<'a> {
     /// The columns of the blocks.
     pub requests: &'a [Request],
@@ -69,7 +69,7 @@ pub struct EncoderParts<'a> {
     pub own: &'a [usize],
     /// The factors.
     pub factors: &'a [Factor],
-    /// The columns of C but the responses.
+    /// The columns of C except the responses.
     pub columns: &'a [ColumnSpec],
     /// The responses, the last columns of C.
     pub responses: &'a [Response],
@@ -79,21 +79,21 @@ pub struct EncoderParts<'a> {
     pub keys: &'a [usize],
 }
 
-/// A response less its offsets and its shift.
+/// A response, from which its offsets and its shift are subtracted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Response {
     /// The response.
     pub expr: Expr,
     /// The response as written.
     pub name: String,
-    /// What is subtracted from it.
+    /// Offsets, which are subtracted from it.
     pub offsets: Vec<Expr>,
-    /// A constant that is subtracted from it, near its mean.
+    /// Constant near its mean, which is subtracted from it.
     pub shift: f64,
 }
 
 impl Response {
-    /// The response of a recipe.
+    /// Returns the response of a recipe.
     pub fn of(recipe: &Recipe) -> Response {
         Response {
             expr: recipe.response.clone(),
@@ -104,7 +104,7 @@ impl Response {
     }
 }
 
-/// An expression that is more than a column.
+/// An expression that is not just a column.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Expression {
     pub(crate) text: String,
@@ -114,7 +114,7 @@ pub(crate) struct Expression {
 #[derive(Clone, Debug)]
 struct CompiledColumn {
     name: String,
-    /// Numbers before indicators.
+    /// Factors of the product, numbers before indicators.
     parts: Vec<Part>,
     shift: f64,
 }
@@ -134,7 +134,7 @@ enum Part {
 }
 
 impl Encoder {
-    /// Compiles a recipe; panics on one whose parts do not belong together.
+    /// Compiles a recipe; panics if the recipe is inconsistent.
     pub fn new(recipe: &Recipe) -> Encoder {
         let own: Vec<usize> = (0..recipe.requests.len()).collect();
         Encoder::compile(&EncoderParts {
@@ -148,7 +148,7 @@ impl Encoder {
         })
     }
 
-    /// Compiles what has the parts of a recipe.
+    /// Compiles an encoder from its parts.
     pub fn compile(source: &EncoderParts<'_>) -> Encoder {
         let mut expressions = Expressions { requests: source.requests, found: Vec::new() };
         let columns = source.columns.iter().map(|spec| CompiledColumn::new(spec, &mut expressions)).collect();
@@ -170,21 +170,21 @@ impl Encoder {
         }
     }
 
-    /// The expressions that are more than a column, as R prints them, in the order of
+    /// Returns the expressions that are not just a column, as R prints them, in the order of
     /// [`RowBlock::not_a_number`].
     pub fn expressions(&self) -> impl Iterator<Item = &str> {
         self.expressions.iter().map(|e| e.text.as_str())
     }
 
-    /// Encodes the rows of a block in which nothing is missing. A block without rows may also be
-    /// without columns, as a table without rows delivers none.
+    /// Encodes the complete rows of a block. A block without rows may have no columns, because a table
+    /// without rows delivers none.
     pub fn encode(&self, block: &Block) -> Result<RowBlock, EncodeError> {
         let block = &*self.with_columns(block);
         let selection = self.select(block)?;
         self.encode_selected(block, selection)
     }
 
-    /// Encodes the rows that [`Encoder::select`] selected.
+    /// Encodes the rows selected by [`Encoder::select`].
     pub fn encode_selected(&self, block: &Block, selection: Selection) -> Result<RowBlock, EncodeError> {
         let block = &*self.with_columns(block);
         let kept = selection.kept.as_deref();
@@ -206,7 +206,7 @@ impl Encoder {
         Ok(RowBlock { first_row, rows, columns, values, weights, keys, kept, dropped_rows, missing, not_a_number })
     }
 
-    /// Which rows are used; asks nothing of the factors' levels.
+    /// Selects the complete rows. Does not check the levels of factors.
     pub fn select(&self, block: &Block) -> Result<Selection, EncodeError> {
         let block = &*self.with_columns(block);
         assert_eq!(block.columns.len(), self.requests.len(), "a block has the columns that were requested");
@@ -227,7 +227,7 @@ impl Encoder {
         Cow::Owned(Block { first_row: block.first_row, rows: 0, columns })
     }
 
-    /// Sums and products of finite numbers may still overflow.
+    /// Checks that products of finite numbers, and responses less their offsets, did not overflow.
     fn check_products(
         &self,
         values: &[f64],
@@ -260,7 +260,7 @@ impl Encoder {
     }
 }
 
-/// The number, counted from 1 over all files, of kept row `i` of a block.
+/// Returns the number, counted from 1 over all files, of kept row `i` of a block.
 fn row_number(block: &Block, kept: Option<&[u32]>, i: usize) -> u64 {
     block.first_row + kept.map_or(i as u64, |kept| u64::from(kept[i])) + 1
 }
@@ -269,7 +269,7 @@ fn kept_labels(labels: &Labels, kept: Option<&[u32]>) -> Labels {
     Labels { codes: kept_of(&labels.codes, kept), dictionary: labels.dictionary.clone() }
 }
 
-/// Gathers the distinct expressions of a recipe.
+/// Collects the distinct expressions of a recipe.
 struct Expressions<'a> {
     requests: &'a [Request],
     found: Vec<Expression>,
@@ -318,7 +318,7 @@ impl CompiledColumn {
         CompiledColumn { name: spec.name.clone(), parts, shift: spec.shift }
     }
 
-    /// Whether several numbers are multiplied.
+    /// Whether it is a product of several numbers.
     fn is_product(&self) -> bool {
         self.parts.iter().filter(|part| matches!(part, Part::Number(_))).count() > 1
     }

@@ -1,9 +1,9 @@
-//! What can be wrong between a formula, a table and its rows, each told with where, why and what
-//! to try.
+//! Errors of formulas against tables and their rows. Each message states the place, the reason and a
+//! remedy.
 
 use crate::formula::{Caret, FormulaError};
 
-/// A formula does not fit the table, or a setting does not fit either.
+/// A formula or a setting that does not fit the table.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DesignError {
     /// The formula itself is wrong.
@@ -17,21 +17,21 @@ pub enum DesignError {
     UnknownColumn {
         /// The name as written.
         column: String,
-        /// The column with the most similar name, where one is similar.
+        /// The column with the most similar name, if one is similar.
         nearest: Option<String>,
         /// All columns.
         available: Vec<String>,
-        /// Where the formula names it; `None` for a name from the settings.
+        /// Its place in the formula; `None` for a name from the settings.
         place: Option<Caret>,
     },
-    /// A column holds values that no model can use (dates, lists, …).
+    /// A column holds values that no model can use (lists, durations, …).
     #[error("column `{column}` holds {kind} values, which a model cannot use; convert it to numbers or text before the fit{}", below(.place))]
     UnusableColumn {
         /// The column.
         column: String,
-        /// What the reader calls its values.
+        /// The reader's name for the type of its values.
         kind: String,
-        /// Where the formula names it.
+        /// Its place in the formula.
         place: Option<Caret>,
     },
     /// The response is text or boolean.
@@ -39,23 +39,23 @@ pub enum DesignError {
     ResponseNotNumeric {
         /// The column.
         column: String,
-        /// What it holds.
+        /// Kind of its values.
         kind: &'static str,
-        /// What to try.
+        /// Suggested remedy.
         remedy: String,
-        /// Where the formula names it.
+        /// Its place in the formula.
         place: Option<Caret>,
     },
-    /// A column of numbers and values that are none, and nothing says what it is.
+    /// A column of numbers mixed with other values, of unknown kind.
     #[error("column `{column}` holds numbers or dates for the most part, but also {odd}; {remedy}{}", below(.place))]
     Mixed {
         /// The column.
         column: String,
-        /// The values that are no numbers and their rows.
+        /// The values that are not numbers, and their rows.
         odd: String,
-        /// What to try.
+        /// Suggested remedy.
         remedy: String,
-        /// Where the formula names the column.
+        /// Place of the column in the formula.
         place: Option<Caret>,
     },
     /// Arithmetic with a text column.
@@ -65,7 +65,7 @@ pub enum DesignError {
         column: String,
         /// The expression as R prints it.
         expression: String,
-        /// Where the formula names the column.
+        /// Place of the column in the formula.
         place: Option<Caret>,
     },
     /// The weights are not numbers.
@@ -73,7 +73,7 @@ pub enum DesignError {
     WeightsNotNumeric {
         /// The column.
         column: String,
-        /// What it holds.
+        /// Kind of its values.
         kind: &'static str,
     },
     /// The files of the table do not agree on a column.
@@ -81,13 +81,13 @@ pub enum DesignError {
     UnequalColumn {
         /// The column.
         column: String,
-        /// In which way, as a whole sentence.
+        /// How they disagree, in a complete sentence.
         why: String,
-        /// Where the formula names it.
+        /// Its place in the formula.
         place: Option<Caret>,
     },
     /// Levels were listed for something that is not a factor of the formula.
-    #[error("levels are listed for `{column}`, which is no factor of the formula{}", listing("its factors are", .factors))]
+    #[error("levels are listed for `{column}`, which is not a factor of the formula{}", listing("its factors are", .factors))]
     LevelsWithoutFactor {
         /// The name given.
         column: String,
@@ -105,7 +105,7 @@ pub enum DesignError {
         listed: Vec<String>,
     },
     /// A reference level was set for something that is not a factor of the formula.
-    #[error("a reference level is set for `{column}`, which is no factor of the formula{}", listing("its factors are", .factors))]
+    #[error("a reference level is set for `{column}`, which is not a factor of the formula{}", listing("its factors are", .factors))]
     ReferenceWithoutFactor {
         /// The name given.
         column: String,
@@ -117,12 +117,12 @@ pub enum DesignError {
     UnknownReference {
         /// The factor.
         column: String,
-        /// The level asked for.
+        /// The level set as the reference.
         level: String,
         /// The levels seen.
         levels: Vec<String>,
-        /// Whether these are all levels of the data, or only those of the first block: then a
-        /// pass over the factors may still find it.
+        /// Whether these are all levels of the data. If they are only those of the first block, a pass
+        /// over the factor columns may still find the level.
         complete: bool,
     },
     /// A term gives more columns than a design can hold.
@@ -132,9 +132,9 @@ pub enum DesignError {
     TooManyColumns {
         /// The term.
         term: String,
-        /// Its columns.
+        /// Number of its columns.
         columns: usize,
-        /// The most that a design may have.
+        /// Largest number of columns of a design.
         most: usize,
     },
     /// A factor has fewer than two levels in the rows that are used.
@@ -142,14 +142,14 @@ pub enum DesignError {
     SingleLevel {
         /// The factor.
         column: String,
-        /// Its only level; `None` where not even one was seen.
+        /// Its only level; `None` if it has no level.
         level: Option<String>,
     },
 }
 
 impl DesignError {
-    /// Whether a pass over the factor columns that collects all levels may cure this error: it was
-    /// judged on the first block alone.
+    /// Whether the error is based on the first block alone, so that a pass over the factor columns that
+    /// collects all levels may resolve it.
     pub fn needs_all_levels(&self) -> bool {
         matches!(self, DesignError::UnknownReference { complete: false, .. })
     }
@@ -198,8 +198,8 @@ pub enum EncodeError {
         /// The row over all files, counted from 1.
         row: u64,
     },
-    /// A factor shows a level that the recipe does not know. The caller collects all levels in a
-    /// pass over the factor columns and freezes anew.
+    /// A factor has a level that is not in the recipe. The caller must collect all levels in a pass over
+    /// the factor columns and freeze the plan again.
     #[error(
         "factor `{column}` has a level `{label}` that was not among those the design was made for; freeze the design with all levels"
     )]
@@ -215,7 +215,7 @@ fn did_you_mean(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
-/// `; <lead>: a, b, c`, cut after twenty names.
+/// Formats `; <lead>: a, b, c`, cut after twenty names.
 fn listing(lead: &str, names: &[String]) -> String {
     const SHOWN: usize = 20;
     if names.is_empty() {

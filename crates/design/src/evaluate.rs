@@ -1,9 +1,9 @@
-//! Expressions evaluated over the rows of a block, column by column.
+//! Evaluates expressions over the rows of a block, column by column.
 
 use crate::columns::{Block, Column};
 use crate::formula::{Arithmetic, Expr, Function};
 
-/// An expression whose columns are indices of requests, so that no name is looked up per block.
+/// An expression whose columns are indices of requests, so that names are not looked up for every block.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Compiled {
     Constant(f64),
@@ -14,7 +14,7 @@ pub(crate) enum Compiled {
 }
 
 impl Compiled {
-    /// Compiles an expression; `request` finds the request of a column.
+    /// Compiles an expression; `request` returns the request of a column.
     pub(crate) fn new(expr: &Expr, request: &dyn Fn(&str) -> usize) -> Compiled {
         let compile = |e: &Expr| Box::new(Compiled::new(e, request));
         match expr {
@@ -39,7 +39,7 @@ impl Compiled {
         }
     }
 
-    /// The values on all rows of a block.
+    /// Returns the values on all rows of a block.
     pub(crate) fn evaluate(&self, block: &Block) -> Vec<f64> {
         match self.value(block) {
             Value::Constant(value) => vec![value; block.rows],
@@ -69,7 +69,7 @@ impl Compiled {
 }
 
 impl Expr {
-    /// Its value where the columns have these values.
+    /// Returns its value for the given values of the columns.
     pub fn value_at(&self, value: &dyn Fn(&str) -> f64) -> f64 {
         let names = self.columns();
         let columns = names.iter().map(|name| Column::Numbers(vec![value(name)])).collect();
@@ -79,7 +79,7 @@ impl Expr {
     }
 }
 
-/// The numbers of a requested column.
+/// Returns the numbers of a requested column.
 pub(crate) fn numbers(block: &Block, request: usize) -> &[f64] {
     match &block.columns[request] {
         Column::Numbers(values) => values,
@@ -101,7 +101,7 @@ fn call(function: Function, argument: Value<'_>) -> Value<'_> {
     }
 }
 
-/// Whole powers up to the cube by multiplication: exact for small integers, and fast.
+/// Raises to a power; squares and cubes are multiplications, which are fast and exact for small integers.
 fn power<'a>(base: Value<'a>, exponent: Value<'a>) -> Value<'a> {
     match exponent {
         Value::Constant(2.0) => base.map(|x| x * x),
@@ -110,7 +110,7 @@ fn power<'a>(base: Value<'a>, exponent: Value<'a>) -> Value<'a> {
     }
 }
 
-/// A value per row, or one for all rows.
+/// One value per row, or one for all rows.
 enum Value<'a> {
     Constant(f64),
     Borrowed(&'a [f64]),

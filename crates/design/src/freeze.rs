@@ -1,4 +1,4 @@
-//! A plan and the first block of rows become a recipe: levels, columns and shifts are fixed.
+//! Freezes a plan against the first block of rows: fixes the levels, columns and shifts of the recipe.
 
 use crate::coding::{CodedColumn, Coding, Resolved, code};
 use crate::columns::{Block, Column};
@@ -9,26 +9,26 @@ use crate::plan::{Plan, PlannedFactor};
 use crate::recipe::{Atom, Coefficient, ColumnSpec, Factor, RandomSpec, Recipe};
 use std::collections::HashMap;
 
-/// Columns whose means are taken at a time.
+/// Number of columns whose means are computed at a time, to bound memory.
 const COLUMNS_AT_A_TIME: usize = 64;
 
 impl Plan {
-    /// Freezes the plan.
+    /// Freezes the plan into a recipe.
     ///
-    /// `levels` are those of the factors in the order of [`Plan::factor_requests`], each as
-    /// [`LevelSet::levels`] gives them, from a pass over all rows; without them the levels are
-    /// those in the complete rows of `first`. Then a later block may show another
-    /// ([`crate::EncodeError::NewLevel`]), and the reference asked for may be missing
-    /// ([`DesignError::needs_all_levels`]): the cure for both is to collect the levels and freeze
-    /// anew. Whether a factor has two levels at all is for [`Recipe::check_levels`], once the
-    /// levels are known to be complete.
+    /// `levels` are the levels of the factors in the order of [`Plan::factor_requests`], each as
+    /// [`LevelSet::levels`] returns them, from a pass over all rows. Without them, the levels are those in
+    /// the complete rows of `first`. Then a later block may have a new level
+    /// ([`crate::EncodeError::NewLevel`]), and the reference level of the settings may be missing
+    /// ([`DesignError::needs_all_levels`]); the remedy for both is to collect the levels and freeze again.
+    /// [`Recipe::check_levels`] checks that each factor has two levels, once the levels are known to be
+    /// complete.
     pub fn freeze(&self, first: &Block, levels: Option<&[Vec<String>]>) -> Result<Recipe, DesignError> {
         let mut recipe = self.provisional();
         let kept = Encoder::new(&recipe).select(first)?.kept;
         recipe.factors = self.factors(first, kept.as_deref(), levels)?;
         let shifted = self.columns(&mut recipe)?;
-        // Nothing is shifted yet: these are the means of the raw columns. A few columns at a time, since
-        // there may be very many; once without any of them for the response alone.
+        // Nothing is shifted yet, so these are the means of the raw columns. A few columns are encoded at a
+        // time, since there may be very many. Without columns to shift, one pass finds the response's mean.
         let wanted: Vec<usize> = (0..recipe.columns.len()).filter(|&j| shifted[j]).collect();
         let none: &[usize] = &[];
         for some in wanted.chunks(COLUMNS_AT_A_TIME).chain(wanted.is_empty().then_some(none)) {
@@ -44,8 +44,8 @@ impl Plan {
         Ok(recipe)
     }
 
-    /// The recipe with some of the levels only, and per column of it the column of `frozen`, from which
-    /// it has its shift. `levels` are as for [`Plan::freeze`], and must be among those of `frozen`.
+    /// Returns the recipe with only some of the levels, and for each of its columns the column of `frozen`
+    /// whose shift it takes. `levels` are as in [`Plan::freeze`], and must be among those of `frozen`.
     pub fn refreeze(&self, frozen: &Recipe, levels: &[Vec<String>]) -> Result<(Recipe, Vec<usize>), DesignError> {
         let mut recipe = Recipe { response_shift: frozen.response_shift, ..self.provisional() };
         recipe.factors = self.factors(&Block::default(), None, Some(levels))?;
@@ -64,19 +64,19 @@ impl Plan {
         Ok((recipe, columns))
     }
 
-    /// Whether a block has a complete row: one without tells [`Plan::freeze`] no level and no mean.
+    /// Whether a block has a complete row, without which [`Plan::freeze`] finds no levels and no means.
     pub fn can_freeze(&self, block: &Block) -> Result<bool, DesignError> {
         let kept = self.complete_rows(block)?;
         Ok(kept.map_or(block.rows, |kept| kept.len()) > 0)
     }
 
-    /// Indices of the complete rows of a block; `None` where all are.
+    /// Returns the indices of the complete rows (complete cases) of a block; `None` if all are complete.
     pub fn complete_rows(&self, block: &Block) -> Result<Option<Vec<u32>>, DesignError> {
         Ok(Encoder::new(&self.provisional()).select(block)?.kept)
     }
 
-    /// A recipe without levels and with the number variables for columns: enough to tell which rows
-    /// are complete.
+    /// Returns a recipe without levels whose columns are the numeric variables; it suffices to find the
+    /// complete rows.
     fn provisional(&self) -> Recipe {
         let variables = self.fixed.iter().chain(self.random.iter().flat_map(|(_, variables)| variables));
         let column = |resolved: &Resolved| match resolved {
@@ -104,7 +104,7 @@ impl Plan {
         }
     }
 
-    /// The factors with their levels, the reference first.
+    /// Returns the factors with their levels, the reference level first.
     fn factors(
         &self,
         first: &Block,
@@ -137,7 +137,7 @@ impl Plan {
         Ok(factors)
     }
 
-    /// Fills in the columns of X and Z; gives per column whether it is to be shifted.
+    /// Fills in the columns of X and Z; returns for each column whether it is to be shifted.
     fn columns(&self, recipe: &mut Recipe) -> Result<Vec<bool>, DesignError> {
         let Coding { columns, terms, constant } = code(&self.formula.fixed, &self.fixed, &recipe.factors)?;
         let p = columns.len();
@@ -151,7 +151,7 @@ impl Plan {
         }
         for ((grouping, resolved), term) in self.random.iter().zip(&self.formula.random) {
             let coding = code(&term.coefficients, resolved, &recipe.factors)?;
-            // A shifted slope is the same model only beside an intercept that takes up the shift.
+            // Shifting a slope leaves the model unchanged only if an intercept absorbs the shift.
             let shifts = shifts && term.coefficients.intercept;
             let names = coding.columns.iter().map(|coded| coded.name.clone()).collect();
             let columns = coding.columns.into_iter().map(|coded| distinct.find_or_push(coded, shifts)).collect();
@@ -163,7 +163,7 @@ impl Plan {
 }
 
 impl PlannedFactor {
-    /// Whether all levels are among those that were listed.
+    /// Checks that all levels are among those listed.
     fn check(&self, levels: &[String]) -> Result<(), DesignError> {
         let LevelOrder::Listed(listed) = &self.order else { return Ok(()) };
         match levels.iter().find(|level| self.closed && !listed.contains(level)) {
@@ -176,7 +176,7 @@ impl PlannedFactor {
     }
 }
 
-/// The atoms of column `j` in an order of their own, with the levels' names.
+/// Returns the atoms of column `j` in sorted order, with the names of levels.
 fn product(recipe: &Recipe, j: usize) -> Vec<String> {
     let atom = |atom: &Atom| match atom {
         Atom::Number(expr) => format!("{expr:?}"),
@@ -187,8 +187,8 @@ fn product(recipe: &Recipe, j: usize) -> Vec<String> {
     atoms
 }
 
-/// Columns of C, each kept once per product of atoms and whether it is shifted; those of X stand
-/// first, one per coefficient even where two are equal.
+/// Columns of C, one for each distinct product of atoms and choice of shift. The columns of X come
+/// first, one per coefficient even if two are equal.
 #[derive(Default)]
 struct DistinctColumns {
     columns: Vec<ColumnSpec>,
@@ -197,7 +197,8 @@ struct DistinctColumns {
 }
 
 impl DistinctColumns {
-    /// A product does not depend on the order of its atoms; constants and dummies are not shifted.
+    /// Returns the key of a column: its atoms in sorted order, and whether it is shifted. Constants and
+    /// dummies are not shifted.
     fn key(coded: &CodedColumn, shifts: bool) -> (Vec<String>, bool) {
         let mut atoms: Vec<String> = coded.atoms.iter().map(|atom| format!("{atom:?}")).collect();
         atoms.sort();
@@ -220,7 +221,7 @@ impl DistinctColumns {
 }
 
 impl Recipe {
-    /// Whether each factor has two levels or more; to be asked when the levels are complete.
+    /// Checks that each factor has at least two levels. Call it when the levels are complete.
     pub fn check_levels(&self) -> Result<(), DesignError> {
         match self.factors.iter().find(|factor| factor.levels.len() < 2) {
             None => Ok(()),
@@ -231,11 +232,12 @@ impl Recipe {
     }
 }
 
-/// The mean, rounded to 20 bits of mantissa: a shift with few bits leaves whole numbers exact. Where that
-/// rounding is more than the values vary, it is rounded to as many bits more as bring it near them.
+/// Returns the mean, rounded to 20 bits of mantissa: a shift with few bits keeps differences of whole
+/// numbers exact. If the rounding error exceeds the standard deviation, more bits are kept until it does not.
 fn short_mean(values: &[f64]) -> f64 {
     let n = values.len() as f64;
-    // Dividing first keeps huge values finite; around the first value small variation keeps its digits.
+    // Dividing before summing keeps huge values finite; differences from the first value keep the digits of
+    // a small variation.
     let first = values.first().copied().unwrap_or(0.0);
     let simple = values.iter().sum::<f64>() / n;
     let short = rounded(simple, 20);
@@ -250,7 +252,7 @@ fn short_mean(values: &[f64]) -> f64 {
     (21..=52).map(|bits| rounded(mean, bits)).find(|short| (mean - short).abs() <= deviation).unwrap_or(short)
 }
 
-/// A number rounded to some bits of mantissa; zero where it is none that could be a shift.
+/// Rounds a number to some bits of mantissa; returns 0 if the result cannot be a shift.
 fn rounded(value: f64, bits: u32) -> f64 {
     if !value.is_normal() {
         return 0.0;
@@ -273,7 +275,7 @@ mod tests {
         assert_eq!(short_mean(&[]), 0.0);
         assert_eq!(short_mean(&[f64::MAX, f64::MAX]), 0.0);
         assert_eq!(short_mean(&[-1.0e6]), -1.0e6);
-        // Twenty bits of 1e12 are right to a million only.
+        // Twenty bits of 1e12 are accurate to about a million only.
         assert!((short_mean(&[1e12 + 123.25, 1e12 + 124.75]) - (1e12 + 124.0)).abs() <= 0.75);
     }
 }

@@ -1,5 +1,5 @@
-//! What the columns of a block are made of: numbers, and factors whose levels are matched with the
-//! block's dictionary; and the leaving out of rows.
+//! Gathers the inputs of a block's columns: numbers, and factors whose levels are matched with the block's
+//! dictionary. Also removes dropped rows.
 
 use crate::columns::{Block, Dictionary, Labels, MISSING};
 use crate::error::EncodeError;
@@ -9,15 +9,15 @@ use crate::recipe::Factor;
 use crate::select::Selection;
 use std::collections::HashMap;
 
-/// Where the numbers of an atom come from.
+/// Source of the numbers of an atom.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin {
     Request(usize),
     Expression(usize),
 }
 
-/// All rows of a block as what columns are made of. Rows that will be dropped are still among them:
-/// their numbers mean nothing, and it costs less to multiply them than to leave them out here.
+/// Inputs of the columns on all rows of a block. Rows to be dropped are still included: their numbers are
+/// meaningless, but multiplying them costs less than removing them here.
 pub(crate) struct Gathered<'a> {
     block: &'a Block,
     expressions: &'a [Vec<f64>],
@@ -26,7 +26,7 @@ pub(crate) struct Gathered<'a> {
 
 struct FactorRows<'a> {
     codes: &'a [u32],
-    /// Per level of the factor its code in this block, [`MISSING`] where it does not occur.
+    /// For each level of the factor, its code in this block; [`MISSING`] if it does not occur.
     levels: Vec<u32>,
 }
 
@@ -56,14 +56,14 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// The codes of a factor's rows and the code of a level among them.
+    /// Returns the codes of a factor's rows and the code of one of its levels.
     pub(crate) fn factor(&self, factor: usize, level: usize) -> (&[u32], u32) {
         let rows = &self.factors[factor];
         (rows.codes, rows.levels[level])
     }
 }
 
-/// The levels of a factor, to be found by label.
+/// Levels of a factor, indexed by label.
 #[derive(Clone, Debug)]
 pub(crate) struct FactorCodes {
     column: String,
@@ -92,7 +92,7 @@ impl FactorCodes {
         }
     }
 
-    /// The code of each level in a block, and an error where a kept row has a level not known.
+    /// Returns the code of each level in a block, or an error if a kept row has an unknown level.
     fn match_levels(&self, labels: &Labels, kept: Option<&[u32]>) -> Result<Vec<u32>, EncodeError> {
         let mut codes = vec![MISSING; self.levels];
         let mut unknown = Vec::new();
@@ -113,7 +113,7 @@ impl FactorCodes {
     }
 }
 
-/// The kept entries of a column.
+/// Returns the kept entries of a column.
 pub(crate) fn kept_of<T: Copy>(values: &[T], kept: Option<&[u32]>) -> Vec<T> {
     match kept {
         None => values.to_vec(),
@@ -121,12 +121,12 @@ pub(crate) fn kept_of<T: Copy>(values: &[T], kept: Option<&[u32]>) -> Vec<T> {
     }
 }
 
-/// Keeps some of the `rows` rows of columns that stand end to end.
+/// Removes all but the `kept` rows from columns of `rows` rows that are stored end to end.
 pub(crate) fn keep_in_place(values: &mut Vec<f64>, rows: usize, kept: &[u32]) {
     let mut place = 0;
     for start in (0..values.len()).step_by(rows.max(1)) {
         for &row in kept {
-            // Never behind what is still to be read, for a kept row moves forward or stays.
+            // A kept row moves towards the front or stays, so this overwrites no value that is still to be read.
             values[place] = values[start + row as usize];
             place += 1;
         }

@@ -1,4 +1,4 @@
-//! The levels of a factor, collected block by block.
+//! Levels of a factor, collected block by block, and their order.
 
 use crate::columns::{Dictionary, Field, Kind, Labels, MISSING};
 use std::cmp::Ordering;
@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 /// Below 2^53 every whole number is a floating-point number.
 const EXACT_INTEGERS: f64 = (1u64 << 53) as f64;
 
-/// In which order the levels of a factor stand.
+/// Order of the levels of a factor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LevelOrder {
     /// Texts by their bytes.
@@ -15,12 +15,12 @@ pub enum LevelOrder {
     Bytes,
     /// Numbers by value.
     Numbers,
-    /// As in a list; levels that are not in it come behind, by their bytes.
+    /// As in a list; levels that are not in it follow, by their bytes.
     Listed(Vec<String>),
 }
 
 impl LevelOrder {
-    /// The order for a column of a table.
+    /// Returns the order of levels for a column of a table.
     pub fn of(field: Option<&Field>) -> LevelOrder {
         match field {
             Some(field) if !field.levels.is_empty() => LevelOrder::Listed(field.levels.clone()),
@@ -44,7 +44,7 @@ impl LevelOrder {
     }
 }
 
-/// Numbers by value, what is no number behind them.
+/// Compares numbers by value; texts that are not numbers come last.
 fn by_value(a: &str, b: &str) -> Ordering {
     let integers = a.parse::<i64>().ok().zip(b.parse::<i64>().ok());
     let value = |text: &str| text.parse::<f64>().unwrap_or(f64::INFINITY);
@@ -60,17 +60,17 @@ pub struct LevelSet {
 }
 
 impl LevelSet {
-    /// No levels yet.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in the labels of a block: all that the dictionary holds.
+    /// Adds all labels in the dictionary of a block.
     pub fn absorb(&mut self, labels: &Labels) {
         (0..labels.dictionary.len()).for_each(|code| self.insert(&labels.dictionary, code));
     }
 
-    /// Takes in the labels of the rows of a block that are kept (`None` for all).
+    /// Adds the labels of the kept rows of a block (`None`: of all rows).
     pub fn absorb_kept(&mut self, labels: &Labels, kept: Option<&[u32]>) {
         let Some(kept) = kept else { return self.absorb(labels) };
         let used = used_codes(&labels.codes, Some(kept), labels.dictionary.len());
@@ -96,19 +96,19 @@ impl LevelSet {
         self.integers.len() + self.texts.len()
     }
 
-    /// Whether no level was seen.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The levels in order: integers by value, texts by their bytes.
+    /// Returns the levels in order: integers by value, texts by their bytes.
     pub fn levels(&self) -> Vec<String> {
         let integers = self.integers.iter().map(i64::to_string);
         integers.chain(self.texts.iter().cloned()).collect()
     }
 }
 
-/// Which of `count` codes occur in the kept rows.
+/// Returns for each of `count` codes whether it occurs in the kept rows.
 pub(crate) fn used_codes(codes: &[u32], kept: Option<&[u32]>, count: usize) -> Vec<bool> {
     let mut used = vec![false; count];
     let mut see = |code: u32| {

@@ -1,4 +1,4 @@
-//! From a formula and plain columns to encoded rows, levels and the sparse Z.
+//! Turns a formula and plain columns into encoded rows, factor levels and the sparse matrix Z.
 //!
 //! [`Formula`] (text) → [`Plan`] (resolved against a schema) → [`Recipe`] (frozen against the first
 //! rows) → [`Encoder`], which turns each [`Block`] of columns into a [`RowBlock`] of numbers.

@@ -1,10 +1,9 @@
-//! The name that was probably meant.
+//! Suggestions for misspelled names.
 
-/// The name most similar to `wanted`, by edit distance without regard to case; `None` where none is
-/// similar.
+/// Returns the name most similar to `wanted` by case-insensitive edit distance; `None` if none is similar.
 pub fn nearest(wanted: &str, names: &[String]) -> Option<String> {
     let wanted: Vec<char> = wanted.to_lowercase().chars().collect();
-    // About one mistake in three characters is still the same word.
+    // Accept about one mistake per three characters.
     let limit = ((wanted.len() + 1) / 3).max(1);
     let distances = names.iter().filter_map(|name| {
         let other: Vec<char> = name.to_lowercase().chars().collect();
@@ -15,7 +14,7 @@ pub fn nearest(wanted: &str, names: &[String]) -> Option<String> {
     (distance <= limit && distance < wanted.len()).then(|| name.clone())
 }
 
-/// Number of insertions, deletions, replacements and swaps of neighbours between two words.
+/// Returns the number of insertions, deletions, replacements and swaps of neighbours between two words.
 fn edit_distance(a: &[char], b: &[char]) -> usize {
     let width = b.len() + 1;
     let mut before: Vec<usize> = vec![0; width];
@@ -39,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_typing_errors_and_nothing_far() {
+    fn finds_misspelled_names_and_no_others() {
         let names: Vec<String> = ["score", "gcsescore", "school", "SES"].map(str::to_owned).to_vec();
         for (wanted, expected) in [
             ("scor", Some("score")),

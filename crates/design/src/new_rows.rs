@@ -1,16 +1,16 @@
-//! A frozen design applied to rows that have no response: what prediction reads and encodes.
+//! Applies a frozen design to new rows without a response, for prediction.
 
 use crate::columns::{Request, Role};
 use crate::formula::Expr;
 use crate::recipe::{Atom, ColumnSpec, Recipe};
 
 impl Recipe {
-    /// The recipe of some of the columns and then the offsets, with nothing that only a fit needs:
-    /// no keys, and 0 for the response.
+    /// Returns the recipe of some of the columns, followed by the offsets, without what only a fit needs:
+    /// it has no keys, and its response is 0.
     ///
-    /// Columns keep their shifts and stand in the order of `columns` (indices into
-    /// [`Recipe::columns`]); each offset is a column behind them. Only what these need is requested,
-    /// and the weights where `with_weights` says so.
+    /// Columns keep their shifts and are in the order of `columns` (indices into [`Recipe::columns`]); each
+    /// offset is a column after them. Only the columns of the table that these need are requested, and the
+    /// weights if `with_weights`.
     pub fn for_new_rows(&self, columns: &[usize], with_weights: bool) -> Recipe {
         let offset = |expr: &Expr| ColumnSpec {
             name: format!("offset({expr})"),
@@ -48,14 +48,14 @@ impl Recipe {
     }
 }
 
-/// A recipe in the making.
+/// A recipe under construction.
 struct NewRows<'a> {
     fitted: &'a Recipe,
     recipe: Recipe,
 }
 
 impl NewRows<'_> {
-    /// Requests what a column needs, and points it to that.
+    /// Requests the inputs of a column, and returns it with references to the new recipe.
     fn column(&mut self, spec: &ColumnSpec) -> ColumnSpec {
         let atoms = spec.atoms.iter().map(|atom| match atom {
             Atom::Number(expr) => {

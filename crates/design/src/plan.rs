@@ -1,5 +1,5 @@
-//! The plan: a formula against the schema of a table. Names are resolved and the columns to read
-//! are known, but no row has been seen.
+//! The plan: a formula resolved against the schema of a table. The columns to read are known, but no row
+//! has been read.
 
 use crate::coding::Resolved;
 use crate::columns::{Doubt, Field, Kind, Request, Role};
@@ -10,15 +10,15 @@ use crate::nearest::nearest;
 use crate::recipe::{Factor, Grouping, Recipe};
 use serde::{Deserialize, Serialize};
 
-/// What a design needs beside the formula.
+/// Settings of a design, besides the formula.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Column of prior weights: row i has residual variance σ² / weight i. Default: all weigh 1.
+    /// Column of prior weights: row i has residual variance σ² / weight i. Default: all weights are 1.
     pub weights: Option<String>,
     /// Pairs of a factor's column and its reference level. Default: the first level in order.
     pub reference: Vec<(String, String)>,
-    /// Pairs of a factor's column and its levels in order; the data may lack some and have no others.
-    /// Default: the order of the table, or else by value (numbers) or bytes (text).
+    /// Pairs of a factor's column and its levels in order. The data may lack some of them but must not have
+    /// others. Default: the order of the table, or else by value (numbers) or bytes (text).
     #[serde(default)]
     pub levels: Vec<(String, Vec<String>)>,
 }
@@ -30,12 +30,12 @@ pub struct Plan {
     pub(crate) settings: Settings,
     pub(crate) requests: Vec<Request>,
     pub(crate) factors: Vec<PlannedFactor>,
-    /// What the variables of the fixed terms are.
+    /// Resolutions of the variables of the fixed terms.
     pub(crate) fixed: Vec<Resolved>,
     pub(crate) weights: Option<usize>,
     pub(crate) keys: Vec<usize>,
     pub(crate) groupings: Vec<Grouping>,
-    /// Per random term its grouping and what its variables are.
+    /// For each random term, its grouping and the resolutions of its variables.
     pub(crate) random: Vec<(usize, Vec<Resolved>)>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct PlannedFactor {
     /// Index into the requests.
     pub(crate) request: usize,
     pub(crate) order: LevelOrder,
-    /// Whether the order lists all levels that there may be.
+    /// Whether the order lists all allowed levels.
     pub(crate) closed: bool,
 }
 
@@ -79,18 +79,18 @@ impl Plan {
         Ok(Plan { formula, settings, requests, factors, fixed, weights, keys, groupings, random })
     }
 
-    /// The columns to read, in this order.
+    /// Returns the columns to read, in this order.
     pub fn requests(&self) -> &[Request] {
         &self.requests
     }
 
-    /// Sorts levels as those of a factor of this column stand.
+    /// Sorts levels in the order of the factor of this column.
     pub fn sort_levels(&self, column: &str, levels: &mut Vec<String>) {
         let factor = self.factors.iter().find(|factor| factor.column == column);
         factor.map_or(&LevelOrder::Bytes, |factor| &factor.order).sort(levels);
     }
 
-    /// Whether a recipe was frozen from this plan or one like it: same formula, weights, keys and
+    /// Whether a recipe was frozen from this plan or an equivalent one: same formula, weights, keys and
     /// reference levels.
     pub fn is_of(&self, recipe: &Recipe) -> bool {
         let last = |column: &str| self.settings.reference.iter().rev().find(|(factor, _)| factor == column);
@@ -100,14 +100,14 @@ impl Plan {
             && recipe.factors.iter().all(is_reference)
     }
 
-    /// The columns of the factors: what a pass reads to collect all levels. The levels given to
-    /// [`Plan::freeze`] are in this order.
+    /// Returns the columns of the factors, for a pass that collects all levels. The levels given to
+    /// [`Plan::freeze`] must be in this order.
     pub fn factor_requests(&self) -> Vec<Request> {
         self.factors.iter().map(|factor| self.requests[factor.request].clone()).collect()
     }
 }
 
-/// What a column is used as.
+/// Use of a column.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     /// Numbers.
@@ -118,7 +118,7 @@ enum Use {
     Ids,
 }
 
-/// Finds columns and gathers requests.
+/// Looks up columns and collects requests.
 struct Resolver<'a> {
     formula: &'a Formula,
     fields: &'a [Field],
@@ -149,7 +149,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// An error if it is in doubt what a column holds, and this use of it does not tell.
+    /// Returns an error if the kind of a column is in doubt and this use of it does not settle the kind.
     fn check_doubt(&self, column: &str, place: Option<Caret>, used_as: Use) -> Result<(), DesignError> {
         match self.find(column, place.clone())? {
             Kind::Mixed(Doubt { odd, remedy, like_ids }) if !(used_as == Use::Ids && *like_ids) => {
@@ -161,7 +161,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The request for a column in a role: one that stands, or a new one.
+    /// Returns the index of the request for a column in a role; adds the request if it is new.
     fn request(&mut self, column: &str, role: Role) -> usize {
         let found = self.requests.iter().position(|r| r.column == column && r.role == role);
         found.unwrap_or_else(|| {
@@ -199,8 +199,8 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// What the variables of a list of terms are; columns of those in no term are not requested,
-    /// though they must exist.
+    /// Resolves the variables of a list of terms. Columns of variables in no term are not requested, but
+    /// must exist.
     fn variables(&mut self, list: &TermList) -> Result<Vec<Resolved>, DesignError> {
         let mut resolved = Vec::with_capacity(list.variables.len());
         for (v, variable) in list.variables.iter().enumerate() {
@@ -239,7 +239,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The factor of a column. Levels may be numbers that are not whole, which ids of groups may not.
+    /// Returns the factor of a column. Unlike ids of groups, levels may be numbers that are not whole.
     fn factor(&mut self, column: &str) -> usize {
         let field = self.fields.iter().find(|field| field.name == column);
         let role = if field.is_some_and(|field| field.kind == Kind::Float) { Role::Level } else { Role::Label };
@@ -253,7 +253,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// The grouping by these columns; the order of its columns does not matter.
+    /// Returns the grouping by these columns, whose order does not matter; adds it if it is new.
     fn grouping(
         &mut self,
         columns: &[String],

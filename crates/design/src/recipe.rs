@@ -1,12 +1,12 @@
-//! The recipe: a formula frozen against a table, so that every block is encoded alike.
+//! The recipe: a formula frozen against a table, so that every block is encoded in the same way.
 
 use crate::columns::Request;
 use crate::formula::Expr;
 use serde::{Deserialize, Serialize};
 
-/// Everything needed to turn a [`crate::columns::Block`] into numbers, decided once.
+/// Everything needed to encode a [`crate::columns::Block`], decided once.
 ///
-/// The moments' columns are `C = [recipe.columns, y]`: `m = columns.len() + 1` in all, y last.
+/// The columns of the moments are `C = [recipe.columns, y]`, so `m = columns.len() + 1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     /// The formula as the user wrote it.
@@ -17,19 +17,19 @@ pub struct Recipe {
     pub factors: Vec<Factor>,
     /// The distinct columns of X and Z.
     pub columns: Vec<ColumnSpec>,
-    /// X: per fixed-effect coefficient the column, in R's order of coefficients.
+    /// X: the column of each fixed-effect coefficient, in R's order of coefficients.
     pub x: Vec<Coefficient>,
     /// Names of the fixed-effect terms (`(Intercept)`, `treat`, `a:b`), in R's order.
     pub term_names: Vec<String>,
-    /// A combination of the coefficients' columns that is 1 on every row (length p, 0/1 entries:
-    /// the intercept, or the dummies of a fully coded factor); `None` where there is none, and
-    /// then nothing is shifted.
+    /// A combination of the coefficients' columns that is 1 on every row (length p, entries 0 and 1):
+    /// the intercept, or the dummies of a fully coded factor. If `None`, X does not span the constant and
+    /// nothing is shifted.
     pub constant: Option<Vec<f64>>,
-    /// The response and its name as written.
+    /// The response.
     pub response: Expr,
-    /// Response as written, for reports.
+    /// The response as written, for reports.
     pub response_name: String,
-    /// What is subtracted from the response before it is summed (a provisional mean).
+    /// Constant that is subtracted from the response before summing (a provisional mean).
     pub response_shift: f64,
     /// Offsets, subtracted from the response.
     pub offsets: Vec<Expr>,
@@ -50,23 +50,23 @@ pub struct Factor {
     pub column: String,
     /// Index into `requests` (role Label).
     pub request: usize,
-    /// The levels: the reference first, the others in byte order (numbers in numeric order).
+    /// The levels: the reference first, then the others in order (see [`crate::LevelOrder`]).
     pub levels: Vec<String>,
 }
 
-/// One column of C: a product of atoms, less a shift.
+/// One column of C: a product of atoms minus a shift.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnSpec {
     /// Name as R prints it (`(Intercept)`, `SC:TV`, `genderM`).
     pub name: String,
     /// Factors of the product; empty for the constant 1.
     pub atoms: Vec<Atom>,
-    /// Subtracted from the product on every row (a provisional mean); 0 where not shifted.
+    /// Constant that is subtracted from the product on every row (a provisional mean); 0 if not shifted.
     pub shift: f64,
 }
 
 impl ColumnSpec {
-    /// Whether this is the same product of atoms, in any order and whatever is subtracted.
+    /// Whether this is the same product of atoms, in any order and with any shift.
     pub fn same_product(&self, other: &ColumnSpec) -> bool {
         let count = |atoms: &[Atom], atom: &Atom| atoms.iter().filter(|a| *a == atom).count();
         let as_often = |atom: &Atom| count(&self.atoms, atom) == count(&other.atoms, atom);
@@ -79,7 +79,7 @@ impl ColumnSpec {
 pub enum Atom {
     /// A number computed from the row.
     Number(Expr),
-    /// 1 where the factor has this level (index into its `levels`), else 0.
+    /// 1 if the factor has this level, otherwise 0.
     Indicator {
         /// Index into [`Recipe::factors`].
         factor: usize,
@@ -102,7 +102,7 @@ pub struct Coefficient {
 /// One grouping factor: `school`, or `school:class` by two key columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Grouping {
-    /// Name as in the contract: the key columns joined by `:`, coarsest first (`school:class`).
+    /// Name: the key columns joined by `:`, coarsest first (`school:class`).
     pub name: String,
     /// Indices into [`Recipe::keys`].
     pub keys: Vec<usize>,
@@ -117,6 +117,6 @@ pub struct RandomSpec {
     pub text: String,
     /// Names of the coefficients as lme4 prints them.
     pub names: Vec<String>,
-    /// Per coefficient the column, an index into [`Recipe::columns`].
+    /// Column of each coefficient, an index into [`Recipe::columns`].
     pub columns: Vec<usize>,
 }

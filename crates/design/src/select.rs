@@ -1,27 +1,27 @@
-//! Which rows of a block are used: those where nothing is missing.
+//! Selects the complete rows of a block (listwise deletion).
 
 use crate::columns::{Block, Column, MISSING, Request};
 use crate::encode::Expression;
 use crate::error::EncodeError;
 
-/// The rows of a block that are used, why others are not, and the values of the expressions, which
-/// had to be computed to know.
+/// The complete rows of a block, counts of the reasons for dropping the others, and the values of the
+/// expressions, which are needed to find both.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
-    /// Indices of the kept rows; `None` where all are kept.
+    /// Indices of the kept rows; `None` if all are kept.
     pub kept: Option<Vec<u32>>,
-    /// Per request asked about the rows in which it is missing.
+    /// For each of the encoder's own requests, the number of rows in which it is missing.
     pub missing: Vec<u64>,
-    /// Per expression the rows that are complete and where it is not a number.
+    /// For each expression, the number of otherwise complete rows in which it is not a number.
     pub not_a_number: Vec<u64>,
-    /// The same rows themselves; rows that an earlier expression drops are not among them.
+    /// Indices of those rows, without the rows that an earlier expression drops.
     pub nan_rows: Vec<Vec<u32>>,
-    /// Per expression its values on all rows of the block.
+    /// Values of each expression on all rows of the block.
     pub values: Vec<Vec<f64>>,
 }
 
-/// Selects the rows of a block, in which none of the requests `own` may be missing. A missing weight (the request `weights`) drops no row: it is for
-/// the caller to refuse where the row is complete.
+/// Selects the rows of a block in which none of the requests `own` is missing. A missing weight (the
+/// request `weights`) drops no row; the caller reports it as an error if the row is complete.
 pub(crate) fn select(
     block: &Block,
     (requests, own): (&[Request], &[usize]),
@@ -59,7 +59,7 @@ pub(crate) fn select(
     Ok(Selection { kept: dropped.kept(), missing, not_a_number, nan_rows, values: all_values })
 }
 
-/// Whether all are finite; counting keeps the loop free of branches.
+/// Whether all values are finite; counting keeps the loop branch-free.
 fn all_finite(values: &[f64]) -> bool {
     values.chunks(1024).all(|chunk| chunk.iter().filter(|v| !v.is_finite()).count() == 0)
 }
@@ -68,7 +68,7 @@ fn first_infinite(values: &[f64]) -> Option<usize> {
     if all_finite(values) { None } else { values.iter().position(|v| v.is_infinite()) }
 }
 
-/// The first number that is infinite or none.
+/// Returns the index of the first value that is infinite or NaN.
 pub(crate) fn first_not_finite(values: &[f64]) -> Option<usize> {
     if all_finite(values) { None } else { values.iter().position(|v| !v.is_finite()) }
 }
@@ -85,7 +85,7 @@ impl Dropped {
         &mut self.flags
     }
 
-    /// Drops the rows that are NaN and counts them; the error is the first infinite row.
+    /// Drops the rows with NaN and counts them; the error is the first infinite row.
     fn nan(&mut self, values: &[f64]) -> Result<u64, usize> {
         if all_finite(values) {
             return Ok(0);
@@ -97,8 +97,8 @@ impl Dropped {
         Ok(values.iter().filter(|v| v.is_nan()).count() as u64)
     }
 
-    /// The same for a computed column, judged on rows not yet dropped: what is computed from a
-    /// missing value is missing itself, and not the expression's fault.
+    /// Does the same for a computed column, only on rows not yet dropped: a NaN that comes from a missing
+    /// value is already counted as missing. Returns the rows dropped.
     fn nan_among_kept(&mut self, values: &[f64]) -> Result<Vec<u32>, usize> {
         if all_finite(values) {
             return Ok(Vec::new());
@@ -121,7 +121,8 @@ impl Dropped {
         count as u64
     }
 
-    /// Every row is written and the place moves on for those kept: no branch to mispredict.
+    /// Returns the kept rows. Every row is written, and only kept rows advance the place: a branch would be
+    /// mispredicted.
     fn kept(self) -> Option<Vec<u32>> {
         if !self.flags.contains(&true) {
             return None;

@@ -1,16 +1,16 @@
-//! The random-effects design Z as a sparse matrix: for inspection, tests and small problems.
+//! The random-effects design Z as a sparse matrix, for inspection, tests and small problems.
 //!
-//! A fit never forms Z: it lives on the moments, which are sums over rows of the same numbers
-//! (`Z'WZ`, `Z'WX`, `Z'Wy` on the pattern of the nest). This is what those moments are of:
+//! A fit never forms Z: it uses the moments, which are sums over rows of the same numbers (`Z'WZ`, `Z'WX`,
+//! `Z'Wy` on the pattern of the nest). Z is defined as follows:
 //!
 //! ```text
 //! Z is n×q, q = Σ_k q_k r_k; the row of an observation holds, for every level k, the r_k values of its
 //! z columns in the columns of its group at that level, and zeros elsewhere.
 //! ```
 //!
-//! Columns come level by level, finest (most groups) first; within a level by group, in the order of
-//! first appearance; within a group by effect. (Bates et al. 2015, section 2.3, with `Z_i` per term;
-//! terms on the same groups are one level here.)
+//! Columns are ordered by level, finest (most groups) first; within a level by group, in order of first
+//! appearance; within a group by effect. (Bates et al. 2015, section 2.3, define `Z_i` per term; here
+//! terms on the same groups form one level.)
 
 use crate::encode::RowBlock;
 use crate::recipe::Recipe;
@@ -18,7 +18,7 @@ use sprs::CsMat;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-/// What a column of Z is.
+/// Description of a column of Z.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ZColumn {
     /// Name of the grouping (`school:class`).
@@ -27,27 +27,27 @@ pub struct ZColumn {
     pub group: Vec<String>,
     /// Name of the effect as lme4 prints it.
     pub effect: String,
-    /// The column of C (of [`Recipe::columns`]) whose values the group's rows have here.
+    /// The column of C (of [`Recipe::columns`]) whose values it has on the group's rows.
     pub column: usize,
-    /// What was subtracted from those values; add it to have the column as the user wrote it.
+    /// Constant that was subtracted from those values; adding it restores the column as written.
     pub shift: f64,
 }
 
 /// The random-effects design of a set of rows.
 #[derive(Clone, Debug)]
 pub struct ZMatrix {
-    /// Z, n×q, by rows (CSR); every row has Σ r_k entries, zeros of a covariate among them.
+    /// Z, n×q, by rows (CSR); every row has Σ r_k entries, including zero values of covariates.
     pub z: CsMat<f64>,
-    /// What its columns are.
+    /// Descriptions of its columns.
     pub columns: Vec<ZColumn>,
 }
 
-/// Forms Z of encoded rows: the used rows of all blocks in their order. Values are those of C, less
-/// the recipe's shifts and not weighted, as in the moments.
+/// Forms Z from the encoded rows of all blocks, in order. Values are those of C: shifted as in the recipe
+/// and not weighted.
 pub fn z_matrix(recipe: &Recipe, blocks: &[RowBlock]) -> ZMatrix {
     let mut levels: Vec<LevelColumns> =
         (0..recipe.groupings.len()).map(|grouping| LevelColumns::new(recipe, grouping, blocks)).collect();
-    // As the nest orders its levels: of two with as many groups the one with more key columns is finer.
+    // The order of `Nest`: of two levels with the same number of groups, the one with more key columns is finer.
     let keys = |level: &LevelColumns| recipe.groupings[level.grouping].keys.len();
     levels.sort_by_key(|level| (Reverse(level.groups.len()), Reverse(keys(level))));
     let columns: Vec<ZColumn> = levels.iter().flat_map(|level| level.describe(recipe)).collect();
@@ -73,14 +73,14 @@ pub fn z_matrix(recipe: &Recipe, blocks: &[RowBlock]) -> ZMatrix {
     ZMatrix { z: CsMat::new((n, columns.len()), starts, indices, values), columns }
 }
 
-/// The groups of one grouping with the effects of all terms on them.
+/// The groups of one grouping, with the effects of all its terms.
 struct LevelColumns {
     grouping: usize,
     /// Name and column of C of each effect, term by term.
     effects: Vec<(String, usize)>,
     /// Labels of the groups, in order of first appearance.
     groups: Vec<Vec<String>>,
-    /// Per row its group.
+    /// Group of each row.
     of_row: Vec<usize>,
 }
 

@@ -1,11 +1,11 @@
-//! One evaluation by either route, part by part, on 20,000 classes (about 450,000 rows).
+//! Benchmarks of the parts of one evaluation by either route, on 20,000 classes (about 450,000 rows).
 //!
 //! ```text
 //! cargo bench -p tiers-equations --bench routes
 //! ```
 //!
-//! Names end in the number of effects of a class: 1, an intercept; 2, a slope too. Divide by 20,000
-//! for the time of a class. `examples/ldl_vs_tree` compares the routes at the size of ten million rows.
+//! The argument is the number of effects of a class: 1 (intercept) or 2 (intercept and slope). Divide by
+//! 20,000 for the time per class. `examples/ldl_vs_tree` compares the routes at the size of ten million rows.
 
 mod synthetic;
 
@@ -34,7 +34,7 @@ fn covariances(effects: usize) -> Vec<Vec<f64>> {
     factors(effects).iter().map(|l| (l * l.transpose()).as_slice().to_vec()).collect()
 }
 
-/// All shards by the tree route, on this thread.
+/// Evaluates all shards by the tree route, on this thread.
 fn evaluate(forest: &Forest, plan: &TreePlan, g: &[Vec<f64>], derivatives: bool, room: &mut [TreeScratch]) -> TreeSums {
     let pairs = forest.trees.iter().zip(room);
     let mut sums = pairs.map(|(tree, scratch)| plan.evaluate(tree, g, derivatives, scratch));
@@ -108,7 +108,7 @@ mod sparse {
         bencher.bench_local(|| equations.factor(black_box(&factors)).expect("positive definite"));
     }
 
-    /// Factored equations.
+    /// Returns factored equations.
     fn factored(forest: &Forest, effects: usize) -> SparseEquations<'_> {
         let mut equations = SparseEquations::new(forest).expect("a nest");
         equations.factor(&factors(effects)).expect("positive definite");

@@ -1,13 +1,13 @@
-//! Times one evaluation by the tree route, on one thread or more, and by sparse LDL' on one.
+//! Times one evaluation by the tree route, on one or more threads, and by sparse LDL' on one thread.
 //!
 //! ```text
 //! cargo run --release -p tiers-equations --example ldl_vs_tree [classes] [effects] [threads]
 //! ```
 //!
 //! The forest has the shape of ten million students: 444,000 classes of 10 to 35 students in 31,000
-//! schools, m = 10 columns of C (a constant, eight covariates and y), cut into 64 shards. Moments are
+//! schools, m = 10 columns of C (a constant, eight covariates and y), cut into 64 shards. The moments are
 //! those of synthetic rows. With `effects` 1 (the default) classes and schools have a random
-//! intercept; with 2, classes have a random slope too. Threads take every so-manieth shard.
+//! intercept; with 2, classes have a random slope too. Shards are dealt to the threads in turn.
 
 #[path = "../benches/synthetic/mod.rs"]
 mod synthetic;
@@ -21,7 +21,7 @@ use tiers_moments::Forest;
 
 const REPEATS: usize = 7;
 
-/// Median time of some repeats, in milliseconds, after one that does not count.
+/// Returns the median time of some repeats, in milliseconds, after a warm-up.
 fn median(mut work: impl FnMut()) -> f64 {
     work();
     let mut times: Vec<f64> = (0..REPEATS)
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     time_sparse(&forest, &factors, &sums, &mut out)
 }
 
-/// The work on every shard, some threads taking turns at them; results in the order of the shards.
+/// Runs the work on every shard, on several threads; returns the results in the order of the shards.
 fn side_by_side<I: Send, T: Send>(threads: usize, shards: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
     let mut of_thread: Vec<Vec<(usize, I)>> = (0..threads).map(|_| Vec::new()).collect();
     shards.into_iter().enumerate().for_each(|(i, shard)| of_thread[i % threads].push((i, shard)));
@@ -66,7 +66,7 @@ fn side_by_side<I: Send, T: Send>(threads: usize, shards: Vec<I>, work: impl Fn(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Times the tree route; gives its sums.
+/// Times the tree route and returns its sums.
 fn time_trees(
     forest: &Forest,
     factors: &[DMatrix<f64>],
@@ -113,7 +113,7 @@ fn time_trees(
     Ok(total)
 }
 
-/// Times the sparse route and compares it with the sums of the other.
+/// Times the sparse route and compares its sums with those of the tree route.
 fn time_sparse(
     forest: &Forest,
     factors: &[DMatrix<f64>],

@@ -1,30 +1,29 @@
-//! The rows of a top-level group in the basis in which V is diagonal, from moments alone.
+//! The rows of a top-level group (a cluster) in a basis in which V is diagonal, from moments alone.
 //!
-//! Multiply the rows of a cluster by √w. Then `V = I + Z̃ Z̃'` with `Z̃ = W^½ZΛ` (n×q): outside of
-//! the span of Z̃ it is the identity. With `Z̃'Z̃ = U diag(d²) U'` the vectors `Z̃u_i/d_i` are orthonormal
-//! eigenvectors of V with the values `1 + d_i²`, and what X has beyond their span is left alone by V.
-//! So in an orthonormal basis of the span of `[Z̃, W^½X]`
+//! Multiply the rows of a cluster by √w. Then `V = I + Z̃ Z̃'` with `Z̃ = W^½ZΛ` (n×q): outside the
+//! span of Z̃ it is the identity. With `Z̃'Z̃ = U diag(d²) U'` the vectors `Z̃u_i/d_i` are orthonormal
+//! eigenvectors of V with the eigenvalues `1 + d_i²`, and on the part of X outside their span V is the
+//! identity. So in an orthonormal basis of the span of `[Z̃, W^½X]`
 //!
 //! ```text
 //! V = diag(1 + d², 1)       X = [ diag(1/d) U'Λ'Z'WX ; R ],  R'R = X'WX - (the first part)'(the first part)
 //! ```
 //!
-//! and all of it follows from `Z'WC` of the groups and `X'WC` of the cluster. What of e lies outside
-//! of that span meets neither X nor V⁻¹X, and is not asked for.
+//! and all of it can be computed from `Z'WC` of the groups and `X'WC` of the cluster. The part of e outside
+//! that span is orthogonal to X and V⁻¹X, and is not needed.
 //!
-//! Where a cluster has many random effects, only the smallest subspace that holds `Z̃'X` and that
-//! `T = Z̃'Z̃` maps into itself is needed, since V never leads out of it: it is built up by Lanczos'
-//! method, block by block, orthonormal throughout.
+//! If a cluster has many random effects, only the smallest subspace that contains `Z̃'X` and that
+//! `T = Z̃'Z̃` maps into itself is needed. Its orthonormal basis is built by the block Lanczos method.
 
 use crate::sparse::GroupMoments;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use tiers_moments::{Level, Tree};
 
-/// Eigenvalues of `Z̃'Z̃` below this share of the largest (or of one) are none.
+/// Eigenvalues of `Z̃'Z̃` below this share of the largest (or of 1) count as zero.
 const NO_VARIANCE: f64 = 1e-13;
-/// A column of X of which less than this share (of its square) is outside of the span is inside.
+/// A direction of X counts as inside the span of Z̃ if less than this share of its square is outside.
 const INSIDE: f64 = 1e-12;
-/// A direction is new where more than this share of it (as a length) is.
+/// A direction is added to the basis if more than this share of its length is outside the basis.
 const NEW: f64 = 1e-10;
 
 /// A cluster of rows, in a basis in which V is diagonal; s is the size of the basis.
@@ -38,7 +37,7 @@ pub struct ClusterSpan {
     pub e: DVector<f64>,
 }
 
-/// The random effects of a cluster: `T = Z̃'Z̃` by blocks, and `Z̃'[X, e]`.
+/// The moments of a cluster in spherical random effects: `T = Z̃'Z̃` by blocks, and `Z̃'[X, e]`.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     /// Blocks of T on and above the diagonal: (first row, first column, rows, columns).
@@ -55,8 +54,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// From the tree of a top-level group, its `C'WC` (m×m row-major), the covariance factors Λ_k, the
-    /// columns of C that are X, and γ, the combination of the columns that is the residual.
+    /// Computes these moments from the tree of a top-level group, its `C'WC` (m×m row-major), the relative
+    /// covariance factors Λ_k, the columns `x` of C that are X, and γ, the combination of the columns that is
+    /// the residual.
     pub fn new(
         levels: &[Level],
         tree: &Tree,
@@ -106,12 +106,12 @@ impl Cluster {
         out
     }
 
-    /// Random effects of the cluster, q.
+    /// Returns the number of random effects of the cluster, q.
     pub fn effects(&self) -> usize {
         self.ze.len()
     }
 
-    /// The span of all random effects and X: the work grows with q³.
+    /// Returns the span of all random effects and X. The work grows with q³.
     pub fn span(&self) -> ClusterSpan {
         let q = self.effects();
         let mut t = DMatrix::zeros(q, q);
@@ -126,7 +126,8 @@ impl Cluster {
         self.in_basis(t, &self.zx, &self.ze)
     }
 
-    /// The least that is needed, found by at most `size` directions; true where these are all.
+    /// Returns the smallest sufficient span (or part of it, if it needs more than `size` directions of the
+    /// random effects), and whether it is complete.
     pub fn krylov_span(&self, size: usize) -> (ClusterSpan, bool) {
         let (basis, complete) = self.krylov(size);
         let images: Vec<DVector<f64>> = basis.column_iter().map(|v| self.apply(&v.clone_owned())).collect();
@@ -135,7 +136,7 @@ impl Cluster {
         (self.in_basis(t, &(basis.transpose() * &self.zx), &(basis.transpose() * &self.ze)), complete)
     }
 
-    /// From T, `Z̃'X` and `Z̃'e`, all in some orthonormal basis of effects.
+    /// Computes the span from T, `Z̃'X` and `Z̃'e`, all in some orthonormal basis of the effects.
     fn in_basis(&self, t: DMatrix<f64>, zx: &DMatrix<f64>, ze: &DVector<f64>) -> ClusterSpan {
         let p = zx.ncols();
         let eigen = SymmetricEigen::new(t);
@@ -145,7 +146,7 @@ impl Cluster {
         let mut scaled = eigen.eigenvectors.select_columns(&kept);
         scaled.column_iter_mut().zip(&kept).for_each(|(mut column, &i)| column /= eigen.eigenvalues[i].sqrt());
         let (x_inside, e_inside) = (scaled.tr_mul(zx), scaled.tr_mul(ze));
-        // What X has beyond, each column in units of its own length.
+        // The part of X outside the span of Z̃, each column in units of its own length.
         let unit = self.xx.diagonal().map(|square| if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 });
         let beyond = &self.xx - x_inside.transpose() * &x_inside;
         let beyond = DMatrix::from_fn(p, p, |i, j| 0.5 * (beyond[(i, j)] + beyond[(j, i)]) * unit[i] * unit[j]);
@@ -169,7 +170,8 @@ impl Cluster {
         out
     }
 
-    /// Orthonormal columns that span `Z̃'X, TZ̃'X, T²Z̃'X, …`, `size` of them at most.
+    /// Returns orthonormal columns that span `Z̃'X, TZ̃'X, T²Z̃'X, …`, stopping once there are `size` of them,
+    /// and whether they span all of it.
     fn krylov(&self, size: usize) -> (DMatrix<f64>, bool) {
         let mut basis: Vec<DVector<f64>> = Vec::new();
         for column in self.zx.column_iter() {
@@ -189,7 +191,7 @@ impl Cluster {
         }
     }
 
-    /// `T v`.
+    /// Returns `T v`.
     fn apply(&self, v: &DVector<f64>) -> DVector<f64> {
         let mut out = DVector::zeros(v.len());
         self.each_block(|row, column, r, s, entries| {
@@ -215,9 +217,9 @@ impl Cluster {
     }
 }
 
-/// Adds what a vector has beyond the basis, where that is more than rounding of numbers of size `scale`.
+/// Adds the part of a vector outside the basis, if it exceeds the rounding of numbers of size `scale`.
 fn add_direction(basis: &mut Vec<DVector<f64>>, mut vector: DVector<f64>, scale: f64) {
-    // Twice is enough (Parlett 1998, section 6.9).
+    // Orthogonalising twice is enough (Parlett 1998, section 6.9).
     for _ in 0..2 {
         for other in basis.iter() {
             let along = other.dot(&vector);

@@ -1,12 +1,12 @@
-//! What can go wrong in the equations, and where.
+//! Errors of the equations, with their place.
 
 use tiers_design::Recipe;
 use tiers_moments::{Forest, group_labels};
 
-/// Where an unknown stands: one effect of one group.
+/// Place of an unknown: one effect of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Level, finest first.
+    /// Index of the level, finest first.
     pub level: usize,
     /// Name of the level.
     pub name: String,
@@ -19,7 +19,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place in the user's words: `effect year of childid 2007`.
+    /// Describes the place with the names and labels of the data: `effect year of childid 2007`.
     pub fn describe(&self, recipe: &Recipe, forest: &Forest) -> String {
         let level = &forest.levels[self.level];
         let effect = &recipe.columns[level.z[self.effect]].name;
@@ -36,16 +36,16 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Why the equations could not be set up or solved.
+/// Reasons why the equations could not be set up or solved.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EquationsError {
-    /// A pivot of the factorisation is not a positive number. In theory every pivot is 1 or more.
+    /// A pivot of the factorisation is not a positive number. In theory every pivot is at least 1.
     #[error(
-        "the mixed-model equations have the pivot {value} at {place}, where theory has 1 or more: \
+        "the mixed-model equations have the pivot {value} at {place}, where theory requires at least 1: \
          a covariance factor or a column there is not finite, or so large that all digits are lost"
     )]
     Pivot {
-        /// Whose pivot it is.
+        /// The unknown of the pivot.
         place: Place,
         /// The pivot.
         value: f64,
@@ -55,10 +55,10 @@ pub enum EquationsError {
         "the equations of one shard have {entries} entries, more than its indices can count (2^32): use more shards"
     )]
     TooLarge {
-        /// Entries of the upper triangle of A.
+        /// Number of entries of the upper triangle of A.
         entries: usize,
     },
-    /// A relative covariance has no inverse, which the textbook form of the equations needs.
+    /// A relative covariance is singular, but the textbook form of the equations needs its inverse.
     #[error(
         "the covariance of the random effects of {level} is singular (its effect {} adds no variance of its own), \
          so the equations with its inverse do not exist; those in spherical effects do", effect + 1
@@ -66,7 +66,7 @@ pub enum EquationsError {
     SingularCovariance {
         /// Name of the level.
         level: String,
-        /// The effect, a position in the level's z, that those before it determine.
+        /// The effect that the effects before it determine, as a position in the level's z.
         effect: usize,
     },
     /// `X'V⁻¹X` is not positive definite.

@@ -4,7 +4,7 @@ use crate::{EquationsError, TreeSums};
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use tiers_moments::Forest;
 
-/// The fixed effects at given relative covariances, in terms of the (shifted) columns of C.
+/// Fixed effects at given relative covariances, in terms of the (shifted) columns of C.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FixedEffects {
     /// The columns of C that are X, in the order of β.
@@ -20,7 +20,7 @@ pub struct FixedEffects {
 }
 
 impl FixedEffects {
-    /// Solves for β: `S = C'WC - downdate`, X the given columns of C, y the last one.
+    /// Solves for β with `S = C'WC - downdate`; X consists of the columns `x` of C, y is the last column.
     pub fn new(forest: &Forest, sums: &TreeSums, x: &[usize]) -> Result<Self, EquationsError> {
         let (m, p, y) = (forest.m, x.len(), forest.m - 1);
         let s = |i: usize, j: usize| forest.cross[i * m + j] - sums.downdate.get(i, j);
@@ -33,7 +33,7 @@ impl FixedEffects {
         Ok(FixedEffects { x: x.to_vec(), beta, xx_inverse: factor.inverse(), log_det_xx, pwrss })
     }
 
-    /// γ, the combination of the m columns of C that is the residual `y - Xβ`.
+    /// Returns γ, the combination of the m columns of C that is the residual `y - Xβ`.
     pub fn residual(&self, m: usize) -> Vec<f64> {
         let mut gamma = vec![0.0; m];
         gamma[m - 1] = 1.0;

@@ -1,17 +1,18 @@
-//! Henderson's mixed-model equations as the textbooks have them, with `G⁻¹`.
+//! Henderson's mixed-model equations in the textbook form, with `G⁻¹`.
 //!
 //! ```text
 //! [ Z'WZ + G⁻¹   Z'WX ] [ b ]   [ Z'Wy ]
 //! [ X'WZ         X'WX ] [ β ] = [ X'Wy ]
 //! ```
 //!
-//! with `G = I ⊗ G_k` per level, over σ² (Henderson 1975). It is the system of [`crate::sparse`] with
-//! `b = Λu` put in and the first rows multiplied by Λ', and it exists only where every `G_k` has an
-//! inverse: not at a variance of zero or a correlation of one, where fits like to end. It stands here
-//! as the road that the books take, and as a check: one sparse matrix for the whole forest, b before
-//! β so that only the last p rows fill in, solved by `sprs-ldl`. For small problems.
+//! with `G = I ⊗ G_k` per level, over σ² (Henderson 1975). Substituting `b = Λu` and multiplying the
+//! first rows by Λ' gives the system of [`crate::sparse`]. The textbook form exists only if every `G_k` has
+//! an inverse, so not for singular fits (a variance of zero or a correlation of ±1), which are common. It
+//! serves as a check, for small problems: one sparse matrix for the whole forest, solved by `sprs-ldl`, with
+//! b before β so that only the last p rows fill in.
 //!
-//! The inverse of the coefficient matrix has `Cov(b̂ - b)` and `Cov(β̂)`, over σ², on its diagonal.
+//! The diagonal blocks of the inverse of the coefficient matrix are `Cov(b̂ - b)`, the prediction error
+//! variance, and `Cov(β̂)`, over σ².
 
 use crate::error::EquationsError;
 use crate::sparse::SparseEquations;
@@ -20,15 +21,15 @@ use sprs::{CsMat, CsMatView, PermOwned, SymmetryCheck, TriMat};
 use sprs_ldl::LdlNumeric;
 use tiers_moments::Forest;
 
-/// Below this share of an effect's standard deviation, what the effects before it leave of it counts
-/// as nothing: its covariance is singular to half of all digits.
+/// A covariance counts as singular if the standard deviation of an effect, given the effects before it,
+/// is less than this share of its marginal standard deviation: half of all digits are lost.
 const SINGULAR: f64 = 1e-7;
 
 /// The coefficient matrix and right-hand side of a forest, factored.
 #[derive(Debug)]
 pub struct Henderson<'a> {
     equations: SparseEquations<'a>,
-    /// First unknown of each shard, and last q.
+    /// First unknown of each shard, followed by q.
     starts: Vec<usize>,
     /// Number of fixed effects.
     p: usize,
@@ -37,17 +38,18 @@ pub struct Henderson<'a> {
     ldl: LdlNumeric<f64, usize>,
 }
 
-/// What the equations say.
+/// Solution of the equations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HendersonSolution {
     /// β, in the order of the given columns.
     pub beta: DVector<f64>,
-    /// Per shard and level b, groups×r.
+    /// Conditional modes b for each shard and level, groups×r.
     pub b: Vec<Vec<Vec<f64>>>,
 }
 
 impl<'a> Henderson<'a> {
-    /// Assembles and factors the equations at covariance factors Λ_k, X being the given columns of C.
+    /// Assembles and factors the equations at relative covariance factors Λ_k; X consists of the columns `x`
+    /// of C.
     pub fn new(forest: &'a Forest, factors: &[DMatrix<f64>], x: &[usize]) -> Result<Self, EquationsError> {
         let level_name = |k: usize| forest.levels[k].name.clone();
         let inverse = |(k, factor): (usize, &DMatrix<f64>)| {
@@ -73,7 +75,7 @@ impl<'a> Henderson<'a> {
         }
     }
 
-    /// β and b.
+    /// Solves for β and b.
     pub fn solve(&self) -> HendersonSolution {
         let solution: Vec<f64> = self.ldl.solve(&self.rhs);
         let (b, beta) = solution.split_at(self.q());
@@ -87,7 +89,7 @@ impl<'a> Henderson<'a> {
         HendersonSolution { beta: DVector::from_column_slice(beta), b }
     }
 
-    /// The inverse of the coefficient matrix, (q+p)×(q+p): the covariance over σ² of `(b̂ - b, β̂)`.
+    /// Returns the inverse of the coefficient matrix, (q+p)×(q+p): the covariance over σ² of `(b̂ - b, β̂)`.
     pub fn inverse(&self) -> DMatrix<f64> {
         let size = self.rhs.len();
         let mut out = DMatrix::zeros(size, size);
@@ -101,7 +103,7 @@ impl<'a> Henderson<'a> {
         out
     }
 
-    /// The upper triangle of the coefficient matrix, by columns.
+    /// Returns the upper triangle of the coefficient matrix, by columns.
     pub fn matrix(&self) -> CsMatView<'_, f64> {
         self.matrix.view()
     }
@@ -111,13 +113,13 @@ impl<'a> Henderson<'a> {
         self.rhs.len() - self.p
     }
 
-    /// The unknown that is an effect of a group of a shard; those of β are q, q + 1, ….
+    /// Returns the number of the unknown of one effect of a group of a shard; those of β are q, q + 1, ….
     pub fn unknown(&self, shard: usize, level: usize, group: usize, effect: usize) -> usize {
         self.starts[shard] + self.equations.shards[shard].unknown(level, group) + effect
     }
 }
 
-/// The coefficient matrix (upper triangle) and the right-hand side.
+/// Assembles the coefficient matrix (upper triangle) and the right-hand side.
 fn assemble(
     forest: &Forest,
     equations: &SparseEquations<'_>,
@@ -137,7 +139,7 @@ fn assemble(
                     let column = start + shard.unknown(above, at);
                     for (s, row) in moments.chunks_exact(m).enumerate() {
                         let unknown = start + shard.unknown(k, group) + s;
-                        // Of the group's own block the upper triangle only.
+                        // Only the upper triangle of the group's own block.
                         for (t, &z) in ancestor.z.iter().enumerate().filter(|&(t, _)| above > k || t >= s) {
                             let prior = if above == k { g_inverse[k][(s, t)] } else { 0.0 };
                             matrix.add_triplet(unknown, column + t, row[z] + prior);
@@ -160,9 +162,9 @@ fn assemble(
     (matrix.to_csc(), rhs)
 }
 
-/// `G⁻¹ = Λ'⁻¹Λ⁻¹`; the effect that others determine where there is none.
+/// Returns `G⁻¹ = Λ'⁻¹Λ⁻¹`. The error is the effect that the effects before it determine.
 fn inverse_covariance(factor: &DMatrix<f64>) -> Result<DMatrix<f64>, usize> {
-    // Any factor will do: that of `Λ' = QR` is triangular and shows which effect has nothing left.
+    // R of `Λ' = QR` gives a triangular factor of G, which shows the effects without variance of their own.
     let lower = factor.transpose().qr().r().transpose();
     for j in 0..lower.nrows() {
         let (own, all) = (lower[(j, j)].abs(), lower.row(j).norm());
@@ -175,7 +177,7 @@ fn inverse_covariance(factor: &DMatrix<f64>) -> Result<DMatrix<f64>, usize> {
     Ok(inverse.transpose() * inverse)
 }
 
-/// The error for a pivot that is not positive, in terms of effects.
+/// Returns the error for a pivot that is not positive, with the place of its effect.
 fn pivot_error(equations: &SparseEquations<'_>, starts: &[usize], unknown: usize, value: f64) -> EquationsError {
     let shard = starts.partition_point(|&start| start <= unknown) - 1;
     match equations.shards.get(shard) {

@@ -1,16 +1,17 @@
-//! Henderson's mixed-model equations from moments.
+//! Henderson's mixed-model equations, solved from moments.
 //!
-//! Routes to the same numbers:
+//! Several routes lead to the same numbers:
 //!
-//! - the tree route: elimination along the trees of the nest, group by group, with first and second
-//!   derivatives; what the theta loop runs on;
-//! - the sparse route: `A = Λ'Z'WZΛ + I` as a sparse matrix, factored by `sprs-ldl` on a pattern that is
-//!   analysed once, solved and inverted on its pattern; general, the check of the other, and where
-//!   random effects and their variances come from;
-//! - [`Cluster`]: the rows of one top-level group in a basis in which V is diagonal, for sandwiches;
+//! - the tree route ([`TreePlan`]): eliminates the random effects group by group along the trees of the
+//!   nest, which leaves a Schur complement, and takes first and second derivatives; the optimiser uses it;
+//! - the sparse route ([`SparseEquations`]): forms `A = Λ'Z'WZΛ + I` as a sparse matrix, factors it with
+//!   `sprs-ldl` on a pattern that is analysed once, solves, and inverts on the pattern. It is general, an
+//!   independent check of the tree route, and the source of the conditional modes (BLUPs) of the random
+//!   effects and their variances;
+//! - [`Cluster`]: the rows of one top-level group in a basis in which V is diagonal, for sandwich estimators;
 //! - [`Henderson`]: the textbook form with `G⁻¹`, for small problems and as a further check.
 //!
-//! Criteria, optimisers and formulas are none of this crate's business.
+//! Criteria, optimisers and formulas are outside the scope of this crate.
 
 mod cluster;
 mod error;

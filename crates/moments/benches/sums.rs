@@ -1,11 +1,11 @@
-//! From plain columns to sums: the kernel of X'WX, encoding, and the sums of a block of rows.
+//! Benchmarks of the way from plain columns to sums: the kernel of X'WX, the encoder, and the sums of a block.
 //!
 //! ```text
 //! cargo bench -p tiers-moments --bench sums
 //! ```
 //!
-//! The columns are those of the benchmarks of the whole program: six covariates, of which one is a
-//! factor of four levels, so that C has m = 10 columns.
+//! The columns are those of the benchmarks of the whole program: six covariates, one of them a factor
+//! with four levels, so that C has m = 10 columns.
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -20,7 +20,7 @@ fn main() {
     divan::main();
 }
 
-/// Rows per second of the kernel, in chunks as the callers have them.
+/// Rows per second of the kernel, in chunks of the size that callers use.
 #[divan::bench(args = [4, 8, 10, 16, 24])]
 fn cross_add(bencher: Bencher, m: usize) {
     const CHUNKS: usize = 256;
@@ -66,8 +66,7 @@ impl Uniform {
     }
 }
 
-/// A full block of students: classes of 22 in schools of 14 classes, one after the other or in
-/// random order.
+/// A full block of students: classes of 22 students, schools of 14 classes, sorted by class or shuffled.
 fn students(sorted: bool) -> (Recipe, Block) {
     let mut random = Uniform(2);
     let mut place: Vec<usize> = (0..BLOCK_ROWS).collect();

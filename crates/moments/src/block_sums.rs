@@ -1,7 +1,7 @@
-//! What one block of rows adds to the moments.
+//! Sums over one block of rows, to be added to the moments.
 //!
-//! Pure and independent of every other block, so that blocks can be summed side by side; what has
-//! to happen in the order of the rows is left to [`crate::moments`].
+//! These sums do not depend on any other block, so blocks can be summed in parallel. The steps that
+//! must follow the order of the rows are in [`crate::moments`].
 
 use crate::bundle::BlockPartitionSums;
 use crate::cross::{CHUNK, Cross, padded};
@@ -11,34 +11,34 @@ use pulp::Arch;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tiers_design::{Dictionary, MISSING, RowBlock};
 
-/// The sums over one block, by runs of rows of one cell.
+/// Sums over one block, one set per run of rows.
 ///
-/// A *cell* is a distinct combination of all key columns; a *run* is a maximal sequence of
-/// consecutive rows in one cell. On sorted data a block has few runs, on shuffled data as many as
-/// rows.
+/// A *cell* is a distinct combination of the labels of all key columns; a *run* is a maximal sequence
+/// of consecutive rows in one cell. A block of sorted data has few runs; a block of shuffled data has
+/// about one per row.
 #[derive(Debug)]
 pub struct BlockSums {
     /// `C'WC` of the block.
     pub(crate) cross: Cross,
-    /// Rows summed.
+    /// Number of rows summed.
     pub(crate) rows: u64,
     /// `Σ log w`; 0 without weights.
     pub(crate) sum_log_weights: f64,
-    /// Per run and key the index into the key's dictionary, then (once numbered) the label.
+    /// For each run and key: the index into the key's dictionary; after numbering, the number of the label.
     pub(crate) codes: Vec<u32>,
-    /// Per run the global number of its first row.
+    /// Global number of the first row of each run.
     pub(crate) first_row: Vec<u64>,
-    /// Per run the number of rows.
+    /// Number of rows of each run.
     pub(crate) counts: Vec<u64>,
-    /// Per run `z'WC`, r×m, row-major.
+    /// `z'WC` of each run, r×m, row-major.
     pub(crate) sums: Vec<f64>,
-    /// Per key the labels of the block, and those of them that its runs have, with their hashes.
+    /// For each key: the block's dictionary, and the entries that occur in runs, with their hashes.
     pub(crate) dictionaries: Vec<(Dictionary, Vec<(u32, u64)>)>,
-    /// Per key and dictionary entry the number of the label in the whole data set.
+    /// For each key and dictionary entry: the number of the label in the whole data set.
     pub(crate) numbers: Vec<Vec<AtomicU32>>,
-    /// Runs ordered by shard, and where each shard begins; set by [`BlockSums::assign_shards`].
+    /// Runs ordered by shard, and the start of each shard; set by [`BlockSums::assign_shards`].
     pub(crate) by_shard: (Vec<u32>, Vec<u32>),
-    /// The sums over all rows of each partition, where rows belong to partitions.
+    /// Sums over all rows of each partition, if the rows are cut into partitions.
     pub(crate) partitions: Option<BlockPartitionSums>,
 }
 
@@ -56,8 +56,8 @@ impl BlockSums {
         sums
     }
 
-    /// Sums an encoded block by cell only. `codes` are further labels of the first `by` keys that are
-    /// to have numbers, though it may be that no run has them.
+    /// Sums an encoded block by cell, without `C'WC`. `codes` are further labels of the first `by` keys
+    /// that must get numbers even if no run has them.
     pub(crate) fn without_cross(summands: &Summands, block: RowBlock, codes: &[u32], by: usize) -> Self {
         let mut sums = BlockSums::empty(summands);
         sums.find_runs(&block);
@@ -67,12 +67,12 @@ impl BlockSums {
         sums
     }
 
-    /// The number in the whole data set of a label, once it has one.
+    /// Returns the number of a label in the whole data set ([`MISSING`] before it is assigned).
     pub(crate) fn number(&self, key: usize, code: u32) -> u32 {
         self.numbers[key][code as usize].load(Ordering::Relaxed)
     }
 
-    /// Sums over no rows.
+    /// Returns sums over no rows.
     pub(crate) fn empty(summands: &Summands) -> Self {
         BlockSums {
             cross: Cross::new(summands.m),
@@ -89,11 +89,11 @@ impl BlockSums {
         }
     }
 
-    /// Takes the labels of the runs' codes, and of `further` codes of the first keys.
+    /// Stores the dictionaries, and marks as used the codes of the runs and the `further` codes of the first keys.
     pub(crate) fn set_dictionaries(&mut self, dictionaries: Vec<Dictionary>, further: &[Vec<u32>]) {
         let keys = dictionaries.len();
         for (key, dictionary) in dictionaries.into_iter().enumerate() {
-            // A dictionary may hold labels that only dropped rows have.
+            // A dictionary may hold labels that occur in dropped rows only.
             let mut used = vec![false; dictionary.len()];
             self.codes.iter().skip(key).step_by(keys).for_each(|&code| used[code as usize] = true);
             further.get(key).into_iter().flatten().for_each(|&code| used[code as usize] = true);
@@ -119,7 +119,7 @@ impl BlockSums {
         }
     }
 
-    /// Fills `cross` (if `CROSS`) and `sums`, chunk by chunk of rows turned to row-major.
+    /// Fills `cross` (if `CROSS`) and `sums`, from chunks of rows transposed to row-major order.
     #[inline(always)]
     fn sum_rows<const CROSS: bool>(&mut self, summands: &Summands, block: &RowBlock) {
         let (m, width) = (summands.m, padded(summands.m));
@@ -157,9 +157,9 @@ impl BlockSums {
         self.counts.len()
     }
 
-    /// Puts the data set's numbers in place of the block's codes and orders the runs by shard.
+    /// Replaces the block's codes with the data set's label numbers and orders the runs by shard.
     ///
-    /// To be called once all labels of the block have their number.
+    /// Call it after all labels of the block have been numbered.
     pub fn assign_shards(&mut self, summands: &Summands) {
         let keys = summands.keys;
         for run in self.codes.chunks_exact_mut(keys) {
@@ -180,14 +180,14 @@ impl BlockSums {
         self.by_shard = (order, starts);
     }
 
-    /// The runs of one shard, in the order of the rows.
+    /// Returns the runs of one shard, in the order of the rows.
     pub(crate) fn runs_of(&self, shard: usize) -> &[u32] {
         let (order, starts) = &self.by_shard;
         &order[starts[shard] as usize..starts[shard + 1] as usize]
     }
 }
 
-/// Sums the rows of one run after the other.
+/// Accumulator of the sums of one run after the other.
 struct RunSums<'a> {
     z: &'a [usize],
     m: usize,
@@ -205,7 +205,7 @@ impl<'a> RunSums<'a> {
         RunSums { z: &summands.z, m: summands.m, width, counts, left, sum: vec![0.0; summands.z.len() * width] }
     }
 
-    /// Adds rows; whenever a run is complete its r×m sums are appended to `out`.
+    /// Adds rows; appends the r×m sums of each completed run to `out`.
     #[inline(always)]
     fn add(&mut self, weighted: &[f64], plain: &[f64], out: &mut Vec<f64>) {
         for (row, values) in weighted.chunks_exact(self.width).zip(plain.chunks_exact(self.width)) {

@@ -1,28 +1,29 @@
-//! The one dense kernel: cross-products of short, wide row sets.
+//! The dense kernel: cross-products of chunks of rows.
 //!
-//! Everything that a fit sums over rows or over groups has the form `Σ_i a_i' b_i`, where `a_i` and
-//! `b_i` are rows of `m` numbers and the sum is known to be symmetric. The rows come in chunks that
-//! stay in the first-level cache, padded with zeros to [`padded`] columns so that the loops over
-//! columns have a fixed width and compile to vector instructions.
+//! All sums of a fit, over rows or over groups, have the form `Σ_i a_i' b_i`, where `a_i` and `b_i` are
+//! rows of `m` numbers and the sum is known to be symmetric. The rows come in chunks that fit into the
+//! first-level cache. They are padded with zeros to [`padded`] columns, so that the loops over columns
+//! have a fixed width and compile to vector instructions.
 
 use pulp::Arch;
 
-/// Columns of one tile in the row direction of the result.
+/// Number of rows of a tile of the result.
 const TILE_ROWS: usize = 4;
-/// Columns of one tile in the column direction of the result.
+/// Number of columns of a tile of the result.
 const TILE_COLUMNS: usize = 8;
-/// Rows that a caller should gather before it calls [`Cross::add`].
+/// Number of rows that a caller should gather before it calls [`Cross::add`].
 pub const CHUNK: usize = 64;
 
-/// `m` rounded up to the kernel's tile width.
+/// Returns `m` rounded up to a multiple of the tile width.
 pub const fn padded(m: usize) -> usize {
     m.div_ceil(TILE_COLUMNS) * TILE_COLUMNS
 }
 
 /// A symmetric sum of outer products, `Σ_i a_i' b_i`; m×m.
 ///
-/// Only tiles that touch the upper triangle of the m×m result are summed. The order of the additions depends on the
-/// calls alone, and no fused multiply-add is used, so the result has the same bits on every machine.
+/// Only tiles that touch the upper triangle of the m×m result are summed. The order of the additions
+/// depends on the calls alone, and no fused multiply-add is used, so the result is bit-identical on every
+/// machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cross {
     m: usize,
@@ -31,7 +32,7 @@ pub struct Cross {
     arch: Arch2,
 }
 
-/// [`Arch`] with the traits that the structs which hold it need.
+/// [`Arch`] with the traits that [`Cross`] derives.
 #[derive(Clone, Copy, Debug)]
 struct Arch2(Arch);
 
@@ -42,18 +43,18 @@ impl PartialEq for Arch2 {
 }
 
 impl Cross {
-    /// The empty sum over `m` columns.
+    /// Returns the empty sum over `m` columns.
     pub fn new(m: usize) -> Self {
         let width = padded(m);
         Cross { m, width, sums: vec![0.0; width * width], arch: Arch2(Arch::new()) }
     }
 
-    /// The numbers of the sum, to be kept elsewhere.
+    /// Returns the padded sums, for [`Cross::restored`].
     pub fn sums(&self) -> &[f64] {
         &self.sums
     }
 
-    /// A sum that was kept elsewhere; `None` where the numbers are not those of `m` columns.
+    /// Restores a sum from [`Cross::sums`]; `None` if their number does not fit `m` columns.
     pub fn restored(m: usize, sums: Vec<f64>) -> Option<Cross> {
         (sums.len() == padded(m) * padded(m)).then(|| Cross { sums, ..Cross::new(m) })
     }
@@ -63,14 +64,14 @@ impl Cross {
         self.m
     }
 
-    /// Sets the sum back to zero.
+    /// Resets the sum to zero.
     pub fn clear(&mut self) {
         self.sums.fill(0.0);
     }
 
     /// Adds `Σ_i a_i' b_i` over the rows of two row-major matrices of `padded(m)` columns.
     ///
-    /// The padding must be zero (or at least finite: it reaches only entries that are never read).
+    /// The padding should be zero; it affects only entries that are never read.
     pub fn add(&mut self, a: &[f64], b: &[f64]) {
         let (m, width, sums) = (self.m, self.width, &mut self.sums);
         debug_assert!(a.len() == b.len() && a.len().is_multiple_of(width));
@@ -83,13 +84,13 @@ impl Cross {
         self.sums.iter_mut().zip(&other.sums).for_each(|(s, o)| *s += o);
     }
 
-    /// Takes another sum over the same columns away.
+    /// Subtracts another sum over the same columns.
     pub fn remove(&mut self, other: &Cross) {
         assert_eq!(self.m, other.m, "sums over different columns cannot be subtracted");
         self.sums.iter_mut().zip(&other.sums).for_each(|(s, o)| *s -= o);
     }
 
-    /// Entry (i, j), read from the upper triangle.
+    /// Returns entry (i, j), read from the upper triangle.
     pub fn get(&self, i: usize, j: usize) -> f64 {
         let (i, j) = (i.min(j), i.max(j));
         self.sums[i * self.width + j]
@@ -101,14 +102,14 @@ impl Cross {
         self.sums[i * self.width + j] += value;
     }
 
-    /// The whole matrix, row-major m×m, symmetric.
+    /// Returns the whole matrix, row-major m×m, symmetric.
     pub fn to_dense(&self) -> Vec<f64> {
         let m = self.m;
         (0..m * m).map(|k| self.get(k / m, k % m)).collect()
     }
 }
 
-/// Walks over the tiles on and above the diagonal.
+/// Adds to the tiles on and above the diagonal.
 #[inline(always)]
 fn add_tiles(a: &[f64], b: &[f64], m: usize, width: usize, sums: &mut [f64]) {
     for i in (0..m).step_by(TILE_ROWS) {
@@ -119,7 +120,7 @@ fn add_tiles(a: &[f64], b: &[f64], m: usize, width: usize, sums: &mut [f64]) {
     }
 }
 
-/// One tile of the sum, held in registers over all rows.
+/// Adds to one tile of the sum, which is held in registers over all rows.
 #[inline(always)]
 fn add_tile(a: &[f64], b: &[f64], width: usize, i: usize, j: usize, sums: &mut [f64]) {
     let mut tile = [[0.0; TILE_COLUMNS]; TILE_ROWS];
@@ -145,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equals_the_sum_written_out() {
+    fn equals_a_naive_sum() {
         for m in [1, 3, 4, 8, 9, 13] {
             let (width, rows) = (padded(m), 7);
             let mut a = vec![0.0; rows * width];

@@ -1,9 +1,9 @@
-//! Interning: the labels of a whole data set, each with one number.
+//! Interning of labels: each label of a data set gets one number.
 //!
-//! Every block brings its own dictionary ([`crate::columns::Labels`]); here these become one. The
-//! table is cut into [`PARTS`] by the hash of the label, so that the parts can be filled by
-//! different threads: label number `id` is entry `id / PARTS` of part `id % PARTS`, and depends
-//! only on the order in which labels appear in the data.
+//! Every block has its own dictionary ([`tiers_design::Labels`]); a [`LabelTable`] merges them. The
+//! table is cut into [`PARTS`] by the hash of the label, so that different threads can fill the parts.
+//! Label `id` is entry `id / PARTS` of part `id % PARTS`; it depends only on the order in which labels
+//! appear in the data.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use tiers_design::{Dictionary, PackedText};
 
-/// Parts of a [`LabelTable`]; a power of two.
+/// Number of parts of a [`LabelTable`]; a power of two.
 pub(crate) const PARTS: usize = 16;
 
 /// All labels of one key column.
@@ -27,7 +27,7 @@ pub struct LabelPart {
     labels: Dictionary,
 }
 
-/// Hash of a label, the same on every run.
+/// Returns the hash of a label, the same in every run of the program.
 pub(crate) fn hash(dictionary: &Dictionary, entry: usize) -> u64 {
     let state = FixedState::with_seed(0x0074_6965_7273);
     match dictionary {
@@ -36,13 +36,13 @@ pub(crate) fn hash(dictionary: &Dictionary, entry: usize) -> u64 {
     }
 }
 
-/// The part into which a label with this hash falls.
+/// Returns the part that holds labels with this hash.
 pub(crate) fn part_of(hash: u64) -> usize {
     (hash >> 32) as usize % PARTS
 }
 
 impl LabelTable {
-    /// No labels yet; `like` tells whether they are strings or integers.
+    /// Creates an empty table for labels of the same kind (strings or integers) as `like`.
     pub fn new(like: &Dictionary) -> Self {
         let empty = || match like {
             Dictionary::Text(_) => Dictionary::Text(PackedText::new()),
@@ -52,13 +52,13 @@ impl LabelTable {
         LabelTable { parts: (0..PARTS).map(part).collect() }
     }
 
-    /// The labels of each part in order, which is all that a table is.
+    /// Returns the labels of each part, in order. They determine the table.
     pub fn dictionaries(&self) -> impl Iterator<Item = &Dictionary> {
         self.parts.iter().map(|part| &part.labels)
     }
 
-    /// A table of labels that were kept elsewhere; `None` unless they are what
-    /// [`LabelTable::dictionaries`] gives.
+    /// Restores a table from the output of [`LabelTable::dictionaries`]; `None` if `dictionaries` is not
+    /// such an output.
     pub fn restored(dictionaries: &[Dictionary]) -> Option<LabelTable> {
         let mut table = LabelTable::new(dictionaries.first()?);
         if dictionaries.len() != PARTS {
@@ -79,7 +79,7 @@ impl LabelTable {
         Some(table)
     }
 
-    /// Some of the labels as a table of their own, and per label its number there; others have none.
+    /// Returns a new table with some of the labels, and the map from their numbers here to those there.
     pub fn some(&self, ids: impl Iterator<Item = u32>) -> (LabelTable, HashMap<u32, u32>) {
         let mut table = LabelTable::new(&self.parts[0].labels);
         let mut new = HashMap::new();
@@ -93,7 +93,7 @@ impl LabelTable {
         (table, new)
     }
 
-    /// The parts, to be filled side by side.
+    /// Returns the parts, which may be filled in parallel.
     pub fn parts_mut(&mut self) -> &mut [LabelPart] {
         &mut self.parts
     }
@@ -108,7 +108,7 @@ impl LabelTable {
         self.len() == 0
     }
 
-    /// One more than the largest number a label may have.
+    /// Upper bound (exclusive) of the numbers of labels.
     pub fn bound(&self) -> usize {
         self.parts.iter().map(|part| part.labels.len()).max().unwrap_or(0) * PARTS
     }
@@ -124,7 +124,7 @@ impl LabelTable {
         matches!(self.parts[0].labels, Dictionary::Integer(_))
     }
 
-    /// The string of label `id`, or `None` where labels are integers.
+    /// Returns the string of label `id`, or `None` if the labels are integers.
     pub fn text(&self, id: u32) -> Option<&str> {
         match &self.parts[id as usize % PARTS].labels {
             Dictionary::Text(text) => Some(text.get(id as usize / PARTS)),
@@ -132,7 +132,7 @@ impl LabelTable {
         }
     }
 
-    /// The integer of label `id`, or `None` where labels are strings.
+    /// Returns the integer of label `id`, or `None` if the labels are strings.
     pub fn integer(&self, id: u32) -> Option<i64> {
         match &self.parts[id as usize % PARTS].labels {
             Dictionary::Text(_) => None,
@@ -140,12 +140,12 @@ impl LabelTable {
         }
     }
 
-    /// Label `id` as a person reads it.
+    /// Returns label `id` as text.
     pub fn label(&self, id: u32) -> String {
         self.parts[id as usize % PARTS].labels.label(id as usize / PARTS)
     }
 
-    /// The number of a label, if it is known.
+    /// Returns the number of a label, if it is in the table.
     pub fn find(&self, dictionary: &Dictionary, entry: usize) -> Option<u32> {
         let hash = hash(dictionary, entry);
         let part = part_of(hash);
@@ -168,8 +168,8 @@ impl LabelTable {
 }
 
 impl LabelPart {
-    /// Gives those of the `entries` of a dictionary (with their hashes) that fall into `part`, this
-    /// one, their numbers; labels not seen before are added in the order of the entries.
+    /// Assigns numbers to the `entries` of a dictionary (given with their hashes) that belong to this part,
+    /// whose index is `part`. New labels are added in the order of the entries.
     pub fn intern(
         &mut self,
         part: usize,
@@ -200,7 +200,7 @@ impl LabelPart {
     }
 }
 
-/// Whether label `i` of one dictionary is label `j` of another.
+/// Whether label `i` of one dictionary equals label `j` of another.
 pub(crate) fn same(a: &Dictionary, i: usize, b: &Dictionary, j: usize) -> bool {
     match (a, b) {
         (Dictionary::Text(a), Dictionary::Text(b)) => a.get(i) == b.get(j),

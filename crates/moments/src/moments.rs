@@ -1,14 +1,14 @@
-//! Moments: all that a fit needs of the data.
+//! Moments: the sufficient statistics of the data for a fit.
 //!
 //! With `C = [X, further z columns, y]` (m columns) and `z` the union of the columns of all
 //! random-effect terms (r columns), the moments of a data set are
 //!
 //! - `C'WC` (m×m), the number of rows n and `Σ log w`;
-//! - for every *cell*, a distinct combination of all grouping columns: `Σ w z' c` (r×m) over its
-//!   rows, and the number of its rows.
+//! - for every *cell*, a distinct combination of the labels of all grouping columns: `Σ w z' c` (r×m)
+//!   over its rows, and the number of its rows.
 //!
-//! Both are plain sums, so the moments of two sets of rows add up; a SQL engine could make them
-//! with one `GROUP BY`. Memory is O(cells × r m) and does not grow with n.
+//! Both are plain sums, so the moments of two sets of rows can be added; a SQL engine could compute
+//! them with one `GROUP BY`. Memory is O(cells × r m) and does not grow with n.
 
 use crate::block_sums::BlockSums;
 use crate::cross::Cross;
@@ -20,26 +20,26 @@ use std::hash::BuildHasher;
 use std::sync::atomic::Ordering;
 use tiers_design::Recipe;
 
-/// Shards of the cells: fixed, so that sums do not depend on the number of threads.
+/// Number of shards of the cells: fixed, so that sums do not depend on the number of threads.
 pub const SHARDS: usize = 64;
 
-/// What is summed: shapes and columns, common to all blocks of a data set.
+/// Shapes and columns of the sums, common to all blocks of a data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summands {
-    /// Columns of C, y included.
+    /// Number of columns of C, y included.
     pub m: usize,
     /// The union of the z columns, as indices into C.
     pub z: Vec<usize>,
     /// Number of grouping columns.
     pub keys: usize,
-    /// The grouping columns that decide a cell's shard: those of the (presumed) top level.
+    /// Grouping columns that decide a cell's shard: those of the (presumed) top level.
     pub shard_keys: Vec<usize>,
     /// Number of shards.
     pub shards: usize,
 }
 
 impl Summands {
-    /// The sums that a recipe asks for; `shard_keys` are the key columns of its top level.
+    /// Returns the sums that a recipe needs; `shard_keys` are the key columns of its top level.
     pub fn new(recipe: &Recipe, shard_keys: Vec<usize>) -> Self {
         let mut z: Vec<usize> = recipe.random.iter().flat_map(|term| term.columns.iter().copied()).collect();
         z.sort_unstable();
@@ -47,12 +47,12 @@ impl Summands {
         Summands { m: recipe.columns.len() + 1, z, keys: recipe.keys.len(), shard_keys, shards: SHARDS }
     }
 
-    /// Numbers per cell: r·m.
+    /// Returns the number of sums per cell, r·m.
     pub fn per_cell(&self) -> usize {
         self.z.len() * self.m
     }
 
-    /// The shard of a cell with these labels.
+    /// Returns the shard of a cell with these labels.
     pub(crate) fn shard_of(&self, labels: &[u32]) -> usize {
         let mut hash = 0u64;
         for &key in &self.shard_keys {
@@ -62,17 +62,17 @@ impl Summands {
     }
 }
 
-/// The cells of one shard, in order of first appearance.
+/// Cells of one shard, in order of first appearance.
 #[derive(Clone, Debug, Default)]
 pub struct CellShard {
     table: HashTable<u32>,
-    /// Per cell and key the number of the label.
+    /// For each cell and key, the number of the label.
     pub labels: Vec<u32>,
-    /// Per cell the global number of the first row in it.
+    /// Global number of the first row of each cell.
     pub first_row: Vec<u64>,
-    /// Per cell the number of rows.
+    /// Number of rows of each cell.
     pub counts: Vec<u64>,
-    /// Per cell `z'WC`, r×m row-major.
+    /// `z'WC` of each cell, r×m, row-major.
     pub sums: Vec<f64>,
 }
 
@@ -87,7 +87,7 @@ impl CellShard {
         self.counts.is_empty()
     }
 
-    /// Adds the runs of one block that belong to this shard. Blocks must come in the order of rows.
+    /// Adds the runs of one block that belong to this shard. Blocks must be added in the order of the rows.
     pub fn absorb(&mut self, shard: usize, summands: &Summands, block: &BlockSums) {
         let (keys, per_cell) = (summands.keys, summands.per_cell());
         for &run in block.runs_of(shard) {
@@ -119,19 +119,19 @@ impl CellShard {
         cell as usize
     }
 
-    /// Cells that were kept elsewhere, not yet to be found by their labels.
+    /// Restores cells from a file or checkpoint, without an index by labels.
     pub fn of(labels: Vec<u32>, first_row: Vec<u64>, counts: Vec<u64>, sums: Vec<f64>) -> CellShard {
         CellShard { table: HashTable::new(), labels, first_row, counts, sums }
     }
 
-    /// The same cells, to be found by their `keys` labels each.
+    /// Returns the same cells with an index by their labels, `keys` per cell.
     #[must_use]
     pub fn indexed(mut self, keys: usize) -> CellShard {
         self.index(keys);
         self
     }
 
-    /// Makes the table by which cells are found; all are distinct.
+    /// Builds the index by labels. All cells must be distinct.
     pub(crate) fn index(&mut self, keys: usize) {
         let state = FixedState::with_seed(1);
         let labels = &self.labels;
@@ -148,10 +148,10 @@ impl CellShard {
     }
 }
 
-/// The moments of a data set.
+/// Moments (sufficient statistics) of a data set.
 #[derive(Clone, Debug)]
 pub struct Moments {
-    /// What was summed.
+    /// Shapes and columns of the sums.
     pub summands: Summands,
     /// `C'WC`.
     pub cross: Cross,
@@ -159,20 +159,20 @@ pub struct Moments {
     pub rows: u64,
     /// `Σ log w`; 0 without weights.
     pub sum_log_weights: f64,
-    /// Per grouping column its labels.
+    /// Labels of each grouping column.
     pub labels: Vec<LabelTable>,
     /// The cells.
     pub shards: Vec<CellShard>,
 }
 
 impl Moments {
-    /// Moments of no rows. `like` gives for each key the kind of its labels.
+    /// Returns moments of no rows. `like` supplies the kind of the labels of each key.
     pub fn new(summands: Summands, like: &BlockSums) -> Self {
         let labels = like.dictionaries.iter().map(|(dictionary, _)| LabelTable::new(dictionary)).collect();
         Moments::empty(summands, labels)
     }
 
-    /// Moments of no rows, with empty tables of labels.
+    /// Returns moments of no rows; `labels` are empty tables.
     pub fn empty(summands: Summands, labels: Vec<LabelTable>) -> Self {
         let shards = (0..summands.shards).map(|_| CellShard::default()).collect();
         Moments { cross: Cross::new(summands.m), rows: 0, sum_log_weights: 0.0, labels, shards, summands }
@@ -183,15 +183,15 @@ impl Moments {
         self.shards.iter().map(CellShard::len).sum()
     }
 
-    /// Adds the sums over all rows of a block (not those by cell). In the order of the blocks.
+    /// Adds the sums over all rows of a block (not those by cell). Call it in the order of the blocks.
     pub fn absorb_totals(&mut self, block: &BlockSums) {
         self.cross.merge(&block.cross);
         self.rows += block.rows;
         self.sum_log_weights += block.sum_log_weights;
     }
 
-    /// The pieces of work that give the labels of blocks their numbers: independent of each other,
-    /// each to be run over all blocks of a wave by [`LabelTask::number`].
+    /// Returns independent tasks that number the labels of blocks; run each over all blocks of a wave with
+    /// [`LabelTask::number`].
     pub fn label_tasks(&mut self) -> Vec<LabelTask<'_>> {
         self.labels
             .iter_mut()
@@ -202,8 +202,8 @@ impl Moments {
             .collect()
     }
 
-    /// Adds the sums of blocks, in the order of the blocks: on all cores, side by side over blocks,
-    /// label tables and shards, with the same bits on any number of threads.
+    /// Adds the sums of blocks in the order of the blocks, in parallel over blocks, label tables and shards.
+    /// The result is bit-identical for any number of threads.
     pub fn absorb(&mut self, blocks: &mut [BlockSums]) {
         self.label_tasks().par_iter_mut().for_each(|task| task.number(blocks));
         let Moments { summands, shards, .. } = &mut *self;
@@ -214,7 +214,7 @@ impl Moments {
         blocks.iter().for_each(|block| self.absorb_totals(block));
     }
 
-    /// Distributes the cells over the shards again, so that those with the same labels in `shard_keys` share a shard.
+    /// Redistributes the cells so that those with the same labels in `shard_keys` share a shard.
     pub fn reshard(&mut self, shard_keys: Vec<usize>) {
         self.summands.shard_keys = shard_keys;
         let (keys, per_cell) = (self.summands.keys, self.summands.per_cell());
@@ -238,7 +238,7 @@ impl Moments {
     }
 }
 
-/// Numbers the labels of one part of one key's table.
+/// Task that numbers the labels of one part of one key's table.
 #[derive(Debug)]
 pub struct LabelTask<'a> {
     key: usize,
@@ -247,7 +247,7 @@ pub struct LabelTask<'a> {
 }
 
 impl LabelTask<'_> {
-    /// Gives the labels of these blocks, in order, their numbers.
+    /// Numbers the labels of these blocks, in order.
     pub fn number(&mut self, blocks: &[BlockSums]) {
         for block in blocks {
             let (dictionary, entries) = &block.dictionaries[self.key];

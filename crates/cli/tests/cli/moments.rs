@@ -144,7 +144,7 @@ fn a_part_may_lack_levels_of_a_factor() {
     moments_refused(&[formula, &data, "--out", &parts[0], "--levels", "arm=a,c"], &["a level `b`", "--levels"]);
     moments_refused(
         &[formula, &data, "--out", &parts[0], "--levels", "sex=F"],
-        &["listed for `sex`, which is no factor of the formula"],
+        &["listed for `sex`, which is not a factor of the formula"],
     );
 }
 

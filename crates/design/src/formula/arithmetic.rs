@@ -1,14 +1,14 @@
-//! Nodes that compute numbers: from the tree as written to an [`Expr`].
+//! Converts arithmetic nodes of the tree to an [`Expr`].
 
 use super::ast::{Node, NodeKind, Operator};
 use super::error::{FormulaError, FormulaProblem};
 use super::expr::{Arithmetic, Expr, Function};
 use super::parser::parse_expression;
 
-/// How deep an [`Expr`] may grow; a sum counts its summands, for it grows to the left.
+/// Limit of the depth of an [`Expr`]; a sum counts all its summands, because it nests to the left.
 const EXPR_DEPTH: usize = 300;
 
-/// The arithmetic meaning of a node, which must name a column.
+/// Converts a node to an expression, which must contain a column.
 pub(crate) fn expression(source: &str, node: &Node) -> Result<Expr, FormulaError> {
     let expr = build(source, node, 0)?;
     if expr.columns().is_empty() {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_bind_less_than_powers_and_powers_from_the_right() {
+    fn powers_bind_tighter_than_signs_and_are_right_associative() {
         let square = Expr::try_from("-x^2".to_owned()).unwrap();
         assert!(matches!(square, Expr::Sign { minus: true, .. }));
         let tower = Expr::try_from("2^x^z".to_owned()).unwrap();

@@ -1,9 +1,9 @@
-//! The tree of a formula as it is written, before any of it is given a meaning.
+//! Syntax tree of a formula as written, before it is interpreted.
 
 use super::lexer::Span;
 
-/// A node of the tree. Its height is bounded by the parser, so that walking it (and dropping it)
-/// needs little stack, whatever was typed.
+/// A node of the tree. The parser bounds its height, so that walking and dropping it need little stack
+/// for any input.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) span: Span,
@@ -24,7 +24,7 @@ pub(crate) enum NodeKind {
         minus: bool,
         operand: Box<Node>,
     },
-    /// Two or more summands; a list, for a sum may have thousands.
+    /// Two or more summands, as a list because a sum may have thousands.
     Sum(Vec<Summand>),
     Binary {
         operator: Operator,
@@ -53,7 +53,7 @@ pub(crate) enum Operator {
 }
 
 impl Node {
-    /// The node without the parentheses around it.
+    /// Returns the node without the parentheses around it.
     pub(crate) fn bare(&self) -> &Node {
         let mut node = self;
         while let NodeKind::Paren(inner) = &node.kind {
@@ -62,7 +62,7 @@ impl Node {
         node
     }
 
-    /// The two sides of a bar, and whether it is double; `None` for other nodes.
+    /// Returns the two sides of a bar, and whether it is double; `None` for other nodes.
     pub(crate) fn bar(&self) -> Option<(&Node, &Node, bool)> {
         match &self.kind {
             NodeKind::Binary { operator: Operator::Bar, left, right, .. } => Some((left, right, false)),
@@ -77,6 +77,6 @@ impl Node {
 pub(crate) struct Parsed {
     pub(crate) left: Node,
     pub(crate) right: Node,
-    /// Every column's name where it stands, in order.
+    /// Name and byte position of every column, in order.
     pub(crate) names: Vec<(String, usize)>,
 }

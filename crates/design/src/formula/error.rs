@@ -1,15 +1,15 @@
-//! Errors of formulas: what is wrong, why, what to try, and a caret under the character.
+//! Errors of formulas. A message states the problem and a remedy, and a caret marks the character.
 
 use super::expr::Function;
 use std::fmt;
 
-/// A formula that cannot be read, with the place where it goes wrong.
+/// A formula that cannot be parsed, and the place of the error.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{problem}\n{place}")]
 pub struct FormulaError {
-    /// What is wrong.
+    /// The problem.
     pub problem: FormulaProblem,
-    /// Where.
+    /// Its place.
     pub place: Caret,
 }
 
@@ -22,9 +22,9 @@ pub struct Caret {
     pub position: usize,
 }
 
-/// What can be wrong with a formula.
+/// Problems of a formula.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[allow(missing_docs)] // each message says what the problem is
+#[allow(missing_docs)] // each message describes the problem
 pub enum FormulaProblem {
     #[error("the formula is empty; write one such as y ~ x + (1 | school)")]
     Empty,
@@ -80,7 +80,7 @@ pub enum FormulaProblem {
     Grouping,
     #[error("a grouping column is always taken as a factor; write the column by itself, as in (1 | school)")]
     GroupingCall,
-    #[error("the random term ({0}) occurs twice, so its variance could not be told apart; keep one of them")]
+    #[error("the random term ({0}) occurs twice, so its variance is not identified; keep one of them")]
     DuplicateRandom(String),
     #[error("there is no function `{0}`; the functions are {list}, factor and offset", list = Function::list())]
     UnknownFunction(String),
@@ -125,20 +125,20 @@ fn remedy(instead: &Option<&'static str>) -> String {
 }
 
 impl FormulaProblem {
-    /// The error of this problem at a byte position of a formula.
+    /// Returns the error for this problem at a byte position of a formula.
     pub(crate) fn at(self, formula: &str, position: usize) -> FormulaError {
         FormulaError { problem: self, place: Caret { formula: formula.to_owned(), position } }
     }
 }
 
 impl fmt::Display for Caret {
-    /// Two lines: the formula (a window of it where it is long) and the caret.
+    /// Writes two lines: the formula (a window of it if it is long) and the caret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const WINDOW: usize = 100;
         const LEAD: usize = 70;
         let at = self.formula.char_indices().take_while(|(i, _)| *i < self.position).count();
         let start = at.saturating_sub(LEAD);
-        // One column per character: a line break or a tab would put the caret astray.
+        // One column per character: a line break or a tab would misplace the caret.
         let line = self.formula.chars().map(|c| if c.is_control() { ' ' } else { c });
         let total = self.formula.chars().count();
         let before = if start > 0 { "…" } else { "" };
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_caret_stands_under_the_character_however_wide_its_bytes() {
+    fn the_caret_is_under_the_character_after_multibyte_ones() {
         let formula = "größe ~ x )".to_owned();
         let position = formula.find(')').unwrap();
         let shown = Caret { formula, position }.to_string();

@@ -1,8 +1,8 @@
-//! R's algebra of model formulas: from a tree to terms, as R's `terms.formula` does it.
+//! R's algebra of model formulas: expands a tree into terms, as R's `terms.formula` does.
 //!
 //! A term is a set of variables. `a + b` joins lists of terms, `a:b` pairs every term of one list
 //! with every term of the other, `a*b` is `a + b + a:b`, `a/b` is `a + a:b`, `(…)^n` repeats `*`,
-//! and `-` takes terms away; 1 and 0 switch the intercept, wherever they stand.
+//! and `-` removes terms; 1 and 0 switch the intercept on and off.
 
 use super::arithmetic::expression;
 use super::ast::{Node, NodeKind, Operator, Summand};
@@ -11,26 +11,26 @@ use super::expr::{Expr, quoted};
 use super::{TermList, Variable, VariableKind};
 use std::collections::{HashMap, HashSet};
 
-/// More terms than any design has; stops `(a + b + …)^9` before it fills the memory.
+/// Largest number of terms; stops `(a + b + …)^9` before it fills the memory.
 const MOST_TERMS: usize = 10_000;
 
-/// Variables in a product, ascending: a set.
+/// The set of variables in a product, ascending.
 type Term = Vec<usize>;
 
-/// The right side of a formula, taken apart.
+/// The parts of the right side of a formula.
 pub(super) struct Expanded<'a> {
     pub(super) terms: TermList,
     pub(super) offsets: Vec<Expr>,
-    /// The nodes of the random terms: each a bar.
+    /// The bar nodes of the random terms.
     pub(super) bars: Vec<&'a Node>,
 }
 
-/// Takes the right side of a formula apart.
+/// Expands the right side of a formula.
 pub(super) fn fixed<'a>(source: &'a str, node: &'a Node) -> Result<Expanded<'a>, FormulaError> {
     expand(source, node, true)
 }
 
-/// Expands what stands before the bar of a random term.
+/// Expands the coefficients before the bar of a random term.
 pub(super) fn coefficients(source: &str, node: &Node) -> Result<TermList, FormulaError> {
     Ok(expand(source, node, false)?.terms)
 }
@@ -51,7 +51,7 @@ fn expand<'a>(source: &'a str, node: &'a Node, whole: bool) -> Result<Expanded<'
     Ok(Expanded { terms: TermList { intercept, variables, terms }, offsets, bars })
 }
 
-/// Where the first node that stands for a variable is found, for messages.
+/// Returns the position of the first node that denotes a variable, for messages.
 pub(super) fn position_of(source: &str, node: &Node, variable: &Variable) -> usize {
     let mut waiting = vec![node];
     while let Some(node) = waiting.pop() {
@@ -68,7 +68,7 @@ pub(super) fn position_of(source: &str, node: &Node, variable: &Variable) -> usi
     node.span.start
 }
 
-/// The variable that a name or a call stands for.
+/// Returns the variable that a name or a call denotes.
 fn variable(source: &str, node: &Node) -> Result<Variable, FormulaError> {
     let kind = match &node.kind {
         NodeKind::Name(name) if name == "." => return Err(FormulaProblem::Dot.at(source, node.span.start)),
@@ -91,12 +91,12 @@ fn variable(source: &str, node: &Node) -> Result<Variable, FormulaError> {
     Ok(Variable { label, kind })
 }
 
-/// Where a node stands in the formula.
+/// Position of a node in the formula, which decides its meaning.
 #[derive(Clone, Copy)]
 struct Place {
-    /// Under an even number of minus signs: 1 gives the intercept rather than taking it.
+    /// Under an even number of minus signs, so that 1 adds the intercept rather than removing it.
     added: bool,
-    /// Reached through sums and parentheses alone: random terms and offsets may stand here.
+    /// Reached through sums and parentheses alone, so that random terms and offsets are allowed.
     summand: bool,
 }
 
@@ -116,7 +116,7 @@ impl Place {
 
 struct Expander<'a> {
     source: &'a str,
-    /// Whether this is the right side of a formula, where random terms and offsets may stand.
+    /// Whether this is the right side of a formula, where random terms and offsets are allowed.
     whole: bool,
     intercept: bool,
     variables: Vec<Variable>,
@@ -167,7 +167,7 @@ impl<'a> Expander<'a> {
         }
     }
 
-    /// The number of a variable: a new one at its first appearance.
+    /// Returns the number of a variable; assigns it at the first appearance.
     fn number(&mut self, node: &Node) -> Result<usize, FormulaError> {
         let variable = variable(self.source, node)?;
         let next = self.variables.len();
@@ -236,7 +236,7 @@ impl<'a> Expander<'a> {
         match operator {
             Operator::Interact => self.interact(&left, &right, position),
             Operator::Divide => {
-                // b within a: every term of b together with all the variables of a.
+                // b within a: every term of b combined with all the variables of a.
                 let within = left.iter().fold(Term::new(), |all, term| union(&all, term));
                 let nested = self.interact(&[within], &right, position)?;
                 Ok(Distinct::of([left, nested]))
@@ -277,7 +277,7 @@ impl<'a> Expander<'a> {
         }
         let base = self.encode(base, place)?;
         let mut power = base.clone();
-        // A product of n terms has all there is to have after n rounds.
+        // With n terms in the base, more than n rounds add no term.
         for _ in 1..(times as usize).min(base.len()) {
             power = self.cross(power, base.clone(), position)?;
         }
@@ -313,7 +313,7 @@ impl Distinct {
     }
 }
 
-/// The union of two ascending sets.
+/// Returns the union of two ascending sets.
 fn union(a: &[usize], b: &[usize]) -> Term {
     let mut all = [a, b].concat();
     all.sort_unstable();

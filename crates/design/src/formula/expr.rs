@@ -1,10 +1,9 @@
-//! Arithmetic on the columns of a row: the plain tree, and its text as R prints it.
+//! Arithmetic expressions over the columns of a row, and their text as R prints it.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A number computed from a row. Plain data; its text is what R's `deparse` prints, and it is
-/// serialised as that text.
+/// A number computed from a row. It displays as R's `deparse` prints it, and is serialised as that text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Expr {
@@ -12,18 +11,18 @@ pub enum Expr {
     Number(f64),
     /// The value of a column.
     Column(String),
-    /// An expression in parentheses; kept because R keeps them in names.
+    /// An expression in parentheses, which R keeps in names.
     Paren(Box<Expr>),
     /// `-x`, or `+x`.
     Sign {
         /// Whether it is `-`.
         minus: bool,
-        /// What follows the sign.
+        /// The operand of the sign.
         operand: Box<Expr>,
     },
-    /// `x + 1` and the like.
+    /// A binary operation, such as `x + 1`.
     Binary(Arithmetic, Box<Expr>, Box<Expr>),
-    /// `log(x)` and the like.
+    /// A function call, such as `log(x)`.
     Call(Function, Vec<Expr>),
 }
 
@@ -45,7 +44,7 @@ pub enum Arithmetic {
 /// A function of one number; `log` may have the base as a second argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
-    /// `I(x)`, which is x: it marks arithmetic among the terms of a formula.
+    /// `I(x)`, the identity, which marks arithmetic among the terms of a formula.
     I,
     /// Natural logarithm, or `log(x, base)`.
     Log,
@@ -53,11 +52,11 @@ pub enum Function {
     Log2,
     /// Logarithm to the base 10.
     Log10,
-    /// log(1 + x), exact for small x.
+    /// log(1 + x), accurate for small x.
     Log1p,
     /// Exponential.
     Exp,
-    /// exp(x) - 1, exact for small x.
+    /// exp(x) - 1, accurate for small x.
     Expm1,
     /// Square root.
     Sqrt,
@@ -78,24 +77,24 @@ impl Function {
         (Function::Abs, "abs"),
     ];
 
-    /// The function of this name.
+    /// Returns the function with this name.
     pub(crate) fn named(name: &str) -> Option<Function> {
         Self::ALL.iter().find(|(_, n)| *n == name).map(|(f, _)| *f)
     }
 
-    /// Its name, as written in a formula.
+    /// Returns its name in a formula.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(f, _)| *f == self).map_or("", |(_, n)| *n)
     }
 
-    /// The names of all functions, for a message.
+    /// Lists the names of all functions, for a message.
     pub(crate) fn list() -> String {
         Self::ALL.map(|(_, name)| name).join(", ")
     }
 }
 
 impl Expr {
-    /// The names of the columns it uses, in order of appearance, repeats included.
+    /// Returns the names of the columns it uses, in order of appearance, with repeats.
     pub fn columns(&self) -> Vec<&str> {
         let mut found = Vec::new();
         self.visit(&mut |name| found.push(name));
@@ -145,7 +144,7 @@ impl fmt::Display for Expr {
     }
 }
 
-/// A name as R prints it in a formula: in backticks where it could not stand without.
+/// Returns a name as R prints it in a formula, in backticks if it needs them.
 pub(crate) fn quoted(name: &str) -> String {
     if super::lexer::is_plain_name(name) {
         name.to_owned()
@@ -154,8 +153,8 @@ pub(crate) fn quoted(name: &str) -> String {
     }
 }
 
-/// A number as R prints it: the shortest digits (at most 15 unless more are needed to keep the
-/// value), in fixed notation unless scientific is shorter.
+/// Formats a number as R prints it: the shortest digits (at most 15 unless the value needs more), in
+/// fixed notation unless scientific notation is shorter.
 fn number(value: f64) -> String {
     let mut digits = format!("{value:.14e}");
     if digits.parse() != Ok(value) {

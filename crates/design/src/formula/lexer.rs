@@ -1,4 +1,4 @@
-//! Characters to tokens, each with its place in the formula.
+//! Splits a formula into tokens with their positions.
 
 use super::error::{FormulaError, FormulaProblem};
 
@@ -31,7 +31,7 @@ pub(crate) enum Token {
 }
 
 impl Token {
-    /// How the token is written, for messages.
+    /// Returns the text of the token, for messages.
     pub(crate) fn text(&self) -> &'static str {
         match self {
             Token::Number(_) => "a number",
@@ -54,7 +54,7 @@ impl Token {
     }
 }
 
-/// All tokens of a formula; the last is [`Token::End`].
+/// Returns all tokens of a formula; the last is [`Token::End`].
 pub(crate) fn tokens(source: &str) -> Result<Vec<(Token, Span)>, FormulaError> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -71,7 +71,7 @@ pub(crate) fn tokens(source: &str) -> Result<Vec<(Token, Span)>, FormulaError> {
     Ok(found)
 }
 
-/// The token that begins with the character `c` at `start`, and its length in bytes.
+/// Returns the token that begins with the character `c` at `start`, and its length in bytes.
 fn token(source: &str, start: usize, c: char) -> Result<(Token, usize), FormulaError> {
     let rest = &source[start..];
     if starts_number(rest) {
@@ -104,7 +104,7 @@ fn token(source: &str, start: usize, c: char) -> Result<(Token, usize), FormulaE
     Ok((single, 1))
 }
 
-/// What was probably meant by a character that has no place in a formula.
+/// Suggests a replacement for a character that is not allowed in a formula.
 fn instead(c: char) -> Option<&'static str> {
     Some(match c {
         '\u{2212}' | '\u{2010}'..='\u{2015}' | '\u{ff0d}' => "type an ordinary minus sign, -",
@@ -165,7 +165,7 @@ fn name_length(rest: &str) -> usize {
     rest.find(|c: char| !(c.is_alphanumeric() || c == '.' || c == '_')).unwrap_or(rest.len())
 }
 
-/// Whether a name can stand in a formula without backticks.
+/// Whether a name can be written in a formula without backticks.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     name.chars().next().is_some_and(starts_name)
         && !starts_number(name)
@@ -173,7 +173,7 @@ pub(crate) fn is_plain_name(name: &str) -> bool {
         && name_length(name) == name.len()
 }
 
-/// A name in backticks; within them a backslash takes the next character as it stands.
+/// Parses a name in backticks; within them a backslash escapes the next character.
 fn backticks(source: &str, start: usize) -> Result<(Token, usize), FormulaError> {
     let mut name = String::new();
     let mut chars = source[start + 1..].char_indices();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typographic_bar_is_named() {
+    fn a_typographic_bar_gets_a_remedy() {
         let error = tokens("y ~ (1 ∣ g)").unwrap_err();
         assert_eq!(error.place.position, 7);
         assert!(error.to_string().contains("type an ordinary bar"), "{error}");

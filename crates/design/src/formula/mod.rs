@@ -1,9 +1,9 @@
-//! lme4's formula language.
+//! Parser of lme4's formula language.
 //!
-//! A formula goes through four steps, a file each: characters to tokens (`lexer`), tokens to a
-//! tree (`parser`, `ast`), the tree to terms by R's algebra of model formulas (`expand`, with the
-//! random terms in `random`), and function calls to arithmetic on columns (`arithmetic`, `expr`).
-//! Every step knows its place in the text, so that an error points at a character.
+//! Parsing has four steps: characters to tokens (`lexer`), tokens to a tree (`parser`, `ast`), the tree
+//! to terms by R's algebra of model formulas (`expand`, with the random terms in `random`), and function
+//! calls to arithmetic on columns (`arithmetic`, `expr`). Every step keeps positions in the text, so that
+//! an error points at a character.
 
 mod arithmetic;
 mod ast;
@@ -21,20 +21,20 @@ pub use expr::{Arithmetic, Expr, Function};
 use std::fmt;
 use std::str::FromStr;
 
-/// A formula with its terms expanded; it knows names but no table.
+/// A formula with its terms expanded. It holds names, not yet resolved against a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Formula {
     /// The formula as written.
     pub source: String,
-    /// The response; its text is what R prints.
+    /// The response; it displays as R prints it.
     pub response: Expr,
     /// The fixed-effect terms.
     pub fixed: TermList,
-    /// What `offset()` holds, in order.
+    /// The arguments of `offset()`, in order.
     pub offsets: Vec<Expr>,
     /// The random terms, in order, after the expansion of `||` and of `/` in groupings.
     pub random: Vec<RandomTerm>,
-    /// Every column's name where it stands.
+    /// Name and byte position of every column in the text.
     names: Vec<(String, usize)>,
 }
 
@@ -45,25 +45,25 @@ pub struct TermList {
     pub intercept: bool,
     /// The variables, in order of first appearance; some may be in no term (`x - x`).
     pub variables: Vec<Variable>,
-    /// Per term the variables in its product, indices into `variables`, ascending.
+    /// For each term, the variables in its product, as ascending indices into `variables`.
     pub terms: Vec<Vec<usize>>,
 }
 
-/// Something that terms are made of.
+/// A variable in the terms of a formula.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variable {
     /// Its name as R prints it: `x`, `log(x)`, `factor(grade)`.
     pub label: String,
-    /// What it is.
+    /// Its kind.
     pub kind: VariableKind,
 }
 
 /// The kinds of [`Variable`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum VariableKind {
-    /// A column, whose kind decides whether it is a number or a factor.
+    /// A column; its kind in the table decides whether it is a number or a factor.
     Column(String),
-    /// A column taken as a factor whatever its kind: `factor(grade)`.
+    /// A column used as a factor whatever its kind: `factor(grade)`.
     Factor(String),
     /// A number computed from the row.
     Number(Expr),
@@ -72,13 +72,13 @@ pub enum VariableKind {
 /// One random term: coefficients per group of a grouping.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RandomTerm {
-    /// What varies between the groups.
+    /// The coefficients that vary between the groups.
     pub coefficients: TermList,
     /// The columns whose combinations are the groups, coarsest first as written.
     pub grouping: Vec<String>,
     /// The term as written, after expansion: `1 + year | school:class`.
     pub text: String,
-    /// Whether it is one of the terms that a `||` was expanded to.
+    /// Whether it comes from the expansion of a `||`.
     pub uncorrelated: bool,
     /// Byte position in the formula.
     pub position: usize,
@@ -93,7 +93,7 @@ impl TermList {
 }
 
 impl Formula {
-    /// Where a column's name stands first in the formula.
+    /// Returns the place where a column's name first occurs in the formula.
     pub fn place(&self, column: &str) -> Option<Caret> {
         let (_, position) = self.names.iter().find(|(name, _)| name == column)?;
         Some(Caret { formula: self.source.clone(), position: *position })

@@ -1,17 +1,17 @@
-//! Tokens to a tree, with R's precedences: `^` (from the right), signs, `:`, `%in%`, `* /`, `+ -`,
-//! `|`.
+//! Parses tokens into a tree, with R's precedences: `^` (right-associative), signs, `:`, `%in%`, `* /`,
+//! `+ -`, `|`.
 
 use super::ast::{Node, NodeKind, Operator, Parsed, Summand};
 use super::error::{FormulaError, FormulaProblem};
 use super::lexer::{Span, Token, tokens};
 
-/// How deep parentheses, signs and powers may nest, and how high the tree may grow.
+/// Limit of the nesting of parentheses, signs and powers, and (doubled) of the height of the tree.
 pub(crate) const DEPTH: usize = 100;
 
-/// Precedence of the operand of a sign: it binds less than `^` and more than all else.
+/// Precedence of the operand of a sign, which binds less strongly than `^` and more strongly than the rest.
 const SIGN: u8 = 9;
 
-/// Reads `response ~ terms`.
+/// Parses `response ~ terms`.
 pub(crate) fn parse(source: &str) -> Result<Parsed, FormulaError> {
     let mut parser = Parser::new(source)?;
     if parser.tokens.len() == 1 {
@@ -36,7 +36,7 @@ pub(crate) fn parse(source: &str) -> Result<Parsed, FormulaError> {
     }
 }
 
-/// Reads an expression by itself, without `~`.
+/// Parses an expression without `~`.
 pub(crate) fn parse_expression(source: &str) -> Result<Node, FormulaError> {
     let mut parser = Parser::new(source)?;
     let node = parser.expression(0)?;
@@ -51,14 +51,14 @@ struct Parser<'a> {
     names: Vec<(String, usize)>,
 }
 
-/// What stands between two operands.
+/// An operator between two operands.
 enum Infix {
     Sum { minus: bool },
     Binary(Operator),
 }
 
-/// The operator of a token, how strongly it binds to its left, and at which strength its right
-/// operand is read.
+/// Returns the operator of a token, its precedence, and the least precedence of operators in its right
+/// operand.
 fn infix(token: &Token) -> Option<(Infix, u8, u8)> {
     Some(match token {
         Token::Bar => (Infix::Binary(Operator::Bar), 1, 2),
@@ -87,12 +87,12 @@ impl<'a> Parser<'a> {
         self.tokens[self.next].1
     }
 
-    /// An error at the current token.
+    /// Returns an error at the current token.
     fn fail<T>(&self, problem: FormulaProblem) -> Result<T, FormulaError> {
         Err(problem.at(self.source, self.span().start))
     }
 
-    /// Why the current token cannot follow a complete expression.
+    /// Returns the error for the current token, which cannot follow a complete expression.
     fn misplaced(&self) -> FormulaError {
         let problem = match self.token() {
             Token::Close => FormulaProblem::Unopened,
@@ -103,7 +103,7 @@ impl<'a> Parser<'a> {
         problem.at(self.source, self.span().start)
     }
 
-    /// An expression of operators that bind at least as strongly as `least`.
+    /// Parses an expression of operators of precedence `least` or higher.
     fn expression(&mut self, least: u8) -> Result<Node, FormulaError> {
         self.depth += 1;
         if self.depth > 2 * DEPTH {
@@ -124,7 +124,7 @@ impl<'a> Parser<'a> {
         Ok(left)
     }
 
-    /// Tells an operator without a right side at the operator itself.
+    /// Reports an operator without a right operand, at the position of the operator.
     fn check_right_side(&self, infix: &Infix) -> Result<(), FormulaError> {
         let operator = &self.tokens[self.next - 1];
         let ends = matches!(self.token(), Token::End | Token::Close | Token::Comma | Token::Tilde);
@@ -158,7 +158,7 @@ impl<'a> Parser<'a> {
         if node.height > 2 * DEPTH { Err(FormulaProblem::TooDeep(DEPTH).at(self.source, position)) } else { Ok(node) }
     }
 
-    /// A number, a name, a call, something in parentheses, or a sign and its operand.
+    /// Parses a number, a name, a call, a parenthesis, or a sign and its operand.
     fn operand(&mut self) -> Result<Node, FormulaError> {
         let (token, span) = self.tokens[self.next].clone();
         self.next += 1;
@@ -187,7 +187,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Why the current token cannot begin an operand.
+    /// Returns the error for the current token, which cannot begin an operand.
     fn no_operand(&self) -> FormulaError {
         let problem = match self.token() {
             Token::Bar | Token::DoubleBar => FormulaProblem::EmptyRandom,
@@ -230,7 +230,7 @@ impl<'a> Parser<'a> {
         Ok(Node { span: Span { start: name.start, end }, height, kind: NodeKind::Call { function, arguments } })
     }
 
-    /// Takes the parenthesis that closes `open`, and gives its end.
+    /// Consumes the parenthesis that closes `open` and returns its end.
     fn close(&mut self, open: Span) -> Result<usize, FormulaError> {
         match self.token() {
             Token::Close => {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_has_its_own_message_and_place() {
+    fn each_syntax_error_has_its_own_message_and_place() {
         use FormulaProblem as P;
         for (source, expected, position) in [
             ("", P::Empty, 0),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_refused_not_overflowed() {
+    fn deep_nesting_is_an_error_not_a_stack_overflow() {
         for text in ["(", "-", "2^", "log(", "x:", "x*", "(x|", "((x+"] {
             let source = format!("y ~ {}", text.repeat(100_000));
             parse(&source).unwrap_err();

@@ -1,4 +1,4 @@
-//! Random terms: `||` into uncorrelated terms, `/` into one term per level of the nest.
+//! Expands random terms: `||` into uncorrelated terms, `/` into one term per level of the nest.
 
 use super::ast::{Node, NodeKind, Operator};
 use super::error::{FormulaError, FormulaProblem};
@@ -6,7 +6,7 @@ use super::expand::coefficients;
 use super::{RandomTerm, TermList};
 use std::collections::HashSet;
 
-/// The random terms of the bars of a formula.
+/// Returns the random terms of the bars of a formula.
 pub(super) fn terms(source: &str, bars: &[&Node]) -> Result<Vec<RandomTerm>, FormulaError> {
     let mut all = Vec::new();
     let mut seen = HashSet::new();
@@ -21,8 +21,8 @@ pub(super) fn terms(source: &str, bars: &[&Node]) -> Result<Vec<RandomTerm>, For
     Ok(all)
 }
 
-/// The terms of one bar: per block of correlated coefficients (several for `||`) and per level of
-/// the nest, coarsest first, one.
+/// Returns the terms of one bar: one for each block of correlated coefficients (several for `||`) and
+/// each level of the nest, coarsest first.
 fn term(source: &str, bar: &Node) -> Result<Vec<RandomTerm>, FormulaError> {
     let Some((left, right, double)) = bar.bar() else {
         return Err(FormulaProblem::BareBar.at(source, bar.span.start));
@@ -57,8 +57,9 @@ fn term(source: &str, bar: &Node) -> Result<Vec<RandomTerm>, FormulaError> {
     Ok(all)
 }
 
-/// `(a*b || g)` is `(1 | g) + (0 + a | g) + (0 + b | g) + (0 + a:b | g)`: one block per term. The
-/// dummies of a factor belong to one term and so stay together (and correlated), as in lme4.
+/// Splits the coefficients of a `||` into one block per term: `(a*b || g)` is `(1 | g) + (0 + a | g) +
+/// (0 + b | g) + (0 + a:b | g)`. The dummies of a factor belong to one term, so they stay correlated, as
+/// in lme4.
 fn uncorrelated(written: &TermList) -> Vec<(TermList, String)> {
     let intercept = TermList { intercept: true, variables: Vec::new(), terms: Vec::new() };
     let first = written.intercept.then(|| (intercept, "1".to_owned()));
@@ -70,7 +71,7 @@ fn uncorrelated(written: &TermList) -> Vec<(TermList, String)> {
     first.into_iter().chain(slopes).collect()
 }
 
-/// The groupings that the right side of a bar names: `a/b` is `a` and `a:b`.
+/// Returns the groupings on the right side of a bar: `a/b` is `a` and `a:b`.
 fn groupings(source: &str, node: &Node) -> Result<Vec<Vec<String>>, FormulaError> {
     match &node.kind {
         NodeKind::Name(name) if name == "." => Err(FormulaProblem::Dot.at(source, node.span.start)),
@@ -94,7 +95,7 @@ fn groupings(source: &str, node: &Node) -> Result<Vec<Vec<String>>, FormulaError
     }
 }
 
-/// The columns of both, each once.
+/// Returns the columns of both, each once.
 fn together(one: &[String], other: &[String]) -> Vec<String> {
     let mut columns = one.to_vec();
     for column in other {
@@ -105,7 +106,7 @@ fn together(one: &[String], other: &[String]) -> Vec<String> {
     columns
 }
 
-/// What makes two random terms the same: their terms and the set of their grouping columns.
+/// Returns what identifies a random term: its coefficients and the set of its grouping columns.
 fn identity(term: &RandomTerm) -> (bool, Vec<Vec<String>>, Vec<String>) {
     let list = &term.coefficients;
     let mut terms: Vec<Vec<String>> = list

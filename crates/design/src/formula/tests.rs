@@ -1,4 +1,4 @@
-//! The formula language as a whole; the expected terms are those of R's `terms.formula` and lme4.
+//! Tests of the whole formula language; the expected terms are those of R's `terms.formula` and lme4.
 
 use super::*;
 use proptest::prelude::*;
@@ -77,7 +77,7 @@ fn random_terms_are_expanded_as_by_lme4() {
 }
 
 #[test]
-fn each_fault_of_meaning_has_its_own_message_and_place() {
+fn each_semantic_error_has_its_own_message_and_place() {
     use FormulaProblem as P;
     let name = str::to_owned;
     for (source, expected, position) in [
@@ -140,7 +140,7 @@ fn an_error_shows_the_place() {
 }
 
 #[test]
-fn a_formula_that_would_expand_without_end_is_refused() {
+fn a_formula_with_too_many_terms_is_an_error() {
     let names: Vec<String> = (0..40).map(|i| format!("x{i}")).collect();
     for rhs in [names.join("*"), format!("({})^20", names.join("+"))] {
         let error = format!("y ~ {rhs}").parse::<Formula>().unwrap_err();

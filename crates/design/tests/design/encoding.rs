@@ -1,4 +1,4 @@
-//! From rows to numbers: freezing, shifts, dropped rows, and rows that are refused.
+//! Tests of freezing and encoding: shifts, dropped rows, and rows that are errors.
 
 use crate::table::{Table, Values, children};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn encode(table: &Table, formula: &str, first: &[usize], rows: &[usize]) -> Resu
     Ok((recipe, encoded))
 }
 
-/// Column `name` of C with its shift undone.
+/// Returns column `name` of C with its shift added back.
 fn raw(recipe: &Recipe, rows: &RowBlock, name: &str) -> Vec<f64> {
     let j = recipe.columns.iter().position(|c| c.name == name).unwrap();
     rows.column(j).iter().map(|v| v + recipe.columns[j].shift).collect()
@@ -73,7 +73,7 @@ fn rows_with_anything_missing_are_dropped_and_counted() {
     assert_eq!((rows.rows, rows.dropped_rows), (5, 1));
     assert_eq!(rows.missing.iter().sum::<u64>(), 1);
     assert_eq!(rows.weights.as_deref(), Some(&[1.0, 2.0, 1.0, 0.5, 1.0][..]));
-    // The level X is in the dropped row alone.
+    // The level X occurs in the dropped row only.
     assert_eq!(recipe.factors[0].levels, ["F", "M"]);
     let y: Vec<f64> = rows.column(3).iter().map(|y| y + recipe.response_shift).collect();
     assert_eq!(y, [6.0, 9.0, 9.0, 14.0, 2.0]);
@@ -81,7 +81,7 @@ fn rows_with_anything_missing_are_dropped_and_counted() {
 }
 
 #[test]
-fn an_undefined_expression_drops_the_row_and_is_counted_apart() {
+fn an_undefined_expression_drops_the_row_and_is_counted_separately() {
     let table = children().with("d", Values::Float(vec![1.0, -1.0, 2.0, -3.0, 1.0, 1.0]));
     let plan = plan(&table, "y ~ log(d) + x + log(d):sex", &Settings::default());
     let block = table.block(plan.requests(), &ALL);
@@ -89,7 +89,7 @@ fn an_undefined_expression_drops_the_row_and_is_counted_apart() {
     let encoder = Encoder::new(&recipe);
     let rows = encoder.encode(&block).unwrap();
     assert_eq!(encoder.expressions().collect::<Vec<_>>(), ["log(d)"]);
-    // In row 4 x is missing as well, and that is told already.
+    // In row 4 x is missing as well, which is counted already.
     assert_eq!((rows.not_a_number, rows.dropped_rows), (vec![1], 2));
 }
 
@@ -122,7 +122,7 @@ fn rows_that_cannot_be_used_are_errors_with_their_number() {
 }
 
 #[test]
-fn a_new_level_is_an_error_that_a_pass_over_the_levels_cures() {
+fn a_new_level_is_an_error_that_a_pass_over_the_levels_resolves() {
     let table = children();
     let error = encode(&table, "y ~ factor(grade)", &[0, 1], &ALL).unwrap_err();
     let expected = EncodeError::NewLevel { column: "grade".to_owned(), label: "11".to_owned() };
@@ -158,14 +158,14 @@ fn the_reference_level_comes_first() {
 }
 
 #[test]
-fn a_factor_of_one_level_is_told() {
+fn a_factor_with_one_level_is_an_error() {
     let (recipe, _) = encode(&children(), "y ~ sex", &[1, 4], &[5]).unwrap();
     let error = recipe.check_levels().unwrap_err().to_string();
     assert!(error.starts_with("factor `sex` has only one level, `F`, in the complete rows"), "{error}");
 }
 
 #[test]
-fn an_id_column_as_a_fixed_effect_is_told() {
+fn an_id_column_as_a_fixed_effect_is_an_error() {
     let table = Table::default()
         .with("y", Values::Float(vec![0.0; 6_000]))
         .with("id", Values::Integer((0..6_000).map(Some).collect()));
@@ -174,7 +174,7 @@ fn an_id_column_as_a_fixed_effect_is_told() {
     assert!(error.contains("`factor(id)` gives 5999 columns") && error.contains("(1 | school)"), "{error}");
 }
 
-/// The columns of C, those that are shifted with a star.
+/// Lists the columns of C; a star marks those that are shifted.
 fn layout(formula: &str) -> String {
     let (recipe, _) = encode(&children(), formula, &ALL, &ALL).unwrap();
     let star = |shift: f64| if shift == 0.0 { "" } else { "*" };
@@ -191,7 +191,7 @@ fn columns_are_shifted_where_the_model_stays_the_same() {
         ("y ~ 0 + x + sex", "x* sexF sexM y*"),
         ("y ~ 0 + x", "x y"),
         ("y ~ 0 + x:sex + (x | school)", "x:sexF x:sexM (Intercept) x y"),
-        // A slope beside its own intercept shares the shifted column; one without needs its own.
+        // A slope in a term with an intercept shares the shifted column; a slope without one needs its own.
         ("y ~ x + (x | school)", "(Intercept) x* y*"),
         ("y ~ x + (x || school)", "(Intercept) x* x y*"),
         ("y ~ x + (0 + x | school) + (x | class)", "(Intercept) x* x y*"),
@@ -204,7 +204,7 @@ fn columns_are_shifted_where_the_model_stays_the_same() {
 }
 
 #[test]
-fn the_constant_tells_which_coefficients_take_up_a_shift() {
+fn the_constant_marks_the_coefficients_that_absorb_a_shift() {
     for (formula, expected) in [
         ("y ~ x + sex", Some(vec![1.0, 0.0, 0.0])),
         ("y ~ 0 + x + sex", Some(vec![0.0, 1.0, 1.0])),
@@ -216,7 +216,7 @@ fn the_constant_tells_which_coefficients_take_up_a_shift() {
 }
 
 #[test]
-fn groupings_are_shared_by_their_columns() {
+fn terms_with_the_same_columns_share_a_grouping() {
     let formula = "y ~ 1 + (1 | school/class) + (0 + x | class:school) + (0 + n | school)";
     let (recipe, _) = encode(&children(), formula, &ALL, &ALL).unwrap();
     let names: Vec<&str> = recipe.groupings.iter().map(|g| g.name.as_str()).collect();
@@ -227,7 +227,7 @@ fn groupings_are_shared_by_their_columns() {
 }
 
 #[test]
-fn a_table_without_rows_is_encoded_to_nothing() {
+fn a_table_without_rows_encodes_to_no_rows() {
     let table = children();
     let plan = plan(&table, "y ~ log(x) + sex + (1 | school)", &Settings::default());
     let recipe = plan.freeze(&Default::default(), None).unwrap();
@@ -236,9 +236,9 @@ fn a_table_without_rows_is_encoded_to_nothing() {
 }
 
 proptest! {
-    /// Encoding with gaps gives the same bits as encoding the complete rows alone.
+    /// Encoding rows with gaps is bit-identical to encoding the complete rows alone.
     #[test]
-    fn dropping_rows_is_encoding_the_others(
+    fn dropping_rows_equals_encoding_the_others(
         gaps in prop::collection::vec((0.0_f64..100.0, 0_usize..5, 0_i64..4, any::<bool>(), 0_u8..8), 1..80),
     ) {
         let texts = ["a", "b", "c", "d", "e"];

@@ -1,4 +1,4 @@
-//! The way from a formula and a table to encoded rows, through the public interface.
+//! Tests of the public interface, from a formula and a table to encoded rows.
 
 mod encoding;
 mod resolving;

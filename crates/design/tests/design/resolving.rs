@@ -1,4 +1,4 @@
-//! A formula meets a schema: what is requested, and what is refused in which words.
+//! Tests of resolving a formula against a schema: the requests and the errors.
 
 use crate::table::children;
 use tiers_design::{DesignError, Field, Formula, Kind, Plan, Role, Settings};
@@ -11,7 +11,7 @@ fn plan(formula: &str, settings: &Settings) -> Result<Plan, DesignError> {
 }
 
 #[test]
-fn only_what_is_needed_is_requested_and_once() {
+fn needed_columns_are_requested_once() {
     let settings = Settings { weights: Some("w".to_owned()), ..Settings::default() };
     let formula = "log(y) ~ x*sex + factor(grade) + grade + offset(n) + (x | school/class) + (1 | grade) + (w - w)";
     let plan = plan(formula, &settings).unwrap();
@@ -34,7 +34,7 @@ fn only_what_is_needed_is_requested_and_once() {
 }
 
 #[test]
-fn what_does_not_fit_the_table_is_told_with_a_remedy() {
+fn mismatches_with_the_table_are_errors_with_a_remedy() {
     for (formula, words) in [
         ("y ~ z", "no column `z`"),
         ("y ~ schol", "did you mean `school`?"),
@@ -56,9 +56,9 @@ fn what_does_not_fit_the_table_is_told_with_a_remedy() {
     }
 }
 
-/// Ids that a program stored as floating-point numbers are read as integers, levels as they are.
+/// Ids stored as floating-point numbers are read as integers; levels are kept as they are.
 #[test]
-fn floating_point_numbers_are_ids_and_levels() {
+fn floating_point_columns_may_be_ids_and_levels() {
     let plan = plan("y ~ factor(x) + (1 | x) + (1 | w)", &Settings::default()).unwrap();
     let requests: Vec<(&str, Role)> = plan.requests().iter().map(|r| (r.column.as_str(), r.role)).collect();
     assert_eq!(requests, [("y", Role::Number), ("x", Role::Level), ("x", Role::Label), ("w", Role::Label)]);
@@ -71,7 +71,7 @@ fn the_caret_points_at_the_unknown_name() {
 }
 
 #[test]
-fn settings_that_do_not_fit_are_told() {
+fn invalid_settings_are_errors() {
     let weights = |column: &str| Settings { weights: Some(column.to_owned()), ..Settings::default() };
     let reference =
         |column: &str| Settings { reference: vec![(column.to_owned(), "F".to_owned())], ..Settings::default() };
@@ -81,8 +81,11 @@ fn settings_that_do_not_fit_are_told() {
         (weights("weight"), "no column `weight`"),
         (weights("sex"), "the weights column `sex` holds text values"),
         (weights("flag"), "the weights column `flag` holds boolean values"),
-        (reference("x"), "a reference level is set for `x`, which is no factor of the formula; its factors are: sex"),
-        (levels("x"), "levels are listed for `x`, which is no factor of the formula; its factors are: sex"),
+        (
+            reference("x"),
+            "a reference level is set for `x`, which is not a factor of the formula; its factors are: sex",
+        ),
+        (levels("x"), "levels are listed for `x`, which is not a factor of the formula; its factors are: sex"),
     ] {
         let error = plan("y ~ x + sex", &settings).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");

@@ -1,4 +1,4 @@
-//! Small tables in memory, delivered as blocks.
+//! Small tables in memory that deliver blocks.
 
 use tiers_design::{Block, Column, Dictionary, Field, Kind, Labels, MISSING, Request, Role};
 
@@ -31,7 +31,7 @@ impl Table {
         self.0.iter().map(|(name, values)| Field::new(*name, kind(values))).collect()
     }
 
-    /// The requested columns of some of the rows.
+    /// Returns the requested columns of some of the rows.
     pub(crate) fn block(&self, requests: &[Request], rows: &[usize]) -> Block {
         let columns = requests.iter().map(|request| {
             let (_, values) = self.0.iter().find(|(name, _)| *name == request.column).unwrap();

@@ -5,9 +5,9 @@
 
 use tiers_moments::{CHUNK, Cross, Forest, Level, RowSource, Tree, TreeLevel, padded};
 
-/// Columns of C.
+/// Number of columns of C.
 pub(crate) const M: usize = 10;
-/// Shards that the forest is cut into.
+/// Number of shards of the forest.
 pub(crate) const SHARDS: usize = 64;
 
 /// A small generator of uniform numbers in [-1, 1): splitmix64.
@@ -27,7 +27,7 @@ impl Uniform {
     }
 }
 
-/// Random intercepts of classes (and slopes of column 1) and of schools.
+/// Returns the levels: classes with random intercepts (and slopes of column 1), schools with intercepts.
 fn levels(effects: usize, classes: usize, schools: usize) -> Vec<Level> {
     let level = |name: &str, grouping, groups, r: usize, source: Vec<RowSource>| Level {
         name: name.to_owned(),
@@ -41,7 +41,8 @@ fn levels(effects: usize, classes: usize, schools: usize) -> Vec<Level> {
     vec![level("school:class", 0, classes, effects, stored), level("school", 1, schools, 1, vec![RowSource::Sum(0, 0)])]
 }
 
-/// Rows of synthetic students as moments: so many classes, with an intercept and `effects - 1` slopes.
+/// Returns the moments of synthetic students in `classes` classes, with an intercept and `effects - 1`
+/// slopes per class.
 pub(crate) fn forest(classes: usize, effects: usize) -> Forest {
     let schools = classes * 31 / 444;
     let (mut random, mut cross, mut n) = (Uniform(1), Cross::new(M), 0);
@@ -70,7 +71,7 @@ pub(crate) fn forest(classes: usize, effects: usize) -> Forest {
     }
 }
 
-/// `z'C` of one class; adds its rows to `C'C`.
+/// Returns `z'C` of one class, and adds its rows to `C'C`.
 fn class_moments(rows: usize, effects: usize, random: &mut Uniform, cross: &mut Cross) -> Vec<f64> {
     let width = padded(M);
     let (mut out, mut c) = (vec![0.0; effects * M], vec![0.0; CHUNK * width]);

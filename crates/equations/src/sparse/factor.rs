@@ -1,9 +1,9 @@
-//! `A = LDL'` by `sprs-ldl`: values written in place, factored anew at every theta.
+//! `A = LDL'` by `sprs-ldl`: at every theta, values are written in place and factored again.
 //!
 //! The kernel is that of Davis (2005), *Algorithm 849: a concise sparse Cholesky factorization
 //! package* (LDL): up-looking, a row of L per step. It reads the entries (i, k) with i ≤ k of column
-//! k and takes the order of the unknowns as it stands (the identity as permutation). It calls a
-//! pivot an error only where it is exactly zero; here every pivot must be finite and positive.
+//! k and keeps the order of the unknowns (the permutation is the identity). It reports only a pivot that
+//! is exactly zero as an error; here every pivot must be finite and positive.
 
 use super::moments::GroupMoments;
 use super::pattern::Pattern;
@@ -16,16 +16,16 @@ use tiers_moments::Level;
 #[derive(Clone, Debug)]
 enum Ldl {
     Sparse(LdlNumeric<f64, u32>),
-    /// Of no or one unknown, which `sprs-ldl` does not take: L is empty, and D is A itself.
+    /// For at most one unknown, which `sprs-ldl` does not support: L is empty, and D is A itself.
     Trivial(CsMatI<f64, u32>),
 }
 
-/// A at some theta with its factors L and D.
+/// A at some theta, with its factors L and D.
 #[derive(Clone, Debug)]
 pub(super) struct Factor {
     a: CsMatI<f64, u32>,
     ldl: Ldl,
-    /// Λ_k per level, r×r row-major.
+    /// Λ_k of each level, r×r row-major.
     lambda: Vec<Vec<f64>>,
 }
 
@@ -44,7 +44,8 @@ impl Factor {
         Factor { a, ldl, lambda }
     }
 
-    /// Factors A at the covariance factors Λ_k; the unknown and its pivot where one is not positive.
+    /// Factors A at the relative covariance factors Λ_k. The error is the first unknown whose pivot is not
+    /// positive, with the pivot.
     pub(super) fn set(
         &mut self,
         pattern: &Pattern,
@@ -60,8 +61,8 @@ impl Factor {
         for k in 0..pattern.levels() {
             self.write_level(pattern, levels, moments, k);
         }
-        // `update` fails at a pivot that is exactly zero, which is found below with the others that are
-        // not positive; what d() holds behind it is left over from before.
+        // `update` fails at a pivot that is exactly zero, which is found below with other pivots that are
+        // not positive. After a failure, the rest of d() is stale.
         let Factor { a, ldl, .. } = self;
         let zero_pivot = match ldl {
             Ldl::Sparse(ldl) => ldl.update(a.view()).is_err(),
@@ -76,7 +77,7 @@ impl Factor {
         }
     }
 
-    /// Writes the blocks `Λ_k' Z_g'WZ_a Λ_a` of all groups g of a level, a being g or an ancestor.
+    /// Writes the blocks `Λ_k' Z_g'WZ_a Λ_a` of all groups g of a level, where a is g or an ancestor of g.
     fn write_level(&mut self, pattern: &Pattern, levels: &[Level], moments: &GroupMoments<'_>, k: usize) {
         let (r, m) = (pattern.r(k), moments.columns());
         let mut left = vec![0.0; r * m];
@@ -101,12 +102,12 @@ impl Factor {
         }
     }
 
-    /// The upper triangle of A.
+    /// Returns the upper triangle of A.
     pub(super) fn a(&self) -> CsMatViewI<'_, f64, u32> {
         self.a.view()
     }
 
-    /// L, without its unit diagonal, by columns.
+    /// Returns L by columns, without its unit diagonal.
     pub(super) fn l(&self) -> CsMatViewI<'_, f64, u32> {
         match &self.ldl {
             Ldl::Sparse(ldl) => ldl.l(),
@@ -114,7 +115,7 @@ impl Factor {
         }
     }
 
-    /// D.
+    /// Returns D.
     pub(super) fn d(&self) -> &[f64] {
         match &self.ldl {
             Ldl::Sparse(ldl) => ldl.d(),
@@ -122,13 +123,13 @@ impl Factor {
         }
     }
 
-    /// Λ_k, r×r row-major.
+    /// Returns Λ_k, r×r row-major.
     pub(super) fn lambda(&self, level: usize) -> &[f64] {
         &self.lambda[level]
     }
 }
 
-/// `B_g = Λ_k' Z_g'WC` from the moments of a group; r×m both.
+/// Computes `B_g = Λ_k' Z_g'WC` from the moments of a group; both are r×m.
 pub(super) fn spherical(lambda: &[f64], moments: &[f64], r: usize, m: usize, out: &mut [f64]) {
     for (s, out) in out.chunks_exact_mut(m).enumerate() {
         let factor = lambda[s];
@@ -140,7 +141,7 @@ pub(super) fn spherical(lambda: &[f64], moments: &[f64], r: usize, m: usize, out
     }
 }
 
-/// The first rows of column t of `left[:, z] Λ`, as many as there is room for.
+/// Computes the first rows of column t of `left[:, z] Λ`, as many as `out` holds.
 #[inline(always)]
 fn times_column(left: &[f64], m: usize, z: &[usize], lambda: &[f64], t: usize, out: &mut [f64]) {
     for (row, out) in left.chunks_exact(m).zip(out) {

@@ -1,9 +1,9 @@
 //! The sparse route: Henderson's equations in spherical effects, `A = Λ'Z'WZΛ + I`, by `sprs-ldl`.
 //!
-//! Where [`crate::tree`] writes elimination along the nest out by hand, this route gives the matrix A
-//! to a general sparse factorisation. It knows nothing of trees beyond the order of the unknowns, so
-//! it is an independent check of the other, and every fit takes its random effects and their
-//! variances from here.
+//! While [`crate::tree`] implements elimination along the nest itself, this route uses a general sparse
+//! factorisation of the matrix A. Only the order of the unknowns and the pattern depend on the trees, so it
+//! is an independent check of the tree route. Every fit takes the conditional modes (BLUPs) of its random
+//! effects and their variances from this route.
 //!
 //! ```text
 //! set-up        moments Z_g'WC of all groups; order and pattern of A; symbolic factorisation
@@ -13,14 +13,14 @@
 //!               Cov(b̂ - b)/σ²    = Λ ((A⁻¹)_gg + E_x S_xx⁻¹ E_x') Λ'                (prediction)
 //! ```
 //!
-//! The last line is Henderson's (1975) prediction error variance: `E_x = A⁻¹Λ'Z'WX`, and with
-//! `V⁻¹ = W - WZΛA⁻¹Λ'Z'W`
+//! The last line is Henderson's (1975) prediction error variance with `E_x = A⁻¹Λ'Z'WX`. Because
+//! `V⁻¹ = W - WZΛA⁻¹Λ'Z'W`,
 //!
 //! ```text
 //! Λ'Z'V⁻¹X = Λ'Z'WX - (A - I)A⁻¹Λ'Z'WX = E_x,
 //! ```
 //!
-//! so `Λ E_x` is `G F_x` in the terms of the tree route (`docs/theory.md`, sections 5 and 8).
+//! so `Λ E_x` is `G F_x` in the notation of the tree route (`docs/theory.md`, sections 5 and 8).
 //!
 //! Sources: Henderson (1975) for the equations; Bates, Mächler, Bolker and Walker (2015, section 3.4)
 //! for their spherical form; Davis (2005) for LDL'; Takahashi, Fagan and Chen (1973) for the inverse.
@@ -46,10 +46,10 @@ use solve::System;
 use sprs::CsMatViewI;
 use tiers_moments::{Forest, Level};
 
-/// The equations of one shard. Shards are independent of each other given theta.
+/// Equations of one shard. Shards are independent of each other given theta.
 ///
-/// A new shard stands at `Λ = 0`, where A is the identity; [`SparseShard::factor`] moves it. After an
-/// error it must be factored anew before anything else is asked of it.
+/// A new shard is factored at `Λ = 0`, where A is the identity; [`SparseShard::factor`] factors it at
+/// another Λ. After an error, the shard must be factored again before any other use.
 #[derive(Clone, Debug)]
 pub struct SparseShard<'a> {
     levels: &'a [Level],
@@ -69,21 +69,22 @@ impl<'a> SparseShard<'a> {
         Ok(SparseShard { levels, shard, moments, pattern, factor })
     }
 
-    /// Factors A at the covariance factors Λ_k, r×r per level, in the basis of the forest's (shifted)
-    /// z columns.
+    /// Factors A at the relative covariance factors Λ_k, one r×r matrix per level, in the basis of the
+    /// forest's (shifted) z columns.
     pub fn factor(&mut self, factors: &[DMatrix<f64>]) -> Result<(), EquationsError> {
         let SparseShard { factor, pattern, levels, moments, .. } = self;
         let done = factor.set(pattern, levels, moments, factors);
         done.map_err(|(unknown, value)| EquationsError::Pivot { place: self.place(unknown), value })
     }
 
-    /// log|A| and `B'A⁻¹B` with `B = Λ'Z'WC`, so that `C'V⁻¹C = C'WC - B'A⁻¹B`; no derivatives.
+    /// Computes log|A| and `B'A⁻¹B` with `B = Λ'Z'WC`, so that the Schur complement is
+    /// `C'V⁻¹C = C'WC - B'A⁻¹B`; no derivatives.
     pub fn sums(&self, scratch: &mut SparseScratch) -> TreeSums {
         Arch::new().dispatch(|| self.system().sums(scratch))
     }
 
-    /// b per level, groups×r: `b = ΛA⁻¹Λ'Z'WCγ`, γ (length m) the combination of the columns of C
-    /// that is the residual.
+    /// Computes the conditional modes `b = ΛA⁻¹Λ'Z'WCγ` of each level, groups×r; γ (length m) is the
+    /// combination of the columns of C that is the residual.
     pub fn effects(&self, gamma: &[f64]) -> Vec<Vec<f64>> {
         assert_eq!(gamma.len(), self.moments.columns(), "one weight per column of C");
         let u = self.system().solve(gamma, 1);
@@ -93,7 +94,7 @@ impl<'a> SparseShard<'a> {
         })
     }
 
-    /// `Cov(b_g | y, β)/σ² = Λ (A⁻¹)_gg Λ'` per level, groups × r × r.
+    /// Computes the conditional covariances `Cov(b_g | y, β)/σ² = Λ (A⁻¹)_gg Λ'` of each level, groups × r × r.
     pub fn conditional_covariances(&self) -> Vec<Vec<f64>> {
         let inverse = SelectedInverse::new(&self.factor.l(), self.factor.d());
         let mut block = Vec::new();
@@ -104,8 +105,8 @@ impl<'a> SparseShard<'a> {
         })
     }
 
-    /// `Cov(b̂_g - b_g)/σ²` per level, groups × r × r: the conditional covariances, which the caller
-    /// has, and what the estimation of β adds to them.
+    /// Computes the prediction error variances `Cov(b̂_g - b_g)/σ²` of each level, groups × r × r: the given
+    /// conditional covariances plus the contribution of the estimation of β.
     pub fn prediction_covariances(&self, conditional: &[Vec<f64>], fixed: &FixedEffects) -> Vec<Vec<f64>> {
         let (m, p) = (self.moments.columns(), fixed.x.len());
         if p == 0 {
@@ -130,27 +131,27 @@ impl<'a> SparseShard<'a> {
         added
     }
 
-    /// `Z_g'WC` of the groups of a level, groups × r × m.
+    /// Returns `Z_g'WC` of the groups of a level, groups × r × m.
     pub fn moments(&self, level: usize) -> &[f64] {
         self.moments.level(level)
     }
 
-    /// The upper triangle of A by columns; zeros that theta causes keep their places.
+    /// Returns the upper triangle of A by columns; entries that are zero at this theta are stored.
     pub fn matrix(&self) -> CsMatViewI<'_, f64, u32> {
         self.factor.a()
     }
 
-    /// L by columns, without its unit diagonal.
+    /// Returns L by columns, without its unit diagonal.
     pub fn l(&self) -> CsMatViewI<'_, f64, u32> {
         self.factor.l()
     }
 
-    /// D, all at least 1 in theory.
+    /// Returns D, whose entries are at least 1 in theory.
     pub fn d(&self) -> &[f64] {
         self.factor.d()
     }
 
-    /// Number of unknowns, q of the shard.
+    /// Number of unknowns of the shard, q.
     pub fn unknowns(&self) -> usize {
         self.pattern.unknowns()
     }
@@ -160,12 +161,12 @@ impl<'a> SparseShard<'a> {
         (0..self.pattern.levels()).map(|k| self.pattern.groups(k) * self.pattern.r(k))
     }
 
-    /// The first unknown of a group; the others follow it.
+    /// Returns the first unknown of a group; its others follow.
     pub fn unknown(&self, level: usize, group: usize) -> usize {
         self.pattern.unknown(level, group)
     }
 
-    /// Where an unknown stands.
+    /// Returns the place of an unknown.
     pub fn place(&self, unknown: usize) -> Place {
         let (level, group, effect) = self.pattern.place(unknown);
         Place { level, name: self.levels[level].name.clone(), shard: self.shard, group, effect }
@@ -175,7 +176,7 @@ impl<'a> SparseShard<'a> {
         System { pattern: &self.pattern, moments: &self.moments, factor: &self.factor }
     }
 
-    /// Goes through the groups level by level with (first unknown, r, Λ_k, what to append to).
+    /// Visits the groups level by level with (first unknown, r, Λ_k, output of the level to append to).
     fn by_group(&self, mut visit: impl FnMut(usize, usize, &[f64], &mut Vec<f64>)) -> Vec<Vec<f64>> {
         let of_level = |k: usize| {
             let (r, lambda) = (self.pattern.r(k), self.factor.lambda(k));
@@ -200,9 +201,9 @@ fn push_congruence(lambda: &[f64], block: &[f64], r: usize, out: &mut Vec<f64>) 
     out.extend((0..r * r).map(|at| entry(at / r, at % r)));
 }
 
-/// The equations of a whole forest, shard after shard on one thread.
+/// Equations of a whole forest, processed shard by shard on one thread.
 ///
-/// A driver that has several threads keeps its own [`SparseShard`]s and adds up their sums in order.
+/// A driver with several threads keeps its own [`SparseShard`]s and adds up their sums in order.
 #[derive(Clone, Debug)]
 pub struct SparseEquations<'a> {
     forest: &'a Forest,
@@ -218,12 +219,12 @@ impl<'a> SparseEquations<'a> {
         Ok(SparseEquations { forest, shards: shards.collect::<Result<_, _>>()?, scratch: SparseScratch::default() })
     }
 
-    /// Factors all shards at the covariance factors Λ_k.
+    /// Factors all shards at the relative covariance factors Λ_k.
     pub fn factor(&mut self, factors: &[DMatrix<f64>]) -> Result<(), EquationsError> {
         self.shards.iter_mut().try_for_each(|shard| shard.factor(factors))
     }
 
-    /// The sums of all shards, added in their order.
+    /// Computes the sums of all shards, added in their order.
     pub fn sums(&mut self) -> TreeSums {
         let SparseEquations { forest, shards, scratch } = self;
         let mut total =
@@ -232,7 +233,7 @@ impl<'a> SparseEquations<'a> {
         total
     }
 
-    /// The fixed effects for the given columns of X.
+    /// Computes the fixed effects; X consists of the columns `x` of C.
     pub fn fixed_effects(&mut self, x: &[usize]) -> Result<FixedEffects, EquationsError> {
         let sums = self.sums();
         FixedEffects::new(self.forest, &sums, x)

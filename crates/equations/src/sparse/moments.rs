@@ -1,13 +1,13 @@
-//! The moments `Z_g'WC` of every group of every level, derived rows included.
+//! The moments `Z_g'WC` of every group of every level, including derived rows.
 //!
 //! A shard stores a row of moments only at the finest level that has its z column; the rows of
-//! coarser levels are sums over their descendants. The sparse equations need them all, at every
-//! theta, so they are summed once: r·m numbers per group of a coarser level, of which there are few.
+//! coarser levels are sums over their descendants. The sparse equations need all rows at every theta, so
+//! they are summed once. This takes r·m numbers per group of the coarser levels, which have few groups.
 
 use std::borrow::Cow;
 use tiers_moments::{Level, RowSource, Tree};
 
-/// Per level, finest first, `Z_g'WC` of its groups: groups × r × m, row-major.
+/// `Z_g'WC` of the groups of each level, finest first: groups × r × m, row-major.
 #[derive(Clone, Debug)]
 pub(crate) struct GroupMoments<'a> {
     m: usize,
@@ -15,7 +15,7 @@ pub(crate) struct GroupMoments<'a> {
 }
 
 impl<'a> GroupMoments<'a> {
-    /// Sums the moments of one shard; those of the finest level stay where they are.
+    /// Sums the moments of one shard; those of the finest level are borrowed.
     pub(crate) fn new(levels: &[Level], tree: &'a Tree, m: usize) -> Self {
         let mut out = GroupMoments { m, levels: Vec::with_capacity(levels.len()) };
         for (k, level) in levels.iter().enumerate() {
@@ -30,7 +30,7 @@ impl<'a> GroupMoments<'a> {
         out
     }
 
-    /// The moments of level k, those of the finer levels being there.
+    /// Computes the moments of level k from those of the finer levels.
     fn derive(&self, levels: &[Level], tree: &Tree, m: usize, k: usize) -> Vec<f64> {
         let (level, groups) = (&levels[k], tree.levels[k].groups);
         let r = level.r();
@@ -57,18 +57,18 @@ impl<'a> GroupMoments<'a> {
         out
     }
 
-    /// Columns of C, m.
+    /// Number of columns of C, m.
     pub(crate) fn columns(&self) -> usize {
         self.m
     }
 
-    /// The moments of one level.
+    /// Returns the moments of one level.
     pub(crate) fn level(&self, k: usize) -> &[f64] {
         &self.levels[k]
     }
 }
 
-/// The group of level `above` in which a group of a finer level lies.
+/// Returns the group of level `above` that contains a group of a finer level.
 fn ancestor(tree: &Tree, level: usize, group: usize, above: usize) -> usize {
     (level..above).fold(group, |at, k| tree.levels[k].parent[at] as usize)
 }

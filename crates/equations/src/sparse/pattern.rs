@@ -1,27 +1,27 @@
-//! The pattern of `A = Λ'Z'WZΛ + I` for one shard: found once, filled at every theta.
+//! The pattern of `A = Λ'Z'WZΛ + I` for one shard, found once and filled with values at every theta.
 //!
-//! The unknowns are the spherical effects u (length q), level by level, finest level first, by group
+//! The unknowns are the spherical effects u (length q), ordered by level, finest level first, by group
 //! within a level and by effect within a group. Every group thus comes before its ancestors. Two
 //! unknowns share an entry of A only if they belong to one group or to a group and its ancestor, and
-//! the ancestors of a group are ancestors of each other; so eliminating a group touches only entries
-//! that exist: L has the pattern of the lower triangle of A, without fill.
+//! the ancestors of a group are ancestors of each other. So eliminating a group touches only existing
+//! entries: L has the pattern of the lower triangle of A, without fill-in.
 //!
-//! Stored is the upper triangle, by columns (CSC). The column of an effect t of group a holds
+//! The upper triangle is stored by columns (CSC). The column of effect t of group a holds
 //!
 //! ```text
 //! below(a) rows    the effects of all descendants of a, in the order of the unknowns
 //! t + 1 rows       the effects 0..=t of a itself
 //! ```
 //!
-//! so the rows that a descendant g occupies start at the same *offset* in each of a's columns. One
-//! number per pair (g, a) therefore says where a whole block of A is written. An entry that is zero
-//! because a variance is zero keeps its place.
+//! so the rows of a descendant g start at the same *offset* in each of a's columns. One number per pair
+//! (g, a) therefore locates a whole block of A. An entry that is zero because a variance is zero is still
+//! stored.
 
 use crate::error::EquationsError;
 use sprs::CsMatI;
 use tiers_moments::{Level, Tree};
 
-/// An ancestor of a group and where the group's rows start in the ancestor's columns.
+/// An ancestor of a group, and the start of the group's rows in the ancestor's columns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     /// Number of the ancestor within its level.
@@ -30,25 +30,25 @@ pub(super) struct Link {
     pub(super) offset: u32,
 }
 
-/// Order of the unknowns and places of the entries of A, for one shard.
+/// Order of the unknowns and positions of the entries of A, for one shard.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
-    /// Effects per group, per level.
+    /// Number of effects per group, for each level.
     r: Vec<usize>,
-    /// Groups per level.
+    /// Number of groups of each level.
     groups: Vec<usize>,
-    /// First unknown of each level, and last q.
+    /// First unknown of each level, followed by q.
     first: Vec<usize>,
-    /// Per level and group the number of unknowns of its descendants.
+    /// For each level and group, the number of unknowns of its descendants.
     below: Vec<Vec<u32>>,
-    /// Per level, groups × coarser levels: the ancestors of each group, nearest first.
+    /// For each level, the ancestors of each group, nearest first: groups × coarser levels.
     links: Vec<Vec<Link>>,
-    /// Start of each column, and last the number of entries.
+    /// Start of each column, followed by the number of entries.
     starts: Vec<u32>,
 }
 
 impl Pattern {
-    /// The pattern of a shard.
+    /// Finds the pattern of a shard.
     pub(super) fn new(levels: &[Level], tree: &Tree) -> Result<Self, EquationsError> {
         let r: Vec<usize> = levels.iter().map(Level::r).collect();
         let groups: Vec<usize> = tree.levels.iter().map(|level| level.groups).collect();
@@ -71,7 +71,7 @@ impl Pattern {
         Ok(Pattern { r, groups, first, below, links, starts })
     }
 
-    /// Unknowns, q.
+    /// Number of unknowns, q.
     pub(super) fn unknowns(&self) -> usize {
         self.first[self.r.len()]
     }
@@ -81,45 +81,45 @@ impl Pattern {
         self.r.len()
     }
 
-    /// Effects per group of a level.
+    /// Number of effects per group of a level.
     pub(super) fn r(&self, level: usize) -> usize {
         self.r[level]
     }
 
-    /// Groups of a level.
+    /// Number of groups of a level.
     pub(super) fn groups(&self, level: usize) -> usize {
         self.groups[level]
     }
 
-    /// The first unknown of a group.
+    /// Returns the first unknown of a group.
     pub(super) fn unknown(&self, level: usize, group: usize) -> usize {
         self.first[level] + group * self.r[level]
     }
 
-    /// Level, group and effect of an unknown.
+    /// Returns the level, group and effect of an unknown.
     pub(super) fn place(&self, unknown: usize) -> (usize, usize, usize) {
         let level = self.first[1..].partition_point(|&end| end <= unknown);
         let within = unknown - self.first[level];
         (level, within / self.r[level], within % self.r[level])
     }
 
-    /// The ancestors of a group, nearest first.
+    /// Returns the ancestors of a group, nearest first.
     pub(super) fn links(&self, level: usize, group: usize) -> &[Link] {
         let above = self.levels() - 1 - level;
         &self.links[level][group * above..(group + 1) * above]
     }
 
-    /// Where the column of an unknown starts.
+    /// Returns the start of the column of an unknown.
     pub(super) fn start(&self, unknown: usize) -> usize {
         self.starts[unknown] as usize
     }
 
-    /// Where the rows of a group start in its own columns.
+    /// Returns the start of the rows of a group in its own columns.
     pub(super) fn own_offset(&self, level: usize, group: usize) -> usize {
         self.below[level][group] as usize
     }
 
-    /// A at `Λ = 0`: the identity, with every other entry a zero in its place.
+    /// Returns A at `Λ = 0`: the identity, with all other entries of the pattern stored as zeros.
     pub(super) fn identity(&self) -> CsMatI<f64, u32> {
         let (q, entries) = (self.unknowns(), self.start(self.unknowns()));
         let mut rows = vec![0u32; entries];
@@ -134,7 +134,7 @@ impl Pattern {
         CsMatI::new_csc((q, q), self.starts.clone(), rows, values)
     }
 
-    /// Writes the numbers of a group's unknowns wherever they are rows.
+    /// Writes the row indices of a group's unknowns into all columns that have them.
     fn set_rows(&self, level: usize, group: usize, rows: &mut [u32]) {
         let (r, unknown) = (self.r[level], self.unknown(level, group));
         for t in 0..r {
@@ -151,7 +151,7 @@ impl Pattern {
     }
 }
 
-/// Counts the unknowns below every group while going through them in order: (below, links).
+/// Counts the unknowns below every group by visiting the groups in order; returns (below, links).
 fn descend(tree: &Tree, r: &[usize]) -> (Vec<Vec<u32>>, Vec<Vec<Link>>) {
     let mut below: Vec<Vec<u32>> = tree.levels.iter().map(|level| vec![0; level.groups]).collect();
     let mut links = Vec::with_capacity(r.len());
@@ -159,7 +159,7 @@ fn descend(tree: &Tree, r: &[usize]) -> (Vec<Vec<u32>>, Vec<Vec<Link>>) {
         let mut of_level = Vec::with_capacity(level.groups * (r.len() - 1 - k));
         for group in 0..level.groups {
             let mut at = group;
-            // The parent of a group of level j is a group of level j + 1, whose counts those are.
+            // The parent of a group of level j is a group of level j + 1, to which `below` belongs.
             for (level, below) in tree.levels[k..].iter().zip(&mut below[k + 1..]) {
                 at = level.parent[at] as usize;
                 of_level.push(Link { group: at as u32, offset: below[at] });
@@ -183,7 +183,7 @@ mod tests {
 
     /// Classes 0 and 2 (two effects each) in school 0, class 1 in school 1; both in one district.
     #[test]
-    fn columns_written_out() {
+    fn columns_hold_the_descendants_of_their_group() {
         let of = |groups, parent: &[u32]| TreeLevel { groups, parent: parent.to_vec(), ..TreeLevel::default() };
         let tree = Tree { levels: vec![of(3, &[0, 1, 0]), of(2, &[0, 0]), of(1, &[])], labels: Vec::new() };
         let levels = [level("class", 2), level("school", 1), level("district", 1)];

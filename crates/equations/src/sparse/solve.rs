@@ -1,4 +1,4 @@
-//! Sweeps with L and D over all right-hand sides at once.
+//! Forward and backward sweeps with L and D over all right-hand sides at once.
 //!
 //! With `B = Λ'Z'WC` (q×m) and `A = LDL'`,
 //!
@@ -10,7 +10,8 @@
 //! u = Eγ,  b = Λu          γ = -β at the columns of X, 1 at y
 //! ```
 //!
-//! (Bates et al. 2015, sections 3.4 and 5.) The sums of an evaluation need no backward sweep.
+//! (Bates et al. 2015, sections 3.4 and 5.) S is the Schur complement of A. The sums of an evaluation need
+//! no backward sweep.
 
 use super::factor::{Factor, spherical};
 use super::moments::GroupMoments;
@@ -19,14 +20,14 @@ use crate::TreeSums;
 use sprs::CsMatViewI;
 use tiers_moments::{CHUNK, Cross, padded};
 
-/// Room for the right-hand sides of a shard; kept from one evaluation to the next, one per thread.
+/// Buffers for the right-hand sides of a shard, reused by the next evaluation; one per thread.
 #[derive(Clone, Debug, Default)]
 pub struct SparseScratch {
     rows: Vec<f64>,
     scaled: Vec<f64>,
 }
 
-/// What a sweep needs to know of a shard.
+/// The parts of a shard that a sweep needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct System<'a> {
     pub(super) pattern: &'a Pattern,
@@ -35,7 +36,7 @@ pub(super) struct System<'a> {
 }
 
 impl System<'_> {
-    /// log|A| and `B'A⁻¹B`.
+    /// Computes log|A| and `B'A⁻¹B`.
     #[inline(always)]
     pub(super) fn sums(&self, scratch: &mut SparseScratch) -> TreeSums {
         let (m, q) = (self.moments.columns(), self.pattern.unknowns());
@@ -55,12 +56,12 @@ impl System<'_> {
             }
             downdate.add(scaled, rows);
         }
-        // Summed by chunks: where groups have few sizes, the rounding of one long sum does not average out.
+        // Summed by chunks: if groups have few distinct sizes, the rounding errors of one long sum do not average out.
         let log_det = d.chunks(CHUNK).map(|d| d.iter().map(|d| d.ln()).sum::<f64>()).sum();
         TreeSums { log_det, downdate, derivatives: Vec::new() }
     }
 
-    /// `E T` for combinations T of the columns of C (m×width, row-major): q×width.
+    /// Computes `E T` (q×width) for combinations T of the columns of C (m×width, row-major).
     #[inline(always)]
     pub(super) fn solve(&self, combinations: &[f64], width: usize) -> Vec<f64> {
         let mut rows = vec![0.0; self.pattern.unknowns() * width];
@@ -78,7 +79,7 @@ impl System<'_> {
         rows
     }
 
-    /// Hands over the rows of B with their unknowns.
+    /// Calls `take` with each row of B and its unknown.
     #[inline(always)]
     fn right_hand_sides(&self, mut take: impl FnMut(usize, &[f64])) {
         let m = self.moments.columns();
@@ -94,7 +95,7 @@ impl System<'_> {
     }
 }
 
-/// `X := L⁻¹X`; X has rows of `width` numbers.
+/// Computes `X := L⁻¹X`; X has rows of `width` numbers.
 #[inline(always)]
 fn forward(l: &CsMatViewI<'_, f64, u32>, x: &mut [f64], width: usize) {
     for (j, column) in l.outer_iterator().enumerate() {
@@ -106,7 +107,7 @@ fn forward(l: &CsMatViewI<'_, f64, u32>, x: &mut [f64], width: usize) {
     }
 }
 
-/// `X := L'⁻¹X`.
+/// Computes `X := L'⁻¹X`.
 #[inline(always)]
 fn backward(l: &CsMatViewI<'_, f64, u32>, x: &mut [f64], width: usize) {
     for (j, column) in l.outer_iterator().enumerate().rev() {

@@ -1,13 +1,13 @@
-//! From the groups' derivatives to the sums of [`Curvature`].
+//! Adds the derivatives of groups to the sums of [`Curvature`].
 
 use super::curvature::{Curvature, CurvatureAt};
 use super::small::{add_scaled, dot};
 
-/// Adds the groups of one level to the sums of [`Curvature`].
+/// Adds the derivatives of the groups of one level to the sums of [`Curvature`].
 pub(super) struct Contraction<'a> {
-    /// The directions of this level: (index, a, b).
+    /// Directions of this level: (index, a, b).
     pub(super) own: Vec<(usize, usize, usize)>,
-    /// Carried columns, e included.
+    /// Number of carried columns, e included.
     pub(super) m: usize,
     pub(super) s_xx_inverse: Option<&'a [f64]>,
     pub(super) with_products: bool,
@@ -24,7 +24,7 @@ impl<'a> Contraction<'a> {
         Contraction { own, m, s_xx_inverse, with_products, f: vec![0.0; r * m], fs: vec![0.0; r * m] }
     }
 
-    /// Takes F of a group.
+    /// Loads F of a group.
     #[inline(always)]
     pub(super) fn load(&mut self, f: &[f64]) {
         let m = self.m;
@@ -38,7 +38,7 @@ impl<'a> Contraction<'a> {
         }
     }
 
-    /// Adds a group's dF and dH in direction j.
+    /// Adds the contribution of a group's dF and dH in direction j.
     #[inline(always)]
     pub(super) fn add(&self, j: usize, d: usize, df: &[f64], dh: &[f64], out: &mut Curvature) {
         let (m, r) = (self.m, self.f.len() / self.m);

@@ -1,12 +1,12 @@
-//! Second derivatives on one tree shard: in which directions, at what, and the sums that they are. The
-//! walk that takes them is in [`super::walk`].
+//! Second derivatives on one tree shard: the directions, the point and the sums. [`super::walk`] computes
+//! them.
 
 use super::TreePlan;
 use super::walk::Walk;
 use pulp::Arch;
 use tiers_moments::Tree;
 
-/// A direction in which one entry of a level's G (and its mirror) grows: `dG = E_ab + E_ba`, or
+/// A direction in which one entry of a level's G (and its mirror) increases: `dG = E_ab + E_ba`, or
 /// `E_aa` on the diagonal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Direction {
@@ -19,7 +19,7 @@ pub struct Direction {
 }
 
 impl Direction {
-    /// `dG`, r×r row-major.
+    /// Returns `dG`, r×r row-major.
     pub fn matrix(self, r: usize) -> Vec<f64> {
         let mut d = vec![0.0; r * r];
         d[self.a * r + self.b] = 1.0;
@@ -28,18 +28,18 @@ impl Direction {
     }
 }
 
-/// Sums over a shard's groups, each d×d row-major for d directions (i, j), and symmetric. Only the
-/// entries where the level of j is no coarser than that of i are filled.
+/// Sums over a shard's groups, each symmetric and d×d row-major over pairs (i, j) of d directions. Only
+/// the entries where the level of j is not coarser than that of i are filled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curvature {
-    /// `-tr(V⁻¹V_i V⁻¹V_j)`, the second derivative of `log|V|` in the entries of G.
+    /// `-tr(V⁻¹V_i V⁻¹V_j)`, the second derivative of `log|V|` by the entries of G.
     pub trace: Vec<f64>,
     /// `-e'V⁻¹V_i V⁻¹V_j V⁻¹e`.
     pub residual: Vec<f64>,
-    /// `-tr(S_xx⁻¹ X'V⁻¹V_i V⁻¹V_j V⁻¹X)`; zero where it was not asked for.
+    /// `-tr(S_xx⁻¹ X'V⁻¹V_i V⁻¹V_j V⁻¹X)`; zero if it was not requested.
     pub fixed: Vec<f64>,
-    /// `-C'V⁻¹V_i V⁻¹V_j V⁻¹C`, m×m row-major for each pair, e in the place of y; empty where it was
-    /// not asked for.
+    /// `-C'V⁻¹V_i V⁻¹V_j V⁻¹C`, m×m row-major for each pair, with e in place of y; empty if it was not
+    /// requested.
     pub products: Vec<Vec<f64>>,
 }
 
@@ -54,19 +54,19 @@ impl Curvature {
     }
 }
 
-/// Where the second derivatives are taken.
+/// Point at which the second derivatives are taken, and the requested sums.
 #[derive(Clone, Debug)]
 pub struct CurvatureAt<'a> {
-    /// Relative covariances per level, r×r row-major.
+    /// Relative covariances of each level, r×r row-major.
     pub g: &'a [Vec<f64>],
     /// The directions, finest level first.
     pub directions: &'a [Direction],
-    /// `e = C γ`: minus β at the columns of X in use, 1 at y, 0 elsewhere.
+    /// γ with `e = C γ`: minus β at the columns of X in use, 1 at y, 0 elsewhere.
     pub residual: &'a [f64],
-    /// `S_xx⁻¹` at the columns of X in use, zero elsewhere, m×m row-major; without it
-    /// [`Curvature::fixed`] is left out, and the walk carries the z columns and e alone.
+    /// `S_xx⁻¹` at the columns of X in use, zero elsewhere, m×m row-major. If `None`,
+    /// [`Curvature::fixed`] is not computed, and the walk carries only the z columns and e.
     pub s_xx_inverse: Option<&'a [f64]>,
-    /// Whether [`Curvature::products`] are wanted too; only with `s_xx_inverse`.
+    /// Whether to compute [`Curvature::products`] too; requires `s_xx_inverse`.
     pub with_products: bool,
 }
 

@@ -1,4 +1,5 @@
-//! A shard that stays eliminated: what the data say of one group's effects, for new rows of it.
+//! An eliminated shard that is kept, for the conditional distribution of single groups' effects: predictions
+//! for new rows of a group need it.
 
 use super::evaluate::{LevelScratch, TreeScratch};
 use super::small::{apply, multiply, symmetrise};
@@ -8,8 +9,8 @@ use tiers_moments::Tree;
 
 /// One shard, eliminated at one G.
 ///
-/// Holds `N_g` of the coarser levels and `T_g` of all: what an evaluation needs too, but for the way
-/// down.
+/// Holds `N_g` of the coarser levels and `T_g` of all levels, the results of the upward walk of an
+/// evaluation.
 #[derive(Debug)]
 pub struct Eliminated<'a> {
     plan: TreePlan,
@@ -19,7 +20,7 @@ pub struct Eliminated<'a> {
 }
 
 impl<'a> Eliminated<'a> {
-    /// Eliminates a shard at the relative covariances `g` (per level r×r row-major).
+    /// Eliminates a shard at the relative covariances `g` (r×r row-major for each level).
     pub fn new(plan: &TreePlan, tree: &'a Tree, g: &[Vec<f64>]) -> Self {
         let room = |(k, level): (usize, &LevelPlan)| {
             let groups = tree.levels[k].groups;
@@ -34,10 +35,10 @@ impl<'a> Eliminated<'a> {
         Eliminated { plan: plan.clone(), tree, g: g.to_vec(), scratch }
     }
 
-    /// `K_g` (r×r) and `K_g N_g` (r×m) of one group, row-major.
+    /// Computes `K_g` (r×r) and `K_g N_g` (r×m) of one group, row-major.
     ///
-    /// Given the data, β and the effects of the ancestors, `b_g` has the covariance σ² K_g and the mean
-    /// `K_g (N_g[y] - N_g[x] β - Σ_a N_g[z_a] b_a)`.
+    /// Given the data, β and the effects of the ancestors, `b_g` has the conditional covariance σ² K_g and
+    /// the conditional mean `K_g (N_g[y] - N_g[x] β - Σ_a N_g[z_a] b_a)`.
     pub fn kernel(&self, level: usize, group: usize, kernel: &mut [f64], kn: &mut [f64]) {
         let (m, r) = (self.plan.m, self.plan.levels[level].r);
         let own = &self.scratch.levels[level];
@@ -47,7 +48,7 @@ impl<'a> Eliminated<'a> {
         apply(kernel, &n[group * r * m..(group + 1) * r * m], r, m, kn);
     }
 
-    /// The groups of coarser levels that contain a group, as (level, group), nearest first.
+    /// Returns the groups of coarser levels that contain a group, as (level, group), nearest first.
     pub fn ancestors(&self, level: usize, group: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
         ancestors(self.tree, level, group)
     }

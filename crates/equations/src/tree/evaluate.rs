@@ -6,29 +6,30 @@ use super::{Action, LevelPlan, TreePlan, ancestors};
 use pulp::Arch;
 use tiers_moments::{CHUNK, Cross, RowSource, Tree, padded};
 
-/// What a shard contributes to the derivatives by the entries of `G_k`, per level, finest first.
+/// Contribution of a shard to the derivatives by the entries of `G_k` of one level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Derivatives {
     /// `Σ_g Z_g'V⁻¹Z_g`, r×r row-major: `d log|V| = tr(h dG)`.
     pub h: Vec<f64>,
-    /// Per entry (a, b), b ≥ a, in row order: `Σ_g F_a'F_b` (both orders where a ≠ b) with
-    /// `F = Z_g'V⁻¹C`; `dS = -cross` where that entry (and its mirror) of G grows by one.
+    /// For each entry (a, b), b ≥ a, in row order: `Σ_g F_a'F_b` (both orders if a ≠ b) with
+    /// `F = Z_g'V⁻¹C`; `dS = -cross` in the direction of that entry (and its mirror) of G.
     pub cross: Vec<Cross>,
 }
 
-/// What an evaluation sums over shards.
+/// Sums of an evaluation over shards.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TreeSums {
-    /// `log|A| = log|V|` of the shard (weights apart).
+    /// `log|A|` of the shard, which is `log|V|` without the contribution of the weights.
     pub log_det: f64,
-    /// `Σ N'KN`, the part of `C'WC` that the random effects take away: `S = C'WC - downdate`.
+    /// `Σ N'KN`, which the elimination of the random effects subtracts from `C'WC`: the Schur complement is
+    /// `S = C'WC - downdate`.
     pub downdate: Cross,
-    /// Per level the derivatives; empty where none were asked for.
+    /// Derivatives of each level, finest first; empty if they were not requested.
     pub derivatives: Vec<Derivatives>,
 }
 
 impl TreeSums {
-    /// Takes the sums of some of the groups away.
+    /// Subtracts the sums of some of the groups.
     pub fn remove(&mut self, other: &TreeSums) {
         self.log_det -= other.log_det;
         self.downdate.remove(&other.downdate);
@@ -49,13 +50,13 @@ impl TreeSums {
     }
 }
 
-/// Scratch of one tree: allocated once, overwritten by every evaluation.
+/// Scratch memory of one tree, allocated once and overwritten by every evaluation.
 #[derive(Clone, Debug, Default)]
 pub struct TreeScratch {
     pub(super) levels: Vec<LevelScratch>,
 }
 
-/// Per group of a level; for the finest level only `t`, since its N are the moments themselves.
+/// Quantities of the groups of a level; for the finest level only `t`, because its N are the moments.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LevelScratch {
     /// N_g, r×m.
@@ -64,12 +65,12 @@ pub(super) struct LevelScratch {
     pub(super) t: Vec<f64>,
     /// G F_g, r×m.
     pub(super) gf: Vec<f64>,
-    /// D of the path from g to the top.
+    /// D of the path from g to the top level.
     pub(super) d: Vec<f64>,
 }
 
 impl TreeScratch {
-    /// Room for the evaluations of one tree.
+    /// Allocates memory for the evaluations of one tree.
     pub fn new(plan: &TreePlan, tree: &Tree) -> Self {
         let room = |(k, level): (usize, &LevelPlan)| {
             let groups = tree.levels[k].groups;
@@ -83,7 +84,7 @@ impl TreeScratch {
 }
 
 impl TreePlan {
-    /// Evaluates one shard at the relative covariances `g` (per level r×r row-major).
+    /// Evaluates one shard at the relative covariances `g` (r×r row-major for each level).
     pub fn evaluate(&self, tree: &Tree, g: &[Vec<f64>], with_derivatives: bool, scratch: &mut TreeScratch) -> TreeSums {
         let mut sums = TreeSums { log_det: 0.0, downdate: Cross::new(self.m), derivatives: Vec::new() };
         Arch::new().dispatch(|| {
@@ -108,7 +109,7 @@ impl TreePlan {
         Derivatives { h: vec![0.0; r * r], cross: (0..r * (r + 1) / 2).map(|_| Cross::new(self.m)).collect() }
     }
 
-    /// Sets N of the coarser levels to the moments stored for them, and to zero where they are sums.
+    /// Initialises N of the coarser levels: stored rows to their moments, rows that are sums to zero.
     #[inline(always)]
     pub(super) fn start(&self, tree: &Tree, scratch: &mut TreeScratch) {
         let m = self.m;
@@ -126,7 +127,7 @@ impl TreePlan {
         }
     }
 
-    /// Eliminates all groups of one level: fills T, updates the ancestors' N, adds to the sums.
+    /// Eliminates all groups of one level: fills T, updates the ancestors' N and adds to the sums.
     #[inline(always)]
     pub(super) fn eliminate_level(
         &self,
@@ -178,7 +179,7 @@ impl TreePlan {
         }
     }
 
-    /// `T_g = (I + N_g[z] G)⁻¹`; gives `|I + N_g[z] G|`.
+    /// Computes `T_g = (I + N_g[z] G)⁻¹`; returns `|I + N_g[z] G|`.
     #[inline(always)]
     fn transfer(&self, k: usize, n: &[f64], g: &[f64], t: &mut [f64]) -> f64 {
         let (m, LevelPlan { r, z, .. }) = (self.m, &self.levels[k]);
@@ -196,7 +197,7 @@ impl TreePlan {
         invert(t, r)
     }
 
-    /// `F_g`, `H_g` and the path's D of all groups of one level; the ancestors' are known.
+    /// Computes `F_g`, `H_g` and the path's D of all groups of one level from those of the ancestors.
     #[inline(always)]
     fn back_substitute_level(
         &self,
@@ -224,7 +225,7 @@ impl TreePlan {
         buffers.flush(&mut out.cross);
     }
 
-    /// D of the path from the parent of a group to the top; empty at the top level.
+    /// Returns D of the path from the parent of a group to the top level; empty at the top level.
     #[inline(always)]
     pub(super) fn d_above<'a>(&self, tree: &Tree, k: usize, group: usize, scratch: &'a TreeScratch) -> &'a [f64] {
         match self.levels.get(k + 1) {
@@ -236,7 +237,7 @@ impl TreePlan {
         }
     }
 
-    /// Sets D of the path from a group of a coarser level.
+    /// Computes D of the path from a group of a coarser level.
     #[inline(always)]
     fn extend_path(&self, tree: &Tree, k: usize, group: usize, g: &[f64], scratch: &mut TreeScratch, path: &mut Path) {
         let (m, r, size) = (self.m, self.levels[k].r, self.levels[k].path());
@@ -249,7 +250,7 @@ impl TreePlan {
         scratch.levels[k].d[group * size * size..(group + 1) * size * size].copy_from_slice(&d);
     }
 
-    /// `Y_g` and `F_g = Y_g - Σ_a Y_g[z_a] G_a F_a` of one group, r×m.
+    /// Computes `Y_g` and `F_g = Y_g - Σ_a Y_g[z_a] G_a F_a` of one group, r×m.
     #[inline(always)]
     fn f_of(&self, tree: &Tree, k: usize, group: usize, scratch: &TreeScratch, y: &mut [f64], f: &mut [f64]) {
         let (m, r) = (self.m, self.levels[k].r);
@@ -266,7 +267,8 @@ impl TreePlan {
     }
 }
 
-/// `out -= y[z] rows`: what the effects of an ancestor (its rows, r_a×m) take from r rows.
+/// Computes `out -= y[z] rows`: subtracts the contribution of an ancestor's effects (`rows`, r_a×m) from r
+/// rows.
 #[inline(always)]
 pub(super) fn subtract_spread(out: &mut [f64], y: &[f64], z: &[usize], rows: &[f64], m: usize) {
     for (out, y) in out.chunks_exact_mut(m).zip(y.chunks_exact(m)) {
@@ -276,7 +278,7 @@ pub(super) fn subtract_spread(out: &mut [f64], y: &[f64], z: &[usize], rows: &[f
     }
 }
 
-/// Gathers pairs of rows for the cross-product kernel.
+/// Buffer of pairs of rows for the cross-product kernel.
 struct Pairs {
     width: usize,
     used: usize,
@@ -308,7 +310,7 @@ impl Pairs {
     }
 }
 
-/// Gathers the rows of F for the cross-products of every pair of random coefficients.
+/// Buffer of the rows of F, for the cross-products of every pair of random coefficients.
 struct FBuffers {
     r: usize,
     width: usize,

@@ -1,8 +1,8 @@
-//! The quantities of one group and their derivatives in one direction: see [`super::walk`].
+//! The quantities of one group and their derivatives in one direction; see [`super::walk`].
 
 use super::small::{add_scaled, apply, invert, multiply};
 
-/// `T = (I + N[z] G)⁻¹`.
+/// Computes `T = (I + N[z] G)⁻¹`.
 #[inline(always)]
 pub(super) fn transfer(n: &[f64], g: &[f64], z: &[usize], m: usize, t: &mut [f64]) {
     let r = z.len();
@@ -15,7 +15,7 @@ pub(super) fn transfer(n: &[f64], g: &[f64], z: &[usize], m: usize, t: &mut [f64
     invert(t, r);
 }
 
-/// The quantities of one group, r×m each unless said otherwise.
+/// Quantities of one group, r×m each unless stated otherwise.
 pub(super) struct Local {
     pub(super) r: usize,
     pub(super) m: usize,
@@ -59,7 +59,7 @@ impl Local {
         }
     }
 
-    /// Y, K and KN from N and T.
+    /// Computes Y, K and KN from N and T.
     #[inline(always)]
     pub(super) fn prepare(&mut self, g: &[f64]) {
         let (r, m) = (self.r, self.m);
@@ -68,7 +68,7 @@ impl Local {
         apply(&self.kernel, &self.n, r, m, &mut self.kn);
     }
 
-    /// dY and d(KN) from dN and dG; tells whether they can be other than zero.
+    /// Computes dY and d(KN) from dN and dG; returns false, without computing them, if they are zero.
     #[inline(always)]
     pub(super) fn differentiate(&mut self, dn: Option<&[f64]>, g: &[f64], z: &[usize], dg: Option<&[f64]>) -> bool {
         let (r, m) = (self.r, self.m);
@@ -113,7 +113,7 @@ impl Local {
         true
     }
 
-    /// What [`Local::differentiate`] sets where nothing changes.
+    /// Sets the results of [`Local::differentiate`] to zero.
     #[inline(always)]
     pub(super) fn no_change(&mut self) {
         self.dy.fill(0.0);

@@ -1,21 +1,21 @@
-//! Elimination along the trees of the nest: block LDL' without an index in sight.
+//! Block LDL' elimination along the trees of the nest, without sparse index structures.
 //!
-//! Henderson's matrix `A = Λ'Z'WZΛ + I` of a nest is eliminated group by group, finest level first;
-//! a group's ancestors are already adjacent to each other, so nothing fills in. In terms of
-//! `C = [X, further z columns, y]` and `G_k = Λ_k Λ_k'`, a group g of level k is worked off by
+//! Henderson's matrix `A = Λ'Z'WZΛ + I` of a nest is eliminated group by group, finest level first. The
+//! ancestors of a group are already adjacent to each other, so there is no fill-in. With
+//! `C = [X, further z columns, y]` and `G_k = Λ_k Λ_k'`, a group g of level k is eliminated by
 //!
 //! ```text
-//! N_g = Z_g' V_<k⁻¹ C            r×m, what the levels below k leave of its moments
-//! T_g = (I + N_g[z] G_k)⁻¹       r×r, N_g[z] the columns of N_g that are its own z
+//! N_g = Z_g' V_<k⁻¹ C            r×m, its moments after the elimination of the levels below k
+//! T_g = (I + N_g[z] G_k)⁻¹       r×r, N_g[z] being the columns of N_g at its own z
 //! K_g = G_k T_g
 //! Y_g = T_g N_g                  = Z_g' V_≤k⁻¹ C
 //! log|A| += log|I + N_g[z] G_k|
-//! S      -= N_g' K_g N_g         S ends as C'V⁻¹C
+//! S      -= N_g' K_g N_g         from C'WC to the Schur complement C'V⁻¹C
 //! ```
 //!
-//! (T_g is the `J_g` of `docs/theory.md`) and its ancestors' rows `N_a[c]` lose `N_g[c]' K_g N_g`,
-//! or, where c is also a z column of level k, are summed up from `Y_g`, which loses no digits. See
-//! `docs/theory.md`, "Elimination".
+//! (T_g is the `J_g` of `docs/theory.md`). From the rows `N_a[c]` of its ancestors, `N_g[c]' K_g N_g` is
+//! subtracted; if c is also a z column of level k, the rows are instead summed from `Y_g`, which avoids
+//! cancellation. See `docs/theory.md`, "Elimination".
 
 mod contraction;
 mod curvature;
@@ -33,18 +33,18 @@ pub use evaluate::{Derivatives, TreeScratch, TreeSums};
 
 use tiers_moments::{Forest, Level, RowSource};
 
-/// What one group of a level does to one z row of one of its ancestors.
+/// Update of one z row of an ancestor when a group of a level is eliminated.
 #[derive(Clone, Copy, Debug)]
 enum Action {
-    /// Nothing: a level in between will pass it on.
+    /// None, because a level in between passes the contribution on.
     None,
     /// Adds row `t` of its `Y_g`.
     AddRow(usize),
-    /// Takes away `N_g[c]' K_g N_g`, c a column of C.
+    /// Subtracts `N_g[c]' K_g N_g`, where c is a column of C.
     Subtract(usize),
 }
 
-/// The shapes of all levels and what they do to each other: found once, used by all trees.
+/// Shapes of all levels and the updates between them, found once and used for all trees.
 #[derive(Clone, Debug)]
 pub struct TreePlan {
     m: usize,
@@ -57,7 +57,7 @@ struct LevelPlan {
     z: Vec<usize>,
     source: Vec<RowSource>,
     stored: usize,
-    /// Per coarser level, nearest first, per z row of it.
+    /// For each coarser level, nearest first, the update of each of its z rows.
     actions: Vec<Vec<Action>>,
     /// z columns of the coarser levels, nearest first.
     za: Vec<usize>,
@@ -77,8 +77,8 @@ impl TreePlan {
         TreePlan { m: forest.m, levels: forest.levels.iter().enumerate().map(plan).collect() }
     }
 
-    /// The same elimination over some columns of C and one more, the last, for the residuals. The
-    /// columns must include all z.
+    /// Returns the plan of the same elimination over some columns of C and one more, the last, for the
+    /// residuals. The columns must include all z.
     fn reduced(&self, columns: &[usize]) -> TreePlan {
         let at = |c: usize| columns.iter().position(|&column| column == c).expect("z columns are kept");
         let action = |action: &Action| match *action {
@@ -96,7 +96,7 @@ impl TreePlan {
         TreePlan { m: columns.len() + 1, levels: self.levels.iter().map(level).collect() }
     }
 
-    /// The columns of C that are z of some level, in order.
+    /// Returns the columns of C that are z of some level, in order.
     fn z_columns(&self) -> Vec<usize> {
         let mut columns: Vec<usize> = self.levels.iter().flat_map(|level| level.z.iter().copied()).collect();
         columns.sort_unstable();
@@ -104,20 +104,20 @@ impl TreePlan {
         columns
     }
 
-    /// Random coefficients per group of each level, finest first.
+    /// Returns the number of random coefficients per group of each level, finest first.
     pub fn r(&self) -> impl Iterator<Item = usize> {
         self.levels.iter().map(|level| level.r)
     }
 }
 
 impl LevelPlan {
-    /// Effects of a group and all its ancestors: the size of its path.
+    /// Returns the size of a path: the number of effects of a group and all its ancestors.
     fn path(&self) -> usize {
         self.r + self.za.len()
     }
 }
 
-/// What a group of level k does to the z rows of an ancestor of level `above`.
+/// Returns the updates of the z rows of an ancestor of level `above` by a group of level k.
 fn actions(k: usize, above: &Level) -> Vec<Action> {
     let action = |(&column, source): (&usize, &RowSource)| match *source {
         RowSource::Sum(from, row) if from == k => Action::AddRow(row),
@@ -127,7 +127,7 @@ fn actions(k: usize, above: &Level) -> Vec<Action> {
     above.z.iter().zip(&above.source).map(action).collect()
 }
 
-/// Which group of each coarser level a group lies in: follows the parents upwards.
+/// Returns the ancestors of a group as (level, group), nearest first, by following the parents.
 #[inline(always)]
 fn ancestors<'a>(
     tree: &'a tiers_moments::Tree,

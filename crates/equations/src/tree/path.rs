@@ -1,24 +1,24 @@
-//! Conditional covariances along the path from a group to the top: the selected inverse of A.
+//! Conditional covariances along the path from a group to the top level: the selected inverse of A.
 //!
-//! With `D_a` the covariance over σ² of the effects of all ancestors of g given y and β (R×R, R the
-//! sum of their r; R = 0 at the top), `B = K_g N_g[z_a]` and `U = Y_g[z_a]` (r×R):
+//! Let `D_a` be the covariance over σ² of the effects of all ancestors of g given y and β (R×R, where R is
+//! the sum of their r; R = 0 at the top level), `B = K_g N_g[z_a]` and `U = Y_g[z_a]` (r×R). Then
 //!
 //! ```text
 //! D_ga = -B D_a        D_gg = K_g + B D_a B'        H_g = Z_g'V⁻¹Z_g = Y_g[z] - U D_a U'
 //! ```
 //!
-//! The path of g's children has `[D_gg D_ga; D_ga' D_a]`. See `docs/theory.md`, section 5.2. (The
-//! columns of `F_g` that belong to z will not do for `H_g`: they are columns of C over all rows, and
-//! so hold other groups' effects too.)
+//! The path of g's children has `[D_gg D_ga; D_ga' D_a]`. See `docs/theory.md`, section 5.2. (`H_g` cannot
+//! be read from the columns of `F_g` that belong to z: these are columns of C over all rows, so they
+//! include the effects of other groups.)
 
-/// Shapes and scratch for the paths of one level.
+/// Shapes and scratch memory for the paths of one level.
 pub(super) struct Path {
     r: usize,
     /// Columns of C of the ancestors' effects, nearest ancestor first.
     za: Vec<usize>,
     /// `B D_a` or `U D_a`, r×R.
     product: Vec<f64>,
-    /// B or U and their derivative, r×R.
+    /// B or U, and its derivative, r×R.
     left: Vec<f64>,
     d_left: Vec<f64>,
 }
@@ -29,13 +29,13 @@ impl Path {
         Path { r, product: room(), left: room(), d_left: room(), za }
     }
 
-    /// R.
+    /// Returns R.
     #[inline(always)]
     fn above(&self) -> usize {
         self.za.len()
     }
 
-    /// Picks the ancestors' columns of r rows of m.
+    /// Picks the ancestors' columns of r rows of m numbers.
     #[inline(always)]
     fn pick(za: &[usize], rows: &[f64], m: usize, out: &mut [f64]) {
         if za.is_empty() {
@@ -46,7 +46,7 @@ impl Path {
         }
     }
 
-    /// `product = left D`.
+    /// Computes `product = left D`.
     #[inline(always)]
     fn multiply_by(left: &[f64], d: &[f64], above: usize, product: &mut [f64]) {
         if above == 0 {
@@ -59,13 +59,13 @@ impl Path {
         }
     }
 
-    /// Entry (i, j) of `product left'`.
+    /// Returns entry (i, j) of `product left'`.
     #[inline(always)]
     fn inner(product: &[f64], left: &[f64], above: usize, i: usize, j: usize) -> f64 {
         (0..above).map(|s| product[i * above + s] * left[j * above + s]).sum()
     }
 
-    /// D of the path from g on, (r+R)×(r+R), from K, KN and the ancestors' D.
+    /// Computes D of the path from g, (r+R)×(r+R), from K, KN and the ancestors' D.
     #[inline(always)]
     pub(super) fn extend(&mut self, kernel: &[f64], kn: &[f64], m: usize, d_a: &[f64], out: &mut [f64]) {
         let (r, above) = (self.r, self.above());
@@ -86,7 +86,7 @@ impl Path {
         }
     }
 
-    /// Derivative of [`Path::extend`]: from dK, d(KN) and the ancestors' dD.
+    /// Computes the derivative of [`Path::extend`] from dK, d(KN) and the ancestors' dD.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     pub(super) fn extend_tangent(
@@ -127,7 +127,7 @@ impl Path {
         }
     }
 
-    /// `H_g`, r×r, from Y and the ancestors' D.
+    /// Computes `H_g`, r×r, from Y and the ancestors' D.
     #[inline(always)]
     pub(super) fn h(&mut self, y: &[f64], z: &[usize], m: usize, d_a: &[f64], out: &mut [f64]) {
         let (r, above) = (self.r, self.above());
@@ -140,7 +140,7 @@ impl Path {
         }
     }
 
-    /// Derivative of [`Path::h`].
+    /// Computes the derivative of [`Path::h`].
     #[inline(always)]
     pub(super) fn h_tangent(
         &mut self,

@@ -1,6 +1,6 @@
-//! The walk of [`super::walk`] at a finest level with one random coefficient: by far the most
-//! common, and by far the most groups. Everything of a group is a scalar times its row, and the
-//! only direction of interest is its own variance:
+//! The walk of [`super::walk`] at a finest level with one random coefficient, by far the most common case,
+//! at the level with by far the most groups. Every quantity of a group is a scalar times its row, and the
+//! only direction needed is that of its own variance:
 //!
 //! ```text
 //! T = 1 / (1 + n G)     Y = T N     K = G T     dY = -T n Y     dK = T²
@@ -14,7 +14,7 @@ use super::small::{add_scaled, dot};
 use super::walk::Walk;
 
 impl Walk<'_> {
-    /// [`Walk::up`] for the finest level.
+    /// Does the work of [`Walk::up`] at the finest level.
     #[inline(always)]
     pub(super) fn up_single(&mut self) {
         let (plan, m) = (self.plan, self.plan.m);
@@ -43,7 +43,7 @@ impl Walk<'_> {
         }
     }
 
-    /// [`Walk::down`] for the finest level.
+    /// Does the work of [`Walk::down`] at the finest level.
     #[inline(always)]
     pub(super) fn down_single(&mut self, out: &mut Curvature) {
         let (plan, m) = (self.plan, self.plan.m);
@@ -85,7 +85,7 @@ impl Walk<'_> {
     }
 }
 
-/// `U D U'` with U the given columns of a row.
+/// Returns `U D U'`, where U holds the given columns of a row.
 #[inline(always)]
 fn quadratic(row: &[f64], columns: &[usize], d: &[f64]) -> f64 {
     let size = columns.len();

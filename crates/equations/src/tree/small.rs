@@ -1,11 +1,11 @@
-//! Square matrices of the size of one group's random effects: r is 1 or 2 almost always.
+//! Operations on r×r matrices of one group's random effects; r is almost always 1 or 2.
 //!
-//! Row-major slices of length r². One and two have their own code, since these are worked off once
-//! per group and evaluation; anything larger goes to `nalgebra`.
+//! Matrices are row-major slices of length r². Sizes 1 and 2 have their own code, because they are
+//! inverted once per group and evaluation; larger ones use `nalgebra`.
 
 use nalgebra::DMatrix;
 
-/// Replaces a matrix by its inverse and gives its determinant.
+/// Replaces a matrix by its inverse and returns its determinant.
 ///
 /// Used for `I + N G`, whose eigenvalues are those of `I + Λ' N Λ`: real and at least 1.
 pub(crate) fn invert(a: &mut [f64], r: usize) -> f64 {
@@ -28,13 +28,13 @@ pub(crate) fn invert(a: &mut [f64], r: usize) -> f64 {
     }
 }
 
-/// Gaussian elimination with row pivoting on [a b; c d].
+/// Inverts [a b; c d] by Gaussian elimination with row pivoting.
 fn invert_2(m: &mut [f64]) -> f64 {
     let swap = m[2].abs() > m[0].abs();
     let (a, b, c, d) = if swap { (m[2], m[3], m[0], m[1]) } else { (m[0], m[1], m[2], m[3]) };
     let factor = c / a;
     let pivot = d - factor * b;
-    // Rows of the inverse of the (swapped) matrix: solve for the two unit vectors.
+    // Solve for the two unit vectors to get the rows of the inverse of the (swapped) matrix.
     let (x10, x11) = (-factor / pivot, 1.0 / pivot);
     let (x00, x01) = ((1.0 - b * x10) / a, -b * x11 / a);
     // Swapping the rows of a matrix swaps the columns of its inverse.
@@ -43,7 +43,7 @@ fn invert_2(m: &mut [f64]) -> f64 {
     sign * a * pivot
 }
 
-/// `out = a b` for r×r matrices.
+/// Computes `out = a b` for r×r matrices.
 pub(crate) fn multiply(a: &[f64], b: &[f64], r: usize, out: &mut [f64]) {
     for i in 0..r {
         for j in 0..r {
@@ -52,7 +52,7 @@ pub(crate) fn multiply(a: &[f64], b: &[f64], r: usize, out: &mut [f64]) {
     }
 }
 
-/// Makes a matrix symmetric that is so up to rounding.
+/// Makes a matrix that is symmetric up to rounding exactly symmetric.
 pub(crate) fn symmetrise(a: &mut [f64], r: usize) {
     for i in 0..r {
         for j in 0..i {
@@ -63,25 +63,25 @@ pub(crate) fn symmetrise(a: &mut [f64], r: usize) {
     }
 }
 
-/// `a'b`.
+/// Returns `a'b`.
 #[inline(always)]
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// `out += factor · row` for rows of m numbers.
+/// Computes `out += factor · row`.
 #[inline(always)]
 pub(crate) fn add_scaled(out: &mut [f64], factor: f64, row: &[f64]) {
     out.iter_mut().zip(row).for_each(|(o, v)| *o += factor * v);
 }
 
-/// `out = factor · row`.
+/// Computes `out = factor · row`.
 #[inline(always)]
 pub(crate) fn set_scaled(out: &mut [f64], factor: f64, row: &[f64]) {
     out.iter_mut().zip(row).for_each(|(o, v)| *o = factor * v);
 }
 
-/// `out = a rows`, where a is r×r and rows and out are r×m.
+/// Computes `out = a rows`, where a is r×r and rows and out are r×m.
 #[inline(always)]
 pub(crate) fn apply(a: &[f64], rows: &[f64], r: usize, m: usize, out: &mut [f64]) {
     for i in 0..r {
@@ -93,7 +93,7 @@ pub(crate) fn apply(a: &[f64], rows: &[f64], r: usize, m: usize, out: &mut [f64]
     }
 }
 
-/// The sum of logarithms of numbers that are at least 1, a few of them at a time.
+/// Sum of the logarithms of numbers that are at least 1, taken of products of several numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogSum {
     sum: f64,
@@ -109,7 +109,7 @@ impl LogSum {
     pub(crate) fn add(&mut self, value: f64) {
         self.product *= value;
         if !(self.product < 1e100 && value < 1e100) {
-            // The product of two numbers below 1e200 is finite: nothing is lost before this test.
+            // The product was below 1e100 before this step, so it is still finite for values up to 1e200.
             self.sum += (self.product / value).ln() + value.ln();
             self.product = 1.0;
         }

@@ -1,8 +1,8 @@
-//! The walk over a tree shard that takes second derivatives: the recursions of elimination,
-//! differentiated.
+//! The walk over a tree shard that computes second derivatives by differentiating the recursions of the
+//! elimination.
 //!
-//! For a direction j in which `G` of one level changes by `dG_j`, every quantity of the elimination
-//! has a derivative that follows by the same walk over the tree:
+//! For a direction j in which `G` of one level changes by `dG_j`, the derivative of every quantity of the
+//! elimination is computed by the same walk over the tree:
 //!
 //! ```text
 //! B   = dN[z] G + N[z] dG          dT = -T B T
@@ -10,8 +10,8 @@
 //! dF  = dY - Σ_a (dY[z_a] G_a F_a + Y[z_a] (dG_a F_a + G_a dF_a))
 //! ```
 //!
-//! and so on for D and H ([`super::path`]); `dF = -Z'V⁻¹ V_j V⁻¹ C`, from which all second derivatives
-//! are sums over groups ([`super::contraction`]). The column of y is replaced by that of the residuals
+//! and likewise for D and H ([`super::path`]). All second derivatives are sums over groups of terms in
+//! `dF = -Z'V⁻¹ V_j V⁻¹ C` ([`super::contraction`]). The column of y is replaced by that of the residuals
 //! `e = y - Xβ` from the start. See `docs/theory.md`, "Second derivatives".
 
 use super::contraction::Contraction;
@@ -23,28 +23,28 @@ use super::small::{add_scaled, apply, dot};
 use super::{Action, LevelPlan, TreePlan, ancestors};
 use tiers_moments::{RowSource, Tree};
 
-/// Derivatives of a level's quantities, one block per direction: only for the coarser levels.
+/// Derivatives of the quantities of a coarser level, one block per direction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tangents {
-    /// dN, by direction and group, r×m each.
+    /// dN by direction and group, r×m each.
     pub(super) dn: Vec<f64>,
-    /// d(G F), likewise.
+    /// d(G F) by direction and group, r×m each.
     pub(super) dgf: Vec<f64>,
-    /// dD of the path, by direction and group.
+    /// dD of the path by direction and group.
     dd: Vec<f64>,
 }
 
 /// One walk up and down a tree.
 pub(super) struct Walk<'a> {
-    /// The elimination over the columns that are carried and e.
+    /// Plan of the elimination over the carried columns and e.
     pub(super) plan: &'a TreePlan,
-    /// Columns of C, the width of the moments.
+    /// Number of columns of C, the width of the moments.
     m: usize,
-    /// The columns of C that are carried.
+    /// The carried columns of C.
     columns: &'a [usize],
     pub(super) tree: &'a Tree,
     pub(super) at: &'a CurvatureAt<'a>,
-    /// dG per direction.
+    /// dG of each direction.
     dg: Vec<Vec<f64>>,
     pub(super) scratch: TreeScratch,
     pub(super) tangents: Vec<Tangents>,
@@ -68,12 +68,12 @@ impl<'a> Walk<'a> {
         Walk { plan, m, columns, tree, at, dg, scratch, tangents }
     }
 
-    /// Up and down, adding to the sums.
+    /// Walks up and down, adding to the sums.
     #[inline(always)]
     pub(super) fn run(mut self, out: &mut Curvature) {
         let levels = self.plan.levels.len();
         self.start();
-        // The short walk keeps no products.
+        // The walk for a single coefficient computes no products.
         let single = !self.at.with_products && self.plan.levels[0].r == 1 && self.at.directions[0].level == 0;
         for k in 0..levels {
             if k == 0 && single {
@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// N of the coarser levels: the stored moments, zero where they are sums.
+    /// Initialises N of the coarser levels: stored rows to their moments; rows that are sums stay zero.
     #[inline(always)]
     fn start(&mut self) {
         for (k, level) in self.plan.levels.iter().enumerate().skip(1) {
@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// N_g of a group.
+    /// Loads N_g of a group.
     #[inline(always)]
     pub(super) fn load(&self, k: usize, group: usize, n: &mut [f64]) {
         let size = n.len();
@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Eliminates one level with its derivatives.
+    /// Eliminates one level, with derivatives.
     #[inline(always)]
     fn up(&mut self, k: usize) {
         let (plan, m) = (self.plan, self.plan.m);
@@ -145,14 +145,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Directions of level k and finer ones, the first so many. Those of coarser levels are of no
-    /// interest at level k: they leave N alone, and the sums are symmetric.
+    /// Returns the number of directions of level k and finer levels, which come first. Directions of coarser
+    /// levels are not needed at level k: they do not change N, and the sums are symmetric.
     #[inline(always)]
     fn directions_up_to(&self, k: usize) -> usize {
         self.at.directions.partition_point(|direction| direction.level <= k)
     }
 
-    /// Range of a group's block in direction j of a coarser level.
+    /// Returns the range of a group's block in direction j, for a coarser level.
     #[inline(always)]
     fn range(&self, k: usize, j: usize, group: usize) -> std::ops::Range<usize> {
         let size = self.plan.levels[k].r * self.plan.m;
@@ -160,19 +160,19 @@ impl<'a> Walk<'a> {
         start..start + size
     }
 
-    /// dN of a group in direction j; `None` at the finest level, where it is zero.
+    /// Returns dN of a group in direction j; `None` at the finest level, where it is zero.
     #[inline(always)]
     fn block(&self, k: usize, j: usize, group: usize) -> Option<&[f64]> {
         (k > 0).then(|| &self.tangents[k].dn[self.range(k, j, group)])
     }
 
-    /// dG of this level in direction j, where the direction is of this level.
+    /// Returns dG in direction j if it is a direction of this level.
     #[inline(always)]
     fn dg_at(&self, k: usize, j: usize) -> Option<&[f64]> {
         (self.at.directions[j].level == k).then(|| &self.dg[j][..])
     }
 
-    /// The ancestors' N.
+    /// Updates the ancestors' N.
     #[inline(always)]
     fn pass_up(&mut self, k: usize, group: usize, actions: &[Vec<Action>], local: &Local) {
         let (m, r) = (self.plan.m, local.r);
@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The ancestors' dN in direction j.
+    /// Updates the ancestors' dN in direction j.
     #[inline(always)]
     fn pass_up_tangent(&mut self, k: usize, group: usize, j: usize, actions: &[Vec<Action>], local: &Local) {
         let (m, r) = (self.plan.m, local.r);
@@ -213,7 +213,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// D of the path above a group, and its derivative in direction j.
+    /// Returns D of the path above a group, and its derivative in direction j.
     #[inline(always)]
     pub(super) fn d_above(&self, k: usize, group: usize, j: usize) -> (&[f64], &[f64]) {
         let d = self.plan.d_above(self.tree, k, group, &self.scratch);
@@ -225,7 +225,7 @@ impl<'a> Walk<'a> {
         (d, &self.tangents[k + 1].dd[start..start + d.len()])
     }
 
-    /// Back-substitutes one level with its derivatives and adds its groups to the sums.
+    /// Back-substitutes one level, with derivatives, and adds its groups to the sums.
     #[inline(always)]
     fn down(&mut self, k: usize, out: &mut Curvature) {
         let (plan, m, d) = (self.plan, self.plan.m, self.dg.len());
@@ -265,7 +265,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// dF of a group in direction j.
+    /// Computes dF of a group in direction j.
     #[inline(always)]
     fn back_substitute_tangent(&self, k: usize, group: usize, j: usize, local: &mut Local) {
         let m = self.plan.m;
@@ -279,7 +279,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Keeps d(GF) and dD of a group of a coarser level for the groups below it.
+    /// Stores d(GF) and dD of a group of a coarser level for the groups below it.
     #[inline(always)]
     fn keep_tangent(&mut self, k: usize, group: usize, j: usize, local: &mut Local, path: &mut Path) {
         let (m, r, size) = (self.plan.m, local.r, self.plan.levels[k].path());
@@ -299,7 +299,7 @@ impl<'a> Walk<'a> {
         self.tangents[k].dd[start..start + size * size].copy_from_slice(&dd);
     }
 
-    /// Keeps GF and D of a group of a coarser level for the groups below it.
+    /// Stores GF and D of a group of a coarser level for the groups below it.
     #[inline(always)]
     fn keep(&mut self, k: usize, group: usize, local: &Local, path: &mut Path) {
         let (m, r, size) = (self.plan.m, local.r, self.plan.levels[k].path());
@@ -310,7 +310,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The columns that are carried, and last that of the residuals.
+/// Copies the carried columns of a row, and appends the residual.
 #[inline(always)]
 fn carry(from: &[f64], columns: &[usize], residual: &[f64], to: &mut [f64]) {
     to.iter_mut().zip(columns).for_each(|(to, &c)| *to = from[c]);

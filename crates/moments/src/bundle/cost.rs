@@ -1,29 +1,29 @@
-//! Which models are worth summing together.
+//! Chooses the models to bundle, by estimated work per row.
 
 use crate::cross::padded;
 use std::collections::{BTreeSet, HashMap};
 use tiers_design::{Atom, Recipe, Request};
 
-/// A model that might be summed with others.
+/// A model that may be bundled with others.
 #[derive(Clone, Debug)]
 pub struct Candidate<'a> {
     /// Its recipe.
     pub recipe: &'a Recipe,
-    /// The columns that cut its rows into partitions.
+    /// Columns that cut its rows into partitions.
     pub by: &'a [String],
-    /// Models of different classes lose different rows of the first ones.
+    /// Class of rows that the model drops: models of different classes drop different ones of the first rows.
     pub class: usize,
-    /// Distinct combinations of its keys per row, as far as the first rows show.
+    /// Distinct combinations of its keys per row, estimated from the first rows.
     pub cells_per_row: f64,
 }
 
-/// Sorts models into those to be summed together, in the order of the models.
+/// Divides the models into bundles; returns the indices of the models of each bundle.
 ///
-/// All share the reading of the rows anyway. Together they share products of columns that they have
-/// in common, but are charged for the products of each one's columns with the other's: so models of
-/// the same columns go together, and models with little in common do not. They must agree in weights,
-/// partitions and keys: then each sum is taken in the order in which a read for one model alone takes
-/// it, and has the same bits whichever models are summed with it.
+/// All models share the reading of the rows in any case. Bundled models also share the products of their
+/// common columns, at the cost of products between columns of different models, which none needs. So
+/// models with mostly the same columns are bundled and models with few common columns are not. The models
+/// of a bundle must agree in weights, partitions and keys: then each sum is accumulated in the same order
+/// as in a read for one model alone, and is bit-identical however the models are bundled.
 pub fn sort_into_bundles(candidates: &[Candidate<'_>]) -> Vec<Vec<usize>> {
     let mut names = Names::default();
     let mut bundles: Vec<(Sums, Vec<usize>)> = Vec::new();
@@ -43,7 +43,7 @@ pub fn sort_into_bundles(candidates: &[Candidate<'_>]) -> Vec<Vec<usize>> {
     bundles.into_iter().map(|(_, models)| models).collect()
 }
 
-/// What is summed for some models.
+/// The sums that some models need together.
 #[derive(Clone, Debug)]
 struct Sums {
     agree: (Option<Request>, Vec<String>, usize),
@@ -54,7 +54,7 @@ struct Sums {
 }
 
 impl Sums {
-    /// The sums for these and the others' models.
+    /// Returns the sums for the models of both, or `None` if they cannot be bundled.
     fn with(&self, other: &Sums) -> Option<Sums> {
         (self.agree == other.agree && self.keys == other.keys).then(|| Sums {
             columns: &self.columns | &other.columns,
@@ -63,9 +63,9 @@ impl Sums {
         })
     }
 
-    /// Work per row, in multiplications and what takes as long.
+    /// Returns the work per row, in units of one multiplication.
     fn cost(&self) -> f64 {
-        // What it takes to encode a number, to find the cell of a row, and to move the sums of a cell.
+        // Cost of encoding a number, of finding the cell of a row, and of moving one sum of a cell.
         const ENCODE: f64 = 6.0;
         const RUN: f64 = 40.0;
         const CELL: f64 = 4.0;
@@ -76,7 +76,7 @@ impl Sums {
     }
 }
 
-/// Numbers for columns, the same for the same column of different recipes.
+/// Numbers of columns by name; equal columns of different recipes share a number.
 #[derive(Default)]
 struct Names(HashMap<String, usize>);
 

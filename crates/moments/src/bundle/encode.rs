@@ -1,20 +1,20 @@
-//! Blocks to encoded rows for all members of a bundle, as long as they lose the same rows.
+//! Encodes blocks for all members of a bundle, as long as they drop the same rows.
 
 use crate::bundle::{BlockPartitions, Bundle};
 use tiers_design::{Block, Column, EncodeError, MISSING, RowBlock, Selection};
 
-/// What a block is to a bundle.
+/// Result of encoding a block for a bundle.
 #[derive(Debug)]
 pub enum Encoded {
-    /// Rows of all members, and to which partitions they belong where there are any.
+    /// Rows of all members, and the partitions of the rows if there are any.
     Rows(Box<(RowBlock, Option<BlockPartitions>)>),
-    /// The members cannot go on together: per member its class (members of one class lose the same
-    /// rows), or why the block cannot be encoded for it.
+    /// The bundle must be split: for each member its class (members of one class drop the same rows), or
+    /// the error that the block causes for it.
     Split(Vec<Result<u32, EncodeError>>),
 }
 
 impl Bundle {
-    /// Encodes a block. Each member's rows are those that an encoder of its own would keep.
+    /// Encodes a block. The rows kept are those that an encoder for any one member would keep.
     pub fn encode(&self, block: &Block) -> Encoded {
         let selection = match self.encoder.select(block) {
             Ok(selection) => selection,
@@ -30,7 +30,7 @@ impl Bundle {
         }
     }
 
-    /// What an error of the bundle is to each member.
+    /// Attributes an error of the bundle to the members that cause it.
     fn blame(&self, block: &Block, error: &EncodeError) -> Encoded {
         if self.members.len() == 1 {
             return Encoded::Split(vec![Err(error.clone())]);
@@ -43,13 +43,13 @@ impl Bundle {
         Encoded::Split(outcomes)
     }
 
-    /// Per member the class of rows it loses, unless all lose the same.
+    /// Returns the class of dropped rows of each member, or `None` if all members drop the same rows.
     fn classes(&self, block: &Block, selection: &Selection) -> Option<Vec<u32>> {
         if self.members.len() == 1 || selection.kept.is_none() {
             return None;
         }
-        // Which of two expressions drops a row that both would drop depends on their order; models
-        // with other expressions are told apart, so that each has its own counts.
+        // A row that two expressions would drop is counted for the first of them. Models with different
+        // expressions get different classes, so that each has the counts of its own order.
         let count = selection.not_a_number.len();
         let by_expression = selection.not_a_number.iter().any(|&n| n > 0)
             && self.members.iter().any(|member| !member.expressions.iter().copied().eq(0..count));
@@ -83,7 +83,7 @@ impl Bundle {
     }
 }
 
-/// Whether any of these requests is missing, row by row.
+/// Returns for each row whether any of these requests is missing.
 fn missing_rows(block: &Block, requests: &[usize]) -> Vec<bool> {
     let mut missing = vec![false; block.rows];
     for &request in requests {

@@ -1,29 +1,29 @@
-//! The union of several recipes, and where each of them finds its own in it.
+//! The union of several recipes, and the place of each recipe's columns in it.
 
 use crate::bundle::Projection;
 use crate::moments::{SHARDS, Summands};
 use std::collections::HashMap;
 use tiers_design::{Atom, ColumnSpec, Encoder, EncoderParts, Factor, Recipe, Request, Response, Role};
 
-/// Several recipes as one: they must lose the same rows and have the same weights and keys.
+/// Several recipes combined; they must drop the same rows and have the same weights and keys.
 ///
-/// The columns of its C are the distinct columns of all recipes, then the distinct responses; the
-/// first of its key columns are those that cut the rows into partitions.
+/// The columns of its C are the distinct columns of all recipes, followed by the distinct responses. Its
+/// first key columns are those that cut the rows into partitions.
 #[derive(Clone, Debug)]
 pub struct Bundle {
-    /// What is summed.
+    /// Shapes and columns of the sums.
     pub summands: Summands,
-    /// The models, in the order in which they were given.
+    /// The models, in the order given.
     pub members: Vec<Member>,
-    /// How many of the keys, the first ones, cut the rows into partitions.
+    /// Number of leading keys that cut the rows into partitions.
     pub by: usize,
-    /// The factors of all models, with the requests of the scan and levels in the order of their bytes.
+    /// Factors of all models; `request` is an index into the requests of the scan, levels are in byte order.
     pub factors: Vec<Factor>,
-    /// What a block holds.
+    /// Requests of the scan: the columns of a block.
     pub(crate) requests: Vec<Request>,
-    /// The requests of the members and of the partitions, as indices.
+    /// Requests of the members and of the partitions, as indices.
     pub(crate) own: Vec<usize>,
-    /// The key columns, as indices into the requests.
+    /// Key columns, as indices into the requests.
     pub(crate) keys: Vec<usize>,
     pub(crate) encoder: Encoder,
     columns: usize,
@@ -32,22 +32,22 @@ pub struct Bundle {
 /// One model of a bundle.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Its number among all models that are wanted.
+    /// Its number among all models of the run.
     pub model: usize,
     /// Its own recipe.
     pub recipe: Recipe,
-    /// Where its sums are.
+    /// The place of its sums among those of the bundle.
     pub projection: Projection,
-    /// Per request of the recipe its index in the scan.
+    /// For each request of the recipe, its index among the requests of the scan.
     pub(crate) own: Vec<usize>,
     /// Its expressions, as indices into those of the bundle.
     pub(crate) expressions: Vec<usize>,
 }
 
 impl Bundle {
-    /// Bundles recipes, given with their models' numbers and the key columns that decide their shards
-    /// (see [`crate::guess_top`]). `requests` are those of the scan, and hold all that the recipes ask
-    /// for and the columns `by` as labels. The order of the members matters for the order of columns.
+    /// Bundles recipes, each given with its model's number and the key columns that decide its shards
+    /// (see [`crate::guess_top`]). `requests` are those of the scan; they must include all requests of the
+    /// recipes, and the columns `by` as labels. The order of the members decides the order of the columns.
     pub fn new(requests: &[Request], by: &[String], members: Vec<(usize, Recipe, Vec<usize>)>) -> Bundle {
         let by_keys: Vec<usize> = by.iter().map(|column| find(requests, column, Role::Label)).collect();
         let mut union = Union { keys: by_keys.clone(), ..Union::default() };
@@ -59,7 +59,7 @@ impl Bundle {
         }
         by_keys.iter().for_each(|&key| _ = push_new(&mut union.own, key));
         let columns = union.columns.len();
-        // Responses stand behind the columns, whose number is known only now.
+        // Responses follow the columns, whose number is known only now.
         for member in &mut all {
             let response = member.projection.columns.last_mut().expect("C ends with the response");
             *response += columns;
@@ -97,7 +97,7 @@ impl Bundle {
         Bundle { summands, members: all, by, factors, requests, own, keys, encoder, columns }
     }
 
-    /// The same for some of the members only, and the way from the moments of all to theirs.
+    /// Returns the bundle of some of the members, and the projection from the moments of all to theirs.
     pub fn of_members(&self, keep: &[usize], by: &[String]) -> (Bundle, Projection) {
         let pick = |&i: &usize| {
             let Member { model, recipe, projection, .. } = &self.members[i];
@@ -118,12 +118,12 @@ impl Bundle {
         (bundle, Projection { columns, z, own_z, keys, shard_keys })
     }
 
-    /// Number of columns of C that are no response.
+    /// Number of columns of C that are not responses.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// The columns that may be missing, in the order of [`crate::RowBlock::missing`].
+    /// The columns that may be missing, in the order of [`tiers_design::RowBlock::missing`].
     pub fn own_requests(&self) -> impl Iterator<Item = &Request> {
         self.own.iter().map(|&i| &self.requests[i])
     }
@@ -133,14 +133,14 @@ impl Bundle {
         &self.keys
     }
 
-    /// The expressions of all members, in the order of [`crate::RowBlock::not_a_number`].
+    /// The expressions of all members, in the order of [`tiers_design::RowBlock::not_a_number`].
     pub fn expressions(&self) -> impl Iterator<Item = &str> {
         self.encoder.expressions()
     }
 }
 
 impl Member {
-    /// An encoder of this model alone for blocks of the whole scan.
+    /// Returns an encoder for this model alone, for blocks of the whole scan.
     pub(crate) fn encoder(&self, requests: &[Request]) -> Encoder {
         let Recipe { columns, weights, keys, .. } = &self.recipe;
         let at = |request: &usize| self.own[*request];
@@ -157,13 +157,13 @@ impl Member {
         })
     }
 
-    /// The expressions of this model, as indices into those of its bundle.
+    /// Expressions of this model, as indices into those of its bundle.
     pub fn expressions(&self) -> &[usize] {
         &self.expressions
     }
 }
 
-/// The place of a column in a role among the requests of a scan.
+/// Returns the index of the request for a column in a role.
 fn find(requests: &[Request], column: &str, role: Role) -> usize {
     let found = requests.iter().position(|r| r.column == column && r.role == role);
     found.unwrap_or_else(|| panic!("the scan does not ask for `{column}`"))
@@ -176,7 +176,7 @@ fn push_new(list: &mut Vec<usize>, value: usize) -> usize {
     })
 }
 
-/// What recipes have together, as it grows.
+/// The union of recipes, built up one recipe at a time.
 #[derive(Default)]
 struct Union {
     own: Vec<usize>,
@@ -189,8 +189,8 @@ struct Union {
 }
 
 impl Union {
-    /// Adds a recipe; gives where its columns and keys are, the response counted from the first
-    /// response.
+    /// Adds a recipe and returns the places of its columns and keys. The place of the response is counted
+    /// from the first response.
     fn add(&mut self, recipe: &Recipe, own: &[usize], shard_keys: Vec<usize>) -> Projection {
         own.iter().for_each(|&request| _ = push_new(&mut self.own, request));
         self.weights = recipe.weights.map(|weights| own[weights]);
@@ -207,7 +207,7 @@ impl Union {
         Projection { columns, z: Vec::new(), own_z: Vec::new(), keys, shard_keys }
     }
 
-    /// The factor with the same levels, whichever comes first among them.
+    /// Returns the factor of this column with the same set of levels, in any order; adds it if it is new.
     fn factor(&mut self, factor: &Factor, own: &[usize]) -> usize {
         let request = own[factor.request];
         let mut factor = Factor { request, ..factor.clone() };
@@ -218,7 +218,7 @@ impl Union {
         })
     }
 
-    /// The same column, or a new one.
+    /// Returns the index of an equal column; adds it if it is new.
     fn column(&mut self, spec: &ColumnSpec, own: &[Factor], factors: &[usize]) -> usize {
         let atom = |atom: &Atom| match atom {
             Atom::Number(expr) => Atom::Number(expr.clone()),

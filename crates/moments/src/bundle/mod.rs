@@ -1,11 +1,11 @@
-//! Models that are summed together, while the rows are read once for all of them.
+//! Bundles: models whose moments are accumulated together in one read of the rows.
 //!
-//! A [`Bundle`] is made of recipes that lose the same rows, weigh them alike and have the same keys: its
-//! columns are the distinct columns of all. [`Projection`] is the way back from its moments to those of
-//! one model: columns are picked. Each sum has the bits that a read for that model alone would give it.
-//! [`sort_into_bundles`] decides which models are worth summing together. With `by` columns
-//! the rows are cut into partitions, each with sums of its own ([`PartitionTotals`]), from which
-//! [`Partitioned`] makes the moments of a model in every partition.
+//! A [`Bundle`] holds recipes that drop the same rows and have the same weights and keys; its columns are
+//! the distinct columns of all of them. A [`Projection`] picks the moments of one model out of those of
+//! the bundle; they are bit-identical to the moments from a read for that model alone.
+//! [`sort_into_bundles`] decides which models to bundle. `by` columns cut the rows into partitions with
+//! their own sums ([`PartitionTotals`]), from which [`Partitioned`] derives the moments of a model in
+//! every partition.
 
 mod cost;
 mod encode;

@@ -1,4 +1,4 @@
-//! Sums by partition: what the cells do not tell of a partition, its `C'WC` and its counts.
+//! Sums by partition that cannot be derived from the cells: `C'WC` and the counts of rows.
 
 use crate::block_sums::BlockSums;
 use crate::bundle::Bundle;
@@ -6,19 +6,19 @@ use crate::cross::{CHUNK, Cross, padded};
 use std::collections::HashMap;
 use tiers_design::{Block, Column, Labels, MISSING, RowBlock, Selection};
 
-/// To which partitions the rows of a block belong, and what is known of each but its sums.
+/// The partition of each row of a block, and the counts of each partition.
 #[derive(Debug)]
 pub struct BlockPartitions {
-    /// Per kept row its partition, numbered within the block.
+    /// Partition of each kept row, numbered within the block.
     of_row: Vec<u32>,
-    /// Per partition and key its label's code in the block.
+    /// For each partition and key, the code of its label in the block.
     codes: Vec<u32>,
     /// Rows that belong to no partition.
     unlabelled: u64,
     sums: Vec<PartitionSum>,
 }
 
-/// The sums over all rows of a partition.
+/// Sums and counts over all rows of a partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionSum {
     /// `C'WC`, the upper triangle row by row.
@@ -27,13 +27,13 @@ pub struct PartitionSum {
     pub rows: u64,
     /// `Σ log w`; 0 without weights.
     pub sum_log_weights: f64,
-    /// Rows dropped.
+    /// Number of rows dropped.
     pub dropped: u64,
-    /// Per request of the bundle the rows in which it is missing.
+    /// For each request of the bundle, the number of rows in which it is missing.
     pub missing: Vec<u64>,
-    /// Per expression of the bundle the otherwise complete rows in which it is not a number.
+    /// For each expression of the bundle, the number of otherwise complete rows in which it is not a number.
     pub not_a_number: Vec<u64>,
-    /// Per factor of the bundle and level whether a kept row has it.
+    /// For each factor of the bundle and each of its levels, whether a kept row has the level.
     pub levels: Vec<Vec<bool>>,
 }
 
@@ -63,7 +63,7 @@ impl PartitionSum {
     }
 }
 
-/// Numbers the rows' combinations of labels as they come.
+/// Numbers the distinct combinations of labels in order of first appearance.
 struct Numbering<'a> {
     by: Vec<&'a Labels>,
     known: HashMap<Vec<u32>, u32>,
@@ -71,7 +71,7 @@ struct Numbering<'a> {
 }
 
 impl Numbering<'_> {
-    /// Per row its partition, [`MISSING`] where a label is.
+    /// Returns the partition of each row, [`MISSING`] where one of its labels is missing.
     fn rows(&mut self, rows: usize) -> Vec<u32> {
         let mut of_row: Vec<u32> = Vec::with_capacity(rows);
         for row in 0..rows {
@@ -139,7 +139,7 @@ impl BlockPartitions {
     }
 }
 
-/// Counts the dropped rows of each partition, and why they were.
+/// Counts the dropped rows of each partition, by reason.
 fn count_dropped(
     bundle: &Bundle,
     block: &Block,
@@ -170,7 +170,7 @@ fn count_dropped(
     }
 }
 
-/// The sums of a block by partition.
+/// Sums of a block by partition.
 #[derive(Debug)]
 pub(crate) struct BlockPartitionSums {
     codes: Vec<u32>,
@@ -179,8 +179,8 @@ pub(crate) struct BlockPartitionSums {
 }
 
 impl BlockSums {
-    /// Sums an encoded block whose rows belong to partitions: the sum over all rows is by partition,
-    /// and there is none over all of them.
+    /// Sums an encoded block whose rows belong to partitions: `C'WC` is summed per partition, and not over
+    /// the whole block.
     pub fn of_partitions(bundle: &Bundle, rows: RowBlock, partitions: BlockPartitions) -> BlockSums {
         let BlockPartitions { of_row, codes, unlabelled, mut sums } = partitions;
         add_cross(&rows, &of_row, &mut sums);
@@ -193,7 +193,7 @@ impl BlockSums {
 
 /// Adds `C'WC`, n and `Σ log w` of each partition.
 fn add_cross(block: &RowBlock, of_row: &[u32], sums: &mut [PartitionSum]) {
-    // Rows in the order of their partitions, by counting.
+    // A counting sort of the rows by partition.
     let mut starts = vec![0_usize; sums.len() + 1];
     of_row.iter().for_each(|&p| starts[p as usize + 1] += 1);
     (0..sums.len()).for_each(|p| starts[p + 1] += starts[p]);
@@ -234,12 +234,12 @@ fn add_cross(block: &RowBlock, of_row: &[u32], sums: &mut [PartitionSum]) {
     }
 }
 
-/// The sums of all blocks by partition.
+/// Sums over all blocks by partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionTotals {
-    /// Per partition and key the number of its label.
+    /// For each partition and key, the number of its label.
     pub labels: Vec<u32>,
-    /// Per partition its sums.
+    /// Sums of each partition.
     pub sums: Vec<PartitionSum>,
     /// Rows that belong to no partition.
     pub unlabelled: u64,
@@ -247,7 +247,7 @@ pub struct PartitionTotals {
 }
 
 impl PartitionTotals {
-    /// Whether these are totals of a bundle, as far as their shapes tell.
+    /// Whether the shapes of these totals are those of a bundle.
     pub fn fits(&self, bundle: &Bundle) -> bool {
         let (m, expressions) = (bundle.summands.m, bundle.encoder.expressions().count());
         let levels = bundle.factors.iter().map(|factor| factor.levels.len());
@@ -260,13 +260,13 @@ impl PartitionTotals {
             })
     }
 
-    /// Totals that were kept elsewhere; `labels` are `by` per partition.
+    /// Restores totals from a file or checkpoint; `labels` holds `by` entries per partition.
     pub fn restored(by: usize, labels: Vec<u32>, sums: Vec<PartitionSum>, unlabelled: u64) -> PartitionTotals {
         let table = labels.chunks_exact(by.max(1)).enumerate().map(|(i, own)| (own.to_vec(), i)).collect();
         PartitionTotals { labels, sums, unlabelled, table }
     }
 
-    /// Adds the sums of a block whose labels have their numbers. In the order of the blocks.
+    /// Adds the sums of a block whose labels are numbered. Call it in the order of the blocks.
     pub fn absorb(&mut self, block: &mut BlockSums) {
         let Some(own) = block.partitions.take() else { return };
         self.unlabelled += own.unlabelled;
@@ -287,8 +287,8 @@ impl PartitionTotals {
         }
     }
 
-    /// The same over some of the columns, requests, expressions and factors, given as the places of
-    /// each among these.
+    /// Returns the totals restricted to some of the columns, requests, expressions and factors, each given
+    /// by their indices.
     pub fn project(&self, m: usize, columns: &[usize], others: [&[usize]; 3]) -> PartitionTotals {
         let sums = self.sums.iter().map(|sum| sum.project(m, columns, others)).collect();
         PartitionTotals { sums, ..self.clone() }
@@ -322,7 +322,7 @@ impl PartitionSum {
         }
     }
 
-    /// The sum over all rows, with its `m` columns.
+    /// Returns `C'WC` of the `m` columns.
     pub(crate) fn cross(&self, m: usize) -> Cross {
         let mut cross = Cross::new(m);
         let upper = (0..m).flat_map(|i| (i..m).map(move |j| (i, j)));

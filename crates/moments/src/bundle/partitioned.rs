@@ -6,27 +6,27 @@ use crate::structure::guess_top;
 use std::collections::HashMap;
 use tiers_design::{DesignError, Plan, Recipe};
 
-/// The moments of one model by partition: cells with the labels of their partition, and what is known
-/// of each partition as a whole.
+/// The moments of one model by partition: cells with the labels of their partition, and the totals of
+/// each partition.
 #[derive(Debug)]
 pub struct Partitioned {
     plan: Plan,
     recipe: Recipe,
     by: usize,
-    /// Keys: those of the partitions, then the model's own.
+    /// Their keys are those of the partitions, followed by those of the model.
     moments: Moments,
     totals: PartitionTotals,
-    /// Per factor its levels in the order of [`PartitionSum::levels`].
+    /// Levels of each factor, in the order of [`PartitionSum::levels`].
     levels: Vec<Vec<String>>,
-    /// Per partition, in the order of labels, its place among the totals.
+    /// Indices of the partitions among the totals, in the order of their labels.
     order: Vec<usize>,
     labels: Vec<Vec<String>>,
-    /// Per place among the totals the cells: shard and number.
+    /// For each index among the totals, the cells as (shard, number).
     cells: Vec<Vec<(u32, u32)>>,
 }
 
 impl Partitioned {
-    /// Takes what belongs to one member out of the sums of its bundle. `plan` is what the member's
+    /// Extracts the sums of one member from those of its bundle. `plan` is the plan that the member's
     /// recipe was frozen from.
     pub fn new(bundle: &Bundle, member: usize, plan: &Plan, whole: &Moments, totals: &PartitionTotals) -> Partitioned {
         let by = bundle.by;
@@ -73,35 +73,35 @@ impl Partitioned {
         self.order.is_empty()
     }
 
-    /// The labels of a partition; partitions are in the order of their labels.
+    /// Labels of a partition; partitions are in the order of their labels.
     pub fn labels(&self, partition: usize) -> &[String] {
         &self.labels[partition]
     }
 
-    /// Rows that belong to no partition.
+    /// Number of rows that belong to no partition.
     pub fn unlabelled(&self) -> u64 {
         self.totals.unlabelled
     }
 
-    /// The recipe of all partitions.
+    /// The recipe over all partitions.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
-    /// The sums over all rows of a partition, and its counts by the model's requests and expressions.
+    /// Sums over all rows of a partition, and its counts by request and expression of the model.
     pub fn total(&self, partition: usize) -> &PartitionSum {
         &self.totals.sums[self.order[partition]]
     }
 
-    /// The model frozen against the rows of one partition, that is with the levels that these show,
-    /// and its moments.
+    /// Returns the model's recipe frozen against the rows of one partition, that is, with the levels that
+    /// occur in them, and its moments.
     ///
-    /// On rows that lack some levels the columns of the smaller coding are among those of the larger:
-    /// a level that needs a column is not the first of those that are there, so neither is it the
-    /// first of all. So columns are picked, and nothing has to be computed.
+    /// The columns coded for a subset of the levels are among those coded for all levels: a level with a
+    /// column is not the first of the subset, so it is not the first of all. So the moments are obtained by
+    /// picking columns, without computation.
     ///
     /// # Errors
-    /// If the reference level that was asked for has no row.
+    /// If the reference level of the settings has no row in the partition.
     pub fn moments(&self, partition: usize) -> Result<(Recipe, Moments), DesignError> {
         let place = self.order[partition];
         let sum = &self.totals.sums[place];
@@ -134,7 +134,7 @@ impl Partitioned {
         Ok((recipe, Moments { summands, cross, rows, sum_log_weights, labels: tables, shards }))
     }
 
-    /// The cells of a partition, with the numbers that their labels have in it.
+    /// Returns the cells of a partition, with their labels renumbered within it.
     fn pick(
         &self,
         cells: &[(u32, u32)],
@@ -155,7 +155,7 @@ impl Partitioned {
     }
 }
 
-/// Per partition its cells, in the order of their first rows.
+/// Returns the cells of each partition, in the order of their first rows.
 fn cells_of(moments: &Moments, totals: &PartitionTotals, by: usize) -> Vec<Vec<(u32, u32)>> {
     let partitions: HashMap<&[u32], usize> = totals.labels.chunks_exact(by).enumerate().map(|(i, l)| (l, i)).collect();
     let mut cells = vec![Vec::new(); totals.sums.len()];
@@ -170,7 +170,7 @@ fn cells_of(moments: &Moments, totals: &PartitionTotals, by: usize) -> Vec<Vec<(
     cells
 }
 
-/// The partitions in the order of their labels, integers by value and texts by their bytes.
+/// Sorts the partitions by their labels, integers by value and texts by bytes; returns indices and labels.
 fn in_order(moments: &Moments, totals: &PartitionTotals, by: usize) -> (Vec<usize>, Vec<Vec<String>>) {
     let key = |labels: &[u32]| -> Vec<(Option<i64>, String)> {
         let table = |(k, &id): (usize, &u32)| (moments.labels[k].integer(id), moments.labels[k].label(id));
@@ -184,7 +184,7 @@ fn in_order(moments: &Moments, totals: &PartitionTotals, by: usize) -> (Vec<usiz
 }
 
 impl Moments {
-    /// The moments of some of the columns and keys.
+    /// Returns the moments of some of the columns and keys.
     pub fn project(&self, projection: &Projection) -> Moments {
         let shards = match projection.keeps_shards(&self.summands) {
             true => self.shards.iter().map(|cells| projection.shard(&self.summands, cells)).collect(),
@@ -193,7 +193,7 @@ impl Moments {
         self.projected(projection, shards)
     }
 
-    /// The same, given the cells.
+    /// Does the same with cells that are already projected.
     pub fn projected(&self, projection: &Projection, shards: Vec<CellShard>) -> Moments {
         Moments {
             summands: projection.summands(&self.summands),

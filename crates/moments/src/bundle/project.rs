@@ -1,21 +1,21 @@
-//! From the moments of a bundle to those of one of its models.
+//! Projections from the moments of a bundle to those of one of its models.
 
 use crate::cross::Cross;
 use crate::moments::{CellShard, Moments, Summands};
 use tiers_design::Recipe;
 
-/// Where the sums of a model stand among those of more columns and keys.
+/// The places of a model's sums among the sums of more columns and keys (the whole).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Projection {
-    /// Per column of the model's C, y last, the column of the whole.
+    /// For each column of the model's C, y last, the column of the whole.
     pub columns: Vec<usize>,
-    /// Per z row of the model's cells the row of the whole's.
+    /// For each z row of the model's cells, the row of the whole's cells.
     pub z: Vec<usize>,
     /// The model's own z columns, as indices into its C.
     pub own_z: Vec<usize>,
-    /// Per key of the model the key of the whole.
+    /// For each key of the model, the key of the whole.
     pub keys: Vec<usize>,
-    /// The model's keys that decide the shard of its cells.
+    /// Keys of the model that decide the shard of its cells.
     pub shard_keys: Vec<usize>,
 }
 
@@ -27,7 +27,7 @@ impl Projection {
         self.z = self.own_z.iter().map(place).collect();
     }
 
-    /// What is summed for the model.
+    /// Returns the shapes and columns of the model's sums.
     pub fn summands(&self, whole: &Summands) -> Summands {
         Summands {
             m: self.columns.len(),
@@ -38,18 +38,18 @@ impl Projection {
         }
     }
 
-    /// Whether the model's moments are those of the whole as they are.
+    /// Whether the model's moments equal those of the whole.
     pub fn is_identity(&self, whole: &Summands) -> bool {
         let all = |own: &[usize], count: usize| own.iter().copied().eq(0..count);
         self.summands(whole) == *whole && all(&self.columns, whole.m) && all(&self.keys, whole.keys)
     }
 
-    /// Whether each shard of the model's cells is made of one shard of the whole.
+    /// Whether each shard of the model's cells comes from one shard of the whole.
     pub fn keeps_shards(&self, whole: &Summands) -> bool {
         self.shard_keys.iter().map(|&key| self.keys[key]).eq(whole.shard_keys.iter().copied())
     }
 
-    /// The sum over all rows: columns are picked.
+    /// Returns the model's `C'WC`, by picking columns.
     pub fn cross(&self, whole: &Cross) -> Cross {
         let m = self.columns.len();
         let mut cross = Cross::new(m);
@@ -59,8 +59,8 @@ impl Projection {
         cross
     }
 
-    /// The model's cells out of one shard of the whole's: columns are picked, and cells added up that
-    /// agree in the model's keys. They are all cells of a shard if [`Projection::keeps_shards`].
+    /// Returns the model's cells from one shard of the whole: picks columns and adds up the cells that agree
+    /// in the model's keys. They form a complete shard of the model if [`Projection::keeps_shards`].
     pub fn shard(&self, whole: &Summands, cells: &CellShard) -> CellShard {
         let own = self.summands(whole);
         let mut out = CellShard::default();
@@ -72,7 +72,8 @@ impl Projection {
         out
     }
 
-    /// The model's cells, all at once, in the order of their first rows, as if they had come in it.
+    /// Returns all cells of the model. Cells of the whole are added in the order of their first rows, as
+    /// they were read.
     pub fn shards(&self, whole: &Moments) -> Vec<CellShard> {
         let own = self.summands(&whole.summands);
         let mut out: Vec<CellShard> = (0..own.shards).map(|_| CellShard::default()).collect();
@@ -89,7 +90,7 @@ impl Projection {
         out
     }
 
-    /// Cells that stay distinct: nothing has to be found.
+    /// Copies cells that stay distinct, without looking any up.
     fn pick(&self, whole: &Summands, cells: &CellShard, own: &Summands, out: &mut CellShard) {
         out.first_row.clone_from(&cells.first_row);
         out.counts.clone_from(&cells.counts);
@@ -112,13 +113,13 @@ impl Projection {
         self.keys.iter().map(|&key| cells.labels[cell * whole.keys + key]).collect()
     }
 
-    /// Adds one cell of the whole to the model's.
+    /// Adds one cell of the whole to the model's cells.
     fn add(&self, whole: &Summands, cells: (&CellShard, usize), own: &Summands, out: &mut CellShard) {
         let labels = self.labels(whole, cells.0, cells.1);
         self.add_as(&labels, whole, cells, own, out);
     }
 
-    /// Adds one cell of the whole to the model's cell of these labels.
+    /// Adds one cell of the whole to the model's cell with these labels.
     pub(crate) fn add_as(
         &self,
         labels: &[u32],

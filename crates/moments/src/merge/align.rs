@@ -1,13 +1,13 @@
-//! The columns of all parts together as combinations of those of one part.
+//! Expresses the merged columns of all parts as linear combinations of the columns of one part.
 //!
-//! On the rows of a part each column of the merged C is a combination of the part's own columns,
+//! On the rows of a part, each column of the merged C is a linear combination of the part's own columns,
 //! `C = C_p T`. Then `C'WC = T'(C_p'WC_p)T`, and with `z = z_p T_z` the cells' sums are
-//! `z'WC = T_z'(z_p'WC_p)T`. T undoes the difference of shifts and of the factors' levels:
+//! `z'WC = T_z'(z_p'WC_p)T`. T accounts for the differences in shifts and in the factors' levels:
 //!
 //! - `c - s = (c - s_p) + (s_p - s) 1`, with 1 a combination of unshifted columns;
 //! - the indicator of a level that the part does not have is 0 on its rows;
-//! - that of the part's reference level, for which it has no column, is 1 less the others'; in an
-//!   interaction the same holds times the other variables.
+//! - the indicator of the part's reference level, for which it has no column, is 1 minus the indicators
+//!   of the other levels; in an interaction this is multiplied by the other variables.
 
 use crate::merge::PartError;
 use std::collections::BTreeMap;
@@ -22,15 +22,15 @@ pub struct Alignment {
     m_part: usize,
     m: usize,
     r_part: usize,
-    /// Per merged column of C its combination of the part's columns of C.
+    /// For each merged column of C, its combination of the part's columns of C.
     columns: Vec<Combination>,
-    /// Per merged z column its combination of the part's z columns (positions among them).
+    /// For each merged z column, its combination of the part's z columns (positions among them).
     z: Vec<Combination>,
     identity: bool,
 }
 
 impl Alignment {
-    /// Finds the map; both recipes must be of one formula (see [`crate::merged_definition`]).
+    /// Finds the map; both recipes must have the same formula (see [`crate::merge::merged_definition`]).
     pub fn new(part: &Recipe, merged: &Recipe) -> Result<Alignment, PartError> {
         let z_of = |recipe: &Recipe| crate::Summands::new(recipe, Vec::new()).z;
         let (z_part, z_merged) = (z_of(part), z_of(merged));
@@ -61,7 +61,7 @@ impl Alignment {
         Ok(Alignment { m_part, m, r_part: z_part.len(), columns, z, identity })
     }
 
-    /// `T'MT` for the part's `C'WC`, row-major and symmetric.
+    /// Returns `T'MT` for the part's M = `C'WC`, row-major and symmetric.
     pub fn cross(&self, part: &[f64]) -> Vec<f64> {
         let half: Vec<f64> = part.chunks_exact(self.m_part).flat_map(|row| self.row(row)).collect();
         let mut out = vec![0.0; self.m * self.m];
@@ -73,7 +73,7 @@ impl Alignment {
         out
     }
 
-    /// `T_z'(z_p'WC_p)T` for the sums of any number of cells, one after the other.
+    /// Returns `T_z'(z_p'WC_p)T` for the sums of any number of cells, stored one after the other.
     pub fn sums(&self, part: Vec<f64>) -> Vec<f64> {
         if self.identity {
             return part;
@@ -91,19 +91,19 @@ impl Alignment {
         out
     }
 
-    /// Numbers per cell of the part, r_p·m_p.
+    /// Returns the number of sums per cell of the part, r_p·m_p.
     pub fn per_cell(&self) -> usize {
         self.r_part * self.m_part
     }
 
-    /// A row over the part's columns becomes one over the merged columns.
+    /// Maps a row over the part's columns to a row over the merged columns.
     fn row<'a>(&'a self, row: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
         self.columns.iter().map(|combination| combination.iter().map(|&(k, weight)| weight * row[k]).sum())
     }
 }
 
-/// A product of numbers and indicators, without its shift. Levels are told by their text, since two
-/// recipes number them differently.
+/// A product of numbers and indicators, without its shift. Levels are identified by their text, because
+/// two recipes may number them differently.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Product {
     numbers: Vec<String>,
@@ -141,10 +141,10 @@ impl Product {
     }
 }
 
-/// Columns of a part, from which others are to be combined.
+/// Columns of a part, of which others are expressed as combinations.
 struct Basis<'a> {
     part: &'a Recipe,
-    /// Per product the positions among the columns, and their shifts.
+    /// For each product, the positions and the shifts of its columns.
     known: BTreeMap<Product, Vec<(usize, f64)>>,
 }
 
@@ -158,14 +158,14 @@ impl<'a> Basis<'a> {
         Basis { part, known }
     }
 
-    /// Column `j` of the merged recipe.
+    /// Expresses column `j` of the merged recipe.
     fn column(&self, merged: &Recipe, j: usize) -> Option<Combination> {
         let spec = &merged.columns[j];
         let products = self.express(&Product::of(merged, &spec.atoms))?;
         self.shifted(products, spec.shift, j)
     }
 
-    /// The response: y less its shift is the part's y and a constant.
+    /// Expresses the response: the merged y is the part's y plus a constant.
     fn response(&self, part: &Recipe, merged: &Recipe) -> Option<Combination> {
         let constant = part.response_shift - merged.response_shift;
         let mut combination = if constant == 0.0 { Vec::new() } else { self.constant(constant)? };
@@ -173,13 +173,13 @@ impl<'a> Basis<'a> {
         Some(combination)
     }
 
-    /// Products less a shift, from columns that are shifted in their own way.
+    /// Expresses a sum of products minus a shift by columns that have shifts of their own.
     fn shifted(&self, products: BTreeMap<Product, f64>, shift: f64, near: usize) -> Option<Combination> {
         let mut constant = -shift;
         let mut combination = Vec::new();
         for (product, weight) in products {
-            // Of two columns of one product, one shifted and one not, the one that needs less of the
-            // constant; of two alike the one in the same place.
+            // A product may have a shifted and an unshifted column: take the one that needs less of the
+            // constant; of two equally shifted columns take the one in the same place.
             let difference = |own: &f64| (own - shift).abs();
             let columns = &self.known[&product];
             let better = |a: &&(usize, f64), b: &&(usize, f64)| {
@@ -195,13 +195,13 @@ impl<'a> Basis<'a> {
         Some(combination)
     }
 
-    /// A constant; the columns that make it up are never shifted.
+    /// Expresses a constant; the columns that it consists of are never shifted.
     fn constant(&self, value: f64) -> Option<Combination> {
         let ones = self.express(&Product { numbers: Vec::new(), dummies: Vec::new() })?;
         Some(ones.into_iter().map(|(product, weight)| (self.known[&product][0].0, weight * value)).collect())
     }
 
-    /// A product as a combination of known ones, on the rows of the part.
+    /// Expresses a product as a combination of known products, valid on the rows of the part.
     fn express(&self, product: &Product) -> Option<BTreeMap<Product, f64>> {
         if product.dummies.iter().any(|(factor, level)| !self.part.factors[*factor].levels.contains(level)) {
             return Some(BTreeMap::new());
@@ -209,7 +209,7 @@ impl<'a> Basis<'a> {
         self.summed(product, 0).or_else(|| self.complement(product))
     }
 
-    /// A known product, or the sum over all levels of factors that it does not have.
+    /// Returns a known product, or a sum of known products over all levels of further factors.
     fn summed(&self, product: &Product, first: usize) -> Option<BTreeMap<Product, f64>> {
         if self.known.contains_key(product) {
             return Some(BTreeMap::from([(product.clone(), 1.0)]));
@@ -225,7 +225,7 @@ impl<'a> Basis<'a> {
         )
     }
 
-    /// The indicator of a reference level is 1 less those of the others.
+    /// Replaces the indicator of a reference level by 1 minus the indicators of the other levels.
     fn complement(&self, product: &Product) -> Option<BTreeMap<Product, f64>> {
         let levels = |factor: usize| &self.part.factors[factor].levels;
         let is_reference = |(_, (factor, level)): &(usize, &(usize, String))| levels(*factor).first() == Some(level);

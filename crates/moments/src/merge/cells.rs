@@ -1,14 +1,14 @@
-//! A part's cells, to be absorbed into the moments of all parts like the runs of a block.
+//! Cells of a part, which are absorbed into the moments of all parts like the runs of a block.
 
 use crate::block_sums::BlockSums;
 use crate::merge::{Alignment, CellColumns, PartError};
 use crate::moments::{Moments, Summands};
 use tiers_design::{Block, Column, Dictionary, Labels, MISSING, PackedText, Recipe};
 
-/// The largest count that a float tells exactly.
+/// Largest count up to which a float represents every integer exactly.
 const EXACT: f64 = (1_u64 << 53) as f64;
 
-/// The sums over all rows of a part.
+/// Sums over all rows of a part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Totals {
     /// n.
@@ -20,7 +20,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// The totals of moments.
+    /// Returns the totals of moments.
     pub fn of(moments: &Moments) -> Totals {
         let Moments { cross, rows, sum_log_weights, .. } = moments;
         Totals { rows: *rows, sum_log_weights: *sum_log_weights, cross: cross.to_dense() }
@@ -30,18 +30,18 @@ impl Totals {
 /// Some cells of a part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cells {
-    /// Per key column the labels of the cells.
+    /// Labels of the cells, for each key column.
     pub keys: Vec<Labels>,
-    /// Per cell the number of rows.
+    /// Number of rows of each cell.
     pub rows: Vec<u64>,
-    /// Per cell the global number of its first row.
+    /// Global number of the first row of each cell.
     pub first_row: Vec<u64>,
-    /// Per cell `z'WC`, r×m row-major, by the part's recipe.
+    /// `z'WC` of each cell, r×m row-major, by the part's recipe.
     pub sums: Vec<f64>,
 }
 
 impl Cells {
-    /// No cells, with labels of the right kind.
+    /// Returns no cells, with dictionaries of the given kinds.
     pub fn none(integer_keys: &[bool]) -> Cells {
         let dictionary = |&integer: &bool| match integer {
             true => Dictionary::Integer(Vec::new()),
@@ -52,7 +52,7 @@ impl Cells {
         Cells { keys, rows: Vec::new(), first_row: Vec::new(), sums: Vec::new() }
     }
 
-    /// The cells in a block that was read by [`CellColumns::requests`].
+    /// Returns the cells in a block read with [`CellColumns::requests`].
     pub fn of(block: Block, columns: &CellColumns, per_cell: usize) -> Result<Cells, PartError> {
         let (first, count, key_count) = (block.first_row, block.rows, columns.keys.len());
         let bad = |i: usize, what: String| PartError::BadCell { cell: first + i as u64 + 1, what };
@@ -89,7 +89,7 @@ impl Cells {
         Ok(Cells { keys, rows, first_row: first_row.unwrap_or_else(|| vec![0; count]), sums })
     }
 
-    /// The sum over the cells: number of rows, and the r×m sums.
+    /// Returns the number of rows and the r×m sums, added up over the cells.
     pub fn total(&self, per_cell: usize) -> (u64, Vec<f64>) {
         let mut total = vec![0.0; per_cell];
         for cell in self.sums.chunks_exact(per_cell.max(1)) {
@@ -100,8 +100,8 @@ impl Cells {
 }
 
 impl BlockSums {
-    /// Cells of a part as the runs of a block, which adds nothing to the totals: these are added by
-    /// [`Moments::add_totals`]. `rows_before` is the number of rows of the parts before.
+    /// Converts cells of a part to the runs of a block without totals, which [`Moments::add_totals`] adds.
+    /// `rows_before` is the number of rows of the earlier parts.
     pub fn of_cells(summands: &Summands, cells: Cells, alignment: &Alignment, rows_before: u64) -> BlockSums {
         let mut block = BlockSums::empty(summands);
         let count = cells.rows.len();
@@ -115,7 +115,7 @@ impl BlockSums {
 }
 
 impl BlockSums {
-    /// Sums of nothing with the labels of some cells, to begin [`Moments::new`] with.
+    /// Returns empty sums with the labels of some cells, for [`Moments::new`].
     pub fn like(summands: &Summands, cells: Cells) -> BlockSums {
         let mut block = BlockSums::empty(summands);
         block.set_dictionaries(cells.keys.into_iter().map(|key| key.dictionary).collect(), &[]);
@@ -134,7 +134,7 @@ impl Moments {
         self.sum_log_weights += totals.sum_log_weights;
     }
 
-    /// The cells of one shard, as a part to be written or merged.
+    /// Returns the cells of one shard, to be written or merged as a part.
     pub fn cells_of(&self, shard: usize) -> Cells {
         let (cells, keys) = (&self.shards[shard], self.summands.keys);
         let key = |k: usize| {
@@ -150,7 +150,7 @@ impl Moments {
     }
 }
 
-/// Numbers of labels in a whole data set as codes into a dictionary of those that occur.
+/// Converts label numbers of a whole data set to codes into a dictionary of the labels that occur.
 fn labels_of<'a>(table: &crate::LabelTable, ids: impl Iterator<Item = &'a u32>) -> Labels {
     let mut code_of = std::collections::HashMap::new();
     let mut used = Vec::new();
@@ -169,8 +169,8 @@ fn labels_of<'a>(table: &crate::LabelTable, ids: impl Iterator<Item = &'a u32>) 
 }
 
 impl Totals {
-    /// Whether sums over all cells of a part are its totals, to rounding: `cells` are the rows and
-    /// the r×m sums that [`Cells::total`] gives.
+    /// Checks that the sums over all cells of a part equal its totals up to rounding. `cells` are the
+    /// number of rows and the r×m sums returned by [`Cells::total`], over all cells.
     pub fn check(&self, recipe: &Recipe, cells: &(u64, Vec<f64>)) -> Result<(), PartError> {
         let (rows, sums) = cells;
         let (z, m) = (Summands::new(recipe, Vec::new()).z, recipe.columns.len() + 1);
@@ -181,7 +181,7 @@ impl Totals {
         for (t, &column) in z.iter().enumerate() {
             for j in 0..m {
                 let (sum, total) = (sums[t * m + j], self.cross[column * m + j]);
-                // Cauchy and Schwarz bound what the terms of the sum add up to.
+                // By Cauchy and Schwarz, a bound of the sum of absolute terms.
                 let scale = (self.cross[column * m + column] * self.cross[j * m + j]).max(0.0).sqrt();
                 let off = (sum - total).abs();
                 if off.is_nan() || off > 1e-9 * scale {

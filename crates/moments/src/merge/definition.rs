@@ -1,12 +1,12 @@
-//! What the moments of a part of a data set are moments of: enough to freeze the formula again,
-//! without a row. `docs/moments.md` tells it to those who make moments by other programs.
+//! Definition of the columns that a part's moments were computed from, sufficient to freeze the formula
+//! again without rows. `docs/moments.md` documents it for other programs that compute moments.
 
 use crate::merge::PartError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tiers_design::{Atom, Block, Field, Formula, Kind, Plan, Recipe, Role, Settings};
 
-/// The definition of moments: a formula, what it needs to know of the table, and the shifts.
+/// The definition of moments: a formula, the properties of the table that it needs, and the shifts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
     /// The formula as written.
@@ -14,16 +14,16 @@ pub struct Definition {
     /// Column of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
-    /// Per factor the reference level that was asked for; others have their first in order.
+    /// Reference levels that were set, by factor; the reference of other factors is the first level in order.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reference: BTreeMap<String, String>,
-    /// The columns of the table that the formula names, with their kinds and, for factors, the order
-    /// of the levels that was listed for them or that the table has.
+    /// Columns of the table that the formula or the settings name, with their kinds and, for factors, the
+    /// order of the levels as listed in the settings or defined by the table.
     pub fields: Vec<Field>,
-    /// Per factor its levels, in any order.
+    /// Levels of each factor, in any order.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub levels: BTreeMap<String, Vec<String>>,
-    /// The columns of C in their order, y last.
+    /// The columns of C, in order, y last.
     pub columns: Vec<DefinedColumn>,
 }
 
@@ -32,14 +32,14 @@ pub struct Definition {
 pub struct DefinedColumn {
     /// Its name (see [`column_names`]).
     pub name: String,
-    /// What was subtracted from it on every row before it was summed.
+    /// Constant that was subtracted from it on every row before summing.
     #[serde(default)]
     pub shift: f64,
 }
 
 impl Definition {
-    /// The definition of what was frozen from `formula` and `settings` against a table with these
-    /// fields.
+    /// Returns the definition of a recipe that was frozen from `formula` and `settings` against a table with
+    /// these fields.
     pub fn of(recipe: &Recipe, formula: &Formula, settings: &Settings, fields: &[Field]) -> Definition {
         let named = |field: &&Field| {
             formula.place(&field.name).is_some() || recipe.requests.iter().any(|r| r.column == field.name)
@@ -64,7 +64,7 @@ impl Definition {
         }
     }
 
-    /// The formula resolved against the fields.
+    /// Resolves the formula against the fields.
     pub fn plan(&self) -> Result<Plan, PartError> {
         let formula: Formula = self.formula.parse().map_err(tiers_design::DesignError::from)?;
         let reference = self.reference.iter().map(|(f, l)| (f.clone(), l.clone())).collect();
@@ -72,7 +72,7 @@ impl Definition {
         Ok(Plan::new(&formula, &self.fields, &settings)?)
     }
 
-    /// The recipe with these levels in place of the definition's own, and without shifts.
+    /// Returns the recipe with these levels instead of the definition's own, and without shifts.
     pub(crate) fn unshifted(&self, levels: &BTreeMap<String, Vec<String>>) -> Result<Recipe, PartError> {
         let plan = self.plan()?;
         let mut of_factors = Vec::new();
@@ -85,7 +85,7 @@ impl Definition {
         Ok(plan.freeze(&Block::default(), Some(&of_factors))?)
     }
 
-    /// The recipe that the moments were made by.
+    /// Returns the recipe that the moments were computed with.
     pub fn recipe(&self) -> Result<Recipe, PartError> {
         let mut recipe = self.unshifted(&self.levels)?;
         let names = column_names(&recipe);
@@ -110,13 +110,13 @@ impl Definition {
         Ok(recipe)
     }
 
-    /// A column that the formula names.
+    /// Returns the field of a column that the formula names.
     pub(crate) fn field(&self, column: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == column)
     }
 
-    /// Per key column whether its labels are integers (as those of whole floating-point numbers are);
-    /// they are strings otherwise.
+    /// Returns for each key column whether its labels are integers (those of whole floating-point numbers
+    /// included) rather than strings.
     pub fn integer_keys(&self, recipe: &Recipe) -> Vec<bool> {
         let field = |&request: &usize| self.field(&recipe.requests[request].column);
         let is_integer = |request| matches!(field(request), Some(Field { kind: Kind::Integer | Kind::Float, .. }));
@@ -124,7 +124,7 @@ impl Definition {
     }
 }
 
-/// The field as the model takes it: of a column that was in doubt it has said that it is text.
+/// Returns the field as the model uses it: a column whose kind was in doubt is used as text.
 fn settled(field: Field) -> Field {
     match field.kind {
         Kind::Mixed(_) => Field { kind: Kind::Text, ..field },
@@ -132,8 +132,8 @@ fn settled(field: Field) -> Field {
     }
 }
 
-/// Whether a shift of column `j` leaves the model the same: the constant is among the columns of X,
-/// and every random term that has the column has an intercept of its own.
+/// Whether shifting column `j` leaves the model unchanged: the columns of X span the constant, and every
+/// random term that has the column has an intercept of its own.
 fn may_be_shifted(recipe: &Recipe, j: usize) -> bool {
     let is_number = recipe.columns[j].atoms.iter().any(|atom| matches!(atom, Atom::Number(_)));
     let has_intercept = |columns: &[usize]| columns.iter().any(|&c| recipe.columns[c].atoms.is_empty());
@@ -141,8 +141,8 @@ fn may_be_shifted(recipe: &Recipe, j: usize) -> bool {
     is_number && recipe.constant.is_some() && terms.into_iter().all(|term| has_intercept(&term.columns))
 }
 
-/// The names of the columns of C in files: `1` for the constant, else as R prints them, y last. Of
-/// two columns of one name the second is `name (2)`.
+/// Returns the names of the columns of C in files: `1` for the constant, otherwise as R prints them, y
+/// last. The second column of a name is called `name (2)`.
 pub fn column_names(recipe: &Recipe) -> Vec<String> {
     let name = |c: &tiers_design::ColumnSpec| if c.atoms.is_empty() { "1".to_owned() } else { c.name.clone() };
     let names = recipe.columns.iter().map(name).chain([recipe.response_name.clone()]);
@@ -151,7 +151,7 @@ pub fn column_names(recipe: &Recipe) -> Vec<String> {
     taken
 }
 
-/// Appends a name, changed where it is taken.
+/// Appends a name, with a number if it is already taken.
 fn claim(taken: &mut Vec<String>, name: &str) {
     let mut own = name.to_owned();
     let mut count = 1;
@@ -165,19 +165,19 @@ fn claim(taken: &mut Vec<String>, name: &str) {
 /// The columns of a file of cells.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CellColumns {
-    /// Number of rows in the cell.
+    /// Name of the column with the number of rows.
     pub rows: String,
-    /// Global number (from 0) of the first row in the cell; may be absent.
+    /// Name of the column with the global number (from 0) of the first row; a file may lack it.
     pub first_row: String,
-    /// Per distinct product of a z column and a column of C its name and where it stands in the r×m
-    /// sums: once or, for a product of two z columns, twice.
+    /// For each distinct product of a z column and a column of C, its name and its places in the r×m
+    /// sums: one or, for a product of two z columns, two.
     pub sums: Vec<(String, Vec<usize>)>,
-    /// The key columns.
+    /// Names of the key columns.
     pub keys: Vec<String>,
 }
 
 impl CellColumns {
-    /// The columns of the cells of a recipe.
+    /// Returns the columns for the cells of a recipe.
     pub fn of(recipe: &Recipe) -> CellColumns {
         let z = crate::Summands::new(recipe, Vec::new()).z;
         let (names, m) = (column_names(recipe), recipe.columns.len() + 1);
@@ -185,7 +185,7 @@ impl CellColumns {
         let mut places: Vec<Vec<usize>> = Vec::new();
         for (t, &column) in z.iter().enumerate() {
             for (j, other) in names.iter().enumerate() {
-                // z'Wz is symmetric: the upper triangle is written.
+                // z'Wz is symmetric, so only the upper triangle is written.
                 match z.iter().position(|&c| c == j) {
                     Some(s) if s < t => {}
                     Some(s) if s > t => {
@@ -205,7 +205,7 @@ impl CellColumns {
         CellColumns { rows: taken[0].clone(), first_row: taken[1].clone(), sums, keys }
     }
 
-    /// What to ask of a file of cells: keys, rows, sums, and the first rows if it has them.
+    /// Returns the requests for a file of cells: keys, rows, sums, and the first rows if it has them.
     pub fn requests(&self, with_first_row: bool) -> Vec<tiers_design::Request> {
         let request = |column: &String, role| tiers_design::Request { column: column.clone(), role };
         let mut requests: Vec<_> = self.keys.iter().map(|key| request(key, Role::Label)).collect();

@@ -1,28 +1,28 @@
-//! What can be wrong with the moments of one part.
+//! Errors in the moments of one part.
 
 use tiers_design::DesignError;
 
 /// The moments of a part cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PartError {
-    /// The formula does not fit what is said of the table.
+    /// The formula does not fit the definition's description of the table.
     #[error("its formula does not fit the columns that it says the table has: {0}")]
     Design(#[from] DesignError),
-    /// A factor without levels.
-    #[error("it says nothing of the levels of the factor `{factor}`; `levels` must list them")]
+    /// The definition lists no levels for a factor.
+    #[error("it lists no levels for the factor `{factor}`; `levels` must list them")]
     NoLevels {
         /// The factor.
         factor: String,
     },
-    /// Other columns than the formula gives.
+    /// The columns differ from those of the formula.
     #[error("its columns are {}, but its formula and levels give {}", .found.join(", "), .expected.join(", "))]
     Columns {
-        /// Names that the recipe gives.
+        /// Names in the recipe.
         expected: Vec<String>,
         /// Names in the definition.
         found: Vec<String>,
     },
-    /// A shift that cannot be undone.
+    /// A shift that would change the model.
     #[error(
         "its column `{column}` is shifted by {shift}, which would make it another model: only numbers are shifted, in a \
          formula with an intercept and in random terms with one of their own; write 0 and sum the column as it is"
@@ -33,14 +33,14 @@ pub enum PartError {
         /// Its shift.
         shift: f64,
     },
-    /// A cell is not what it should be.
+    /// A cell has an invalid value.
     #[error(
         "cell {cell} (counted from 1) has {what}; the moments are damaged, or were not made as docs/moments.md says"
     )]
     BadCell {
         /// Number of the cell.
         cell: u64,
-        /// What is wrong with it.
+        /// The invalid value, in words.
         what: String,
     },
     /// The totals cannot be sums of squares and products.
@@ -48,10 +48,10 @@ pub enum PartError {
         "its totals cannot be sums over rows: {what}; the moments are damaged, or were not made as docs/moments.md says"
     )]
     NotProducts {
-        /// What cannot be.
+        /// The impossible value, in words.
         what: String,
     },
-    /// A key column is of another kind than the definition says.
+    /// A key column has a different kind from that in the definition.
     #[error(
         "the key column `{key}` of its cells holds {}, but its definition says that the table had {}",
         if *.integer { "text" } else { "numbers" }, if *.integer { "integers" } else { "text" }
@@ -68,16 +68,16 @@ pub enum PartError {
          files are not of one set of rows: make the moments again"
     )]
     DoNotAddUp {
-        /// The sum.
+        /// Name of the sum.
         what: String,
-        /// Over the cells.
+        /// Its value over the cells.
         cells: f64,
-        /// In the totals.
+        /// Its value in the totals.
         total: f64,
     },
-    /// A column of all parts together cannot be had from the columns of this part.
+    /// A merged column is not a combination of the columns of this part.
     #[error(
-        "its column{} `{column}` cannot be had from its sums: it was frozen without some level of a factor, and with \
+        "its column{} `{column}` cannot be computed from its sums: it was frozen without some level of a factor, and with \
          another reference level in its place. Make its moments again with the levels of all parts, by \
          `tiers moments --like` (moments of another part that has them) or `--levels factor=a,b,c`",
         if *.random { " of the random effects" } else { "" }

@@ -1,17 +1,18 @@
-//! Whether sums that were read from files can be sums of squares and products of a recipe's columns
-//! over rows at all. Sums that another program made carry no fingerprint, and a wrong one would give
-//! wrong estimates without a word.
+//! Checks that sums read from files can be sums of squares and products of a recipe's columns over rows.
+//! Sums computed by another program have no fingerprint, and a wrong sum would silently give wrong
+//! estimates.
 //!
 //! For the totals `M = C'WC`, with C the shifted columns:
 //!
 //! - squares are not negative, `|M_ij| ≤ √(M_ii M_jj)` (Cauchy and Schwarz), and M is positive
 //!   semidefinite;
-//! - products that are the same on every row have the same sum, whatever columns they come from: an
+//! - products of different pairs of columns that are equal on every row have the same sum: an
 //!   indicator is its own square, `x` times the indicator `fb` is `x:fb` times the constant;
 //! - indicators of two levels of one factor are never 1 on the same row, so their product sums to 0;
 //! - without weights the constant sums to the number of rows, and products of indicators to a count.
 //!
-//! All to rounding. A cell's sums are bounded alike, by its own squares and those of the totals.
+//! All checks allow for rounding. A cell's sums are bounded in the same way, by its own squares and those
+//! of the totals.
 
 use crate::merge::cells::{Cells, Totals};
 use crate::merge::{PartError, column_names};
@@ -19,12 +20,12 @@ use crate::moments::Summands;
 use std::collections::HashMap;
 use tiers_design::{Atom, Recipe};
 
-/// How far sums may be off, relative to what the terms of the sum can add up to: that of other
-/// programs, which add in any order.
+/// Tolerance for rounding, relative to a bound of the sum of absolute terms; it allows for programs that
+/// add in any order.
 const ROUNDING: f64 = 1e-9;
 
 impl Totals {
-    /// Whether the totals can be sums over rows of this recipe's columns.
+    /// Checks that the totals can be sums over rows of this recipe's columns.
     pub fn check_products(&self, recipe: &Recipe) -> Result<(), PartError> {
         let m = recipe.columns.len() + 1;
         let checked = Products { totals: self, recipe, m };
@@ -39,22 +40,22 @@ struct Products<'a> {
     m: usize,
 }
 
-/// Sums of the columns as they are, without their shifts.
+/// Sums of the columns without their shifts.
 struct Unshifted {
     /// Row-major m×m.
     sums: Vec<f64>,
-    /// Per column what it is made of, the column less its shift and the shift, each by the root of its sum
-    /// of squares: rounding is relative to that, even where the two cancel.
+    /// Size of each column: the roots of the sums of squares of the shifted column and of the shift, added.
+    /// Rounding is relative to it even if the two cancel.
     size: Vec<f64>,
-    /// Σ w, where the columns of X span the constant.
+    /// Σ w, if the columns of X span the constant.
     weight: Option<f64>,
 }
 
 impl Products<'_> {
-    /// What cannot be, in words.
+    /// Describes the first impossible value, if there is one.
     fn damage(&self) -> Option<String> {
         if self.totals.cross.len() != self.m * self.m {
-            return Some(format!("they are of {} entries, not of {} columns", self.totals.cross.len(), self.m));
+            return Some(format!("they have {} entries for {} columns", self.totals.cross.len(), self.m));
         }
         if self.totals.rows == 0 {
             let is_nothing = self.totals.cross.iter().all(|&sum| sum == 0.0) && self.totals.sum_log_weights == 0.0;
@@ -79,7 +80,7 @@ impl Products<'_> {
         format!("`{}` and `{}`", self.name(i), self.name(j))
     }
 
-    /// Squares, and pairs against them.
+    /// Checks the squares, and the products against the squares.
     fn pairs(&self) -> Option<String> {
         for i in 0..self.m {
             let square = self.at(i, i);
@@ -106,7 +107,7 @@ impl Products<'_> {
         let (m, recipe) = (self.m, self.recipe);
         let shifts = recipe.columns.iter().map(|column| column.shift).chain([recipe.response_shift]);
         let shifts: Vec<f64> = shifts.collect();
-        // The columns that make up the constant are never shifted.
+        // The columns that the constant consists of are never shifted.
         let ones: Option<Vec<usize>> = recipe.constant.as_ref().map(|constant| {
             let used = constant.iter().zip(&recipe.x).filter(|(weight, _)| **weight != 0.0);
             used.map(|(_, x)| x.column).collect()
@@ -124,7 +125,7 @@ impl Products<'_> {
         Unshifted { sums, size, weight }
     }
 
-    /// The weights, or the number of rows.
+    /// Checks the sum of weights, or the number of rows.
     fn weights(&self, unshifted: &Unshifted) -> Option<String> {
         let (rows, logs) = (self.totals.rows as f64, self.totals.sum_log_weights);
         if self.recipe.weights.is_none() {
@@ -134,7 +135,7 @@ impl Products<'_> {
             let weight = unshifted.weight.filter(|weight| (weight - rows).abs() > ROUNDING * rows);
             return weight.map(|weight| format!("the constant sums to {weight} over {rows} rows"));
         }
-        // The logarithm is concave.
+        // An upper bound, because the logarithm is concave.
         let most = unshifted.weight.map(|weight| rows * (weight / rows).ln());
         let size = |most: f64| ROUNDING * rows * (1.0 + (most / rows).abs());
         let is_more = |most: &f64| !logs.is_finite() || logs > most + size(*most);
@@ -142,7 +143,7 @@ impl Products<'_> {
         most.map(|most| format!("the logarithms of the weights sum to {logs}, but the weights allow {most}"))
     }
 
-    /// Products of columns that are the same on every row, those that are 0, and counts.
+    /// Checks products of columns that are equal on every row, products that are 0, and counts.
     fn equal_products(&self, unshifted: &Unshifted) -> Option<String> {
         let atoms = self.atoms();
         let mut seen: HashMap<Vec<u32>, (usize, usize)> = HashMap::new();
@@ -167,7 +168,7 @@ impl Products<'_> {
                 let &mut (k, l) = seen.entry(product.key()).or_insert((i, j));
                 if (at(i, j) - at(k, l)).abs() > room(i, j).max(room(k, l)) {
                     return Some(format!(
-                        "the sum of {} is {}, but that of {}, which is the same, {}",
+                        "the sum of {} is {}, but that of {}, which must be the same, is {}",
                         self.pair(i, j),
                         at(i, j),
                         self.pair(k, l),
@@ -179,7 +180,7 @@ impl Products<'_> {
         None
     }
 
-    /// The products of which the columns consist, numbers by their place in a list of all.
+    /// Returns the product of each column, with numbers as indices into a list of all numbers.
     fn atoms(&self) -> Vec<Monomial> {
         let mut names: Vec<String> = Vec::new();
         let mut number = |name: String| {
@@ -200,13 +201,13 @@ impl Products<'_> {
             }
             all.push(monomial);
         }
-        // The response is a number of its own, even where a column has its name: offsets may be in it.
+        // The response is a separate number even if a column has its name: it may contain offsets.
         all.push(Monomial { numbers: vec![u32::MAX], indicators: Vec::new() });
         all
     }
 
-    /// Whether M, of unit diagonal, is not positive semidefinite: it has no Cholesky factor though the
-    /// diagonal is raised by rounding.
+    /// Checks that M, scaled to a unit diagonal, is positive semidefinite: it must have a Cholesky factor
+    /// after the tolerance for rounding is added to the diagonal.
     fn indefinite(&self) -> Option<String> {
         let m = self.m;
         let scale: Vec<f64> =
@@ -221,8 +222,7 @@ impl Products<'_> {
                     let pivot = 1.0 + ROUNDING * m as f64 - known;
                     if pivot <= 0.0 {
                         return Some(format!(
-                            "they are not positive semidefinite: the square of `{}` is less than the columns before it \
-                             explain of it",
+                            "they are not positive semidefinite: the columns before `{}` explain more than its sum of squares",
                             self.name(i)
                         ));
                     }
@@ -244,7 +244,7 @@ struct Monomial {
 }
 
 impl Monomial {
-    /// The product of two; `None` where it is 0 on every row.
+    /// Returns the product of two; `None` if it is 0 on every row.
     fn product(one: &Monomial, other: &Monomial) -> Option<Monomial> {
         let mut numbers = [&one.numbers[..], &other.numbers].concat();
         let mut indicators = [&one.indicators[..], &other.indicators].concat();
@@ -262,7 +262,7 @@ impl Monomial {
 }
 
 impl Cells {
-    /// Whether the sums of each cell can be sums over its rows; `first` is the number of the first
+    /// Checks that the sums of each cell can be sums over its rows; `first` is the number of the first
     /// cell, from 0.
     pub fn check(&self, recipe: &Recipe, totals: &Totals, first: u64) -> Result<(), PartError> {
         let (z, m) = (Summands::new(recipe, Vec::new()).z, recipe.columns.len() + 1);
@@ -306,7 +306,7 @@ mod tests {
     use crate::merge::{DefinedColumn, Definition};
     use tiers_design::{Field, Kind};
 
-    /// Rows of y, x and a factor with three levels, and the recipe of `y ~ x * f + (1 | g)`.
+    /// Definition of `y ~ x * f + (1 | g)`, where f is a factor with three levels.
     fn definition(shift: f64) -> Definition {
         let field = |name: &str, kind| Field::new(name, kind);
         let column = |name: &str| DefinedColumn {
@@ -342,8 +342,8 @@ mod tests {
         Totals { rows: 30, sum_log_weights: 0.0, cross }
     }
 
-    /// The error for totals with these entries changed.
-    fn told(shift: f64, changes: &[(usize, usize, f64)]) -> Option<String> {
+    /// Returns the error for totals with these entries changed.
+    fn message(shift: f64, changes: &[(usize, usize, f64)]) -> Option<String> {
         let recipe = definition(shift).recipe().expect("a recipe");
         let mut totals = totals(shift);
         for &(i, j, value) in changes {
@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn sums_over_rows_are_products() {
         for shift in [0.0, 1.25, 1e4] {
-            assert_eq!(told(shift, &[]), None, "shift {shift}");
+            assert_eq!(message(shift, &[]), None, "shift {shift}");
         }
         let recipe = definition(0.0).recipe().expect("a recipe");
         let none = Totals { rows: 0, sum_log_weights: 0.0, cross: vec![0.0; 49] };
@@ -363,25 +363,25 @@ mod tests {
     }
 
     #[test]
-    fn what_no_rows_can_have_is_told() {
-        let told = |changes: &[(usize, usize, f64)], words: &str| {
-            let told = told(1.25, changes).expect("an error");
-            assert!(told.contains(words), "`{words}` is not in: {told}");
+    fn impossible_totals_are_errors() {
+        let check = |changes: &[(usize, usize, f64)], words: &str| {
+            let message = message(1.25, changes).expect("an error");
+            assert!(message.contains(words), "`{words}` is not in: {message}");
         };
-        told(&[(1, 1, -1.0)], "the sum of squares of `x` is -1");
-        // Twenty times what Cauchy and Schwarz allow.
-        told(&[(1, 6, 1e6)], "`x` and `y` is 1000000, but their squares allow");
-        // Levels that exclude each other, by a number that their squares allow.
-        told(&[(2, 3, 5.0)], "`fb` and `fc` is 5, but they are never both");
-        told(&[(0, 0, 31.0)], "the constant sums to 31 over 30 rows");
-        told(&[(0, 2, 9.0)], "the same");
-        told(&[(0, 4, 3.0)], "the same");
-        told(&[(2, 2, 9.5), (0, 2, 9.5)], "counts rows");
+        check(&[(1, 1, -1.0)], "the sum of squares of `x` is -1");
+        // Far more than the Cauchy-Schwarz bound.
+        check(&[(1, 6, 1e6)], "`x` and `y` is 1000000, but their squares allow");
+        // Levels that exclude each other, with a product that their squares would allow.
+        check(&[(2, 3, 5.0)], "`fb` and `fc` is 5, but they are never both");
+        check(&[(0, 0, 31.0)], "the constant sums to 31 over 30 rows");
+        check(&[(0, 2, 9.0)], "the same");
+        check(&[(0, 4, 3.0)], "the same");
+        check(&[(2, 2, 9.5), (0, 2, 9.5)], "counts rows");
     }
 
     /// A part that lacks a level, summed with the shifts of another part.
     #[test]
-    fn shifted_columns_that_are_all_zero_are_told_by_no_rounding() {
+    fn shifted_columns_that_are_all_zero_pass_the_check() {
         let mut definition = definition(0.0);
         definition.columns[4].shift = 1.37;
         let recipe = definition.recipe().expect("a recipe");
@@ -399,7 +399,7 @@ mod tests {
 
     #[test]
     fn totals_must_be_positive_semidefinite() {
-        // Each pair of the three is possible, all three together are not.
+        // Each pair of the three columns is possible, but not all three together.
         let recipe = Definition {
             formula: "y ~ 0 + x + z + (0 + x | g)".to_owned(),
             fields: ["y", "x", "z", "g"].map(|name| Field::new(name, Kind::Float)).to_vec(),
@@ -416,8 +416,8 @@ mod tests {
             cross: vec![4.0, 3.8, 3.8, 3.8, 4.0, last, 3.8, last, 4.0],
         };
         assert_eq!(of(3.5).check_products(&recipe), Ok(()));
-        let told = of(3.0).check_products(&recipe).expect_err("indefinite").to_string();
-        assert!(told.contains("positive semidefinite") && told.contains("`y`"), "{told}");
+        let message = of(3.0).check_products(&recipe).expect_err("indefinite").to_string();
+        assert!(message.contains("positive semidefinite") && message.contains("`y`"), "{message}");
     }
 
     #[test]
@@ -432,9 +432,9 @@ mod tests {
             cells.check(&recipe, &totals, 4)
         };
         assert_eq!(cell(None), Ok(()));
-        let told = cell(Some((0, 9.0))).expect_err("not its rows").to_string();
-        assert!(told.contains("cell 5") && told.contains("`1*1`"), "{told}");
-        let told = cell(Some((6, 1e4))).expect_err("too large").to_string();
-        assert!(told.contains("`1*y`"), "{told}");
+        let message = cell(Some((0, 9.0))).expect_err("not its rows").to_string();
+        assert!(message.contains("cell 5") && message.contains("`1*1`"), "{message}");
+        let message = cell(Some((6, 1e4))).expect_err("too large").to_string();
+        assert!(message.contains("`1*y`"), "{message}");
     }
 }

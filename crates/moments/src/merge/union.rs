@@ -1,4 +1,4 @@
-//! Several definitions as one: the same model, the union of the factors' levels.
+//! Merges several definitions of one model, with the union of the factors' levels.
 
 use crate::merge::definition::{Definition, column_names};
 use crate::merge::{DefinedColumn, PartError};
@@ -11,12 +11,12 @@ pub enum MergeError {
     /// No part was named.
     #[error("no moments were named")]
     Nothing,
-    /// A part's definition makes no sense by itself, or cannot be brought to that of all.
+    /// A part's definition is invalid by itself, or cannot be frozen with the levels of all parts.
     #[error("{part}: {error}")]
     Part {
         /// Name of the part.
         part: String,
-        /// What is wrong.
+        /// The error.
         error: Box<PartError>,
     },
     /// Parts of different models.
@@ -25,21 +25,21 @@ pub enum MergeError {
          make all parts by the same formula and options"
     )]
     Different {
-        /// A part.
+        /// Name of a part.
         one: String,
-        /// Another.
+        /// Name of another part.
         other: String,
-        /// What differs.
+        /// The property that differs.
         what: String,
-        /// In the one.
+        /// Its value in the first part.
         mine: String,
-        /// In the other.
+        /// Its value in the other part.
         theirs: String,
     },
 }
 
-/// The definition of named parts' moments taken together. Shifts are those of the first part that
-/// has the column.
+/// Returns the definition of the moments of all named parts together. The shift of a column is that in
+/// the first part that has the column.
 pub fn merged_definition(parts: &[(&str, &Definition)]) -> Result<Definition, MergeError> {
     let alike = of_same_fields(parts)?;
     let parts: Vec<(&str, &Definition)> = parts.iter().zip(&alike).map(|((name, _), own)| (*name, own)).collect();
@@ -55,7 +55,7 @@ pub fn merged_definition(parts: &[(&str, &Definition)]) -> Result<Definition, Me
     let levels = union(&parts);
     let of = |part: &str, error| MergeError::Part { part: part.to_owned(), error: Box::new(error) };
     let merged = one.unshifted(&levels).map_err(|error| of(first, error))?;
-    // What the differences above may not have told shows in the recipes of the same levels.
+    // Differences that were not found above show in the recipes frozen with the same levels.
     for &(name, other) in others {
         let theirs = other.unshifted(&levels).map_err(|error| of(name, error))?;
         if !is_same(&merged, &theirs) {
@@ -80,7 +80,7 @@ fn recipe(name: &str, definition: &Definition) -> Result<Recipe, MergeError> {
     definition.recipe().map_err(|error| MergeError::Part { part: name.to_owned(), error: Box::new(error) })
 }
 
-/// Per factor the levels of all parts, in order.
+/// Returns the levels of all parts for each factor, in order.
 fn union(parts: &[(&str, &Definition)]) -> BTreeMap<String, Vec<String>> {
     let mut levels: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (_, part) in parts {
@@ -92,8 +92,8 @@ fn union(parts: &[(&str, &Definition)]) -> BTreeMap<String, Vec<String>> {
     levels
 }
 
-/// The definitions with fields that hold the values of all parts: floating-point numbers where some
-/// have these and others integers, and one order of a factor's levels.
+/// Returns the definitions with common fields: floating-point numbers if some parts have these and
+/// others integers, and one order of each factor's levels.
 fn of_same_fields(parts: &[(&str, &Definition)]) -> Result<Vec<Definition>, MergeError> {
     let mut alike: Vec<Definition> = parts.iter().map(|(_, part)| (*part).clone()).collect();
     let Some(((first, one), others)) = parts.split_first() else { return Ok(alike) };
@@ -126,7 +126,7 @@ fn of_same_fields(parts: &[(&str, &Definition)]) -> Result<Vec<Definition>, Merg
     Ok(alike)
 }
 
-/// The longer of two orders of levels, if it has those of the other in the same order.
+/// Returns the longer of two orders of levels, if it has those of the other in the same order.
 fn one_order(one: &Field, other: &Field) -> Option<Vec<String>> {
     let (long, short) = match one.levels.len() >= other.levels.len() {
         true => (&one.levels, &other.levels),
@@ -136,15 +136,15 @@ fn one_order(one: &Field, other: &Field) -> Option<Vec<String>> {
     short.iter().all(|level| rest.any(|other| other == level)).then(|| long.clone())
 }
 
-/// What differs between two definitions of one model, in words: what, in the one, in the other.
+/// Describes a difference between two definitions: the property, and its value in each.
 fn difference(one: &Definition, other: &Definition, recipe: &Recipe) -> Option<(String, String, String)> {
     let squeezed = |text: &str| text.split_whitespace().collect::<String>();
     if squeezed(&one.formula) != squeezed(&other.formula) {
         return Some(("the formula".to_owned(), one.formula.clone(), other.formula.clone()));
     }
     if one.weights != other.weights {
-        let told = |weights: &Option<String>| weights.clone().unwrap_or_else(|| "none".to_owned());
-        return Some(("the column of weights".to_owned(), told(&one.weights), told(&other.weights)));
+        let text = |weights: &Option<String>| weights.clone().unwrap_or_else(|| "none".to_owned());
+        return Some(("the column of weights".to_owned(), text(&one.weights), text(&other.weights)));
     }
     for request in recipe.requests.iter().filter(|request| request.role != Role::Number) {
         let class = |definition: &Definition| match definition.field(&request.column).map(|field| &field.kind) {
@@ -167,15 +167,15 @@ fn difference(one: &Definition, other: &Definition, recipe: &Recipe) -> Option<(
     }
     let factors: std::collections::BTreeSet<&String> = one.reference.keys().chain(other.reference.keys()).collect();
     for factor in factors {
-        let told = |d: &Definition| d.reference.get(factor).map_or("not set".to_owned(), |level| format!("`{level}`"));
-        if told(one) != told(other) {
-            return Some((format!("the reference level of `{factor}`"), told(one), told(other)));
+        let text = |d: &Definition| d.reference.get(factor).map_or("not set".to_owned(), |level| format!("`{level}`"));
+        if text(one) != text(other) {
+            return Some((format!("the reference level of `{factor}`"), text(one), text(other)));
         }
     }
     None
 }
 
-/// Whether two recipes with the same levels encode rows alike.
+/// Whether two recipes with the same levels encode rows identically.
 fn is_same(one: &Recipe, other: &Recipe) -> bool {
     let without_texts = |recipe: &Recipe| {
         let mut recipe = Recipe { formula: String::new(), ..recipe.clone() };

@@ -1,4 +1,4 @@
-//! The groups of one level by their labels: which of them a row of another table belongs to.
+//! Index of the groups of one level by their labels, to assign rows of other tables to groups.
 
 use crate::labels::{hash, same};
 use foldhash::fast::FixedState;
@@ -10,15 +10,15 @@ use tiers_design::{Dictionary, Labels, MISSING, PackedText};
 /// Groups numbered from 0, found by their labels.
 #[derive(Debug)]
 pub struct GroupIndex {
-    /// Per key column the label of every group.
+    /// For each key column, the label of every group.
     keys: Vec<Dictionary>,
     /// Numbers of groups by the hash of their labels.
     table: HashTable<u32>,
 }
 
 impl GroupIndex {
-    /// The index of groups whose labels are given per key column, an entry per group. The error is
-    /// the number of the first group that has the labels of one before it.
+    /// Builds the index. Each dictionary holds the labels of one key column, one entry per group. The error
+    /// is the number of the first group that repeats the labels of an earlier one.
     ///
     /// # Panics
     /// If the key columns differ in length, or there are 2³² groups.
@@ -49,9 +49,9 @@ impl GroupIndex {
         self.table.is_empty()
     }
 
-    /// Per row its group, [`MISSING`] where there is none of these labels or one of them is missing.
+    /// Returns the group of each row; [`MISSING`] if no group has its labels or one of them is missing.
     ///
-    /// Labels are the same if a person reads the same: the text `7` is the integer 7, as it is for R.
+    /// Labels are equal if they print alike: the text `7` equals the integer 7, as in R.
     pub fn groups_of(&self, labels: &[&Labels]) -> Vec<u32> {
         let rows = labels.first().map_or(0, |labels| labels.codes.len());
         let keys: Vec<BlockKey<'_>> = labels.iter().zip(&self.keys).map(|(l, key)| BlockKey::new(l, key)).collect();
@@ -85,11 +85,11 @@ impl GroupIndex {
     }
 }
 
-/// A key column of a block, its labels in the kind that the index has.
+/// A key column of a block, with its labels converted to the kind of those in the index.
 struct BlockKey<'a> {
     codes: &'a [u32],
     dictionary: Cow<'a, Dictionary>,
-    /// Per entry its hash; `None` where it cannot be a label of that kind.
+    /// Hash of each entry; `None` if it cannot be a label of that kind.
     hashes: Vec<Option<u64>>,
 }
 
@@ -102,7 +102,7 @@ impl<'a> BlockKey<'a> {
                 Cow::Owned(Dictionary::Text(values.iter().map(i64::to_string).collect::<PackedText>()))
             }
             (Dictionary::Text(texts), Dictionary::Integer(_)) => {
-                // `007` is no label that an integer has.
+                // No integer is written `007`.
                 let integer = |text: &str| text.parse::<i64>().ok().filter(|value| value.to_string() == text);
                 let values: Vec<Option<i64>> = texts.iter().map(integer).collect();
                 fits = values.iter().map(Option::is_some).collect();
@@ -115,7 +115,7 @@ impl<'a> BlockKey<'a> {
     }
 }
 
-/// The hash of several labels.
+/// Combines the hashes of several labels.
 fn combined(hashes: impl Iterator<Item = u64>) -> u64 {
     let state = FixedState::with_seed(3);
     hashes.fold(7, |sum, hash| state.hash_one((sum, hash)))
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_the_same_in_numbers_and_in_words() {
+    fn integer_and_text_labels_match_if_they_print_alike() {
         let index = GroupIndex::new(vec![text(&["7", "007", "x"])]).unwrap();
         let numbers = Labels { codes: vec![0, 1], dictionary: Dictionary::Integer(vec![7, 8]) };
         assert_eq!(index.groups_of(&[&numbers]), [0, MISSING]);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_stands_once() {
+    fn repeated_groups_are_errors() {
         assert_eq!(GroupIndex::new(vec![text(&["a", "b", "a"])]).unwrap_err(), 2);
         assert!(GroupIndex::new(Vec::new()).unwrap().is_empty());
     }

@@ -1,8 +1,8 @@
-//! The forest: groups of all levels with their parents and moments, cut into shards.
+//! The forest: groups of all levels with their parents and moments, divided into shards.
 //!
-//! Top-level groups are independent given theta, so a shard holds whole trees: every group of every
-//! level below its top-level groups. Groups are numbered within the shard, level by level; nothing
-//! needs them to be contiguous.
+//! Top-level groups are independent given theta, so a shard holds whole trees: its top-level groups and
+//! all groups of the finer levels within them. Groups are numbered within the shard, level by level; the
+//! groups of one parent need not have consecutive numbers.
 
 use crate::labels::LabelTable;
 use crate::moments::{CellShard, Moments};
@@ -19,29 +19,29 @@ pub struct Level {
     pub grouping: usize,
     /// Number of groups, q_k.
     pub groups: usize,
-    /// The r_k z columns, as indices into C, term by term.
+    /// Its r_k z columns, as indices into C, term by term.
     pub z: Vec<usize>,
-    /// The terms of this level: (index into [`Recipe::random`], first position in `z`). Effects of
-    /// different terms are independent a priori.
+    /// Its terms: (index into [`Recipe::random`], first position in `z`). Effects of different terms are
+    /// independent a priori.
     pub terms: Vec<(usize, usize)>,
-    /// Per position in `z` where that row of a group's moments comes from.
+    /// For each position in `z`, the source of that row of a group's moments.
     pub source: Vec<RowSource>,
 }
 
 impl Level {
-    /// Random coefficients per group, r_k.
+    /// Returns the number of random coefficients per group, r_k.
     pub fn r(&self) -> usize {
         self.z.len()
     }
 }
 
-/// Where a z row of a group's moments comes from.
+/// Source of a z row of a group's moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowSource {
-    /// It is stored: row `i` of the group's block in [`TreeLevel::moments`].
+    /// Stored: row `i` of the group's block in [`TreeLevel::moments`].
     Stored(usize),
-    /// It is the sum over the group's descendants at a finer level that has the same z column:
-    /// (that level, position in that level's z).
+    /// The sum over the group's descendants at a finer level with the same z column: (that level,
+    /// position in that level's z).
     Sum(usize, usize),
 }
 
@@ -50,35 +50,35 @@ pub enum RowSource {
 pub struct TreeLevel {
     /// Number of groups of this level in the shard.
     pub groups: usize,
-    /// Per group its parent in the next level of the shard; empty at the top level.
+    /// Parent of each group in the next level of the shard; empty at the top level.
     pub parent: Vec<u32>,
-    /// Per group one of its cells, from which its labels can be read.
+    /// One cell of each group, from which its labels can be read.
     pub cell: Vec<u32>,
-    /// Per group its number of rows.
+    /// Number of rows of each group.
     pub rows: Vec<u64>,
-    /// Per group its stored rows of `z'WC` (see [`RowSource`]), each of m numbers.
+    /// Stored rows of `z'WC` of each group (see [`RowSource`]), each of m numbers.
     pub moments: Vec<f64>,
 }
 
-/// One shard: whole top-level groups with all that lies below them.
+/// One shard: top-level groups with all groups within them.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     /// The levels, finest first.
     pub levels: Vec<TreeLevel>,
-    /// Per cell the numbers of its labels, one per key column.
+    /// Numbers of the labels of each cell, one per key column.
     pub labels: Vec<u32>,
 }
 
 /// The groups of a data set as a forest, with the moments that a fit needs.
 #[derive(Debug)]
 pub struct Forest {
-    /// Columns of C, y (the last) included.
+    /// Number of columns of C, y (the last) included.
     pub m: usize,
     /// The levels, finest first.
     pub levels: Vec<Level>,
     /// The shards.
     pub trees: Vec<Tree>,
-    /// Per key column its labels.
+    /// Labels of each key column.
     pub labels: Vec<LabelTable>,
     /// `C'WC`, row-major m×m.
     pub cross: Vec<f64>,
@@ -88,7 +88,7 @@ pub struct Forest {
     pub sum_log_weights: f64,
 }
 
-/// The levels of a nest with their z columns.
+/// Returns the levels of a nest with their z columns.
 pub fn levels(recipe: &Recipe, nest: &Nest) -> Result<Vec<Level>, NestError> {
     let mut levels: Vec<Level> = Vec::new();
     for &(grouping, groups) in &nest.levels {
@@ -96,7 +96,7 @@ pub fn levels(recipe: &Recipe, nest: &Nest) -> Result<Vec<Level>, NestError> {
         let mut level = Level { name, grouping, groups, z: Vec::new(), terms: Vec::new(), source: Vec::new() };
         for (index, term) in recipe.random.iter().enumerate().filter(|(_, t)| t.grouping == grouping) {
             level.terms.push((index, level.z.len()));
-            // Beside an intercept a column is shifted and elsewhere not: two columns, one effect.
+            // A column is shifted only in terms with an intercept, so one effect may have two columns.
             let same = |a: usize, b: usize| a == b || recipe.columns[a].same_product(&recipe.columns[b]);
             if let Some(at) = term.columns.iter().position(|&column| level.z.iter().any(|&z| same(z, column))) {
                 return Err(NestError::RepeatedEffect { effect: term.names[at].clone(), level: level.name });
@@ -109,7 +109,8 @@ pub fn levels(recipe: &Recipe, nest: &Nest) -> Result<Vec<Level>, NestError> {
     Ok(levels)
 }
 
-/// A z column that a finer level also has is a sum over that level; the nearest one serves.
+/// Returns the source of each z row. A z column that a finer level also has is a sum over that level; if
+/// several levels have it, over the nearest.
 fn sources(z: &[usize], finer: &[Level]) -> Vec<RowSource> {
     let mut stored = 0;
     z.iter()
@@ -127,7 +128,7 @@ fn sources(z: &[usize], finer: &[Level]) -> Vec<RowSource> {
 }
 
 impl Tree {
-    /// Builds the tree of one shard, taking the cells' sums.
+    /// Builds the tree of one shard, reusing the memory of the cells' sums where possible.
     pub fn build(levels: &[Level], z: &[usize], m: usize, cells: CellShard, groups: &ShardGroups) -> Tree {
         let CellShard { labels, counts, sums, .. } = cells;
         let mut tree = Tree { levels: Vec::with_capacity(levels.len()), labels };
@@ -164,7 +165,7 @@ impl Tree {
         tree
     }
 
-    /// Labels of one group: the numbers of its cell's labels.
+    /// Returns the label numbers of one group's cell.
     pub fn labels_of(&self, level: usize, group: usize, keys: usize) -> &[u32] {
         let cell = self.levels[level].cell[group] as usize;
         &self.labels[cell * keys..(cell + 1) * keys]
@@ -184,7 +185,7 @@ fn sum_rows(sums: &[f64], rows: &[usize], (r, m): (usize, usize), of_cell: &[u32
 }
 
 impl Forest {
-    /// Puts the forest together from its shards, on all cores.
+    /// Assembles the forest from its shards, in parallel.
     pub fn assemble(moments: Moments, levels: Vec<Level>, groups: &[ShardGroups]) -> Forest {
         let Moments { summands, cross, rows, sum_log_weights, labels, shards } = moments;
         let trees = shards

@@ -1,8 +1,7 @@
-//! Nesting read off the data: which grouping lies within which.
+//! Detects in the data which groupings are nested in which.
 //!
-//! Groupings are ordered by their number of groups, finest first; they form a nest when every group
-//! of each level lies in exactly one group of the next. The cells of the moments say whether that
-//! is so.
+//! Groupings are ordered by their number of groups, finest first. They form a nest if every group of
+//! each level lies in exactly one group of the next, which the cells of the moments show.
 
 use crate::labels::LabelTable;
 use crate::moments::{CellShard, Moments};
@@ -12,7 +11,7 @@ use std::cmp::Reverse;
 use std::hash::BuildHasher;
 use tiers_design::{Grouping, Recipe};
 
-/// Why groupings cannot be used as levels of one nest.
+/// Reasons why groupings cannot be the levels of one nest.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NestError {
     /// Two groupings cross: neither lies within the other.
@@ -30,12 +29,12 @@ pub enum NestError {
         coarser: String,
         /// A row (counted from 1) and its labels.
         one: (u64, String),
-        /// A row in the same group of `finer` but another of `coarser`.
+        /// A row in the same group of `finer` but in another group of `coarser`.
         other: (u64, String),
     },
     /// Two groupings have the same groups.
     #[error(
-        "the groupings {one} and {other} have the same {groups} groups: their variances cannot be told apart. \
+        "the groupings {one} and {other} have the same {groups} groups: their variances are not separately identified. \
          Keep one of the two terms"
     )]
     SameGroups {
@@ -46,10 +45,8 @@ pub enum NestError {
         /// Number of groups.
         groups: usize,
     },
-    /// A random effect is given twice for one grouping.
-    #[error(
-        "the random effect {effect} stands twice for {level}: its variance cannot be told from itself. Keep it in one term"
-    )]
+    /// A random effect occurs twice for one grouping.
+    #[error("the random effect {effect} occurs twice for {level}: its variance is not identified. Keep it in one term")]
     RepeatedEffect {
         /// Name of the coefficient.
         effect: String,
@@ -61,9 +58,9 @@ pub enum NestError {
 /// The groups of every grouping within one shard of the cells.
 #[derive(Debug)]
 pub struct ShardGroups {
-    /// Per grouping and cell the group, numbered within the shard by first appearance.
+    /// For each grouping and cell, the group, numbered within the shard by first appearance.
     pub of_cell: Vec<Vec<u32>>,
-    /// Per grouping the number of groups in the shard.
+    /// Number of groups of each grouping in the shard.
     pub counts: Vec<usize>,
 }
 
@@ -80,7 +77,7 @@ impl ShardGroups {
     }
 }
 
-/// Numbers the groups of one grouping: (group of each cell, number of groups).
+/// Numbers the groups of one grouping; returns the group of each cell and the number of groups.
 fn number_groups(grouping: &Grouping, keys: usize, cells: &CellShard) -> (Vec<u32>, usize) {
     if grouping.keys.len() == keys {
         return ((0..cells.len() as u32).collect(), cells.len());
@@ -89,7 +86,7 @@ fn number_groups(grouping: &Grouping, keys: usize, cells: &CellShard) -> (Vec<u3
     let key_of = |cell: usize| grouping.keys.iter().map(move |&k| cells.labels[cell * keys + k]);
     let same = |a: usize, b: usize| key_of(a).eq(key_of(b));
     let hash_of = |cell: usize| key_of(cell).fold(7u64, |h, label| state.hash_one((h, label)));
-    // The table holds the first cell of each group; `of_cell` gives its number.
+    // The table holds the first cell of each group; `of_cell` maps it to the number of the group.
     let mut table: HashTable<u32> = HashTable::new();
     let mut of_cell: Vec<u32> = Vec::with_capacity(cells.len());
     let mut count = 0;
@@ -113,22 +110,22 @@ fn number_groups(grouping: &Grouping, keys: usize, cells: &CellShard) -> (Vec<u3
 /// The groupings in the order of the nest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nest {
-    /// Per level, finest first: the index of its grouping and its number of groups.
+    /// The index of the grouping and the number of groups of each level, finest first.
     pub levels: Vec<(usize, usize)>,
 }
 
-/// What [`Nest::of`] found.
+/// Result of [`Nest::of`].
 #[derive(Debug)]
 pub enum Found {
-    /// A nest (still to be checked, shard by shard, with [`Nest::check`]).
+    /// A nest, which must still be checked with [`Nest::check`], shard by shard.
     Nest(Nest),
-    /// Groups of the named grouping stand in several shards: the cells must be sharded anew, by the
-    /// keys of this grouping, before the nest can be told.
+    /// Some group has cells in several shards. The cells must be sharded again, by the keys of this
+    /// grouping, before the nest can be determined.
     Reshard(usize),
 }
 
 impl Nest {
-    /// Orders the groupings, finest first, given the groups of every shard.
+    /// Orders the groupings, finest first, from the groups of every shard.
     pub fn of(recipe: &Recipe, moments: &Moments, shards: &[ShardGroups]) -> Found {
         let nest = Nest::ordered(recipe, shards);
         match nest.levels.iter().find(|&&(f, count)| spans_shards(recipe, moments, f, count)) {
@@ -141,17 +138,17 @@ impl Nest {
         }
     }
 
-    /// The groupings by their number of groups, summed over shards.
+    /// Sorts the groupings by their number of groups, summed over shards.
     pub fn ordered(recipe: &Recipe, shards: &[ShardGroups]) -> Nest {
         let groupings = &recipe.groupings;
         let count = |f: usize| shards.iter().map(|groups| groups.counts[f]).sum::<usize>();
         let mut levels: Vec<(usize, usize)> = (0..groupings.len()).map(|f| (f, count(f))).collect();
-        // Of two groupings with as many groups the one that has more key columns is finer.
+        // Of two groupings with the same number of groups, the one with more key columns is finer.
         levels.sort_by_key(|&(f, groups)| (Reverse(groups), Reverse(groupings[f].keys.len())));
         Nest { levels }
     }
 
-    /// Checks that no group of any level stands in two shards, that is in two top-level groups.
+    /// Checks that no group of any level lies in two shards, that is, in two top-level groups.
     pub fn check_whole(&self, recipe: &Recipe, moments: &Moments, shards: &[ShardGroups]) -> Result<(), NestError> {
         let top = self.levels.last().map_or(0, |&(f, _)| f);
         let Some(&(f, _)) = self.levels.iter().find(|&&(f, count)| spans_shards(recipe, moments, f, count)) else {
@@ -185,7 +182,7 @@ impl Nest {
         }
     }
 
-    /// Checks that each level of the nest lies within the next, in one shard.
+    /// Checks within one shard that each level is nested in the next.
     pub fn check(
         &self,
         recipe: &Recipe,
@@ -213,7 +210,7 @@ impl Nest {
     }
 }
 
-/// The first row of a cell, counted from 1, with its labels in two groupings.
+/// Returns the first row of a cell, counted from 1, and its labels in two groupings.
 fn describe(
     recipe: &Recipe,
     moments: &Moments,
@@ -230,21 +227,21 @@ fn describe(
     (cells.first_row[cell] + 1, keys.iter().map(value).collect::<Vec<_>>().join(", "))
 }
 
-/// The error for two groupings that cross, with the two rows that prove it, in their order.
+/// Returns the error for two groupings that cross, with two rows that prove it, in their order.
 fn crossed(recipe: &Recipe, terms: (usize, usize), one: (u64, String), other: (u64, String)) -> NestError {
     let name = |f: usize| recipe.groupings[f].name.clone();
     let (one, other) = if one.0 <= other.0 { (one, other) } else { (other, one) };
     NestError::Crossed { finer: name(terms.0), coarser: name(terms.1), one, other }
 }
 
-/// Whether a group of this grouping may stand in several shards.
+/// Whether a group of this grouping may lie in several shards.
 fn spans_shards(recipe: &Recipe, moments: &Moments, grouping: usize, count: usize) -> bool {
     let keys = &recipe.groupings[grouping].keys;
     let decides = moments.summands.shard_keys.iter().all(|key| keys.contains(key));
     !decides && count != distinct(&recipe.groupings[grouping], moments)
 }
 
-/// Number of distinct groups of a grouping in the whole data set.
+/// Returns the number of distinct groups of a grouping in the whole data set.
 fn distinct(grouping: &Grouping, moments: &Moments) -> usize {
     if let [key] = grouping.keys[..] {
         return moments.labels[key].len();
@@ -259,10 +256,10 @@ fn distinct(grouping: &Grouping, moments: &Moments) -> usize {
     seen.len()
 }
 
-/// Key columns that should decide the shard of a cell: those of the grouping that is coarsest as
-/// far as the formula (by its key columns) or, failing that, the first block of rows can tell.
+/// Guesses the key columns that should decide the shard of a cell: those of the coarsest grouping
+/// according to the formula (by the key columns of its groupings) or else to the first block of rows.
 ///
-/// A wrong guess costs one re-sharding, never a wrong result.
+/// A wrong guess costs one re-sharding and does not affect the result.
 pub fn guess_top(recipe: &Recipe, distinct_in_first_block: &[usize]) -> Vec<usize> {
     let within = |a: &Grouping, b: &Grouping| b.keys.iter().all(|key| a.keys.contains(key));
     let groupings = &recipe.groupings;
@@ -274,7 +271,7 @@ pub fn guess_top(recipe: &Recipe, distinct_in_first_block: &[usize]) -> Vec<usiz
     top.or_else(fewest).map(|g| g.keys.clone()).unwrap_or_default()
 }
 
-/// Labels of a group: per key column of the grouping, in order.
+/// Returns the labels of a group, one per key column of the grouping, in order.
 pub fn group_labels(recipe: &Recipe, labels: &[LabelTable], grouping: usize, cell_labels: &[u32]) -> Vec<String> {
     recipe.groupings[grouping].keys.iter().map(|&k| labels[k].label(cell_labels[k])).collect()
 }

@@ -1,26 +1,26 @@
-//! One tree out of a shard: a top-level group with all that lies below it.
+//! Extracts the tree of one top-level group from a shard.
 //!
-//! Whatever is summed over a shard's groups is had for a single top-level group by running the same
-//! sums over its own tree.
+//! Any sum over a shard's groups can be computed for a single top-level group by running the same code
+//! on its tree.
 
 use crate::structure::{Tree, TreeLevel};
 
-/// The groups of a shard by the top-level group that they lie in.
+/// The groups of a shard, sorted by the top-level group that contains them.
 #[derive(Clone, Debug)]
 pub struct TopGroups<'a> {
     tree: &'a Tree,
-    /// Per level, finest first.
+    /// The groups of each level, finest first.
     levels: Vec<Members>,
 }
 
-/// The groups of one level, those of the same top-level group together.
+/// The groups of one level, sorted by top-level group.
 #[derive(Clone, Debug)]
 struct Members {
-    /// Groups in the order of their top-level groups, else in their own.
+    /// Groups by top-level group, and within it in their own order.
     groups: Vec<u32>,
-    /// Per top-level group where its groups start; one more at the end.
+    /// Start of the groups of each top-level group, and the total number last.
     starts: Vec<u32>,
-    /// Per group its place among those of its top-level group.
+    /// Index of each group among those of its top-level group.
     place: Vec<u32>,
 }
 
@@ -50,7 +50,7 @@ impl<'a> TopGroups<'a> {
         self.len() == 0
     }
 
-    /// The tree of one top-level group, without labels: groups keep their order, and the single group
+    /// Returns the tree of one top-level group, without labels. Groups keep their order; the single group
     /// of the top level is number 0.
     pub fn tree(&self, top: usize) -> Tree {
         let mut out = Tree { levels: Vec::with_capacity(self.levels.len()), labels: Vec::new() };
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trees_of_top_groups_are_the_shard_dealt_out() {
+    fn trees_of_top_groups_partition_the_shard() {
         let level = |parent: Vec<u32>, moments: Vec<f64>| TreeLevel {
             groups: moments.len(),
             rows: moments.iter().map(|&m| m as u64).collect(),

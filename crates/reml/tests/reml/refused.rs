@@ -118,8 +118,8 @@ fn the_same_groups_twice() {
 
 #[test]
 fn a_random_effect_that_stands_twice() {
-    refuses(&schools(), "y ~ x + (1 | school) + (1 + x | school)", &["(Intercept) stands twice for school"]);
-    refuses(&schools(), "y ~ x + (0 + x | school) + (1 + x | school)", &["x stands twice for school"]);
+    refuses(&schools(), "y ~ x + (1 | school) + (1 + x | school)", &["(Intercept) occurs twice for school"]);
+    refuses(&schools(), "y ~ x + (0 + x | school) + (1 + x | school)", &["x occurs twice for school"]);
     // `school:class` and `class:school` are the same groups.
     refuses(&schools(), "y ~ x + (1 | school:class) + (1 | class:school)", &["occurs twice", "keep one"]);
     assert!(model(&schools(), "y ~ x + (1 | school) + (0 + x | school)", None).is_ok());
