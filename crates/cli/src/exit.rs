@@ -1,10 +1,10 @@
 //! How the program ends: exit codes, and what becomes of errors and panics.
 
-use crate::visible;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use tiers_report::visible;
 
 /// How a run ended that was not stopped by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,11 +7,6 @@
 //! several   the same for several models of one read
 //! steps     one model from its moments to its files, for both and for run
 //! input     what a fit is made from: rows, or moments in parts
-//! report    a fit with what belongs to the run; becomes fit.json
-//! summary   a report in parts, as text
-//! section   a part: title, table and notes; numbers and layout make text of it
-//! page      a report as a page for people
-//! figure    what figures have in common
 //! outputs   the folder of results, put in place as a whole
 //! influence what each top-level group does to a saved fit
 //! ranef     the largest and smallest groups of a saved fit
@@ -30,10 +25,10 @@
 //! predict   predictions for other rows, by a flow of its own
 //! pages     completions and manual pages
 //! robust    which cluster-robust covariances there are
+//! process   time and memory of a run
 //! progress  what a person sees while waiting
 //! threads   as many threads as were asked for
 //! files     small text files that the user names
-//! visible   control characters in text from data
 //! exit      exit codes, and what becomes of errors and panics
 //! ```
 
@@ -45,35 +40,28 @@ mod confint;
 mod csv;
 mod diagnose;
 mod exit;
-mod figure;
 mod files;
 mod fit;
 mod influence;
 mod input;
 mod job;
-mod layout;
 mod means;
 mod memory;
 mod moments;
-mod numbers;
 mod outputs;
-mod page;
 mod pages;
 mod predict;
+mod process;
 mod progress;
 mod ranef;
-mod report;
 mod robust;
 mod run;
 mod saved;
-mod section;
 mod several;
 mod simulate;
 mod steps;
-mod summary;
 mod tables;
 mod threads;
-mod visible;
 
 use std::process::ExitCode;
 

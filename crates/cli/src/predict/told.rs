@@ -96,7 +96,7 @@ impl Told {
 
     /// As JSON, ending in a line feed.
     pub(crate) fn json(&self) -> String {
-        crate::report::json(self)
+        tiers_report::json(self)
     }
 
     /// For a person.

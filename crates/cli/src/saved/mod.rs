@@ -1,37 +1,24 @@
 //! A fit that was saved: the folder of results, opened to be asked further questions.
 //!
 //! ```text
-//! text         fit.json and model.json: read, and whether they belong together
-//! check        whether they hold what a fit can be
-//! seal         the fingerprint of all files of a folder
-//! model        model.json: what tests need without data, and what a refit must find again
-//! fingerprint  by what data are known again
 //! refit        reads the data once more and finds the optimum again, where moments are needed
 //! ```
 
-mod check;
-mod fingerprint;
-mod model;
 mod refit;
-mod seal;
-mod text;
 
-pub(crate) use fingerprint::Fingerprint;
-pub(crate) use model::SavedModel;
 pub(crate) use refit::{Again, RefitArgs};
-pub(crate) use seal::{Seal, hash, hash_file};
-pub(crate) use text::{FIT, MODEL};
 
 use crate::exit::tell;
 use crate::files::read_text;
 use crate::outputs::{RESULTS, repair};
-use crate::report::Report;
 use anyhow::{anyhow, bail, ensure};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use text::Texts;
-use tiers_design::{Definition, Recipe};
+use tiers_design::Recipe;
+use tiers_moments::Definition;
 use tiers_reml::{Fit, FixedInference, NewtonSettings};
+use tiers_report::Report;
+use tiers_report::saved::{FIT, MODEL, SavedModel, Texts};
 
 /// A saved fit.
 #[derive(Debug)]
