@@ -22,8 +22,9 @@ Examples:
   tiers anova results
   tiers anova results --type 1 --df kenward-roger
 
-Type III tests a term's effects averaged over the factors it interacts with, given all other terms;
-type I what a term adds to those before it. Another --df than that of the fit reads the data again.";
+Type III tests the effects of a term, averaged over the factors it interacts with, given all other
+terms; type I tests what a term adds to those before it. A --df other than that of the fit makes the
+command read the data again.";
 
 /// `tiers anova`.
 #[derive(Debug, Args)]
@@ -32,7 +33,7 @@ pub(crate) struct AnovaArgs {
     #[arg(value_name = "FIT")]
     pub fit: PathBuf,
 
-    /// Which hypotheses
+    /// Type of the tests
     #[arg(long = "type", value_name = "TYPE", value_enum, default_value_t = Type::Three)]
     pub kind: Type,
 
@@ -48,7 +49,7 @@ pub(crate) struct AnovaArgs {
     pub refit: RefitArgs,
 }
 
-/// The types of tests.
+/// Type of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Type {
     /// Each term given all others
@@ -59,7 +60,7 @@ pub(crate) enum Type {
     One,
 }
 
-/// What `--json` prints.
+/// Output of `--json`.
 #[derive(Debug, Serialize)]
 struct Anova<'a> {
     tiers: &'static str,
@@ -91,7 +92,7 @@ pub(crate) fn run(args: &AnovaArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The table as lmerTest lays it out.
+/// Returns the table in lmerTest's layout.
 pub(crate) fn section(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighted: bool) -> Section {
     let by = match df {
         DfMethod::Satterthwaite => "with Satterthwaite's method",
@@ -124,7 +125,7 @@ pub(crate) fn section(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighte
     Section { title, lead, columns, notes, ..Section::default() }
 }
 
-/// A column with the digits of its largest number, as R's `zapsmall` leaves them.
+/// Formats a column, rounded to the significant digits of its largest number like R's `zapsmall`.
 fn figures(values: &[f64]) -> Vec<String> {
     let largest = values.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
     let whole = if largest > 0.0 { largest.log10().ceil() as i32 } else { 0 };
