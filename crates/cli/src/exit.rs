@@ -94,7 +94,7 @@ fn is_shortage(words: &str) -> bool {
 
 /// Ends the process if a thread could not be started, because other threads may wait for it forever.
 fn end_of_threads(words: &str) {
-    tell(&format!("tiers: error: threads are short: {words}; {}", crate::threads::SHORTAGE));
+    tell(&format!("tiers: error: too few threads: {words}; {}", crate::threads::SHORTAGE));
     #[cfg(unix)]
     signal_hook::low_level::exit(i32::from(BAD_INPUT));
     #[cfg(not(unix))]

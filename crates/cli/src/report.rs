@@ -1,4 +1,4 @@
-//! A fit with what belongs to the run: the data it was made from, the time and memory it took.
+//! A fit with its data, and the time and memory that it took.
 
 use crate::saved::Seal;
 use crate::visible;
@@ -9,33 +9,33 @@ use std::path::PathBuf;
 use tiers_csv::CsvOptions;
 use tiers_reml::{Fit, ReadTimes};
 
-/// What is written as `fit.json` and laid out as the summary.
+/// The contents of `fit.json` and of the summary.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// The fit.
     #[serde(flatten)]
     pub fit: Fit,
-    /// Where the rows came from.
+    /// Source of the rows.
     pub data: Data,
     /// Level of the confidence intervals.
     pub confidence_level: f64,
-    /// Where the time went; not in the files of `tiers run`, which tells it in `job.json`.
+    /// Time by phase; not in the files of `tiers run`, which writes it to `job.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing_seconds: Option<Timing>,
-    /// Most memory that the process held, where the system tells it.
+    /// Peak memory of the process, where the system reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
-    /// The files beside `fit.json`, and the fingerprint; none in what is only printed.
+    /// The files beside `fit.json`, and the fingerprint; empty if the report is only printed.
     #[serde(default, flatten)]
     pub seal: Seal,
 }
 
-/// Where the rows came from.
+/// Source of the rows.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Data {
     /// Files, folders and globs, or folders of moments, as they were named.
     pub paths: Vec<PathBuf>,
-    /// Number of files, or of folders of moments, that these are.
+    /// Number of files, or of folders of moments, that `paths` stand for.
     pub files: usize,
     /// Column of the weights.
     pub weights: Option<String>,
@@ -44,14 +44,14 @@ pub(crate) struct Data {
     pub csv: CsvOptions,
 }
 
-/// Seconds.
+/// Time in seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Timing {
     /// From the start to the moments: opening, reading, encoding and summing all rows.
     pub read: f64,
     /// From the moments to the estimates.
     pub fit: f64,
-    /// All, the writing of results included.
+    /// In total, including the writing of results.
     pub total: f64,
     /// The same in more detail.
     #[serde(flatten)]
@@ -64,15 +64,15 @@ pub(crate) struct Phases {
     /// Reading.
     #[serde(flatten)]
     pub reading: ReadTimes,
-    /// From sums to the nest and its trees.
+    /// From the moments to the nest and its trees.
     pub settle: f64,
     /// The search for the optimum.
     pub search: f64,
-    /// Standard errors, degrees of freedom, and all that is reported of the optimum.
+    /// Standard errors, degrees of freedom and everything else that is reported about the optimum.
     pub inference: f64,
     /// Random effects and their variances.
     pub effects: f64,
-    /// Intervals of all parameters, where they were asked for.
+    /// Intervals of all parameters, if they were requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervals: Option<f64>,
     /// Writing of results, fitted values included.
@@ -80,24 +80,24 @@ pub(crate) struct Phases {
 }
 
 impl Phases {
-    /// Notes the phases of reading.
+    /// Records the phases of reading.
     pub(crate) fn have_read(&mut self, times: &ReadTimes) {
         self.reading = *times;
     }
 }
 
 impl Report {
-    /// Rows read: those used and those dropped.
+    /// Returns the number of rows read, used or dropped.
     pub(crate) fn rows(&self) -> u64 {
         self.fit.n_obs + self.fit.n_dropped
     }
 
-    /// As JSON, ending in a line feed.
+    /// Returns the report as JSON that ends in a line feed.
     pub(crate) fn json(&self) -> String {
         json(self)
     }
 
-    /// As JSON with the fingerprint of the files that it lists.
+    /// Returns the report as JSON with the fingerprint of the files that it lists.
     pub(crate) fn sealed_json(&mut self) -> String {
         let mut seal = std::mem::take(&mut self.seal);
         seal.close(|seal| {
@@ -106,7 +106,7 @@ impl Report {
         })
     }
 
-    /// One line for a person at a terminal.
+    /// Returns the line of timing for a terminal.
     pub(crate) fn timing_line(&self) -> String {
         let Some(Timing { read, fit, total, .. }) = self.timing_seconds else { return String::new() };
         let rate = HumanCount((self.rows() as f64 / read.max(1e-9)) as u64);
@@ -114,7 +114,7 @@ impl Report {
     }
 }
 
-/// Plain data as JSON, ending in a line feed; control characters in its texts are escaped.
+/// Formats plain data as JSON that ends in a line feed; control characters in its texts are escaped.
 pub(crate) fn json(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("plain data without keys that are not strings");
     text.push('\n');
@@ -124,7 +124,7 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     }
 }
 
-/// The most memory that this process has held so far.
+/// Returns the peak memory of this process so far, in bytes.
 pub(crate) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

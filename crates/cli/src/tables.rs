@@ -8,13 +8,13 @@ use tiers_design::PackedText;
 use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects, ReadObserver};
 use tiers_tables::{OutColumn, OutField, OutKind, OutValues, Source, TableError, TableSink};
 
-/// Groups that are put into columns at a time.
+/// Number of groups that are written at a time.
 const GROUPS: usize = 1 << 16;
 
-/// Columns beside those of the ids.
+/// Columns of a file of random effects, besides those of the ids.
 pub(crate) const OF_EFFECTS: [&str; 5] = ["term", "estimate", "conditional_sd", "prediction_sd", "standardised"];
 
-/// Writes a file per level: the id columns in their own type, then a row per group and coefficient.
+/// Writes a file per level, with a row per group and coefficient. The id columns keep their type.
 pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects], fit: &Fit) -> anyhow::Result<()> {
     staged.folder(crate::outputs::EFFECTS)?;
     let names = effects_file_names(levels.iter().map(|effects| &effects.level[..]));
@@ -25,7 +25,7 @@ pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects], fit: &
     Ok(())
 }
 
-/// The files of a fit beside `fit.json` by which further questions are answered, with their hashes.
+/// Hashes the files beside `fit.json` that later commands read.
 pub(crate) fn seal(staged: &Staged<'_>, fit: &Fit) -> anyhow::Result<Seal> {
     let names = effects_file_names(fit.levels.iter().map(|level| &level.name[..]));
     let effects = names.into_iter().map(|name| format!("{EFFECTS}/{name}"));
@@ -47,18 +47,18 @@ fn write_level(path: &Path, effects: &LevelEffects, fit: &Fit) -> Result<(), Tab
     sink.finish()
 }
 
-/// Names of the files of levels, coarsest first, in the folder of random effects.
+/// Returns the names of the files of levels, coarsest first, in the folder of random effects.
 pub(crate) fn effects_file_names<'a>(levels: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut taken: Vec<String> = Vec::new();
     levels.map(|level| file_name(level, &mut taken)).collect()
 }
 
-/// Name of a key column beside the columns of effects: one that is called `term` is `term_2`.
+/// Returns the name of a key column in a file of effects: a key called `term` is written as `term_2`.
 pub(crate) fn key_name(key: &str) -> String {
     own_name(key, &OF_EFFECTS)
 }
 
-/// `school.class.parquet` for the level `school:class`; every file has a name of its own.
+/// Returns `school.class.parquet` for the level `school:class`; the name is unique among those taken.
 pub(crate) fn file_name(level: &str, taken: &mut Vec<String>) -> String {
     let safe = |c: char| match c {
         ':' => '.',
@@ -71,7 +71,7 @@ pub(crate) fn file_name(level: &str, taken: &mut Vec<String>) -> String {
     format!("{stem}.parquet")
 }
 
-/// The name, or the first of `name_2`, `name_3`, … that is not taken.
+/// Returns the name, or the first of `name_2`, `name_3`, … that is not taken.
 pub(crate) fn own_name<S: AsRef<str>>(name: &str, taken: &[S]) -> String {
     let is_free = |name: &String| taken.iter().all(|other| other.as_ref() != name);
     let further = (2..).map(|n| format!("{name}_{n}"));
@@ -93,7 +93,7 @@ fn fields(effects: &LevelEffects) -> Vec<OutField> {
     fields
 }
 
-/// The rows of some of the groups: each label stands once per coefficient.
+/// Returns the rows of some of the groups; each label is repeated for every coefficient.
 fn columns(effects: &LevelEffects, variances: &[f64], groups: std::ops::Range<usize>) -> Vec<OutColumn> {
     let r = effects.terms.len();
     let rows = groups.start * r..groups.end * r;
@@ -121,14 +121,15 @@ fn columns(effects: &LevelEffects, variances: &[f64], groups: std::ops::Range<us
     columns
 }
 
-/// A random effect over its own standard deviation, `Var(b̂) = Var(b) - Var(b̂ - b)`; NaN where its
-/// variance is zero.
+/// Divides a random effect (its conditional mode, or BLUP) by its own standard deviation, where
+/// `Var(b̂) = Var(b) - Var(b̂ - b)` and the last term is the prediction error variance; NaN if `Var(b̂)`
+/// is zero.
 pub(crate) fn standardise(estimate: f64, prediction_sd: f64, variance: f64) -> f64 {
     let own = variance - prediction_sd * prediction_sd;
     if own > 1e-12 * variance { estimate / own.sqrt() } else { f64::NAN }
 }
 
-/// The id columns of groups, in their own type.
+/// Returns the id columns of groups, in their own type.
 pub(crate) fn group_columns(keys: &[KeyColumn], groups: usize) -> Vec<OutColumn> {
     let column = |key: &KeyColumn| {
         let values = match &key.labels {
@@ -149,8 +150,8 @@ pub(crate) fn write_fitted(
 ) -> anyhow::Result<()> {
     let field = |column: &OutColumn| column.field();
     let fields: Vec<OutField> = fitted_columns(FittedRows::default()).iter().map(field).collect();
-    let told = |error| staged.told(error);
-    let mut sink = TableSink::parquet(&staged.path("fitted.parquet"), &fields).map_err(told)?;
+    let named = |error| staged.told(error);
+    let mut sink = TableSink::parquet(&staged.path("fitted.parquet"), &fields).map_err(named)?;
     let mut failed = None;
     let mut push = |rows| {
         sink.push(fitted_columns(rows)).map_err(|error| {
@@ -161,10 +162,10 @@ pub(crate) fn write_fitted(
     };
     let passed = fitted.pass(source, observer, &mut push);
     match failed {
-        Some(error) => Err(told(error)),
+        Some(error) => Err(named(error)),
         None => {
             passed.map_err(|error| anyhow!("fitted values: {error}"))?;
-            sink.finish().map_err(told)
+            sink.finish().map_err(named)
         }
     }
 }
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_level_has_a_file_of_its_own() {
+    fn levels_have_distinct_file_names() {
         let mut taken = Vec::new();
         let names = ["school", "school:class", "school.class", "a/b"].map(|level| file_name(level, &mut taken));
         assert_eq!(names, ["school.parquet", "school.class.parquet", "school.class_2.parquet", "a_b.parquet"]);

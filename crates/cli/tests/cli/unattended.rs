@@ -139,7 +139,7 @@ fn too_few_threads_are_an_error_and_no_hang() {
         command.args(as_nobody).args(["prlimit", &limit_of_threads, env!("CARGO_BIN_EXE_tiers"), "fit", MODEL, &path]);
         let ran = within(&mut command);
         assert_eq!(ran.code, 1, "{limit}: {ran:?}");
-        assert_error(&ran.err, &["threads are short", "ulimit -u"]);
+        assert_error(&ran.err, &["too few threads", "ulimit -u"]);
     }
 }
 
