@@ -12,10 +12,10 @@ use tiers_reml::{Diagnosis, Fit, Objective, Status, Until};
 /// Arguments of `tiers diagnose`.
 #[derive(Debug, Args)]
 pub(crate) struct DiagnoseArgs {
-    /// The fit: the folder that `tiers fit --out` wrote, or the fit.json in it
+    /// Folder of results of `tiers fit --out`, or its fit.json
     pub fit: PathBuf,
 
-    /// Print as JSON
+    /// Print the diagnosis as JSON
     #[arg(long)]
     pub json: bool,
 

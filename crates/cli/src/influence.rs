@@ -17,7 +17,7 @@ use tiers_tables::{OutColumn, OutValues, write_parquet};
 /// Arguments of `tiers influence`.
 #[derive(Debug, Args)]
 pub(crate) struct InfluenceArgs {
-    /// The fit: the folder that `tiers fit --out` wrote, or the fit.json in it
+    /// Folder of results of `tiers fit --out`, or its fit.json
     pub fit: PathBuf,
 
     /// Level whose groups are left out one by one; must be the top level, which is the default
@@ -32,7 +32,8 @@ pub(crate) struct InfluenceArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Print as JSON
+    /// Print the groups as JSON
+    
     #[arg(long)]
     pub json: bool,
 

@@ -1,5 +1,4 @@
-//! The groups with the largest and the smallest random effects of a coefficient, as data, table and
-//! JSON.
+//! The groups with the largest and smallest random effects of a coefficient, as data, table and JSON.
 
 use crate::layout::Column;
 use crate::numbers::{column, trim_number};
@@ -12,11 +11,11 @@ use std::cmp::Ordering;
 pub(crate) struct Effect {
     /// Labels of the group, one per id column.
     pub group: Vec<Value>,
-    /// b.
+    /// Conditional mode, b̂.
     pub estimate: f64,
-    /// sd(b̂ - b).
+    /// Square root of the prediction error variance, sd(b̂ - b).
     pub sd: f64,
-    /// The estimate over its own standard deviation; NaN where there is none.
+    /// The estimate divided by its own standard deviation; NaN if that is zero.
     pub standardised: f64,
 }
 
@@ -25,16 +24,16 @@ pub(crate) struct Effect {
 pub(crate) struct Extremes {
     /// Name of the coefficient.
     pub term: String,
-    /// Groups of the level.
+    /// Number of groups of the level.
     pub groups: usize,
     /// Largest first.
     pub largest: Vec<Effect>,
-    /// Smallest last; none that is among the largest.
+    /// Smallest last; excludes groups that are among the largest.
     pub smallest: Vec<Effect>,
 }
 
 impl Extremes {
-    /// A coefficient of which no group is known yet.
+    /// Creates empty lists for a coefficient.
     pub(super) fn new(term: &str) -> Extremes {
         Extremes { term: term.to_owned(), groups: 0, largest: Vec::new(), smallest: Vec::new() }
     }
@@ -52,13 +51,13 @@ impl Extremes {
         insert(&mut self.smallest, effect, top, |a, b| falling(b, a));
     }
 
-    /// With few groups the two lists are one, without repetition.
+    /// Removes from the smallest what is among the largest, if there are few groups.
     pub(super) fn no_group_twice(&mut self, top: usize) {
         self.smallest.truncate(self.groups.saturating_sub(top));
         self.smallest.reverse();
     }
 
-    /// The groups in a table, with intervals of `z` standard deviations.
+    /// Returns the groups as a table, with intervals of `z` standard deviations.
     pub(crate) fn section(&self, level: &str, z: f64, ids: &[String]) -> Section {
         let Extremes { term, groups, largest, smallest } = self;
         let all: Vec<&Effect> = largest.iter().chain(smallest).collect();
@@ -97,7 +96,7 @@ impl Extremes {
     }
 }
 
-/// What the columns of the table are.
+/// Returns the note that explains the columns of the table.
 pub(crate) fn note(confidence: f64) -> Note {
     let percent = trim_number(100.0 * confidence);
     Note::new(
@@ -109,7 +108,7 @@ pub(crate) fn note(confidence: f64) -> Note {
     )
 }
 
-/// Inserts into a sorted list of bounded length; of equal ones the first stays first.
+/// Inserts into a sorted list of bounded length; ties keep their order.
 fn insert(list: &mut Vec<Effect>, effect: Effect, top: usize, order: impl Fn(&Effect, &Effect) -> Ordering) {
     let at = list.partition_point(|other| order(other, &effect).is_le());
     list.insert(at, effect);
