@@ -1,5 +1,5 @@
-//! What the outside sees of a job at work: bars where a person is watching, log lines where not,
-//! `status.json` in either case; and where a request to stop comes in.
+//! Reports the progress of a job: bars on a terminal, log lines otherwise, and `status.json` in either
+//! case. Requests to stop are checked here, too.
 
 use super::checkpoint::Keeper;
 use super::status::{ModelState, Phase, Status};
@@ -12,25 +12,25 @@ use std::time::{Duration, Instant};
 use tiers_reml::{PassState, ReadObserver, ReadTimes, SearchObserver, Step, ThetaPath};
 use tracing::{debug, info, warn};
 
-/// Time between log lines while nothing but numbers changes.
+/// Time between log lines within a phase.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// The face of a job.
+/// Progress bars, log lines and `status.json` of a job.
 #[derive(Debug)]
 pub(crate) struct Board {
-    /// Where `status.json` is.
+    /// Folder of `status.json`.
     pub store: Store,
-    /// Whether somebody asked the job to stop.
+    /// Whether the job was asked to stop.
     pub stop: Stop,
-    /// What `status.json` says.
+    /// Contents of `status.json`.
     pub status: Status,
-    /// Bars.
+    /// Settings of the progress bars.
     pub progress: Progress,
     logged: Instant,
 }
 
 impl Board {
-    /// A job that begins now.
+    /// Creates the board of a job that begins now.
     pub(crate) fn new(store: Store, stop: Stop, progress: Progress, models: impl Iterator<Item = String>) -> Board {
         Board { store, stop, status: Status::begin(models), progress, logged: Instant::now() }
     }
@@ -57,13 +57,13 @@ impl Board {
         due
     }
 
-    /// A model is being fitted.
+    /// Begins the fit of a model.
     pub(crate) fn begin_model(&mut self, model: &str) {
         self.status.of_model(model, ModelState::Fitting, None);
         self.phase(Phase::Fitting, Some(model));
     }
 
-    /// A model of all rows is being fitted, whose search goes on from where it was.
+    /// Begins the fit of a model of all rows, whose search resumes from the end of `path`.
     pub(crate) fn fitting(&mut self, model: &str, path: ThetaPath, keeper: Keeper) -> FitWatch<'_> {
         self.begin_model(model);
         let bar = self.progress.fitting();
@@ -71,26 +71,26 @@ impl Board {
     }
 }
 
-/// A pass over the rows.
+/// Observer of a pass over the rows.
 #[derive(Debug)]
 pub(crate) struct ReadWatch<'a> {
     board: &'a mut Board,
     bar: Reading,
     keeper: Option<Keeper>,
     began: Instant,
-    /// Rows that were there before the first was read.
+    /// Rows from a checkpoint, before the first row was read.
     before: Option<u64>,
     total: Option<u64>,
 }
 
 impl<'a> ReadWatch<'a> {
-    /// A pass over so many rows, if that is known, with its checkpoints.
+    /// Creates the observer of a pass; `rows` is the number of rows if it is known.
     pub(crate) fn new(board: &'a mut Board, rows: Option<u64>, keeper: Option<Keeper>) -> ReadWatch<'a> {
         let bar = board.progress.reading(rows);
         ReadWatch { board, bar, keeper, began: Instant::now(), before: None, total: rows }
     }
 
-    /// Where the time went, and what was kept.
+    /// Returns the time by phase, and the writer of checkpoints.
     pub(crate) fn end(mut self) -> (ReadTimes, Option<Keeper>) {
         (self.bar.times, self.keeper.take())
     }
@@ -112,7 +112,7 @@ impl ReadObserver for ReadWatch<'_> {
 
     fn restarted(&mut self, column: &str, level: &str) {
         self.bar.restarted(column, level);
-        info!(column, level, "reading starts again, for a factor has further levels");
+        info!(column, level, "reading starts again, since a factor has more levels");
     }
 
     fn checkpoint(&mut self, state: &PassState<'_>) {
@@ -126,7 +126,7 @@ impl ReadObserver for ReadWatch<'_> {
     }
 }
 
-/// A model being fitted.
+/// Observer of a model that is being fitted.
 #[derive(Debug)]
 pub(crate) struct FitWatch<'a> {
     board: &'a mut Board,
@@ -138,7 +138,7 @@ pub(crate) struct FitWatch<'a> {
 }
 
 impl FitWatch<'_> {
-    /// Keeps the path of a search that is called off, or of which something else was.
+    /// Saves the path of the search when the job is interrupted during or after the search.
     pub(crate) fn keep(mut self) {
         self.keeper.offer_path(&self.board.store, &self.path, true);
     }
@@ -195,7 +195,7 @@ impl Watch for FitWatch<'_> {
     }
 }
 
-/// The second pass over the rows, for fitted values.
+/// Observer of the second pass over the rows.
 #[derive(Debug)]
 struct SecondPass {
     bar: Reading,

@@ -1,8 +1,8 @@
-//! What a job keeps of its work in files, from time to time and when it is asked to stop: the sums of a
-//! read, and the path of a search.
+//! Checkpoints of a job, written at intervals and when it is asked to stop: the sums of a read, and the
+//! path of a search.
 //!
-//! The files are the library's, which checks every byte of them against checksums, and what they were
-//! made of against the fingerprint.
+//! The library defines the files. It verifies every byte by checksums, and the inputs by the
+//! fingerprint.
 
 use super::store::Store;
 use std::fs::File;
@@ -11,32 +11,32 @@ use std::time::{Duration, Instant};
 use tiers_reml::{Checkpoint, CheckpointError, PassState, ThetaPath};
 use tracing::{info, warn};
 
-/// Names in the hidden folder.
+/// Names of the checkpoints in the hidden folder.
 const READ: &str = "read.checkpoint";
 const SEARCH: &str = "search.checkpoint";
 
-/// A checkpoint need not be more than this long ago when all rows have been read.
+/// Largest age of a checkpoint when all rows have been read.
 const AT_THE_END: Duration = Duration::from_secs(5);
 
-/// Writes checkpoints when it is time.
+/// Writes checkpoints when they are due.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     fingerprint: String,
     every: Duration,
     last: Instant,
-    /// Checkpoints written.
+    /// Number of checkpoints written.
     pub written: usize,
-    /// Seconds that they took.
+    /// Seconds spent on writing checkpoints.
     pub seconds: f64,
 }
 
 impl Keeper {
-    /// For work of this fingerprint.
+    /// Creates a writer of checkpoints with this fingerprint.
     pub(crate) fn new(fingerprint: &str, every: Duration) -> Keeper {
         Keeper { fingerprint: fingerprint.to_owned(), every, last: Instant::now(), written: 0, seconds: 0.0 }
     }
 
-    /// Keeps the sums of a read if it is time, or `now`.
+    /// Saves the sums of a read if a checkpoint is due or `now` is set.
     pub(crate) fn offer_sums(&mut self, store: &Store, state: &PassState<'_>, now: bool) {
         let every = if state.is_complete() { self.every.min(AT_THE_END) } else { self.every };
         if now || self.last.elapsed() >= every {
@@ -44,7 +44,7 @@ impl Keeper {
         }
     }
 
-    /// Keeps the path of a search if it is time, or `now`.
+    /// Saves the path of a search if a checkpoint is due or `now` is set.
     pub(crate) fn offer_path(&mut self, store: &Store, path: &ThetaPath, now: bool) {
         if now || self.last.elapsed() >= self.every {
             self.keep(store, SEARCH, |fingerprint, to| path.write(fingerprint, to));
@@ -60,7 +60,7 @@ impl Keeper {
                 self.written += 1;
                 info!(file, seconds, "checkpoint written");
             }
-            // The job goes on: it may come to its end yet, and the last checkpoint still stands.
+            // The job continues: it may still complete, and the last checkpoint remains.
             Err(error) => warn!(file, %error, "no checkpoint could be written"),
         }
         self.seconds += seconds;
@@ -68,14 +68,14 @@ impl Keeper {
     }
 }
 
-/// The sums that stand there, if any; those that cannot be used are told and left alone.
+/// Returns the saved sums, if any. Sums that cannot be used are reported and left in place.
 pub(crate) fn find_sums(store: &Store, fingerprint: &str) -> Option<Checkpoint> {
     find(store, READ, |from| Checkpoint::read(from, fingerprint), "reading starts from the first row")
 }
 
-/// The path of a search, likewise.
+/// Returns the saved path of a search, if any. A path that cannot be used is reported.
 pub(crate) fn find_path(store: &Store, fingerprint: &str) -> Option<ThetaPath> {
-    find(store, SEARCH, |from| ThetaPath::read(from, fingerprint), "the search starts anew")
+    find(store, SEARCH, |from| ThetaPath::read(from, fingerprint), "the search starts from the beginning")
 }
 
 fn find<T>(
@@ -94,18 +94,18 @@ fn find<T>(
     }
 }
 
-/// Whether there is anything to go on from.
+/// Whether there is a checkpoint to resume from.
 pub(crate) fn is_there(store: &Store) -> bool {
     [READ, SEARCH].iter().any(|file| store.hidden(file).exists())
 }
 
-/// Removes all of it, when it is of no more use.
+/// Removes all checkpoints once they are no longer needed.
 pub(crate) fn remove(store: &Store) {
     std::fs::remove_file(store.hidden(READ)).ok();
     remove_path(store);
 }
 
-/// Removes the path of a search that has come to its end.
+/// Removes the path of a search that has ended.
 pub(crate) fn remove_path(store: &Store) {
     std::fs::remove_file(store.hidden(SEARCH)).ok();
 }

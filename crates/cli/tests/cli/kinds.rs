@@ -127,7 +127,7 @@ fn levels_can_be_put_in_order() {
     well(&["run", &job, "--quiet"]);
     let fit = std::fs::read_to_string(folder.join("run/m/fit.json")).expect("a fit");
     assert_eq!(terms(&json(&fit)), ["(Intercept)", "sizesmall", "sizelarge"]);
-    let ran = refused(&["run", &job, "--set", "data.levels.colour=[\"red\"]"], &["`colour` is no factor of any model"]);
+    let ran = refused(&["run", &job, "--set", "data.levels.colour=[\"red\"]"], &["`colour` is not a factor of any model"]);
     assert!(ran.contains("data.levels.colour"), "{ran}");
 }
 

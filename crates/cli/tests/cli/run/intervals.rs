@@ -92,7 +92,7 @@ fn a_model_with_other_intervals_is_made_again_and_leaves_none_of_the_former() {
     let printed = run_well(&job, &["--set", "models.bootstrap.seed=6"]);
     assert_eq!(printed.matches("kept").count(), 2, "{printed}");
     let set = ["--set", "models.bootstrap.intervals=wald", "--set", "models.bootstrap.replicates=60"];
-    run_refused(&job, &set, &["models.bootstrap.replicates", "of the bootstrap"]);
+    run_refused(&job, &set, &["models.bootstrap.replicates", "applies to the bootstrap only"]);
     let plain = folder.text("plain.toml", &with_data("data/a.parquet", &KINDS.replace("intervals = \"profile\"", "")));
     let printed = run_well(&plain, &["--fresh"]);
     assert_eq!(printed.matches("kept").count(), 0, "{printed}");
