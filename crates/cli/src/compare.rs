@@ -238,7 +238,7 @@ fn note(test: &Test<'_>, entries: &[Entry]) -> Option<String> {
     let Test { smaller, larger, ratio, why_not } = test;
     if let Some(why) = why_not {
         let note =
-        format!("{smaller} and {larger}: {why}, so there is no test between them; AIC and BIC can be compared.");
+            format!("{smaller} and {larger}: {why}, so there is no test between them; AIC and BIC can be compared.");
         return Some(paragraph(&note, 2));
     }
     let ratio = ratio.as_ref()?;
@@ -262,6 +262,6 @@ fn note(test: &Test<'_>, entries: &[Entry]) -> Option<String> {
                  for that. Pr(>Chisq) is conservative: the true p value is smaller."
             )
         }
-        };
-        Some(paragraph(&note, 2))
+    };
+    Some(paragraph(&note, 2))
 }

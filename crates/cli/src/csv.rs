@@ -101,7 +101,10 @@ pub(crate) fn check(source: &Source, options: &CsvOptions) -> Result<(), Misfit>
             ("na", !options.na.is_empty()),
         ];
         if let Some((option, _)) = said.iter().find(|(_, said)| *said) {
-            return misfit(option, "this is for csv and other text files; these files specify it themselves".to_owned());
+            return misfit(
+                option,
+                "this is for csv and other text files; these files specify it themselves".to_owned(),
+            );
         }
     }
     for (column, wanted) in &options.types {

@@ -63,12 +63,12 @@ fn findings(fit: &Fit, diagnosis: &Diagnosis) -> Vec<String> {
         let names: Vec<&str> = diagnosis.weakest.iter().map(|weak| weak.parameter.as_str()).collect();
         if least <= 0.0 {
             findings.push(format!(
-            "The criterion does not rise in every direction ({}): do not rely on this minimum.",
+                "The criterion does not rise in every direction ({}): do not rely on this minimum.",
                 names.join("; ")
             ));
         } else if least < WEAK {
             findings.push(format!(
-            "The data hardly distinguish these parameters: {}. Their standard errors are {:.0} times what they \
+                "The data hardly distinguish these parameters: {}. Their standard errors are {:.0} times what they \
             would be if the others were known. Leave out one of them, or centre the variables with random slopes.",
                 names.join("; "),
                 1.0 / least.sqrt()
@@ -79,12 +79,12 @@ fn findings(fit: &Fit, diagnosis: &Diagnosis) -> Vec<String> {
     }
     for level in fit.levels.iter().filter(|level| level.groups < FEW) {
         findings.push(format!(
-        "{} has only {} groups: its variances are hardly known beyond their order of magnitude.",
+            "{} has only {} groups: its variances are hardly known beyond their order of magnitude.",
             level.name, level.groups
         ));
-        }
-        findings
-        }
+    }
+    findings
+}
 
 fn text(fit: &Fit, diagnosis: &Diagnosis, findings: &[String]) -> String {
     let mut text = paragraph(&format!("Diagnosis of {}", fit.formula), 2);
@@ -99,7 +99,10 @@ fn text(fit: &Fit, diagnosis: &Diagnosis, findings: &[String]) -> String {
         ("largest gradient, over the root of its curvature", number(diagnosis.gradient)),
         ("Newton decrement (twice the remaining decrease)", number(diagnosis.decrement)),
         ("least eigenvalue of the Hessian, unit diagonal", or_none(diagnosis.least_curvature)),
-        ("condition number of the Hessian", diagnosis.condition.map_or_else(|| "none".to_owned(), |c| format!("{c:.1}"))),
+        (
+            "condition number of the Hessian",
+            diagnosis.condition.map_or_else(|| "none".to_owned(), |c| format!("{c:.1}")),
+        ),
     ];
     let (names, values): (Vec<&str>, Vec<String>) = rows.into_iter().unzip();
     text.push('\n');

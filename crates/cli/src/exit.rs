@@ -125,8 +125,8 @@ fn remember(info: &PanicHookInfo<'_>) {
 
 /// Prints clap's message: help and version to standard output, errors to standard error.
 pub(crate) fn usage(error: &clap::Error) -> anyhow::Result<Outcome> {
-let text = error.render().to_string();
-if error.use_stderr() {
+    let text = error.render().to_string();
+    if error.use_stderr() {
         let text = text.trim_end();
         // Without a command, clap prints the help, which is not an error message.
         tell(&if text.starts_with("error:") { format!("tiers: {text}") } else { text.to_owned() });

@@ -33,7 +33,7 @@ pub(crate) struct InfluenceArgs {
     pub out: Option<PathBuf>,
 
     /// Print the groups as JSON
-    
+
     #[arg(long)]
     pub json: bool,
 
@@ -60,11 +60,7 @@ pub(crate) fn run(args: &InfluenceArgs) -> anyhow::Result<Outcome> {
     };
     let (model, _) = saved.read(&args.refit, Until::Estimates)?;
     cluster_level(&model, args.level.as_deref()).map_err(|_| wrong_level(&saved, args.level.as_deref()))?;
-    ensure!(
-        model.p() > 0,
-        "{}: influence is measured on the fixed effects, and the model has none",
-        saved.name
-    );
+    ensure!(model.p() > 0, "{}: influence is measured on the fixed effects, and the model has none", saved.name);
     let objective = Objective::new(&model, saved.fit().method);
     let optimum = saved.optimum(&objective, &args.refit)?;
     let limit = crate::memory::Limit::parse(&args.refit.memory_limit)?.of_rows(again.count(), Until::Moments);

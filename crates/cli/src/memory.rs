@@ -126,7 +126,6 @@ mod tests {
 
     #[test]
     fn available_memory_is_parsed() {
-    
         let text = "MemTotal:       24000000 kB\nMemAvailable:     1000 kB\n";
         assert_eq!(mem_available(text), Some(1_024_000));
         assert_eq!(mem_available("MemTotal: 1 kB"), None);

@@ -22,7 +22,6 @@ impl Progress {
     }
 
     /// Whether progress is shown.
-    pub
     pub(crate) fn is_shown(self) -> bool {
         self.shown
     }

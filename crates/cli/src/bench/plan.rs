@@ -209,7 +209,8 @@ fn fit_sample(ingested: Ingested) -> Option<(f64, f64)> {
 /// Estimates the number of rows of text files from the length of the first lines.
 fn guess_rows(table: &Source) -> anyhow::Result<u64> {
     let first = &table.files()[0].path;
-    let unknown = |why: &str| anyhow!("{}: {why}; write the table as parquet, which stores the number of rows", first.display());
+    let unknown =
+        |why: &str| anyhow!("{}: {why}; write the table as parquet, which stores the number of rows", first.display());
     let mut head = Vec::new();
     let file = std::fs::File::open(first).map_err(|error| unknown(&error.to_string()))?;
     file.take(1 << 20).read_to_end(&mut head).map_err(|error| unknown(&error.to_string()))?;

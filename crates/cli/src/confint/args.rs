@@ -68,7 +68,7 @@ impl ConfintArgs {
         let level = self.level;
         ensure!(level > 0.0 && level < 1.0, "--level {level}: a confidence level lies between 0 and 1, such as 0.95");
         let given = [
-        ("--replicates", self.replicates.is_some()),
+            ("--replicates", self.replicates.is_some()),
             ("--seed", self.seed.is_some()),
             ("--type", self.kind.is_some()),
         ];

@@ -41,9 +41,9 @@ impl Opened {
             _ => Some(Source::open(&[folder.join(CELLS)])?),
         };
         if let (Some(listed), Some(there)) = (header.cells, cells.as_ref().and_then(Source::rows)) {
-        ensure!(
-        listed == there,
-        "{name}: {CELLS} holds {there} cells, but {HEADER} says {listed}; make the moments again"
+            ensure!(
+                listed == there,
+                "{name}: {CELLS} holds {there} cells, but {HEADER} says {listed}; make the moments again"
             );
         }
         let totals = Totals { rows: header.rows, sum_log_weights: header.sum_log_weights, cross };

@@ -197,7 +197,10 @@ fn intervals(keys: &ModelKeys) -> Result<Option<Wanted>, (&'static str, String)>
     if keys.intervals != Some(IntervalsKey::Bootstrap)
         && let Some((key, _)) = given.into_iter().find(|(_, is_given)| *is_given)
     {
-        return Err((key, "it applies to the bootstrap only; write intervals = \"bootstrap\" too, or leave it out".to_owned()));
+        return Err((
+            key,
+            "it applies to the bootstrap only; write intervals = \"bootstrap\" too, or leave it out".to_owned(),
+        ));
     }
     let method = match keys.intervals {
         None => return Ok(None),

@@ -73,9 +73,9 @@ pub(crate) struct Took {
 /// Size and hash of a result file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileHash {
-/// Size.
-pub bytes: u64,
-/// SHA-256, as `sha256sum` prints it.
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256, as `sha256sum` prints it.
     pub sha256: String,
 }
 
@@ -115,7 +115,7 @@ impl Kept {
 
 /// Lists all files of a folder of results with their hashes; paths have slashes.
 fn list(store: &Store, below: &str, files: &mut BTreeMap<String, FileHash>) -> anyhow::Result<()> {
-let unreadable = |path: &Path, error: std::io::Error| cannot("be read", path, &error);
+    let unreadable = |path: &Path, error: std::io::Error| cannot("be read", path, &error);
     let folder = store.path(below);
     for entry in fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))? {
         let path = entry.map_err(|error| unreadable(&folder, error))?.path();

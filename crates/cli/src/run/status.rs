@@ -82,11 +82,11 @@ pub(crate) enum Phase {
 /// Progress of a model.
 #[derive(Debug, Serialize)]
 pub(crate) struct ModelStatus {
-/// Name of the model.
-pub name: String,
-/// State of the model.
-pub state: ModelState,
-/// Status of the fit, or the error.
+    /// Name of the model.
+    pub name: String,
+    /// State of the model.
+    pub state: ModelState,
+    /// Status of the fit, or the error.
     pub message: Option<String>,
 }
 

@@ -27,7 +27,6 @@ impl Stop {
     }
 
     /// Whether the job was asked to stop.
-    pub(crate)
     pub(crate) fn asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
