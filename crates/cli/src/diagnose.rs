@@ -100,7 +100,7 @@ fn text(fit: &Fit, diagnosis: &Diagnosis, findings: &[String]) -> String {
         ("Newton decrement (twice the remaining decrease)", number(diagnosis.decrement)),
         ("least eigenvalue of the Hessian, unit diagonal", or_none(diagnosis.least_curvature)),
         (
-            "condition number of the Hessian",
+            "condition number of the Hessian, unit diagonal",
             diagnosis.condition.map_or_else(|| "none".to_owned(), |c| format!("{c:.1}")),
         ),
     ];
