@@ -6,17 +6,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
-use tiers_design::Totals;
+use tiers_moments::Totals;
+use tiers_report::saved;
 use tiers_reml::{AnovaType, Averaging, FixedPart, Grid, Predictor};
 
 #[path = "../../crates/cli/src/moments/header.rs"]
 mod header;
-#[path = "../../crates/cli/src/report.rs"]
-mod report;
-#[path = "parts/saved.rs"]
-mod saved;
-#[path = "../../crates/cli/src/visible.rs"]
-mod visible;
 
 /// Between the two files of a fit; what has no such line is a header of moments.
 const MODEL: &str = "\n== model.json ==\n";

@@ -1,18 +1,18 @@
 //! `tiers compare`: saved fits side by side, with likelihood ratio tests.
 
 use crate::exit::{Outcome, print};
-use crate::layout::{Column, paragraph, table};
-use crate::numbers::{column, fixed_point, p_values};
 use crate::progress::Progress;
 use crate::saved::{RefitArgs, Saved};
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
+use tiers_moments::Until;
 use tiers_reml::{
-    Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, Until,
-    find_optimum,
+    Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, find_optimum,
 };
+use tiers_report::layout::{Column, paragraph, table};
+use tiers_report::numbers::{column, fixed_point, p_values};
 
 /// Examples below the help.
 pub(crate) const EXAMPLES: &str = "\
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     if args.json {
         let models = entries.iter().map(Row::of).collect();
         let comparison = Comparison { tiers: env!("CARGO_PKG_VERSION"), method: entries[0].fit.method, models, tests };
-        print(&crate::report::json(&comparison))?;
+        print(&tiers_report::json(&comparison))?;
     } else {
         print(&text(&entries, &tests))?;
     }

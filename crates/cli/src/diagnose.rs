@@ -1,13 +1,14 @@
 //! `tiers diagnose`: whether a saved fit converged or is singular, and which parameters it hardly determines.
 
 use crate::exit::{Outcome, print};
-use crate::layout::{Column, paragraph, table};
 use crate::saved::{RefitArgs, Saved};
-use crate::summary;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use tiers_reml::{Diagnosis, Fit, Objective, Status, Until};
+use tiers_moments::Until;
+use tiers_reml::{Diagnosis, Fit, Objective, Status};
+use tiers_report::layout::{Column, paragraph, table};
+use tiers_report::summary;
 
 /// Arguments of `tiers diagnose`.
 #[derive(Debug, Args)]
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &DiagnoseArgs) -> anyhow::Result<Outcome> {
             "formula": fit.formula, "status": fit.status, "evaluations": fit.optimizer.evaluations,
             "diagnosis": diagnosis, "findings": findings,
         });
-        print(&crate::report::json(&value))?;
+        print(&tiers_report::json(&value))?;
     } else {
         print(&text(saved.fit(), &diagnosis, &findings))?;
     }

@@ -1,10 +1,10 @@
 //! Exit codes, and the reporting of errors and panics.
 
-use crate::visible;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use tiers_report::visible;
 
 /// How a run ended, if not with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

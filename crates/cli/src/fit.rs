@@ -7,9 +7,10 @@ use crate::memory::check_heads;
 use crate::outputs::Folder;
 use crate::progress::Progress;
 use crate::steps::{Read, make};
-use crate::visible;
 use std::time::Instant;
-use tiers_reml::{Fit, Status, Until};
+use tiers_moments::Until;
+use tiers_reml::{Fit, Status};
+use tiers_report::visible;
 
 /// Fits a model, or several models in one read.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
@@ -41,7 +42,7 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
         Show::Nothing => say_not_converged(&made.report.fit),
     }
     if progress.is_shown() {
-        tell(&made.report.timing_line());
+        tell(&crate::process::timing_line(&made.report));
     }
     Ok(outcome(made.report.fit.status))
 }

@@ -1,8 +1,6 @@
 //! `tiers influence`: the influence of each top-level group on a saved fit.
 
 use crate::exit::{Outcome, print};
-use crate::layout::{Column, paragraph, table};
-use crate::numbers::{column, fixed_point};
 use crate::outputs;
 use crate::progress::Progress;
 use crate::saved::{Again, RefitArgs, Saved};
@@ -11,7 +9,10 @@ use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-use tiers_reml::{ClusterMoments, Influence, KeyLabels, Objective, Until, WithoutGroup, cluster_level};
+use tiers_moments::{ClusterMoments, Until, cluster_level};
+use tiers_reml::{Influence, KeyLabels, Objective, WithoutGroup};
+use tiers_report::layout::{Column, paragraph, table};
+use tiers_report::numbers::{column, fixed_point};
 use tiers_tables::{OutColumn, OutValues, write_parquet};
 
 /// Arguments of `tiers influence`.
@@ -33,7 +34,6 @@ pub(crate) struct InfluenceArgs {
     pub out: Option<PathBuf>,
 
     /// Print the groups as JSON
-
     #[arg(long)]
     pub json: bool,
 
@@ -59,20 +59,20 @@ pub(crate) fn run(args: &InfluenceArgs) -> anyhow::Result<Outcome> {
         );
     };
     let (model, _) = saved.read(&args.refit, Until::Estimates)?;
-    cluster_level(&model, args.level.as_deref()).map_err(|_| wrong_level(&saved, args.level.as_deref()))?;
+    cluster_level(&model.forest, args.level.as_deref()).map_err(|_| wrong_level(&saved, args.level.as_deref()))?;
     ensure!(model.p() > 0, "{}: influence is measured on the fixed effects, and the model has none", saved.name);
     let objective = Objective::new(&model, saved.fit().method);
     let optimum = saved.optimum(&objective, &args.refit)?;
     let limit = crate::memory::Limit::parse(&args.refit.memory_limit)?.of_rows(again.count(), Until::Moments);
     let mut watch = Progress::new(args.refit.quiet).second_pass(saved.fit().n_obs + saved.fit().n_dropped);
-    let moments = ClusterMoments::read(&model, source, limit, &mut watch)?;
+    let moments = ClusterMoments::read((&model.recipe, &model.forest), source, limit, &mut watch)?;
     drop(watch);
     let influence = Influence::new(&objective, &optimum, &moments);
     if let Some(out) = &args.out {
         write(out, &influence)?;
     }
     match args.json {
-        true => print(&crate::report::json(&as_json(&saved, &influence, args.top)))?,
+        true => print(&tiers_report::json(&as_json(&saved, &influence, args.top)))?,
         false => print(&text(&saved, &influence, args.top))?,
     }
     Ok(Outcome::Done)

@@ -4,10 +4,13 @@ use crate::job::Input as Named;
 use crate::memory::Limit;
 use crate::moments::Opened;
 use crate::progress::Reading as Watch;
-use crate::report::Data;
 use std::path::PathBuf;
-use tiers_design::{Definition, Formula, Plan, Recipe, Settings, merged_definition};
-use tiers_reml::{Further, IngestError, Ingested, MemoryLimit, Part, Reading, Until, accumulate_with, merge};
+use tiers_design::{Formula, Plan, Recipe, Settings};
+use tiers_moments::{
+    Definition, Further, IngestError, Ingested, MemoryLimit, Part, Reading, Until, accumulate_with, merge,
+    merged_definition,
+};
+use tiers_report::Data;
 use tiers_tables::{CsvOptions, Source};
 
 /// The input named on the command line, opened but not yet read.

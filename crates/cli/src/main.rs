@@ -23,11 +23,6 @@
 //! steps     fits one model, from its moments to its files; for fit, several and run
 //! input     input of a fit: rows, or moments in parts
 //! saved     opens a folder of results for further commands
-//! report    a fit with its data, time and memory; written as fit.json
-//! summary   a report as text, in sections
-//! section   a section: title, table and notes; layout and numbers turn it into text
-//! page      a report as an HTML page
-//! figure    font, colours and SVG output of all figures
 //! tables    random effects and fitted values as parquet
 //! outputs   the folder of results, replaced as a whole
 //!
@@ -35,10 +30,11 @@
 //! threads   number of threads
 //! robust    names of the cluster-robust covariances
 //! csv       options for text files
+//! process   time and memory of a run
 //! progress  progress bars
 //! files     small text files that the user names
-//! visible   escapes control characters in text from data
 //! exit      exit codes, and the reporting of errors and panics
+
 //! ```
 
 mod anova;
@@ -49,35 +45,28 @@ mod confint;
 mod csv;
 mod diagnose;
 mod exit;
-mod figure;
 mod files;
 mod fit;
 mod influence;
 mod input;
 mod job;
-mod layout;
 mod means;
 mod memory;
 mod moments;
-mod numbers;
 mod outputs;
-mod page;
 mod pages;
 mod predict;
+mod process;
 mod progress;
 mod ranef;
-mod report;
 mod robust;
 mod run;
 mod saved;
-mod section;
 mod several;
 mod simulate;
 mod steps;
-mod summary;
 mod tables;
 mod threads;
-mod visible;
 
 use std::process::ExitCode;
 

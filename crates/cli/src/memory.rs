@@ -3,7 +3,7 @@
 use anyhow::bail;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tiers_reml::{Further, MemoryLimit, Until};
+use tiers_moments::{Further, MemoryLimit, Until};
 use tiers_tables::check_footers;
 
 /// Default of `--memory-limit`.

@@ -2,12 +2,13 @@
 
 use crate::confint::Pieces;
 use crate::steps::Watch;
-use crate::visible;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::Duration;
-use tiers_reml::{ReadObserver, ReadTimes, SearchObserver, Step};
+use tiers_moments::{ReadObserver, ReadTimes};
+use tiers_reml::{SearchObserver, Step};
+use tiers_report::visible;
 
 /// Whether progress is shown.
 #[derive(Clone, Copy, Debug)]

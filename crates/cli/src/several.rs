@@ -11,7 +11,7 @@ use crate::steps::{Made, Read, make};
 use std::path::PathBuf;
 use std::time::Instant;
 use tiers_design::{Formula, Plan, Settings};
-use tiers_reml::{MemoryLimit, ReadTimes, Reading, Shared, Until, Wanted, accumulate_many};
+use tiers_moments::{MemoryLimit, ReadTimes, Reading, Shared, Until, Wanted, accumulate_many};
 use tiers_tables::Source;
 
 /// Fits all models.
@@ -47,7 +47,7 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     }
     show(job, &made)?;
     if progress.is_shown() {
-        made.last().iter().for_each(|last| tell(&last.report.timing_line()));
+        made.last().iter().for_each(|last| tell(&crate::process::timing_line(&last.report)));
     }
     let outcomes = made.iter().map(|made| outcome(made.report.fit.status));
     Ok(outcomes.fold(Outcome::Done, |all, one| if all == Outcome::Done { one } else { all }))

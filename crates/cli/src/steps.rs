@@ -1,21 +1,23 @@
-//! Fits one model, from its moments to its files: settle, search, infer, report, write.
+//! Fits one model, from its moments to its files: build the model, search, infer, report, write.
 
 use crate::confint::{Fitted, Pieces, Wanted};
 use crate::input::Input;
 use crate::memory::Limit;
 use crate::outputs::{Folder, Staged};
-use crate::page::{PAGE, page};
-use crate::report::{Phases, Report, Timing, peak_memory};
-use crate::saved::{FIT, MODEL, SavedModel, Seal};
-use crate::section::Section;
-use crate::{summary, tables, visible};
+use crate::process::peak_memory;
+use crate::tables;
 use anyhow::anyhow;
 use std::time::{Duration, Instant};
+use tiers_moments::{ClusterMoments, Further, Ingested, ReadObserver, ReadTimes, Until, cluster_level};
 use tiers_reml::{
-    ClusterMoments, DfMethod, Fit, FittedValues, FixedInference, FixedModel, Further, Inference, Ingested, Method,
-    NewtonSettings, Objective, Optimum, ReadObserver, ReadTimes, Robust, Sandwich, SearchObserver, Status, Until,
-    cluster_level, find_optimum, random_effects, settle,
+    DfMethod, Fit, FittedValues, FixedInference, FixedModel, Inference, Method, NewtonSettings, Objective, Optimum,
+    Robust, Sandwich, SearchObserver, Status, build_model, find_optimum, random_effects,
 };
+use tiers_report::page::{PAGE, page};
+use tiers_report::saved::{FIT, MODEL, SavedModel, Seal};
+use tiers_report::section::Section;
+use tiers_report::{Phases, Report, Timing};
+use tiers_report::{summary, visible};
 
 /// How a model is fitted.
 #[derive(Clone, Debug)]
@@ -104,7 +106,7 @@ pub(crate) fn make<'a>(
     let mut clock = Clock { began, phases: Phases::default() };
     clock.phases.have_read(&times);
     let summed = began.elapsed();
-    let (model, dropped) = settle(ingested)?;
+    let (model, dropped) = build_model(ingested)?;
     let read = began.elapsed();
     clock.phases.settle = (read - summed).as_secs_f64();
 
@@ -165,9 +167,10 @@ fn robust(
         return Ok(None);
     };
     let model = objective.model();
-    cluster_level(model, level.as_deref()).map_err(|error| anyhow!("--cluster: {error}"))?;
+    cluster_level(&model.forest, level.as_deref()).map_err(|error| anyhow!("--cluster: {error}"))?;
     let limit = memory.of_rows(input.count(), Until::Moments);
-    let clusters = ClusterMoments::read(model, source, limit, watch.second_pass(model.forest.rows))?;
+    let clusters =
+        ClusterMoments::read((&model.recipe, &model.forest), source, limit, watch.second_pass(model.forest.rows))?;
     let robust = Robust::new(objective, optimum, &clusters, *kind, how.inference.confidence);
     Ok(Some(robust.map_err(|error| anyhow!("--robust {kind}: {error}"))?))
 }

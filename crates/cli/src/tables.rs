@@ -1,11 +1,13 @@
 //! Random effects and fitted values as parquet.
 
 use crate::outputs::{EFFECTS, Staged};
-use crate::saved::{MODEL, Seal};
 use anyhow::anyhow;
 use std::path::Path;
 use tiers_design::PackedText;
-use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects, ReadObserver};
+use tiers_moments::ReadObserver;
+use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects};
+use tiers_report::extremes::standardise;
+use tiers_report::saved::{MODEL, Seal};
 use tiers_tables::{OutColumn, OutField, OutKind, OutValues, Source, TableError, TableSink};
 
 /// Number of groups that are written at a time.
@@ -119,14 +121,6 @@ fn columns(effects: &LevelEffects, variances: &[f64], groups: std::ops::Range<us
         fields(effects).into_iter().zip(values).map(|(field, values)| OutColumn::new(field.name, values)).collect();
     columns.last_mut().expect("columns").missing = missing;
     columns
-}
-
-/// Divides a random effect (its conditional mode, or BLUP) by its own standard deviation, where
-/// `Var(b̂) = Var(b) - Var(b̂ - b)` and the last term is the prediction error variance; NaN if `Var(b̂)`
-/// is zero.
-pub(crate) fn standardise(estimate: f64, prediction_sd: f64, variance: f64) -> f64 {
-    let own = variance - prediction_sd * prediction_sd;
-    if own > 1e-12 * variance { estimate / own.sqrt() } else { f64::NAN }
 }
 
 /// Returns the id columns of groups, in their own type.

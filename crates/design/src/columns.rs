@@ -122,6 +122,19 @@ pub struct Block {
     pub columns: Vec<Column>,
 }
 
+impl Block {
+    /// The labels of a requested column.
+    ///
+    /// # Panics
+    /// If the request is for numbers.
+    pub fn labels(&self, request: usize) -> &Labels {
+        match &self.columns[request] {
+            Column::Labels(labels) => labels,
+            Column::Numbers(_) => panic!("request {request} is for labels, and the block has numbers"),
+        }
+    }
+}
+
 /// One column of a block.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Column {

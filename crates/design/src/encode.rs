@@ -7,7 +7,7 @@ use crate::columns::{Block, Column, Dictionary, Labels, PackedText, Request, Rol
 use crate::error::EncodeError;
 use crate::evaluate::{Compiled, numbers};
 use crate::formula::Expr;
-use crate::gather::{FactorCodes, Gathered, Origin, keep_in_place, kept_of, labels};
+use crate::gather::{FactorCodes, Gathered, Origin, keep_in_place, kept_of};
 use crate::recipe::{Atom, ColumnSpec, Factor, Recipe};
 use crate::select::{Selection, first_not_finite, select};
 use std::borrow::Cow;
@@ -62,28 +62,39 @@ pub struct Encoder {
 }
 
 /// What an encoder is compiled from: a recipe, or what several recipes have together.
-pub(crate) struct EncoderParts<'a> {
-    pub(crate) requests: &'a [Request],
-    pub(crate) own: &'a [usize],
-    pub(crate) factors: &'a [Factor],
-    pub(crate) columns: &'a [ColumnSpec],
-    pub(crate) responses: &'a [Response],
-    pub(crate) weights: Option<usize>,
-    pub(crate) keys: &'a [usize],
+pub struct EncoderParts<'a> {
+    /// The columns of the blocks.
+    pub requests: &'a [Request],
+    /// Requests in which a missing value drops a row, as indices.
+    pub own: &'a [usize],
+    /// The factors.
+    pub factors: &'a [Factor],
+    /// The columns of C but the responses.
+    pub columns: &'a [ColumnSpec],
+    /// The responses, the last columns of C.
+    pub responses: &'a [Response],
+    /// The request of the weights.
+    pub weights: Option<usize>,
+    /// The requests of the grouping columns.
+    pub keys: &'a [usize],
 }
 
 /// A response less its offsets and its shift.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Response {
-    pub(crate) expr: Expr,
-    pub(crate) name: String,
-    pub(crate) offsets: Vec<Expr>,
-    pub(crate) shift: f64,
+pub struct Response {
+    /// The response.
+    pub expr: Expr,
+    /// The response as written.
+    pub name: String,
+    /// What is subtracted from it.
+    pub offsets: Vec<Expr>,
+    /// A constant that is subtracted from it, near its mean.
+    pub shift: f64,
 }
 
 impl Response {
     /// The response of a recipe.
-    pub(crate) fn of(recipe: &Recipe) -> Response {
+    pub fn of(recipe: &Recipe) -> Response {
         Response {
             expr: recipe.response.clone(),
             name: recipe.response_name.clone(),
@@ -138,7 +149,7 @@ impl Encoder {
     }
 
     /// Compiles what has the parts of a recipe.
-    pub(crate) fn compile(source: &EncoderParts<'_>) -> Encoder {
+    pub fn compile(source: &EncoderParts<'_>) -> Encoder {
         let mut expressions = Expressions { requests: source.requests, found: Vec::new() };
         let columns = source.columns.iter().map(|spec| CompiledColumn::new(spec, &mut expressions)).collect();
         let mut responses = Vec::with_capacity(source.responses.len());
@@ -174,7 +185,7 @@ impl Encoder {
     }
 
     /// Encodes the rows that [`Encoder::select`] selected.
-    pub(crate) fn encode_selected(&self, block: &Block, selection: Selection) -> Result<RowBlock, EncodeError> {
+    pub fn encode_selected(&self, block: &Block, selection: Selection) -> Result<RowBlock, EncodeError> {
         let block = &*self.with_columns(block);
         let kept = selection.kept.as_deref();
         let gathered = Gathered::new(block, &selection, &self.factors)?;
@@ -188,7 +199,7 @@ impl Encoder {
         let rows = kept.map_or(block.rows, <[u32]>::len);
         self.check_products(&values, rows, block, kept)?;
         let weights = self.weights.map(|request| self.weights_of(block, request, kept)).transpose()?;
-        let keys = self.keys.iter().map(|&request| kept_labels(labels(block, request), kept)).collect();
+        let keys = self.keys.iter().map(|&request| kept_labels(block.labels(request), kept)).collect();
         let Selection { kept, missing, not_a_number, .. } = selection;
         let dropped_rows = (block.rows - rows) as u64;
         let first_row = block.first_row;
@@ -196,7 +207,7 @@ impl Encoder {
     }
 
     /// Which rows are used; asks nothing of the factors' levels.
-    pub(crate) fn select(&self, block: &Block) -> Result<Selection, EncodeError> {
+    pub fn select(&self, block: &Block) -> Result<Selection, EncodeError> {
         let block = &*self.with_columns(block);
         assert_eq!(block.columns.len(), self.requests.len(), "a block has the columns that were requested");
         select(block, (&self.requests, &self.own), self.weights, &self.expressions)

@@ -46,11 +46,7 @@ impl Plan {
 
     /// The recipe with some of the levels only, and per column of it the column of `frozen`, from which
     /// it has its shift. `levels` are as for [`Plan::freeze`], and must be among those of `frozen`.
-    pub(crate) fn refreeze(
-        &self,
-        frozen: &Recipe,
-        levels: &[Vec<String>],
-    ) -> Result<(Recipe, Vec<usize>), DesignError> {
+    pub fn refreeze(&self, frozen: &Recipe, levels: &[Vec<String>]) -> Result<(Recipe, Vec<usize>), DesignError> {
         let mut recipe = Recipe { response_shift: frozen.response_shift, ..self.provisional() };
         recipe.factors = self.factors(&Block::default(), None, Some(levels))?;
         let shifted = self.columns(&mut recipe)?;

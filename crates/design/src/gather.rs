@@ -1,7 +1,7 @@
 //! What the columns of a block are made of: numbers, and factors whose levels are matched with the
 //! block's dictionary; and the leaving out of rows.
 
-use crate::columns::{Block, Column, Dictionary, Labels, MISSING};
+use crate::columns::{Block, Dictionary, Labels, MISSING};
 use crate::error::EncodeError;
 use crate::evaluate::numbers;
 use crate::levels::used_codes;
@@ -38,7 +38,7 @@ impl<'a> Gathered<'a> {
     ) -> Result<Gathered<'a>, EncodeError> {
         let mut factors = Vec::with_capacity(known.len());
         for factor in known {
-            let labels = labels(block, factor.request);
+            let labels = block.labels(factor.request);
             let levels = factor.match_levels(labels, selection.kept.as_deref())?;
             factors.push(FactorRows { levels, codes: &labels.codes });
         }
@@ -110,14 +110,6 @@ impl FactorCodes {
             }
         }
         Ok(codes)
-    }
-}
-
-/// The labels of a requested column.
-pub(crate) fn labels(block: &Block, request: usize) -> &Labels {
-    match &block.columns[request] {
-        Column::Labels(labels) => labels,
-        Column::Numbers(_) => panic!("request {request} is for labels, and the block has numbers"),
     }
 }
 

@@ -4,6 +4,9 @@ use crate::columns::{Dictionary, Field, Kind, Labels, MISSING};
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 
+/// Below 2^53 every whole number is a floating-point number.
+const EXACT_INTEGERS: f64 = (1u64 << 53) as f64;
+
 /// In which order the levels of a factor stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LevelOrder {
@@ -118,6 +121,29 @@ pub(crate) fn used_codes(codes: &[u32], kept: Option<&[u32]>, count: usize) -> V
         None => codes.iter().for_each(|&code| see(code)),
     }
     used
+}
+
+/// A number as R writes it: up to 15 significant digits, with an exponent where that is shorter; whole
+/// numbers as integers. `single` says that the number has 32 bits.
+pub fn number_as_level(value: f64, single: bool) -> String {
+    if value.fract() == 0.0 && value.abs() < EXACT_INTEGERS {
+        return (value as i64).to_string();
+    }
+    // Numbers of 32 bits have fewer digits.
+    let scientific = match single {
+        true => format!("{:e}", value as f32),
+        false => {
+            let rounded: f64 = format!("{value:.14e}").parse().unwrap_or(value);
+            format!("{rounded:e}")
+        }
+    };
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let sign = if exponent < 0 { '-' } else { '+' };
+    let scientific = format!("{digits}e{sign}{:02}", exponent.abs());
+    let decimals = (digits.trim_start_matches('-').len() as i32 - 2).max(0) - exponent;
+    let fixed = format!("{value:.*}", decimals.clamp(0, 400) as usize);
+    if fixed.len() <= scientific.len() { fixed } else { scientific }
 }
 
 #[cfg(test)]

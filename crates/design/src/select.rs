@@ -7,17 +7,17 @@ use crate::error::EncodeError;
 /// The rows of a block that are used, why others are not, and the values of the expressions, which
 /// had to be computed to know.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Selection {
+pub struct Selection {
     /// Indices of the kept rows; `None` where all are kept.
-    pub(crate) kept: Option<Vec<u32>>,
+    pub kept: Option<Vec<u32>>,
     /// Per request asked about the rows in which it is missing.
-    pub(crate) missing: Vec<u64>,
+    pub missing: Vec<u64>,
     /// Per expression the rows that are complete and where it is not a number.
-    pub(crate) not_a_number: Vec<u64>,
+    pub not_a_number: Vec<u64>,
     /// The same rows themselves; rows that an earlier expression drops are not among them.
-    pub(crate) nan_rows: Vec<Vec<u32>>,
+    pub nan_rows: Vec<Vec<u32>>,
     /// Per expression its values on all rows of the block.
-    pub(crate) values: Vec<Vec<f64>>,
+    pub values: Vec<Vec<f64>>,
 }
 
 /// Selects the rows of a block, in which none of the requests `own` may be missing. A missing weight (the request `weights`) drops no row: it is for

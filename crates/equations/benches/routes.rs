@@ -12,10 +12,10 @@ mod synthetic;
 use divan::{Bencher, black_box};
 use nalgebra::DMatrix;
 use synthetic::{M, forest};
-use tiers_design::Forest;
 use tiers_equations::{
     CurvatureAt, Direction, FixedEffects, SparseEquations, SparseShard, TreePlan, TreeScratch, TreeSums,
 };
+use tiers_moments::Forest;
 
 const CLASSES: usize = 20_000;
 const EFFECTS: [usize; 2] = [1, 2];

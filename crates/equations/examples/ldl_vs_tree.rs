@@ -16,8 +16,8 @@ use nalgebra::DMatrix;
 use std::io::Write;
 use std::time::Instant;
 use synthetic::{M, forest};
-use tiers_design::Forest;
 use tiers_equations::{CurvatureAt, Direction, FixedEffects, SparseEquations, TreePlan, TreeScratch, TreeSums};
+use tiers_moments::Forest;
 
 const REPEATS: usize = 7;
 

@@ -18,7 +18,7 @@
 
 use crate::sparse::GroupMoments;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use tiers_design::{Level, Tree};
+use tiers_moments::{Level, Tree};
 
 /// Eigenvalues of `Z̃'Z̃` below this share of the largest (or of one) are none.
 const NO_VARIANCE: f64 = 1e-13;

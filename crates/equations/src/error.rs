@@ -1,6 +1,7 @@
 //! What can go wrong in the equations, and where.
 
-use tiers_design::{Forest, Recipe, group_labels};
+use tiers_design::Recipe;
+use tiers_moments::{Forest, group_labels};
 
 /// Where an unknown stands: one effect of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::{EquationsError, TreeSums};
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
-use tiers_design::Forest;
+use tiers_moments::Forest;
 
 /// The fixed effects at given relative covariances, in terms of the (shifted) columns of C.
 #[derive(Clone, Debug, PartialEq)]

@@ -18,7 +18,7 @@ use crate::sparse::SparseEquations;
 use nalgebra::{DMatrix, DVector};
 use sprs::{CsMat, CsMatView, PermOwned, SymmetryCheck, TriMat};
 use sprs_ldl::LdlNumeric;
-use tiers_design::Forest;
+use tiers_moments::Forest;
 
 /// Below this share of an effect's standard deviation, what the effects before it leave of it counts
 /// as nothing: its covariance is singular to half of all digits.

@@ -22,9 +22,10 @@ use serde::Serialize;
 use std::fmt::Write;
 use std::time::Instant;
 use tiers_design::{Formula, Plan, Settings, Source};
+use tiers_moments::{Dropped, accumulate};
 use tiers_reml::{
-    BootstrapSettings, Component, Dropped, Fit, FixedInference, Inference, IntervalType, Method, NewtonSettings,
-    Objective, Optimum, Target, WaldScale, accumulate, bootstrap, optimise, profile, settle, wald_interval,
+    BootstrapSettings, Component, Fit, FixedInference, Inference, IntervalType, Method, NewtonSettings, Objective,
+    Optimum, Target, WaldScale, bootstrap, build_model, optimise, profile, wald_interval,
 };
 
 /// Schools, half of them treated, of classes of students.
@@ -73,7 +74,7 @@ fn intervals(number: u64, replicates: u64) -> (Vec<String>, Intervals) {
     let table = simulate(number);
     let formula: Formula = FORMULA.parse().expect("a formula");
     let plan = Plan::new(&formula, table.fields(), &Settings::default()).expect("a plan");
-    let (model, dropped) = settle(accumulate(&table, &plan, &mut ()).expect("moments")).expect("a model");
+    let (model, dropped) = build_model(accumulate(&table, &plan, &mut ()).expect("moments")).expect("a model");
     let objective = Objective::new(&model, Method::Reml);
     let newton = NewtonSettings::default();
     let optimum = optimise(&objective, &newton, &mut |_, _| {});

@@ -9,8 +9,9 @@ use crate::objective::{Method, Objective};
 use nalgebra::DMatrix;
 use rayon::prelude::*;
 use std::cmp::Ordering;
-use tiers_design::{LabelTable, PackedText};
+use tiers_design::PackedText;
 use tiers_equations::{EquationsError, FixedEffects, SparseScratch, SparseShard, TreeSums};
+use tiers_moments::LabelTable;
 
 /// Why random effects could not be had.
 #[derive(Debug, thiserror::Error)]

@@ -64,7 +64,7 @@ pub(crate) fn r_squared(
     let weight = total_weight(model)?;
     let cross = |i: usize, j: usize| forest.cross[i * forest.m + j];
     // In the shifted columns, for z b is the same there.
-    let of_level = |(level, g): (&tiers_design::Level, &Vec<f64>)| -> f64 {
+    let of_level = |(level, g): (&tiers_moments::Level, &Vec<f64>)| -> f64 {
         let r = level.r();
         let product = |at: usize| g[at] * cross(level.z[at / r], level.z[at % r]);
         sigma2 * (0..r * r).map(product).sum::<f64>() / weight
@@ -74,7 +74,7 @@ pub(crate) fn r_squared(
     let random: f64 = variances.iter().sum();
     let total = fixed + random + sigma2;
     let levels = forest.levels.iter().zip(&variances).rev();
-    let of = |(level, &variance): (&tiers_design::Level, &f64)| LevelVariance {
+    let of = |(level, &variance): (&tiers_moments::Level, &f64)| LevelVariance {
         level: level.name.clone(),
         variance,
         share: variance / total,

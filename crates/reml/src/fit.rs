@@ -4,7 +4,6 @@ use crate::components::{Component, Icc, Uncertainty, intraclass};
 use crate::estimate::{Optimum, Status};
 use crate::explained::{DesignEffect, RSquared, design_effects, r_squared};
 use crate::inference::{AnovaType, DfMethod, FixedInference, FixedModel, Inference, Robust, TTest, TermTest};
-use crate::ingest::Dropped;
 use crate::newton::Step;
 use crate::notes;
 use crate::objective::{Method, Objective};
@@ -13,6 +12,7 @@ use nalgebra::DMatrix;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use tiers_design::{Atom, Recipe};
+use tiers_moments::Dropped;
 
 /// A fitted model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

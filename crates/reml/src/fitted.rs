@@ -3,14 +3,13 @@
 //! With the shifted columns of the recipe, `x̃ = x - s` and `ỹ = y - offset - s_y`, the fixed part of
 //! a row is `x̃'β̃ + s_y + offset` and the random part `Σ_k z_k'b_k` over the groups that the row is in.
 
-use crate::blocks::{PassError, of_blocks};
 use crate::effects::{LevelEffects, sorted_groups};
 use crate::estimate::Optimum;
-use crate::ingest::ReadObserver;
 use crate::model::Model;
 use crate::objective::Objective;
 use std::collections::HashMap;
 use tiers_design::{Atom, Block, ColumnSpec, EncodeError, Encoder, Labels, MISSING, RowBlock, Source, SourceError};
+use tiers_moments::{PassError, ReadObserver, of_blocks};
 
 /// Why fitted values could not be had.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,6 @@
 //! at the estimates are those of all groups less those of the group, β profiled anew. See
 //! `docs/theory.md`, "Influence".
 
-use crate::clusters::ClusterMoments;
 use crate::effects::{KeyColumn, Place, keys_of, sorted_groups};
 use crate::estimate::Optimum;
 use crate::fit::Covariances;
@@ -15,8 +14,8 @@ use crate::model::Model;
 use crate::objective::{Evaluation, Method, Objective, Sample, SecondDerivatives};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use rayon::prelude::*;
-use tiers_design::{TopGroups, Tree};
 use tiers_equations::{Curvature, TreeScratch, TreeSums};
+use tiers_moments::{ClusterMoments, TopGroups, Tree};
 
 /// The influence of every top-level group, one row per group, sorted by the labels.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,7 +225,7 @@ impl<'a> Whole<'a> {
     fn deviations(&self, covariances: &Covariances) -> Vec<f64> {
         let Covariances { factors, sigma2 } = covariances;
         let levels = self.objective.model().forest.levels.iter().zip(factors);
-        let of_level = |(level, factor): (&tiers_design::Level, &DMatrix<f64>)| {
+        let of_level = |(level, factor): (&tiers_moments::Level, &DMatrix<f64>)| {
             (0..level.r()).map(|i| (sigma2 * factor.row(i).norm_squared()).sqrt()).collect::<Vec<_>>()
         };
         levels.flat_map(of_level).chain([sigma2.sqrt()]).collect()

@@ -1,7 +1,8 @@
 //! The model to be fitted: a forest of moments with its X, and the road back to the user's columns.
 
 use nalgebra::{DMatrix, DVector};
-use tiers_design::{Forest, Recipe};
+use tiers_design::Recipe;
+use tiers_moments::Forest;
 
 /// A pivot of `X'WX` below this share of its own diagonal marks a column that the ones before it
 /// determine. Cross-products square the condition number: a relative 1e-12 here is 1e-6 in norm.
@@ -252,7 +253,7 @@ impl Model {
     /// Only a term with its own intercept has shifted columns: `b_0 = b̃_0 - Σ_j shift_j b̃_j`.
     pub fn effect_maps(&self) -> Vec<DMatrix<f64>> {
         let columns = &self.recipe.columns;
-        let of_level = |level: &tiers_design::Level| {
+        let of_level = |level: &tiers_moments::Level| {
             let mut map = DMatrix::identity(level.r(), level.r());
             for (t, &(_, start)) in level.terms.iter().enumerate() {
                 let end = level.terms.get(t + 1).map_or(level.r(), |next| next.1);

@@ -7,10 +7,9 @@
 
 use crate::estimate::Optimum;
 use crate::inference::Robust;
-use crate::ingest::Dropped;
-use crate::many::Code;
 use crate::model::Model;
 use tiers_design::{Factor, Formula, Recipe, VariableKind};
+use tiers_moments::{Code, Dropped};
 
 /// The notes on a model and its data.
 pub(crate) fn of_model(model: &Model, dropped: &Dropped) -> Vec<String> {

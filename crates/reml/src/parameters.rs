@@ -6,8 +6,8 @@
 //! bounds them: the criterion is even in the sign of each column of a factor and smooth everywhere.
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use tiers_design::Forest;
 use tiers_equations::Direction;
+use tiers_moments::Forest;
 
 /// One free entry of a factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Parameters {
         Parameters {
             entries,
             directions,
-            r: forest.levels.iter().map(tiers_design::Level::r).collect(),
+            r: forest.levels.iter().map(tiers_moments::Level::r).collect(),
             scale: forest.levels.iter().map(|level| level.z.iter().map(scale).collect()).collect(),
         }
     }

@@ -7,7 +7,7 @@
 //! row, and only a change of value goes to the hash table.
 
 use polars::prelude::{BooleanChunked, ChunkedArray, DataType, PolarsNumericType, PolarsResult, Series, StringChunked};
-use tiers_design::{Dictionary, Labels, MISSING, PackedText};
+use tiers_design::{Dictionary, Labels, MISSING, PackedText, number_as_level};
 
 use crate::error::TableError;
 use crate::intern::{IntegerInterner, TextInterner};
@@ -207,32 +207,9 @@ fn numbers_as_text(pieces: &[&Series], rows: usize, at: Place<'_>, single: bool)
         },
     )?;
     let mut texts = TextInterner::default();
-    let text = |bits: i64| level_of(f64::from_bits(bits.cast_unsigned()), single);
+    let text = |bits: i64| number_as_level(f64::from_bits(bits.cast_unsigned()), single);
     let new: Vec<u32> = interner.finish().into_iter().map(|bits| texts.long(&text(bits))).collect();
     Ok(Labels { codes: translated(&codes, &new), dictionary: Dictionary::Text(texts.finish()) })
-}
-
-/// A number as R writes it: up to 15 significant digits, with an exponent where that is shorter; whole
-/// numbers as integers.
-pub(crate) fn level_of(value: f64, single: bool) -> String {
-    if value.fract() == 0.0 && value.abs() < EXACT {
-        return (value as i64).to_string();
-    }
-    // Numbers of 32 bits have fewer digits.
-    let scientific = match single {
-        true => format!("{:e}", value as f32),
-        false => {
-            let rounded: f64 = format!("{value:.14e}").parse().unwrap_or(value);
-            format!("{rounded:e}")
-        }
-    };
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let sign = if exponent < 0 { '-' } else { '+' };
-    let scientific = format!("{digits}e{sign}{:02}", exponent.abs());
-    let decimals = (digits.trim_start_matches('-').len() as i32 - 2).max(0) - exponent;
-    let fixed = format!("{value:.*}", decimals.clamp(0, 400) as usize);
-    if fixed.len() <= scientific.len() { fixed } else { scientific }
 }
 
 const NOT_WHOLE: &str = "it is not a whole number";
@@ -352,7 +329,7 @@ fn push_runs<K: Copy + PartialEq, E>(
 
 #[cfg(test)]
 mod tests {
-    use super::level_of;
+    use super::number_as_level;
 
     /// What R 4.3 prints for `levels(factor(x))`, but for whole numbers, which R may give an exponent.
     #[test]
@@ -370,8 +347,8 @@ mod tests {
             (100000.0, "100000"),
             (-0.0, "0"),
         ] {
-            assert_eq!(level_of(value, false), expected);
+            assert_eq!(number_as_level(value, false), expected);
         }
-        assert_eq!(level_of(f64::from(0.2_f32), true), "0.2");
+        assert_eq!(number_as_level(f64::from(0.2_f32), true), "0.2");
     }
 }

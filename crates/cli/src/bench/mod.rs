@@ -86,7 +86,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
         runs: &runs,
     };
     let written: [Vec<u8>; 5] = [
-        crate::report::json(&document).into_bytes(),
+        tiers_report::json(&document).into_bytes(),
         tables::csv(&runs).into_bytes(),
         text.clone().into_bytes(),
         plot::svg(&cells)?.into_bytes(),

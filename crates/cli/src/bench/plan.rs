@@ -9,9 +9,8 @@
 use super::args::BenchArgs;
 use super::grow::{Sample, Seen};
 use crate::exit::{Outcome, print};
-use crate::layout::paragraph;
 use crate::memory::available;
-use crate::report::peak_memory;
+use crate::process::peak_memory;
 use crate::threads;
 use anyhow::{anyhow, bail};
 use serde::Serialize;
@@ -19,9 +18,9 @@ use std::fmt::Write;
 use std::io::Read;
 use std::time::Instant;
 use tiers_design::{BLOCK_ROWS, Field, Formula, Plan, Request, Scan, Settings, SourceError};
-use tiers_reml::{
-    Further, Ingested, Method, NewtonSettings, Objective, Size, accumulate, in_words, optimise, random_effects, settle,
-};
+use tiers_moments::{Further, Ingested, Size, accumulate, in_words};
+use tiers_reml::{Method, NewtonSettings, Objective, build_model, optimise, random_effects};
+use tiers_report::layout::paragraph;
 use tiers_tables::Source;
 
 /// Fewest and most blocks of rows in a sample.
@@ -82,7 +81,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     threads::with(args.threads.first().copied(), || {
         let formula = args.formula.as_deref().unwrap_or_default();
         let estimate = estimate(formula, &crate::csv::open(&args.data, &args.csv.options()?)?)?;
-        print(&if args.json { crate::report::json(&estimate) } else { estimate.in_words() })?;
+        print(&if args.json { tiers_report::json(&estimate) } else { estimate.in_words() })?;
         Ok(Outcome::Done)
     })
 }
@@ -197,7 +196,7 @@ fn memory(size: &Size) -> u64 {
 /// Measures the seconds of the search for the optimum and of the random effects; writing the latter is
 /// assumed to take as long as computing them. `None` if the rows of the sample do not allow a fit.
 fn fit_sample(ingested: Ingested) -> Option<(f64, f64)> {
-    let (model, _) = settle(ingested).ok()?;
+    let (model, _) = build_model(ingested).ok()?;
     let clock = Instant::now();
     let objective = Objective::new(&model, Method::Reml);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});

@@ -2,11 +2,11 @@
 
 use super::png;
 use super::stats::Cell;
-use crate::figure::{COLOURS, FONT, Outcome, prepare, svg_of};
 use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::ops::Range;
+use tiers_report::figure::{COLOURS, FONT, Outcome, prepare, svg_of};
 
 const SIZE: (u32, u32) = (1200, 560);
 
@@ -15,7 +15,7 @@ type Line = (String, Vec<(f64, f64)>);
 
 /// Draws the plot as SVG.
 pub(super) fn svg(cells: &[Cell]) -> anyhow::Result<String> {
-    svg_of(SIZE, |area| draw(area, cells))
+    Ok(svg_of(SIZE, |area| draw(area, cells))?)
 }
 
 /// Draws the plot as PNG.

@@ -4,7 +4,7 @@ use super::run::Run;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Phases of a fit in the order in which they are printed; see [`crate::report::Phases`].
+/// Phases of a fit in the order in which they are printed; see [`tiers_report::Phases`].
 pub(super) const PHASES: [&str; 13] = [
     "read",
     "scan",

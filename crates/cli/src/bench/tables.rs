@@ -2,8 +2,8 @@
 
 use super::run::Run;
 use super::stats::{Cell, Growth, Identical, PHASES};
-use crate::layout::{Column, paragraph, table};
 use std::fmt::Write;
+use tiers_report::layout::{Column, paragraph, table};
 
 /// Returns the printed tables.
 pub(super) fn text(cells: &[Cell], growths: &[Growth], identical: &[Identical]) -> String {

@@ -2,9 +2,9 @@
 
 use super::text;
 use super::wanted::Wanted;
-use crate::section::Section;
 use serde::Serialize;
 use tiers_reml::{Bootstrap, Fit, Method, Profile};
+use tiers_report::section::Section;
 
 /// The interval of one parameter.
 #[derive(Clone, Debug, Serialize)]
@@ -94,7 +94,7 @@ impl Found {
 
     /// Returns the output of `--json`, which is also the contents of `confint.json`.
     pub(super) fn json(&self, wanted: &Wanted, fit: &Fit) -> String {
-        crate::report::json(&Report {
+        tiers_report::json(&Report {
             tiers: env!("CARGO_PKG_VERSION"),
             formula: &fit.formula,
             fit_method: fit.method,

@@ -29,7 +29,8 @@ use crate::exit::{Outcome, print};
 use crate::progress::Progress;
 use crate::saved::Saved;
 use anyhow::ensure;
-use tiers_reml::{Fit, FixedInference, NewtonSettings, Objective, Optimum, Status, Until};
+use tiers_moments::Until;
+use tiers_reml::{Fit, FixedInference, NewtonSettings, Objective, Optimum, Status};
 
 /// A fit with its objective and optimum.
 pub(crate) struct Fitted<'a> {

@@ -2,10 +2,10 @@
 
 use super::found::{Found, Interval};
 use super::wanted::{IntervalMethod, Wanted};
-use crate::layout::Column;
-use crate::numbers::{column, trim_number};
-use crate::section::{Note, Section};
 use tiers_reml::{DfMethod, Fit, Method, Status};
+use tiers_report::layout::Column;
+use tiers_report::numbers::{column, trim_number};
+use tiers_report::section::{Note, Section};
 
 /// Significant digits.
 const DIGITS: usize = 5;

@@ -146,7 +146,7 @@ pub(crate) fn run(args: &MeansArgs) -> anyhow::Result<Outcome> {
         tests,
         joint,
     };
-    print(&if args.json { crate::report::json(&found) } else { text::text(&found, &saved) })?;
+    print(&if args.json { tiers_report::json(&found) } else { text::text(&found, &saved) })?;
     Ok(Outcome::Done)
 }
 

@@ -1,10 +1,10 @@
 //! The tables of `tiers means`, in the layout of emmeans.
 
-use crate::layout::{Column, paragraph, table};
 use crate::means::{Found, Means, Tested};
-use crate::numbers::{column, decimals_of_smallest, fixed_point, p_values, round};
 use crate::saved::Saved;
 use tiers_reml::{DfMethod, TTest};
+use tiers_report::layout::{Column, paragraph, table};
+use tiers_report::numbers::{column, decimals_of_smallest, fixed_point, p_values, round};
 
 /// Significant digits of estimates.
 const DIGITS: usize = 4;

@@ -1,12 +1,12 @@
 //! `moments.json`: describes the columns that the moments beside it were computed from.
 
-use crate::saved::Seal;
 use anyhow::{anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use tiers_design::Definition;
+use tiers_moments::Definition;
+use tiers_report::saved::Seal;
 
 /// Version of the format, the only one that is read.
 pub(crate) const VERSION: u64 = 1;
@@ -96,7 +96,7 @@ impl Header {
     pub(crate) fn sealed(&mut self, folder: &Path) -> io::Result<String> {
         [TOTALS, CELLS].iter().try_for_each(|name| self.seal.add(folder, name))?;
         let mut seal = self.seal.clone();
-        let text = seal.close(|seal| crate::report::json(&Header { seal: seal.clone(), ..self.clone() }));
+        let text = seal.close(|seal| tiers_report::json(&Header { seal: seal.clone(), ..self.clone() }));
         self.seal = seal;
         Ok(text)
     }

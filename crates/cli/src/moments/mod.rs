@@ -23,8 +23,8 @@ use crate::outputs::Folder;
 use crate::progress::Progress;
 use anyhow::anyhow;
 use std::collections::BTreeMap;
-use tiers_design::{Definition, DesignError, EncodeError, Formula, Plan, Recipe, Settings, merged_definition};
-use tiers_reml::{IngestError, Reading, Until, accumulate_with};
+use tiers_design::{DesignError, EncodeError, Formula, Plan, Recipe, Settings};
+use tiers_moments::{Definition, IngestError, Reading, Until, accumulate_with, merged_definition};
 use tiers_tables::Source;
 
 /// Computes and writes the moments.

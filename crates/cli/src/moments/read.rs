@@ -7,8 +7,8 @@ use anyhow::{anyhow, bail, ensure};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use tiers_design::{Column, Request, Role, Totals};
-use tiers_reml::{Dropped, Part};
+use tiers_design::{Column, Request, Role};
+use tiers_moments::{Dropped, Part, Totals};
 use tiers_tables::Source;
 
 /// A folder of moments.

@@ -2,10 +2,10 @@
 
 use crate::moments::header::{CELLS, HEADER, Header, TOTALS, VERSION};
 use crate::outputs::{Folder, Staged};
-use crate::saved::Seal;
 use std::path::Path;
-use tiers_design::{CellColumns, Cells, Definition, Dictionary, Labels, PackedText, Totals};
-use tiers_reml::Ingested;
+use tiers_design::{Dictionary, Labels, PackedText};
+use tiers_moments::{CellColumns, Cells, Definition, Ingested, Totals};
+use tiers_report::saved::Seal;
 use tiers_tables::{OutColumn, OutField, OutKind, OutValues, TableError, TableSink, write_parquet};
 
 /// Writes moments and returns their header.

@@ -28,13 +28,13 @@ mod place;
 pub(crate) use contents::{Contents, parse_hidden};
 pub(crate) use leftovers::{repair, tidy};
 
-use crate::page::PAGE;
 use anyhow::{anyhow, bail, ensure};
 use contents::{Use, hidden_name};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use tiers_report::page::PAGE;
 use tiers_tables::{TableError, destination};
 
 /// Name of the folder of random effects.

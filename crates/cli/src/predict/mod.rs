@@ -20,8 +20,9 @@ use crate::exit::{Outcome, print, tell};
 use crate::progress::Progress;
 use crate::saved::Saved;
 use columns::Layout;
+use tiers_moments::Until;
 use tiers_reml::{
-    FixedPart, Interval, IntervalKind, LevelEffects, Objective, PredictionErrors, Predictor, Until, random_effects,
+    FixedPart, Interval, IntervalKind, LevelEffects, Objective, PredictionErrors, Predictor, random_effects,
 };
 use tiers_tables::{Format, Source, TableSink};
 use told::Told;

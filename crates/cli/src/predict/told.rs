@@ -96,7 +96,7 @@ impl Told {
 
     /// Returns the report as JSON that ends in a line feed.
     pub(crate) fn json(&self) -> String {
-        crate::report::json(self)
+        tiers_report::json(self)
     }
 
     /// Returns the report as text.

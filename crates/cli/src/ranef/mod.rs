@@ -1,8 +1,6 @@
 //! `tiers ranef`: the groups of a saved fit with the largest and smallest random effects.
 
-mod extremes;
-
-pub(crate) use extremes::{Effect, Extremes, note};
+use tiers_report::extremes::{Effect, Extremes, note};
 
 use crate::exit::{Outcome, print};
 use crate::outputs::EFFECTS;
@@ -56,7 +54,7 @@ pub(crate) fn run(args: &RanefArgs) -> anyhow::Result<Outcome> {
     let found = extremes(&source, &ids, args.top)?;
     let z = normal_quantile(0.5 - 0.5 * confidence);
     match args.json {
-        true => print(&crate::report::json(&as_json(level, confidence, z, &ids, &found)))?,
+        true => print(&tiers_report::json(&as_json(level, confidence, z, &ids, &found)))?,
         false => print(&text(level, confidence, z, &ids, &found))?,
     }
     Ok(Outcome::Done)

@@ -9,7 +9,8 @@ use crate::confint::Pieces;
 use crate::progress::{Fitting, Progress, Reading};
 use crate::steps::Watch;
 use std::time::{Duration, Instant};
-use tiers_reml::{PassState, ReadObserver, ReadTimes, SearchObserver, Step, ThetaPath};
+use tiers_moments::{PassState, ReadObserver, ReadTimes};
+use tiers_reml::{SearchObserver, Step};
 use tracing::{debug, info, warn};
 
 /// Time between log lines within a phase.
@@ -63,11 +64,11 @@ impl Board {
         self.phase(Phase::Fitting, Some(model));
     }
 
-    /// Begins the fit of a model of all rows, whose search resumes from the end of `path`.
-    pub(crate) fn fitting(&mut self, model: &str, path: ThetaPath, keeper: Keeper) -> FitWatch<'_> {
+    /// Begins the fit of a model of all rows.
+    pub(crate) fn fitting(&mut self, model: &str) -> FitWatch<'_> {
         self.begin_model(model);
         let bar = self.progress.fitting();
-        FitWatch { bar, model: model.to_owned(), board: self, path, keeper, second_pass: None }
+        FitWatch { bar, model: model.to_owned(), board: self, second_pass: None }
     }
 }
 
@@ -117,7 +118,7 @@ impl ReadObserver for ReadWatch<'_> {
 
     fn checkpoint(&mut self, state: &PassState<'_>) {
         if let Some(keeper) = &mut self.keeper {
-            keeper.offer_sums(&self.board.store, state, self.board.stop.asked());
+            keeper.offer(&self.board.store, state, self.board.stop.asked());
         }
     }
 
@@ -132,16 +133,7 @@ pub(crate) struct FitWatch<'a> {
     board: &'a mut Board,
     bar: Fitting,
     model: String,
-    path: ThetaPath,
-    keeper: Keeper,
     second_pass: Option<SecondPass>,
-}
-
-impl FitWatch<'_> {
-    /// Saves the path of the search when the job is interrupted during or after the search.
-    pub(crate) fn keep(mut self) {
-        self.keeper.offer_path(&self.board.store, &self.path, true);
-    }
 }
 
 impl SearchObserver for FitWatch<'_> {
@@ -154,12 +146,7 @@ impl SearchObserver for FitWatch<'_> {
         status.refresh(&self.board.store);
         let (evaluation, criterion) = (status.evaluations, step.criterion);
         debug!(model = self.model, evaluation, criterion = criterion.unwrap_or(f64::NAN), ?theta, "evaluated");
-        self.keeper.offer_path(&self.board.store, &self.path, false);
         !self.board.stop.asked()
-    }
-
-    fn path(&mut self) -> Option<&mut ThetaPath> {
-        Some(&mut self.path)
     }
 }
 

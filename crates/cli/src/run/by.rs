@@ -4,15 +4,16 @@ use super::job::ModelJob;
 use super::kept::Counts;
 use super::stop::Stop;
 use crate::outputs::Staged;
-use crate::visible;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::Path;
 use tiers_design::{Kind, PackedText};
+use tiers_moments::Partitions;
 use tiers_reml::{
-    Fit, FixedEffect, FixedInference, FixedModel, Objective, Partitions, SearchError, Status, Step, VarianceComponent,
-    find_optimum, settle,
+    Fit, FixedEffect, FixedInference, FixedModel, Objective, SearchError, Status, Step, VarianceComponent, build_model,
+    find_optimum,
 };
+use tiers_report::visible;
 use tiers_tables::{OutColumn, OutValues, Source, TableError, write_parquet};
 
 /// Name of the table in the folder of the model.
@@ -73,7 +74,7 @@ fn fit_one(partitions: &Partitions, index: usize, model: &ModelJob, stop: &Stop)
         return Ok(None);
     }
     let how = &model.how;
-    let (settled, dropped) = settle(partitions.ingested(index)?)?;
+    let (settled, dropped) = build_model(partitions.ingested(index)?)?;
     let objective = Objective::new(&settled, how.method);
     let mut go_on = |_: &[f64], _: &Step| !stop.asked();
     let optimum = match find_optimum(&objective, &how.newton, &mut go_on) {
@@ -142,7 +143,7 @@ impl Fitted {
         let (unlabelled_rows, n_obs) = (self.unlabelled_rows, self.n_obs());
         let (tiers, method) = (env!("CARGO_PKG_VERSION"), model.how.method);
         let report = Report { tiers, formula, method, by, partitions: counts, n_obs, unlabelled_rows };
-        staged.write("fit.json", &crate::report::json(&report))
+        staged.write("fit.json", &tiers_report::json(&report))
     }
 
     fn write_table(&self, source: &Source, path: &Path) -> Result<(), TableError> {

@@ -4,12 +4,12 @@ use super::file::{DfKey, IntervalsKey};
 use super::inputs::Inputs;
 use super::job::{Job, ModelJob};
 use crate::exit::print;
-use crate::layout::{Column, table};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::Path;
 use tiers_design::{Kind, Role, TermList};
-use tiers_reml::{Size, Until, in_words};
+use tiers_moments::{Size, Until, in_words};
+use tiers_report::layout::{Column, table};
 
 /// Number of groups from which the memory per group is computed.
 const MANY: u64 = 1_000_000;
@@ -58,7 +58,7 @@ struct PlannedModel {
 /// Prints the plan of the job.
 pub(crate) fn run(job: &Job, inputs: &Inputs, json: bool) -> anyhow::Result<()> {
     let planned = plan(job, inputs);
-    print(&if json { crate::report::json(&planned) } else { planned.in_words(job, inputs) })
+    print(&if json { tiers_report::json(&planned) } else { planned.in_words(job, inputs) })
 }
 
 fn plan(job: &Job, inputs: &Inputs) -> Planned {

@@ -1,18 +1,18 @@
 //! Fits one model of a job, puts its files in place, and records it as done.
 
 use super::by;
-use super::checkpoint::{self, Keeper};
 use super::flow::Flow;
 use super::job::ModelJob;
 use super::kept::{Kept, Outline, Took};
 use super::status::ModelState;
 use crate::input::Input;
 use crate::outputs::{Folder, Staged};
-use crate::report::peak_memory;
+use crate::process::peak_memory;
 use crate::steps::{Read, make};
 use anyhow::{anyhow, bail};
 use std::time::Instant;
-use tiers_reml::{ReadTimes, Shared, Status};
+use tiers_moments::{ReadTimes, Shared};
+use tiers_reml::Status;
 use tracing::{error, info, warn};
 
 impl Flow<'_> {
@@ -34,9 +34,6 @@ impl Flow<'_> {
             true => self.one(k, index, shared, times),
             false => self.partitions(k, index, shared),
         };
-        if !self.board.stop.asked() {
-            checkpoint::remove_path(&self.store);
-        }
         match done {
             Ok((result, mut took)) => {
                 took.seconds = clock.elapsed().as_secs_f64();
@@ -76,18 +73,8 @@ impl Flow<'_> {
         let input = Input::Rows { paths: &self.job.paths, source: self.inputs.source.clone(), formula, settings };
         let folder = self.folder(model)?;
         let read = Read { ingested: shared.take(k)?, began: Instant::now(), times };
-        let fingerprint = self.origin.fingerprint_of(&model.keys);
-        let path = checkpoint::find_path(&self.store, &fingerprint).unwrap_or_default();
-        if !path.is_empty() {
-            info!(model = model.keys.name, evaluations = path.len(), "the search resumes");
-        }
-        let (keeper, stop) = (Keeper::new(&fingerprint, self.job.checkpoints), self.board.stop.clone());
-        let mut watch = self.board.fitting(&model.keys.name, path, keeper);
-        let made = make(&input, read, &model.how, Some(&folder), &mut watch);
-        if made.is_err() && stop.asked() {
-            watch.keep();
-        }
-        let mut made = made?;
+        let mut watch = self.board.fitting(&model.keys.name);
+        let mut made = make(&input, read, &model.how, Some(&folder), &mut watch)?;
         if let Some(why) = made.without_intervals.take() {
             warn!(model = model.keys.name, why, "there are no intervals");
         }

@@ -13,13 +13,15 @@ use super::status::ModelState;
 use super::store::Store;
 use super::table::{Line, text};
 use crate::exit::Outcome;
-use crate::report::{json, peak_memory};
+use crate::process::peak_memory;
 use anyhow::bail;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
-use tiers_reml::{Checkpoint, Further, MemoryLimit, ReadTimes, Reading, Shared, Status, Until, accumulate_many};
+use tiers_moments::{Checkpoint, Further, MemoryLimit, ReadTimes, Reading, Shared, Until, accumulate_many};
+use tiers_reml::Status;
+use tiers_report::json;
 use tracing::info;
 
 /// File in the hidden folder with the [`Origin`] of an unfinished job.

@@ -6,7 +6,7 @@ use crate::csv;
 use crate::memory::check_heads;
 use std::path::PathBuf;
 use tiers_design::{DesignError, Doubt, Kind, Plan, Settings};
-use tiers_reml::Wanted;
+use tiers_moments::Wanted;
 use tiers_tables::Source;
 
 /// The table of a job, and the models to accumulate.

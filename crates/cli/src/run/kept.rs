@@ -2,13 +2,13 @@
 //! complete, each record is a file in the hidden folder; then the manifest has them all.
 
 use super::store::{Store, cannot};
-use crate::report::Timing;
-use crate::saved::hash_file;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use tiers_reml::Status;
+use tiers_report::Timing;
+use tiers_report::saved::hash_file;
 
 /// Folder of the records in the hidden folder.
 const DONE: &str = "done";

@@ -1,9 +1,9 @@
 //! Log lines on standard error, for unattended runs.
 
-use crate::visible;
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 use std::fmt;
+use tiers_report::visible;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;

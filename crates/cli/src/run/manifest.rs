@@ -6,12 +6,12 @@ use super::kept::{Kept, Took};
 use super::lock::Holder;
 use super::log::now;
 use super::store::Store;
-use crate::report::json;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use tiers_reml::ReadTimes;
+use tiers_moments::ReadTimes;
+use tiers_report::json;
 
 /// Name of the manifest.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -189,7 +189,7 @@ impl Account {
     /// Writes `job.json`.
     pub(crate) fn write(&mut self, store: &Store) -> anyhow::Result<()> {
         self.ended = now();
-        self.peak_memory_bytes = crate::report::peak_memory();
+        self.peak_memory_bytes = crate::process::peak_memory();
         store.write_text(&store.path(JOB), &json(self))
     }
 }

@@ -11,7 +11,7 @@
 //! fitting     fits one model and records it as done
 //! lock        allows one run at a time on a folder
 //! origin      inputs of a job, to detect changes between runs
-//! checkpoint  sums of a read and path of a search, saved at intervals
+//! checkpoint  sums of an interrupted read, saved at intervals
 //! kept        records of finished models, with the hashes of their files
 //! by          fits the same model in every partition
 //! board       progress bars or log lines, status.json, requests to stop

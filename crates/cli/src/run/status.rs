@@ -2,9 +2,9 @@
 
 use super::log::now;
 use super::store::Store;
-use crate::report::json;
 use serde::Serialize;
 use std::time::{Duration, Instant};
+use tiers_report::json;
 
 /// Name of the file in the folder of results.
 pub(crate) const STATUS: &str = "status.json";

@@ -1,11 +1,11 @@
 //! The table of all models of a job.
 
 use super::kept::Outline;
-use crate::layout::{Column, table};
-use crate::numbers::fixed_point;
-use crate::visible;
 use std::collections::BTreeMap;
 use tiers_reml::Status;
+use tiers_report::layout::{Column, table};
+use tiers_report::numbers::fixed_point;
+use tiers_report::visible;
 
 /// A line of the table.
 #[derive(Debug)]

@@ -1,37 +1,24 @@
 //! Saved fits: opens a folder of results for further commands.
 //!
 //! ```text
-//! text         reads fit.json and model.json, and checks that they belong together
-//! check        checks that they describe a possible fit
-//! seal         fingerprint of all files of a folder
-//! model        model.json: inference without data, and values that a refit must reproduce
-//! fingerprint  fingerprint of the data
-//! refit        reads the data again and finds the optimum again, if moments are needed
+//! refit  reads the data again and finds the optimum again, if moments are needed
 //! ```
 
-mod check;
-mod fingerprint;
-mod model;
 mod refit;
-mod seal;
-mod text;
 
-pub(crate) use fingerprint::Fingerprint;
-pub(crate) use model::SavedModel;
 pub(crate) use refit::{Again, RefitArgs};
-pub(crate) use seal::{Seal, hash, hash_file};
-pub(crate) use text::{FIT, MODEL};
 
 use crate::exit::tell;
 use crate::files::read_text;
 use crate::outputs::{RESULTS, repair};
-use crate::report::Report;
 use anyhow::{anyhow, bail, ensure};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use text::Texts;
-use tiers_design::{Definition, Recipe};
+use tiers_design::Recipe;
+use tiers_moments::Definition;
 use tiers_reml::{Fit, FixedInference, NewtonSettings};
+use tiers_report::Report;
+use tiers_report::saved::{FIT, MODEL, SavedModel, Texts};
 
 /// A saved fit.
 #[derive(Debug)]

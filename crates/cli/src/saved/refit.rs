@@ -8,16 +8,17 @@ use crate::csv::CsvArgs;
 use crate::memory::{Limit, check_heads};
 use crate::moments::Opened;
 use crate::progress::Progress;
-use crate::saved::{Fingerprint, Saved};
+use crate::saved::Saved;
 use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use tiers_design::{Field, Formula, Kind, Plan, Settings};
+use tiers_moments::{Dropped, Ingested, Part, Reading, Until, accumulate_with, merge};
 use tiers_reml::{
-    DfMethod, Dropped, FixedInference, FixedModel, Inference, Ingested, Model, Objective, Optimum, Part, Reading,
-    Until, accumulate_with, find_optimum, merge, settle,
+    DfMethod, FixedInference, FixedModel, Inference, Model, Objective, Optimum, build_model, find_optimum,
 };
+use tiers_report::saved::Fingerprint;
 use tiers_tables::Source;
 
 /// Options of commands that read the data of a fit again.
@@ -97,7 +98,7 @@ impl Saved {
             }
         };
         drop(watch);
-        let (model, dropped) = settle(ingested).map_err(|error| self.changed(&error.to_string()))?;
+        let (model, dropped) = build_model(ingested).map_err(|error| self.changed(&error.to_string()))?;
         self.check(&model)?;
         Ok((model, dropped))
     }

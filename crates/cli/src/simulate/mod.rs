@@ -22,12 +22,12 @@ pub(crate) use args::SimulateArgs;
 
 use crate::exit::{Outcome, print};
 use crate::progress::Progress;
-use crate::report::json;
 use crate::threads;
 use anyhow::anyhow;
 use job::{Job, Output};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use tiers_report::json;
 use tiers_simulate::{EXAMPLE, Place, Truth};
 use tiers_tables::Aside;
 

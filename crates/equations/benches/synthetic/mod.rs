@@ -3,7 +3,7 @@
 //! Classes have 10 to 35 students and schools 14 classes, as in the benchmarks of the whole program;
 //! C has [`M`] columns: a constant, covariates and y.
 
-use tiers_design::{CHUNK, Cross, Forest, Level, RowSource, Tree, TreeLevel, padded};
+use tiers_moments::{CHUNK, Cross, Forest, Level, RowSource, Tree, TreeLevel, padded};
 
 /// Columns of C.
 pub(crate) const M: usize = 10;

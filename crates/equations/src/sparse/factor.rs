@@ -10,7 +10,7 @@ use super::pattern::Pattern;
 use nalgebra::DMatrix;
 use sprs::{CsMatI, CsMatViewI, PermOwnedI, SymmetryCheck};
 use sprs_ldl::{LdlNumeric, LdlSymbolic};
-use tiers_design::Level;
+use tiers_moments::Level;
 
 /// The factors L and D.
 #[derive(Clone, Debug)]

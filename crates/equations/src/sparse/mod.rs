@@ -44,7 +44,7 @@ use pulp::Arch;
 use selected::SelectedInverse;
 use solve::System;
 use sprs::CsMatViewI;
-use tiers_design::{Forest, Level};
+use tiers_moments::{Forest, Level};
 
 /// The equations of one shard. Shards are independent of each other given theta.
 ///
@@ -227,7 +227,7 @@ impl<'a> SparseEquations<'a> {
     pub fn sums(&mut self) -> TreeSums {
         let SparseEquations { forest, shards, scratch } = self;
         let mut total =
-            TreeSums { log_det: 0.0, downdate: tiers_design::Cross::new(forest.m), derivatives: Vec::new() };
+            TreeSums { log_det: 0.0, downdate: tiers_moments::Cross::new(forest.m), derivatives: Vec::new() };
         shards.iter().for_each(|shard| total.merge(&shard.sums(scratch)));
         total
     }

@@ -5,7 +5,7 @@
 //! theta, so they are summed once: r·m numbers per group of a coarser level, of which there are few.
 
 use std::borrow::Cow;
-use tiers_design::{Level, RowSource, Tree};
+use tiers_moments::{Level, RowSource, Tree};
 
 /// Per level, finest first, `Z_g'WC` of its groups: groups × r × m, row-major.
 #[derive(Clone, Debug)]

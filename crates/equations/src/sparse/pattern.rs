@@ -19,7 +19,7 @@
 
 use crate::error::EquationsError;
 use sprs::CsMatI;
-use tiers_design::{Level, Tree};
+use tiers_moments::{Level, Tree};
 
 /// An ancestor of a group and where the group's rows start in the ancestor's columns.
 #[derive(Clone, Copy, Debug)]
@@ -174,7 +174,7 @@ fn descend(tree: &Tree, r: &[usize]) -> (Vec<Vec<u32>>, Vec<Vec<Link>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tiers_design::{RowSource, TreeLevel};
+    use tiers_moments::{RowSource, TreeLevel};
 
     fn level(name: &str, r: usize) -> Level {
         let (z, source) = ((0..r).collect(), (0..r).map(RowSource::Stored).collect());

@@ -17,7 +17,7 @@ use super::moments::GroupMoments;
 use super::pattern::Pattern;
 use crate::TreeSums;
 use sprs::CsMatViewI;
-use tiers_design::{CHUNK, Cross, padded};
+use tiers_moments::{CHUNK, Cross, padded};
 
 /// Room for the right-hand sides of a shard; kept from one evaluation to the next, one per thread.
 #[derive(Clone, Debug, Default)]

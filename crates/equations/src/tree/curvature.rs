@@ -4,7 +4,7 @@
 use super::TreePlan;
 use super::walk::Walk;
 use pulp::Arch;
-use tiers_design::Tree;
+use tiers_moments::Tree;
 
 /// A direction in which one entry of a level's G (and its mirror) grows: `dG = E_ab + E_ba`, or
 /// `E_aa` on the diagonal.

@@ -4,7 +4,7 @@ use super::evaluate::{LevelScratch, TreeScratch};
 use super::small::{apply, multiply, symmetrise};
 use super::{LevelPlan, TreePlan, ancestors};
 use pulp::Arch;
-use tiers_design::Tree;
+use tiers_moments::Tree;
 
 /// One shard, eliminated at one G.
 ///

@@ -4,7 +4,7 @@ use super::path::Path;
 use super::small::{LogSum, add_scaled, apply, invert, multiply, symmetrise};
 use super::{Action, LevelPlan, TreePlan, ancestors};
 use pulp::Arch;
-use tiers_design::{CHUNK, Cross, RowSource, Tree, padded};
+use tiers_moments::{CHUNK, Cross, RowSource, Tree, padded};
 
 /// What a shard contributes to the derivatives by the entries of `G_k`, per level, finest first.
 #[derive(Clone, Debug, PartialEq)]

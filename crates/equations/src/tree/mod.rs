@@ -31,7 +31,7 @@ pub use curvature::{Curvature, CurvatureAt, Direction};
 pub use eliminated::Eliminated;
 pub use evaluate::{Derivatives, TreeScratch, TreeSums};
 
-use tiers_design::{Forest, Level, RowSource};
+use tiers_moments::{Forest, Level, RowSource};
 
 /// What one group of a level does to one z row of one of its ancestors.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +130,7 @@ fn actions(k: usize, above: &Level) -> Vec<Action> {
 /// Which group of each coarser level a group lies in: follows the parents upwards.
 #[inline(always)]
 fn ancestors<'a>(
-    tree: &'a tiers_design::Tree,
+    tree: &'a tiers_moments::Tree,
     level: usize,
     group: usize,
 ) -> impl Iterator<Item = (usize, usize)> + 'a {

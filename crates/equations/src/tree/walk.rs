@@ -21,7 +21,7 @@ use super::group::{Local, transfer};
 use super::path::Path;
 use super::small::{add_scaled, apply, dot};
 use super::{Action, LevelPlan, TreePlan, ancestors};
-use tiers_design::{RowSource, Tree};
+use tiers_moments::{RowSource, Tree};
 
 /// Derivatives of a level's quantities, one block per direction: only for the coarser levels.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::newton::Settings;
 use crate::objective::{Method, Objective, Scratch};
 use nalgebra::DMatrix;
-use tiers_design::{Forest, Level, Tree, TreeLevel};
+use tiers_moments::{Forest, Level, Tree, TreeLevel};
 
 /// The moments of a model with room for drawn responses: nothing else is copied.
 pub(super) struct Replica {

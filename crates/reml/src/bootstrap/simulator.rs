@@ -18,7 +18,7 @@
 use super::semidefinite::{factor, solve, spread};
 use crate::model::Model;
 use rayon::prelude::*;
-use tiers_design::{Forest, Level, RowSource, Tree};
+use tiers_moments::{Forest, Level, RowSource, Tree};
 
 /// Random numbers of one shard.
 pub trait Draws {
@@ -36,7 +36,7 @@ pub struct Simulator {
     /// Per level `σ Λ_k` of the shifted columns, r×r row-major.
     factors: Vec<Vec<f64>>,
     sigma: f64,
-    /// Per tree and level above the finest `N_g`, like [`tiers_design::TreeLevel::moments`].
+    /// Per tree and level above the finest `N_g`, like [`tiers_moments::TreeLevel::moments`].
     left: Vec<Vec<Vec<f64>>>,
     /// Cholesky factor of what C's columns (without y) have left.
     cross: Vec<f64>,

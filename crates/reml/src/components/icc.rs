@@ -46,7 +46,7 @@ pub(crate) fn intraclass(
     let share_error = |k: usize, total: f64, of_fixed: Option<f64>| {
         share_std_error(uncertainty?, &intercepts, k, by_level[k..].iter().sum(), total, of_fixed)
     };
-    let of_level = |(k, level): (usize, &tiers_design::Level)| {
+    let of_level = |(k, level): (usize, &tiers_moments::Level)| {
         let shared: f64 = by_level[k..].iter().sum();
         let whole = fixed.as_ref().map(|(variance, _)| unexplained + variance);
         let spread = fixed.as_ref().map(|(_, gradient)| gradient.dot(&(beta_covariance * gradient)));

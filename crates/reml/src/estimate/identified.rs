@@ -5,8 +5,8 @@ use super::problem::Problem;
 use crate::model::ModelError;
 use crate::objective::{Evaluation, Method, Objective, SecondDerivatives};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use tiers_design::Level;
 use tiers_equations::Direction;
+use tiers_moments::Level;
 
 /// Least eigenvalue of the scaled information below which a combination of the variances has none:
 /// what exact dependence leaves is rounding, some 1e-13.

@@ -4,11 +4,9 @@ mod boundary;
 mod covariance_model;
 mod evidence;
 mod identified;
-mod path;
 mod problem;
 
 pub use evidence::{SearchError, find_optimum};
-pub use path::ThetaPath;
 
 use crate::newton::{Minimum, Settings, Step, minimise};
 use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDerivatives};
@@ -59,15 +57,10 @@ const SNAP: f64 = 1e-10;
 /// A rise beyond this is never taken for rounding.
 const LARGEST_NOISE: f64 = 1e-6;
 
-/// Whoever watches a search, and may call it off.
+/// Receives every evaluation of a search, and may cancel it.
 pub trait SearchObserver {
-    /// One more evaluation, at this scaled theta. Returning false calls the search off.
+    /// Called after every evaluation, at this scaled theta. Return `false` to cancel the search.
     fn evaluated(&mut self, theta: &[f64], step: &Step) -> bool;
-
-    /// What has been evaluated before and need not be again, to which the search adds what it evaluates.
-    fn path(&mut self) -> Option<&mut ThetaPath> {
-        None
-    }
 }
 
 impl<F: FnMut(&[f64], &Step) -> bool> SearchObserver for F {
@@ -90,7 +83,7 @@ pub fn optimise(objective: &Objective<'_>, settings: &Settings, observe: &mut dy
     search(&mut Problem::new(objective, &mut observer), settings)
 }
 
-/// [`optimise`] unless the observer calls it off: then `None`.
+/// [`optimise`], or `None` if the observer cancels it.
 pub fn optimise_while(
     objective: &Objective<'_>,
     settings: &Settings,
@@ -103,11 +96,11 @@ pub fn optimise_while(
 
 fn search(problem: &mut Problem<'_, '_>, settings: &Settings) -> Optimum {
     let parameters = &problem.objective.parameters;
-    let mut best = settle(problem, &start(parameters, 0.5), settings);
+    let mut best = converge_from(problem, &start(parameters, 0.5), settings);
     if best.singular.iter().any(|s| *s) && parameters.len() > 1 && !problem.cancelled {
         // Optima on the boundary need not be the only ones: look again from further out.
         let away = start_away(parameters, &best);
-        best = better(best, settle(problem, &away, settings));
+        best = better(best, converge_from(problem, &away, settings));
     }
     if is_crowded(problem.objective) {
         // So do models with as many effects as rows: look once more with each level in the lead.
@@ -115,7 +108,7 @@ fn search(problem: &mut Problem<'_, '_>, settings: &Settings) -> Optimum {
             if problem.cancelled {
                 break;
             }
-            best = better(best, settle(problem, &start_in_the_lead(parameters, level), settings));
+            best = better(best, converge_from(problem, &start_in_the_lead(parameters, level), settings));
         }
     }
     best
@@ -137,7 +130,7 @@ fn better(mut best: Optimum, other: Optimum) -> Optimum {
 
 /// The optimum reached from one given start; for tests of starts.
 pub fn optimise_from(objective: &Objective<'_>, start: &[f64], settings: &Settings) -> Optimum {
-    settle(&mut Problem::new(objective, &mut go_on), start, settings)
+    converge_from(&mut Problem::new(objective, &mut go_on), start, settings)
 }
 
 /// [`optimise_from`] unless the observer calls it off: then `None`.
@@ -148,7 +141,7 @@ pub(crate) fn optimise_from_while(
     observer: &mut dyn SearchObserver,
 ) -> Option<Optimum> {
     let mut problem = Problem::new(objective, observer);
-    let found = settle(&mut problem, start, settings);
+    let found = converge_from(&mut problem, start, settings);
     (!problem.cancelled).then_some(found)
 }
 
@@ -188,12 +181,12 @@ fn start_in_the_lead(parameters: &Parameters, level: usize) -> Vec<f64> {
 }
 
 /// Minimises from one start, then sets to exactly zero what is zero up to rounding.
-fn settle(problem: &mut Problem<'_, '_>, start: &[f64], settings: &Settings) -> Optimum {
+fn converge_from(problem: &mut Problem<'_, '_>, start: &[f64], settings: &Settings) -> Optimum {
     let (starts, trace) = improve(problem, start);
     descend(problem, &starts, trace, settings)
 }
 
-/// The second half of [`settle`]: from the first start, or the second where the criterion does not
+/// The second half of [`converge_from`]: from the first start, or the second where the criterion does not
 /// exist at the first.
 fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<Step>, settings: &Settings) -> Optimum {
     let mut evaluations = trace.len();

@@ -91,28 +91,14 @@ impl<'a, 'm> Problem<'a, 'm> {
         SecondDerivatives { hessian: theta, hessian_g: g, log_det, pwrss, log_det_xx }
     }
 
-    /// The second derivatives at an evaluation, from the path where it has them.
-    pub(super) fn second_derivatives(&mut self, at: &Evaluation, exact: bool) -> SecondDerivatives {
-        let known = self.observer.path().and_then(|path| path.second(&at.theta, exact));
-        known.unwrap_or_else(|| {
-            let second = self.objective.second_derivatives_by(at, exact);
-            if let Some(path) = self.observer.path() {
-                path.keep_second(&at.theta, exact, &second);
-            }
-            second
-        })
+    /// The second derivatives at an evaluation.
+    pub(super) fn second_derivatives(&self, at: &Evaluation, exact: bool) -> SecondDerivatives {
+        self.objective.second_derivatives_by(at, exact)
     }
 
-    /// The criterion with its gradient at theta, from the path where it has them.
+    /// The criterion with its gradient at theta.
     pub(super) fn at(&mut self, theta: &[f64]) -> Evaluation {
-        let known = self.observer.path().and_then(|path| path.evaluation(theta));
-        known.unwrap_or_else(|| {
-            let at = self.objective.evaluate(theta, true, &mut self.scratch);
-            if let Some(path) = self.observer.path() {
-                path.keep(&at);
-            }
-            at
-        })
+        self.objective.evaluate(theta, true, &mut self.scratch)
     }
 
     /// Reports a trial to the observer. False once the search is cancelled.

@@ -11,17 +11,15 @@
 
 use super::adjust::{Contribution, adjusted};
 use super::t_test;
-use crate::clusters::ClusterMoments;
 use crate::estimate::Optimum;
 use crate::fit::FixedEffect;
-use crate::in_order;
 use crate::model::Model;
 use crate::objective::Objective;
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize};
-use tiers_design::{TopGroups, Tree};
 use tiers_equations::{Cluster, TreePlan, TreeScratch};
+use tiers_moments::{ClusterMoments, TopGroups, Tree, in_order};
 
 /// Which sandwich; the names are those of R's clubSandwich.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,6 @@ mod second;
 
 pub use second::SecondDerivatives;
 
-use crate::in_order;
 use crate::model::Model;
 use crate::parameters::Parameters;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
@@ -13,8 +12,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::f64::consts::PI;
-use tiers_design::{Cross, padded};
 use tiers_equations::{TreePlan, TreeScratch, TreeSums};
+use tiers_moments::{Cross, in_order, padded};
 
 /// Which likelihood is maximised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,12 @@
 //! Second derivatives of the criterion, and products of derivatives of V.
 
 use super::{Evaluation, Method, Objective};
-use crate::in_order;
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 use std::cmp::Ordering;
 use std::convert::Infallible;
-use tiers_design::Tree;
 use tiers_equations::{Curvature, CurvatureAt};
+use tiers_moments::{Tree, in_order};
 
 /// Second derivatives at an [`Evaluation`].
 #[derive(Clone, Debug)]

@@ -17,8 +17,9 @@ use crate::model::Model;
 use crate::objective::Objective;
 use nalgebra::{Cholesky, DMatrix};
 use rayon::prelude::*;
-use tiers_design::{Level, MISSING, RowBlock};
+use tiers_design::{MISSING, RowBlock};
 use tiers_equations::{Eliminated, TreePlan};
+use tiers_moments::Level;
 
 pub(super) use crate::effects::Place;
 

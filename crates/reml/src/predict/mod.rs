@@ -23,7 +23,8 @@ use estimable::Estimable;
 use nalgebra::{DMatrix, DVector};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use tiers_design::{Block, Column, Dictionary, Encoder, GroupIndex, Labels, Recipe, Request, Role, RowBlock};
+use tiers_design::{Block, Column, Dictionary, Encoder, Labels, Recipe, Request, Role, RowBlock};
+use tiers_moments::GroupIndex;
 
 /// The fixed part of a fit.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,8 @@
 //! A pass over the rows of a table to predict for, in bounded memory.
 
 use super::{IntervalKind, Predictor};
-use crate::blocks::{PassError, of_blocks};
-use crate::ingest::ReadObserver;
 use tiers_design::{Block, Column, EncodeError, MISSING, Request, RowBlock, Source, SourceError};
+use tiers_moments::{PassError, ReadObserver, of_blocks};
 
 /// Why predictions could not be had.
 #[derive(Debug, thiserror::Error)]

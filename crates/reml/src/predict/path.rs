@@ -11,8 +11,8 @@
 //! and what is left of x goes with the covariance of β̂.
 
 use super::errors::Place;
-use tiers_design::Level;
 use tiers_equations::Eliminated;
+use tiers_moments::Level;
 
 /// The groups that matter to the rows of a run, finest level first.
 #[derive(Debug, Default)]

@@ -3,10 +3,11 @@
 use crate::memory::{Memory, Values};
 use nalgebra::DMatrix;
 use std::error::Error;
-use tiers_design::{Formula, Plan, Settings, Source};
+use tiers_design::{DesignError, Formula, Plan, Settings, Source};
+use tiers_moments::{Dropped, IngestError, accumulate};
 use tiers_reml::{
-    DfMethod, Dropped, Fit, Inference, IngestError, LevelEffects, Method, Model, NewtonSettings, Objective, Optimum,
-    Status, Step, accumulate, find_optimum, random_effects, settle,
+    BuildError, DfMethod, Fit, Inference, LevelEffects, Method, Model, NewtonSettings, Objective, Optimum, Status,
+    Step, build_model, find_optimum, random_effects,
 };
 use tiers_testkit::{Checks, NestedSample, Tolerance, oracle};
 
@@ -14,11 +15,11 @@ use tiers_testkit::{Checks, NestedSample, Tolerance, oracle};
 pub(crate) const METHODS: [Method; 2] = [Method::Reml, Method::Ml];
 
 /// Reads a table in memory into a model.
-pub(crate) fn model(table: &Memory, formula: &str, weights: Option<&str>) -> Result<(Model, Dropped), IngestError> {
+pub(crate) fn model(table: &Memory, formula: &str, weights: Option<&str>) -> Result<(Model, Dropped), BuildError> {
     let settings = Settings { weights: weights.map(str::to_owned), ..Settings::default() };
-    let formula: Formula = formula.parse().map_err(tiers_design::DesignError::from)?;
-    let plan = Plan::new(&formula, table.fields(), &settings)?;
-    settle(accumulate(table, &plan, &mut ())?)
+    let formula: Formula = formula.parse().map_err(DesignError::from).map_err(IngestError::from)?;
+    let plan = Plan::new(&formula, table.fields(), &settings).map_err(IngestError::from)?;
+    build_model(accumulate(table, &plan, &mut ())?)
 }
 
 /// A sample as a table (columns c1…, y, w, g0 the finest grouping …) and its formula.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use tiers_design::{
     Block, Column, Dictionary, Field, Labels, MISSING, RawBlock, Request, Role, Scan, Source, SourceError,
 };
-use tiers_reml::IngestError;
+use tiers_moments::IngestError;
 
 /// The rows of a table that have these labels.
 pub(crate) struct Filtered<'a> {

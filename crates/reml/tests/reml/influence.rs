@@ -3,9 +3,8 @@
 use crate::common::{METHODS, Random, fit, model, reference, table_of};
 use crate::memory::{Memory, Values};
 use nalgebra::{DMatrix, DVector};
-use tiers_reml::{
-    ClusterMoments, Covariances, Influence, KeyLabels, Method, NewtonSettings, Objective, Status, optimise,
-};
+use tiers_moments::ClusterMoments;
+use tiers_reml::{Covariances, Influence, KeyLabels, Method, NewtonSettings, Objective, Status, optimise};
 use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, simulate_nested};
 
 /// The problem without some rows; groups are numbered anew.
@@ -79,7 +78,8 @@ fn estimates_without_a_group_agree_with_the_formulas() {
             if optimum.status != Status::Converged || theta.iter().any(|t| t.abs() > 1e2) {
                 continue;
             }
-            let clusters = ClusterMoments::read(&model, &table, None, &mut ()).expect("the same rows");
+            let clusters =
+                ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
             let got = Influence::new(&objective, &optimum, &clusters);
             let problem = sample.problem();
             let all = problem.solve(&theta, reference(method));
@@ -127,7 +127,7 @@ fn one_step_error(table: &Memory, formula: &str, key: &str) -> f64 {
     let (model, _) = model(table, formula, None).expect("a model");
     let objective = Objective::new(&model, Method::Reml);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
-    let clusters = ClusterMoments::read(&model, table, None, &mut ()).expect("the same rows");
+    let clusters = ClusterMoments::read((&model.recipe, &model.forest), table, None, &mut ()).expect("the same rows");
     let got = Influence::new(&objective, &optimum, &clusters);
     let KeyLabels::Integer(labels) = &got.keys[0].labels else { panic!("integers") };
     let (mut error, mut change) = (0.0_f64, 0.0_f64);

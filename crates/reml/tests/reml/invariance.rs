@@ -3,7 +3,8 @@
 use crate::common::{METHODS, Random, Sampled, fit, same_fit};
 use crate::memory::{Memory, Values};
 use proptest::prelude::*;
-use tiers_design::{BlockSums, Encoder, Formula, Moments, Plan, Settings, Source, Summands};
+use tiers_design::{Encoder, Formula, Plan, Settings, Source};
+use tiers_moments::{BlockSums, Moments, Summands};
 use tiers_reml::{KeyLabels, LevelEffects, Method};
 use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
 

@@ -28,5 +28,4 @@ mod sparse;
 mod starts;
 mod textbook;
 mod textbook_fit;
-mod theta_path;
 mod z_matrix;

@@ -7,11 +7,11 @@ use crate::resume::bits;
 use proptest::prelude::*;
 use std::error::Error;
 use tiers_design::{Formula, Plan, Settings, Source};
-use tiers_reml::Further;
-use tiers_reml::{
-    Fit, IngestError, Ingested, MemoryLimit, Method, NewtonSettings, Objective, ReadObserver, Reading, Status, Until,
-    Wanted, accumulate, accumulate_many, accumulate_with, find_optimum, settle,
+use tiers_moments::{
+    Further, IngestError, Ingested, MemoryLimit, ReadObserver, Reading, Until, Wanted, accumulate, accumulate_many,
+    accumulate_with,
 };
+use tiers_reml::{Fit, Method, NewtonSettings, Objective, Status, build_model, find_optimum};
 
 /// Students in classes in schools in states, with gaps in some columns.
 pub(crate) fn students(rows: usize, seed: u64, gaps: bool) -> Memory {
@@ -86,7 +86,7 @@ pub(crate) fn plan(table: &dyn Source, (formula, weights, reference): Wish) -> P
 }
 
 pub(crate) fn fit(ingested: Ingested, method: Method) -> Result<Fit, Box<dyn Error>> {
-    let (model, dropped) = settle(ingested)?;
+    let (model, dropped) = build_model(ingested)?;
     let objective = Objective::new(&model, method);
     let optimum = find_optimum(&objective, &NewtonSettings::default(), &mut go_on)?;
     Ok(report(&objective, &optimum, &dropped))

@@ -3,12 +3,12 @@
 use crate::common::{METHODS, Random, report};
 use crate::memory::{Memory, Values};
 use proptest::prelude::*;
-use tiers_design::{CellColumns, Cells, Definition, Formula, Plan, Recipe, Settings, Source, Totals};
-use tiers_reml::Further;
-use tiers_reml::{
-    Dropped, Fit, IngestError, Ingested, MemoryLimit, Method, NewtonSettings, Objective, Part, Reading, Status, Until,
-    accumulate_with, merge, optimise, settle,
+use tiers_design::{Formula, Plan, Recipe, Settings, Source};
+use tiers_moments::{
+    CellColumns, Cells, Definition, Dropped, Further, IngestError, Ingested, MemoryLimit, Part, Reading, Totals, Until,
+    accumulate_with, merge,
 };
+use tiers_reml::{Fit, Method, NewtonSettings, Objective, Status, build_model, optimise};
 
 /// Columns of a table, of which parts can be taken.
 type Columns = Vec<(&'static str, Values)>;
@@ -74,7 +74,7 @@ fn merged(parts: &[Written]) -> Result<(Ingested, Definition), IngestError> {
 }
 
 fn fit(ingested: Ingested, method: Method) -> Fit {
-    let (model, dropped) = settle(ingested).unwrap();
+    let (model, dropped) = build_model(ingested).unwrap();
     let objective = Objective::new(&model, method);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
     report(&objective, &optimum, &dropped)

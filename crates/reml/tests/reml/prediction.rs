@@ -4,10 +4,10 @@ use crate::common::{METHODS, Random, Sampled, as_optimum, model, reference, repo
 use crate::memory::{Memory, Values};
 use nalgebra::{DMatrix, DVector};
 use tiers_design::Source;
+use tiers_moments::Dropped;
 use tiers_reml::{
-    DfMethod, Dropped, FittedValues, FixedInference, FixedModel, FixedPart, Inference, Interval, IntervalKind,
-    LevelEffects, Method, NewtonSettings, Objective, Optimum, PredictedRows, PredictionErrors, Predictor, optimise,
-    random_effects,
+    DfMethod, FittedValues, FixedInference, FixedModel, FixedPart, Inference, Interval, IntervalKind, LevelEffects,
+    Method, NewtonSettings, Objective, Optimum, PredictedRows, PredictionErrors, Predictor, optimise, random_effects,
 };
 use tiers_testkit::{Checks, NewRow, Predicted, Shape, Tolerance, simulate_nested};
 

@@ -3,7 +3,7 @@
 use crate::common::Random;
 use crate::many::{WISHES, plan, students};
 use crate::memory::{Memory, Values};
-use tiers_reml::{
+use tiers_moments::{
     Checkpoint, CheckpointError, IngestError, Ingested, PassState, ReadObserver, Reading, Shared, Wanted,
     accumulate_many,
 };

@@ -3,9 +3,8 @@
 use crate::common::{Random, model, table_of};
 use crate::memory::{Memory, Values};
 use nalgebra::{DMatrix, DVector};
-use tiers_reml::{
-    ClusterMoments, Covariances, Fit, Inference, Method, NewtonSettings, Objective, Robust, Sandwich, optimise,
-};
+use tiers_moments::ClusterMoments;
+use tiers_reml::{Covariances, Fit, Inference, Method, NewtonSettings, Objective, Robust, Sandwich, optimise};
 use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, inference, simulate_nested};
 
 const KINDS: [(Sandwich, inference::Sandwich); 5] = [
@@ -34,7 +33,8 @@ fn sandwiches_agree_with_v_written_out() {
         if theta.iter().any(|t| t.abs() > 1e3) {
             continue;
         }
-        let clusters = ClusterMoments::read(&model, &table, None, &mut ()).expect("the same rows");
+        let clusters =
+            ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
         let (problem, p) = (sample.problem(), model.p());
         let top = &sample.levels.last().expect("a level").group;
         for (kind, literal) in KINDS {
@@ -92,7 +92,7 @@ fn large_clusters_are_reduced_without_loss() {
     let objective = Objective::new(&model, Method::Reml);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
     let theta = Covariances::new(&objective, &optimum).theta(&objective);
-    let clusters = ClusterMoments::read(&model, &table, None, &mut ()).expect("the same rows");
+    let clusters = ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
     let got = Robust::new(&objective, &optimum, &clusters, Sandwich::Cr2, 0.95).expect("CR2");
     let problem = Problem {
         x: DMatrix::from_fn(n, 3, |i, j| [1.0, x[i], t[i]][j]),
@@ -163,7 +163,8 @@ fn coefficients_of_one_cluster_have_no_robust_error() {
         let (model, dropped) = model(&table, formula, None).expect("a model");
         let objective = Objective::new(&model, Method::Reml);
         let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
-        let clusters = ClusterMoments::read(&model, &table, None, &mut ()).expect("the same rows");
+        let clusters =
+            ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
         for (kind, _) in KINDS {
             let Ok(robust) = Robust::new(&objective, &optimum, &clusters, kind, 0.95) else { continue };
             let mut found: Vec<(&str, Vec<&str>)> = robust

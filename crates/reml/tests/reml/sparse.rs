@@ -2,8 +2,10 @@
 
 use crate::common::{internal_theta, model, table_of};
 use nalgebra::{DMatrix, DVector};
-use tiers_equations::{EquationsError, FixedEffects, Henderson, SparseEquations, SparseScratch, SparseShard};
-use tiers_equations::{TreePlan, TreeScratch, TreeSums};
+use tiers_equations::{
+    EquationsError, FixedEffects, Henderson, SparseEquations, SparseScratch, SparseShard, TreePlan, TreeScratch,
+    TreeSums,
+};
 use tiers_reml::{Method, Model, Objective};
 use tiers_testkit::{Checks, NestedSample, Shape, Solution, Tolerance, oracle, simulate_nested};
 
@@ -43,7 +45,7 @@ impl Case {
         let (forest, problem) = (&self.model.forest, self.sample.problem());
         let of = &forest.levels[level];
         let labels = forest.trees[shard].labels_of(level, group, forest.labels.len());
-        let label = tiers_design::group_labels(&self.model.recipe, &forest.labels, of.grouping, labels).remove(0);
+        let label = tiers_moments::group_labels(&self.model.recipe, &forest.labels, of.grouping, labels).remove(0);
         let group = label.parse::<usize>().expect("groups are numbers") - 100;
         let of_term = |&(term, _): &(usize, usize)| {
             let r = problem.terms[term].z.ncols();
@@ -107,7 +109,7 @@ fn whole(shard: &SparseShard<'_>) -> DMatrix<f64> {
 fn elimination_fills_nothing_in() {
     let mut shapes = std::collections::BTreeSet::new();
     for case in cases(0..400) {
-        let widest = case.model.forest.levels.iter().map(tiers_design::Level::r).max();
+        let widest = case.model.forest.levels.iter().map(tiers_moments::Level::r).max();
         shapes.insert((case.model.forest.levels.len(), widest));
         let mut equations = SparseEquations::new(&case.model.forest).expect("small");
         equations.factor(&case.factors(&case.raw)).expect("positive definite");
@@ -326,7 +328,7 @@ fn a_pivot_that_is_no_number_names_level_group_and_effect() {
     assert!(error.to_string().contains(&forest.levels[1].name), "{error}");
     let words = place.describe(&case.model.recipe, forest);
     let labels = forest.trees[first].labels_of(1, 0, forest.labels.len());
-    let label = tiers_design::group_labels(&case.model.recipe, &forest.labels, forest.levels[1].grouping, labels);
+    let label = tiers_moments::group_labels(&case.model.recipe, &forest.labels, forest.levels[1].grouping, labels);
     assert!(words.ends_with(&format!("of {} {}", forest.levels[1].name, label.join(":"))), "{words}");
     // Infinite values are no better, nor is an overflow in A.
     factors[1][(1, 1)] = 1e200;

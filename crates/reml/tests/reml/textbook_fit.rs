@@ -2,7 +2,8 @@
 
 use crate::common::{METHODS, Sampled, as_optimum, reference, report};
 use nalgebra::DMatrix;
-use tiers_reml::{Dropped, Fit, LevelEffects, NewtonSettings, Objective, Optimum, Status, optimise, random_effects};
+use tiers_moments::Dropped;
+use tiers_reml::{Fit, LevelEffects, NewtonSettings, Objective, Optimum, Status, optimise, random_effects};
 use tiers_testkit::{Checks, Problem, Shape, Solution, Tolerance, simulate_nested};
 
 fn samples(seeds: std::ops::Range<u64>) -> impl Iterator<Item = (u64, Sampled)> {

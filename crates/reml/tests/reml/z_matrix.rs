@@ -5,8 +5,9 @@ use crate::memory::Memory;
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use std::collections::HashMap;
-use tiers_design::{Encoder, RowBlock, Source, ZMatrix, group_labels, z_matrix};
+use tiers_design::{Encoder, RowBlock, Source, ZMatrix, z_matrix};
 use tiers_equations::SparseEquations;
+use tiers_moments::group_labels;
 use tiers_reml::Model;
 use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
 
@@ -98,7 +99,7 @@ proptest! {
         let close = Tolerance::of_largest(1e-13);
         let random: usize = forest.levels.iter().map(|level| level.groups * level.r()).sum();
         checks.equal("columns of Z", z.columns.len(), random);
-        let per_row: usize = forest.levels.iter().map(tiers_design::Level::r).sum();
+        let per_row: usize = forest.levels.iter().map(tiers_moments::Level::r).sum();
         checks.equal("entries of Z", z.z.nnz(), sample.n() * per_row);
         checks.matrix("Z'WZ", &zz, &written.cross(&written.z, &written.z), close);
         checks.matrix("Z'W[X y]", &zc, &written.cross(&written.z, &written.c), close);

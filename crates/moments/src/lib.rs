@@ -1,0 +1,54 @@
+//! From rows to sums, on all cores: everything that a fit needs to know of the data.
+//!
+//! The moments are the sufficient statistics of a linear mixed model at any covariance matrices of its
+//! random effects: `C'WC` over all rows and `z'WC` over the rows of every combination of group labels
+//! ([`Moments`]).
+//!
+//! The way of a row: [`accumulate`] reads blocks from a [`tiers_design::Source`] in waves, encodes each
+//! by a recipe that is frozen against the first rows, sums it ([`BlockSums`]) and adds it to the cells
+//! ([`Moments::absorb`]); [`Forest::of`] finds out how the groupings nest and gathers the cells by group.
+//! [`merge`] adds up moments that were computed from parts of the data. [`ClusterMoments`] and
+//! [`of_blocks`] read the rows again for what moments do not tell.
+
+mod accumulate;
+mod block_sums;
+mod bundle;
+mod cross;
+mod error;
+pub mod in_order;
+mod labels;
+mod memory_limit;
+mod merge;
+mod moments;
+mod pace;
+mod read_times;
+mod reading;
+mod rows;
+mod structure;
+mod waves;
+
+pub use accumulate::checkpoint_format::CheckpointError;
+pub use accumulate::{
+    Checkpoint, Code, Partitions, PassState, Shared, Wanted, accumulate, accumulate_many, accumulate_with,
+};
+pub use block_sums::BlockSums;
+pub use bundle::{
+    BlockPartitions, Bundle, Candidate, Encoded, Member, PartitionSum, PartitionTotals, Partitioned, Projection,
+    sort_into_bundles,
+};
+pub use cross::{CHUNK, Cross, padded};
+pub use error::IngestError;
+pub use labels::LabelTable;
+pub use memory_limit::{Further, MemoryError, MemoryLimit, Needed, RoomError, Size, Until, in_words};
+pub use merge::{
+    Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, Part, PartError, Totals, column_names, merge,
+    merged_definition,
+};
+pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};
+pub use read_times::ReadTimes;
+pub use reading::{Dropped, Ingested, ReadObserver, Reading};
+pub use rows::{ClusterError, ClusterMoments, GroupIndex, PassError, cluster_level, of_blocks};
+pub use structure::{
+    Forest, Found, Level, Nest, NestError, RowSource, ShardGroups, TopGroups, Tree, TreeLevel, forest_levels,
+    group_labels, guess_top,
+};

@@ -1,0 +1,372 @@
+//! How much memory a fit needs: the one estimate, for stopping before memory runs out and for
+//! telling beforehand.
+//!
+//! Everything that grows with the data is per cell or per group; with r z columns at any level, m
+//! columns of C, r_k effects per group of level k and c key columns:
+//!
+//! | held | bytes |
+//! |---|---|
+//! | a cell: `z'WC`, rows, first row, labels, its place in a hash table | 8rm + 16 + 4c + 8 |
+//! | a group of the finest level in the forest | 16 (its moments are the cell's) |
+//! | a group of a coarser level in the forest, with its moments | 16 + 8 r_k m |
+//! | a group in the search for the optimum | 8 r_k² and above the finest level 16 r_k m + 8 path² |
+//! | an effect in the sparse equations | 12 per entry of A and of L, 48 beside; a shard per thread at a time |
+//! | a group's effects with their variances and labels | 48 r_k + 48 + 8c, and 24 more per text |
+//!
+//! path is the number of effects of a group and all its ancestors. Vectors that grow are twice as
+//! long as needed at times, but memory that was never written to is not taken from the machine; the
+//! copy of what is being moved, a shard per thread, is within [`SLACK`].
+
+use crate::bundle::Projection;
+use crate::in_order;
+use crate::labels::LabelTable;
+use crate::moments::{Moments, SHARDS, Summands};
+use tiers_design::{ReadingCost, Recipe};
+
+/// On top of what is counted: what allocation wastes, and copies of shards while they grow. With
+/// the constants below the estimate is about right, or up to a third more than the peak that the system measured, for
+/// three million groups of two rows, sorted and shuffled.
+const SLACK: f64 = 1.25;
+/// What the program takes whatever it reads.
+pub(crate) const PROGRAM: u64 = 32 << 20;
+/// What is in the hands of the reader and of the threads: so much per row, up to a bound.
+const READING: (u64, u64) = (100, 128 << 20);
+/// Rows of a wave of blocks: if they are shuffled, each is summed by itself before it joins its cell.
+const WAVE_ROWS: u64 = 1 << 19;
+
+/// What decides how much memory a fit needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Size {
+    /// Rows of data.
+    pub rows: u64,
+    /// Cells: distinct combinations of the key columns.
+    pub cells: u64,
+    /// Columns of C.
+    pub m: u64,
+    /// z columns of all levels together.
+    pub r: u64,
+    /// Key columns.
+    pub keys: u64,
+    /// Key columns that hold texts.
+    pub texts: u64,
+    /// Per level, finest first, its groups and its effects per group.
+    pub levels: Vec<(u64, u64)>,
+    /// Bytes of the labels' texts and tables.
+    pub labels: u64,
+    /// Entries of all covariance matrices: the derivatives that are taken.
+    pub directions: u64,
+    /// Bytes of rows in hand while they are read, where that is known.
+    pub in_hand: Option<u64>,
+}
+
+/// What is made of a fit beside its estimates, as far as that takes memory of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Further {
+    /// Kenward and Roger's products: p×p for each pair of variance parameters.
+    pub kenward_roger: bool,
+    /// Cluster-robust covariances: p×p for each coefficient.
+    pub robust: bool,
+}
+
+/// Bytes at the peaks of a fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// When the rows have been read.
+    pub reading: u64,
+    /// In the search for the optimum.
+    pub fitting: u64,
+    /// With all random effects and their variances.
+    pub effects: u64,
+}
+
+/// How far one means to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Until {
+    /// To the moments.
+    Moments,
+    /// To the estimates.
+    Estimates,
+    /// To the random effects of all groups.
+    #[default]
+    Effects,
+}
+
+impl Needed {
+    /// The highest peak on the way.
+    pub fn peak(self, until: Until) -> u64 {
+        match until {
+            Until::Moments => self.reading,
+            Until::Estimates => self.reading.max(self.fitting),
+            Until::Effects => self.reading.max(self.fitting).max(self.effects),
+        }
+    }
+}
+
+impl Further {
+    /// What either needs.
+    #[must_use]
+    pub fn or(self, other: Further) -> Further {
+        Further { kenward_roger: self.kenward_roger || other.kenward_roger, robust: self.robust || other.robust }
+    }
+}
+
+/// Entries of a symmetric matrix.
+fn entries(r: usize) -> u64 {
+    (r * (r + 1) / 2) as u64
+}
+
+/// Bytes of a cell with so many sums and key columns.
+fn per_cell(sums: u64, keys: u64) -> u64 {
+    8 * sums + 16 + 4 * keys + 8
+}
+
+impl Size {
+    /// The size of moments as they are; the groups of coarser levels are known by their labels alone
+    /// and may be more.
+    pub fn of(recipe: &Recipe, moments: &Moments) -> Size {
+        let tables: Vec<&LabelTable> = moments.labels.iter().collect();
+        let (m, r) = (moments.summands.m as u64, moments.summands.z.len() as u64);
+        Size::of_tables(recipe, &tables, moments.cells() as u64, moments.rows, (m, r))
+    }
+
+    /// The size of what a model has among the sums of several; `further` bytes are counted with the
+    /// labels. Where others have finer keys, its cells are fewer than this tells.
+    pub(crate) fn of_member(recipe: &Recipe, projection: &Projection, whole: &Moments, further: u64) -> Size {
+        let tables: Vec<&LabelTable> = projection.keys.iter().map(|&key| &whole.labels[key]).collect();
+        let (m, r) = (projection.columns.len() as u64, projection.z.len() as u64);
+        let mut cells = whole.cells() as u64;
+        if let [table] = tables[..] {
+            cells = cells.min(table.len() as u64);
+        }
+        let mut size = Size::of_tables(recipe, &tables, cells, whole.rows, (m, r));
+        size.labels += further;
+        size
+    }
+
+    /// Bytes that sums take as they are.
+    pub(crate) fn held(moments: &Moments) -> u64 {
+        let labels = moments.labels.iter().map(LabelTable::bytes).sum::<usize>() as u64;
+        Size::of_cells(moments.cells() as u64, &moments.summands) + (SLACK * labels as f64) as u64
+    }
+
+    /// Bytes that so many cells take.
+    pub(crate) fn of_cells(cells: u64, summands: &Summands) -> u64 {
+        let bytes = cells * per_cell(summands.per_cell() as u64, summands.keys as u64);
+        (SLACK * bytes as f64) as u64
+    }
+
+    fn of_tables(recipe: &Recipe, tables: &[&LabelTable], cells: u64, rows: u64, (m, r): (u64, u64)) -> Size {
+        let mut levels: Vec<(u64, u64)> = Vec::new();
+        for (index, grouping) in recipe.groupings.iter().enumerate() {
+            let labels = grouping.keys.iter().map(|&key| tables[key].len() as u64).max().unwrap_or(0);
+            let groups = if grouping.keys.len() == recipe.keys.len() { cells } else { labels.min(cells) };
+            let effects = recipe.random.iter().filter(|term| term.grouping == index);
+            levels.push((groups, effects.map(|term| term.columns.len() as u64).sum()));
+        }
+        levels.sort_by_key(|level| std::cmp::Reverse(level.0));
+        Size {
+            rows,
+            cells,
+            m,
+            r,
+            keys: recipe.keys.len() as u64,
+            texts: tables.iter().filter(|table| !table.is_integer()).count() as u64,
+            levels,
+            labels: tables.iter().map(|table| table.bytes()).sum::<usize>() as u64,
+            directions: recipe.random.iter().map(|term| entries(term.columns.len())).sum(),
+            in_hand: None,
+        }
+    }
+
+    /// Bytes of a cell.
+    pub fn per_cell(&self) -> u64 {
+        per_cell(self.r * self.m, self.keys)
+    }
+
+    /// The size when all numbers are `factor` times as large.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Size {
+        let scaled = |count: u64| (count as f64 * factor) as u64;
+        let levels = self.levels.iter().map(|&(groups, r)| (scaled(groups), r)).collect();
+        Size { rows: scaled(self.rows), cells: scaled(self.cells), labels: scaled(self.labels), levels, ..self.clone() }
+    }
+
+    /// Bytes of the m×m matrices of a fit: those of the search, or of the inference that follows.
+    ///
+    /// With M bytes a matrix and d directions: a shard's sums are 1 + d of them, held by several
+    /// threads at a time; a search keeps a few points with d derivatives each; tests keep d products,
+    /// and their text in `model.json` is about three times as long. Kenward and Roger's method has d²
+    /// products, of several shards at a time; a robust covariance one matrix for every coefficient.
+    fn matrices(&self, further: &Further) -> u64 {
+        let (m, d) = (self.m, self.directions);
+        let matrix = 8 * m * m;
+        let held = |matrices: u64| {
+            let each = matrices * matrix;
+            each * (in_order::at_once(each as usize, SHARDS) as u64 + 1)
+        };
+        let kept = (4 + 2 * d) * matrix;
+        let search = held(1 + d) + (4 + 2 * d) * matrix;
+        let tests = 3 * (3 + d) * matrix;
+        let products = if further.kenward_roger { held(d * d) + 3 * (d + 1) * (d + 1) * matrix } else { 0 };
+        let robust = if further.robust { held(m + 1) } else { 0 };
+        kept + search.max(tests).max(products).max(robust)
+    }
+
+    /// The estimate.
+    pub fn needed(&self, further: &Further) -> Needed {
+        let of_levels = |bytes: &dyn Fn(usize, u64, u64) -> u64| -> u64 {
+            self.levels.iter().enumerate().map(|(k, &(groups, r))| bytes(k, groups, r)).sum()
+        };
+        let m = self.m;
+        // Effects of a group of level k and of all its ancestors.
+        let path = |k: usize| self.levels[k..].iter().map(|&(_, r)| r).sum::<u64>();
+        let cells = self.cells * self.per_cell() + self.labels;
+        let numbering = of_levels(&|_, groups, _| 4 * self.cells + 8 * groups);
+        let forest = self.cells * (8 * self.r * m + 4 * self.keys)
+            + self.labels
+            + of_levels(&|k, groups, r| groups * (16 + if k > 0 { 8 * r * m } else { 0 }));
+        let search = of_levels(&|k, groups, r| {
+            groups * (8 * r * r + if k > 0 { 16 * r * m + 8 * path(k) * path(k) } else { 0 })
+        });
+        let sparse = of_levels(&|k, groups, r| {
+            let entries = groups * (r * (path(k) - r) + r * (r + 1) / 2);
+            let coarser = if k > 0 { 8 * groups * r * m } else { 0 };
+            24 * entries + 48 * groups * r + coarser + groups * (12 + 8 * (self.levels.len() - k) as u64)
+        });
+        let at_a_time = rayon::current_num_threads().min(SHARDS) as u64;
+        let sparse = sparse * at_a_time / SHARDS as u64;
+        let effects = of_levels(&|_, groups, r| groups * (48 * r + 48 + 8 * self.keys + 24 * self.texts));
+        let reading = self
+            .in_hand
+            .unwrap_or_else(|| (READING.0 * self.rows).min(READING.1) + self.cells.min(WAVE_ROWS) * self.per_cell());
+        let matrices = self.matrices(further);
+        let whole = |bytes: u64| (SLACK * bytes as f64) as u64 + PROGRAM;
+        Needed {
+            reading: whole(cells + numbering) + reading,
+            fitting: whole(forest + search) + matrices,
+            effects: whole(forest + sparse + effects) + matrices,
+        }
+    }
+}
+
+/// The most memory that a fit may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryLimit {
+    /// Bytes.
+    pub bytes: u64,
+    /// How many rows (of data, or of cells) there are to be read, where that is known.
+    pub rows: Option<u64>,
+    /// What the memory has to suffice for.
+    pub until: Until,
+    /// What is made of the fit.
+    pub inference: Further,
+}
+
+/// More memory would be needed than may be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "not enough memory: the first {read} {unit}{} hold {} distinct groups of {grouping}, which need about {}{}; the limit is \
+     {}. Use a machine with more memory or raise the limit; or make the model smaller: a group takes {} bytes with {} \
+     columns and {} random-effect column(s), so fewer predictors, fewer random slopes or a coarser grouping need less",
+    of.map_or(String::new(), |n| format!(" of {n}")),
+    size.cells,
+    in_words(*needed),
+    whole.map_or(String::new(), |bytes| format!(", or about {} if it goes on like that", in_words(bytes))),
+    in_words(*limit),
+    size.per_cell(),
+    size.m,
+    size.r
+)]
+pub struct MemoryError {
+    /// Rows of data, or cells of parts, read so far.
+    pub read: u64,
+    /// Which of them: `rows` or `cells`.
+    pub unit: &'static str,
+    /// Of how many, where that is known.
+    pub of: Option<u64>,
+    /// The columns that make up a cell.
+    pub grouping: String,
+    /// What they came to.
+    pub size: Size,
+    /// Bytes needed for that.
+    pub needed: u64,
+    /// Bytes needed if groups go on to come as they did.
+    pub whole: Option<u64>,
+    /// Bytes that may be used.
+    pub limit: u64,
+}
+
+/// More memory would be needed to read and sum a block of rows than may be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "not enough memory: to read {columns} columns{} takes at least about {}, and the limit is {}; {}. Use a machine with \
+     more memory or raise the limit",
+    if *m > 0 { format!(" and to sum {m} columns of the model") } else { String::new() },
+    in_words(*needed),
+    in_words(*limit),
+    remedy(*cost, *m)
+)]
+pub struct RoomError {
+    /// Bytes needed.
+    pub needed: u64,
+    /// Bytes that may be used.
+    pub limit: u64,
+    /// Columns read.
+    pub columns: usize,
+    /// Columns of the model, where they are known.
+    pub m: usize,
+    /// What the source takes.
+    pub cost: ReadingCost,
+}
+
+/// What takes most memory while reading, and how to make it less.
+fn remedy(cost: ReadingCost, m: usize) -> &'static str {
+    let ReadingCost { fixed, portion, block, .. } = cost;
+    if 2 * fixed > portion {
+        "the files consist of very many row groups, all of which are described in memory: write them with row groups of \
+         100,000 rows or more"
+    } else if m == 0 && portion > 8 * block {
+        "the texts of a column are very long: use short labels"
+    } else {
+        "rows are read and summed in blocks of 32,768, so fewer predictors need less"
+    }
+}
+
+impl MemoryLimit {
+    /// An error if what has been read, so many rows or cells, needs more.
+    pub fn check(
+        &self,
+        recipe: &Recipe,
+        moments: &Moments,
+        (read, unit): (u64, &'static str),
+    ) -> Result<(), Box<MemoryError>> {
+        let names: Vec<&str> = recipe.keys.iter().map(|&key| recipe.requests[key].column.as_str()).collect();
+        self.check_size(Size::of(recipe, moments), names.join(" and "), (read, unit))
+    }
+
+    /// The same of a size that is known; `grouping` names the columns that make up a cell.
+    pub(crate) fn check_size(
+        &self,
+        size: Size,
+        grouping: String,
+        (read, unit): (u64, &'static str),
+    ) -> Result<(), Box<MemoryError>> {
+        let needed = size.needed(&self.inference).peak(self.until);
+        if needed <= self.bytes {
+            return Ok(());
+        }
+        let of = self.rows.filter(|&rows| rows > read);
+        let growth = |rows: u64| rows as f64 / read.max(1) as f64;
+        let whole = of.map(|rows| size.times(growth(rows)).needed(&self.inference).peak(self.until));
+        Err(Box::new(MemoryError { read, unit, of, grouping, size, needed, whole, limit: self.bytes }))
+    }
+}
+
+/// `1.5 GB`.
+pub fn in_words(bytes: u64) -> String {
+    match bytes as f64 {
+        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
+        b if b >= 1e6 => format!("{:.0} MB", b / 1e6),
+        b => format!("{:.0} kB", (b / 1e3).ceil()),
+    }
+}

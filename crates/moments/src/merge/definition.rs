@@ -1,0 +1,219 @@
+//! What the moments of a part of a data set are moments of: enough to freeze the formula again,
+//! without a row. `docs/moments.md` tells it to those who make moments by other programs.
+
+use crate::merge::PartError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tiers_design::{Atom, Block, Field, Formula, Kind, Plan, Recipe, Role, Settings};
+
+/// The definition of moments: a formula, what it needs to know of the table, and the shifts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The formula as written.
+    pub formula: String,
+    /// Column of the weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// Per factor the reference level that was asked for; others have their first in order.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reference: BTreeMap<String, String>,
+    /// The columns of the table that the formula names, with their kinds and, for factors, the order
+    /// of the levels that was listed for them or that the table has.
+    pub fields: Vec<Field>,
+    /// Per factor its levels, in any order.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub levels: BTreeMap<String, Vec<String>>,
+    /// The columns of C in their order, y last.
+    pub columns: Vec<DefinedColumn>,
+}
+
+/// One column of C.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DefinedColumn {
+    /// Its name (see [`column_names`]).
+    pub name: String,
+    /// What was subtracted from it on every row before it was summed.
+    #[serde(default)]
+    pub shift: f64,
+}
+
+impl Definition {
+    /// The definition of what was frozen from `formula` and `settings` against a table with these
+    /// fields.
+    pub fn of(recipe: &Recipe, formula: &Formula, settings: &Settings, fields: &[Field]) -> Definition {
+        let named = |field: &&Field| {
+            formula.place(&field.name).is_some() || recipe.requests.iter().any(|r| r.column == field.name)
+        };
+        let mut levels = BTreeMap::new();
+        for factor in &recipe.factors {
+            levels.insert(factor.column.clone(), factor.levels.clone());
+        }
+        let with_order = |field: &Field| {
+            let listed = settings.levels.iter().rev().find(|(factor, _)| *factor == field.name);
+            Field { levels: listed.map_or_else(|| field.levels.clone(), |(_, levels)| levels.clone()), ..field.clone() }
+        };
+        let shifts = recipe.columns.iter().map(|c| c.shift).chain([recipe.response_shift]);
+        let columns = column_names(recipe).into_iter().zip(shifts);
+        Definition {
+            formula: recipe.formula.clone(),
+            weights: settings.weights.clone(),
+            reference: settings.reference.iter().cloned().collect(),
+            fields: fields.iter().filter(named).map(with_order).map(settled).collect(),
+            levels,
+            columns: columns.map(|(name, shift)| DefinedColumn { name, shift }).collect(),
+        }
+    }
+
+    /// The formula resolved against the fields.
+    pub fn plan(&self) -> Result<Plan, PartError> {
+        let formula: Formula = self.formula.parse().map_err(tiers_design::DesignError::from)?;
+        let reference = self.reference.iter().map(|(f, l)| (f.clone(), l.clone())).collect();
+        let settings = Settings { weights: self.weights.clone(), reference, levels: Vec::new() };
+        Ok(Plan::new(&formula, &self.fields, &settings)?)
+    }
+
+    /// The recipe with these levels in place of the definition's own, and without shifts.
+    pub(crate) fn unshifted(&self, levels: &BTreeMap<String, Vec<String>>) -> Result<Recipe, PartError> {
+        let plan = self.plan()?;
+        let mut of_factors = Vec::new();
+        for request in plan.factor_requests() {
+            let Some(levels) = levels.get(&request.column) else {
+                return Err(PartError::NoLevels { factor: request.column });
+            };
+            of_factors.push(levels.clone());
+        }
+        Ok(plan.freeze(&Block::default(), Some(&of_factors))?)
+    }
+
+    /// The recipe that the moments were made by.
+    pub fn recipe(&self) -> Result<Recipe, PartError> {
+        let mut recipe = self.unshifted(&self.levels)?;
+        let names = column_names(&recipe);
+        if !names.iter().eq(self.columns.iter().map(|c| &c.name)) {
+            let found = self.columns.iter().map(|c| c.name.clone()).collect();
+            return Err(PartError::Columns { expected: names, found });
+        }
+        let y = recipe.columns.len();
+        for (j, column) in self.columns.iter().enumerate() {
+            let may = match j {
+                j if j == y => recipe.constant.is_some(),
+                j => may_be_shifted(&recipe, j),
+            };
+            if !column.shift.is_finite() || (column.shift != 0.0 && !may) {
+                return Err(PartError::Shift { column: column.name.clone(), shift: column.shift });
+            }
+            match recipe.columns.get_mut(j) {
+                Some(spec) => spec.shift = column.shift,
+                None => recipe.response_shift = column.shift,
+            }
+        }
+        Ok(recipe)
+    }
+
+    /// A column that the formula names.
+    pub(crate) fn field(&self, column: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == column)
+    }
+
+    /// Per key column whether its labels are integers (as those of whole floating-point numbers are);
+    /// they are strings otherwise.
+    pub fn integer_keys(&self, recipe: &Recipe) -> Vec<bool> {
+        let field = |&request: &usize| self.field(&recipe.requests[request].column);
+        let is_integer = |request| matches!(field(request), Some(Field { kind: Kind::Integer | Kind::Float, .. }));
+        recipe.keys.iter().map(is_integer).collect()
+    }
+}
+
+/// The field as the model takes it: of a column that was in doubt it has said that it is text.
+fn settled(field: Field) -> Field {
+    match field.kind {
+        Kind::Mixed(_) => Field { kind: Kind::Text, ..field },
+        _ => field,
+    }
+}
+
+/// Whether a shift of column `j` leaves the model the same: the constant is among the columns of X,
+/// and every random term that has the column has an intercept of its own.
+fn may_be_shifted(recipe: &Recipe, j: usize) -> bool {
+    let is_number = recipe.columns[j].atoms.iter().any(|atom| matches!(atom, Atom::Number(_)));
+    let has_intercept = |columns: &[usize]| columns.iter().any(|&c| recipe.columns[c].atoms.is_empty());
+    let terms = recipe.random.iter().filter(|term| term.columns.contains(&j));
+    is_number && recipe.constant.is_some() && terms.into_iter().all(|term| has_intercept(&term.columns))
+}
+
+/// The names of the columns of C in files: `1` for the constant, else as R prints them, y last. Of
+/// two columns of one name the second is `name (2)`.
+pub fn column_names(recipe: &Recipe) -> Vec<String> {
+    let name = |c: &tiers_design::ColumnSpec| if c.atoms.is_empty() { "1".to_owned() } else { c.name.clone() };
+    let names = recipe.columns.iter().map(name).chain([recipe.response_name.clone()]);
+    let mut taken = Vec::new();
+    names.for_each(|name| claim(&mut taken, &name));
+    taken
+}
+
+/// Appends a name, changed where it is taken.
+fn claim(taken: &mut Vec<String>, name: &str) {
+    let mut own = name.to_owned();
+    let mut count = 1;
+    while taken.contains(&own) {
+        count += 1;
+        own = format!("{name} ({count})");
+    }
+    taken.push(own);
+}
+
+/// The columns of a file of cells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellColumns {
+    /// Number of rows in the cell.
+    pub rows: String,
+    /// Global number (from 0) of the first row in the cell; may be absent.
+    pub first_row: String,
+    /// Per distinct product of a z column and a column of C its name and where it stands in the r×m
+    /// sums: once or, for a product of two z columns, twice.
+    pub sums: Vec<(String, Vec<usize>)>,
+    /// The key columns.
+    pub keys: Vec<String>,
+}
+
+impl CellColumns {
+    /// The columns of the cells of a recipe.
+    pub fn of(recipe: &Recipe) -> CellColumns {
+        let z = crate::Summands::new(recipe, Vec::new()).z;
+        let (names, m) = (column_names(recipe), recipe.columns.len() + 1);
+        let mut taken = vec!["rows".to_owned(), "first_row".to_owned()];
+        let mut places: Vec<Vec<usize>> = Vec::new();
+        for (t, &column) in z.iter().enumerate() {
+            for (j, other) in names.iter().enumerate() {
+                // z'Wz is symmetric: the upper triangle is written.
+                match z.iter().position(|&c| c == j) {
+                    Some(s) if s < t => {}
+                    Some(s) if s > t => {
+                        claim(&mut taken, &format!("{}*{other}", names[column]));
+                        places.push(vec![t * m + j, s * m + column]);
+                    }
+                    _ => {
+                        claim(&mut taken, &format!("{}*{other}", names[column]));
+                        places.push(vec![t * m + j]);
+                    }
+                }
+            }
+        }
+        let sums: Vec<_> = taken[2..].iter().cloned().zip(places).collect();
+        recipe.keys.iter().for_each(|&key| claim(&mut taken, &recipe.requests[key].column));
+        let keys = taken.split_off(2 + sums.len());
+        CellColumns { rows: taken[0].clone(), first_row: taken[1].clone(), sums, keys }
+    }
+
+    /// What to ask of a file of cells: keys, rows, sums, and the first rows if it has them.
+    pub fn requests(&self, with_first_row: bool) -> Vec<tiers_design::Request> {
+        let request = |column: &String, role| tiers_design::Request { column: column.clone(), role };
+        let mut requests: Vec<_> = self.keys.iter().map(|key| request(key, Role::Label)).collect();
+        requests.push(request(&self.rows, Role::Number));
+        requests.extend(self.sums.iter().map(|(name, _)| request(name, Role::Number)));
+        if with_first_row {
+            requests.push(request(&self.first_row, Role::Number));
+        }
+        requests
+    }
+}

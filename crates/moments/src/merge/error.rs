@@ -1,0 +1,91 @@
+//! What can be wrong with the moments of one part.
+
+use tiers_design::DesignError;
+
+/// The moments of a part cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PartError {
+    /// The formula does not fit what is said of the table.
+    #[error("its formula does not fit the columns that it says the table has: {0}")]
+    Design(#[from] DesignError),
+    /// A factor without levels.
+    #[error("it says nothing of the levels of the factor `{factor}`; `levels` must list them")]
+    NoLevels {
+        /// The factor.
+        factor: String,
+    },
+    /// Other columns than the formula gives.
+    #[error("its columns are {}, but its formula and levels give {}", .found.join(", "), .expected.join(", "))]
+    Columns {
+        /// Names that the recipe gives.
+        expected: Vec<String>,
+        /// Names in the definition.
+        found: Vec<String>,
+    },
+    /// A shift that cannot be undone.
+    #[error(
+        "its column `{column}` is shifted by {shift}, which would make it another model: only numbers are shifted, in a \
+         formula with an intercept and in random terms with one of their own; write 0 and sum the column as it is"
+    )]
+    Shift {
+        /// The column.
+        column: String,
+        /// Its shift.
+        shift: f64,
+    },
+    /// A cell is not what it should be.
+    #[error(
+        "cell {cell} (counted from 1) has {what}; the moments are damaged, or were not made as docs/moments.md says"
+    )]
+    BadCell {
+        /// Number of the cell.
+        cell: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The totals cannot be sums of squares and products.
+    #[error(
+        "its totals cannot be sums over rows: {what}; the moments are damaged, or were not made as docs/moments.md says"
+    )]
+    NotProducts {
+        /// What cannot be.
+        what: String,
+    },
+    /// A key column is of another kind than the definition says.
+    #[error(
+        "the key column `{key}` of its cells holds {}, but its definition says that the table had {}",
+        if *.integer { "text" } else { "numbers" }, if *.integer { "integers" } else { "text" }
+    )]
+    KeyKind {
+        /// The column.
+        key: String,
+        /// Whether it should hold integers.
+        integer: bool,
+    },
+    /// The cells do not add up to the totals.
+    #[error(
+        "its cells do not add up: {what} is {cells} over the cells, but {total} in the totals; cells are missing, or the \
+         files are not of one set of rows: make the moments again"
+    )]
+    DoNotAddUp {
+        /// The sum.
+        what: String,
+        /// Over the cells.
+        cells: f64,
+        /// In the totals.
+        total: f64,
+    },
+    /// A column of all parts together cannot be had from the columns of this part.
+    #[error(
+        "its column{} `{column}` cannot be had from its sums: it was frozen without some level of a factor, and with \
+         another reference level in its place. Make its moments again with the levels of all parts, by \
+         `tiers moments --like` (moments of another part that has them) or `--levels factor=a,b,c`",
+        if *.random { " of the random effects" } else { "" }
+    )]
+    NotRepresentable {
+        /// The column.
+        column: String,
+        /// Whether it is a column of the random effects.
+        random: bool,
+    },
+}

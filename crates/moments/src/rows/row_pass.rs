@@ -1,0 +1,61 @@
+//! A pass that makes something of every block of rows and hands it on in the order of the rows, in
+//! bounded memory: fitted values, predictions.
+
+use crate::pace::Pace;
+use crate::reading::ReadObserver;
+use crate::waves::{Raw, in_waves};
+use rayon::prelude::*;
+use tiers_design::{Block, Request, Source, SourceError};
+
+/// Why a pass over the rows did not reach their end.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The table could not be read.
+    #[error("{0}")]
+    Source(SourceError),
+    /// What was made of the rows could not be passed on.
+    #[error("{0}")]
+    Sink(SourceError),
+    /// The work was called off by the observer.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Reads the columns of a source. What `of_block` makes of the blocks, side by side, goes to `sink` in
+/// their order; so of several failures the first in the order of the rows is told.
+pub fn of_blocks<T: Send, E: From<PassError> + Send>(
+    source: &dyn Source,
+    requests: &[Request],
+    observer: &mut dyn ReadObserver,
+    of_block: impl Fn(Block) -> Result<T, E> + Sync,
+    sink: &mut dyn FnMut(T) -> Result<(), SourceError>,
+) -> Result<(), E> {
+    let pace = Pace::of_pass(source.cost(requests), requests.len());
+    let scan = source.scan_in_portions(requests, 0, pace.portions).map_err(PassError::Source)?;
+    let work = |raw: Raw| -> Result<(u64, T), E> {
+        let block = raw.and_then(|raw| raw.decode()).map_err(PassError::Source)?;
+        Ok((block.rows as u64, of_block(block)?))
+    };
+    let mut rows_read = 0;
+    in_waves(
+        scan,
+        || pace.wave,
+        |wave| {
+            let at_once = pace.side_by_side(wave.len());
+            let mut wave = wave.into_iter();
+            while wave.len() > 0 {
+                let some: Vec<Raw> = wave.by_ref().take(at_once).collect();
+                let done: Vec<Result<_, E>> = some.into_par_iter().with_max_len(1).map(work).collect();
+                for done in done {
+                    let (rows, made) = done?;
+                    rows_read += rows;
+                    sink(made).map_err(PassError::Sink)?;
+                }
+            }
+            match observer.rows_read(rows_read) {
+                true => Ok(()),
+                false => Err(PassError::Interrupted.into()),
+            }
+        },
+    )
+}

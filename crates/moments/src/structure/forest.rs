@@ -1,0 +1,197 @@
+//! The forest: groups of all levels with their parents and moments, cut into shards.
+//!
+//! Top-level groups are independent given theta, so a shard holds whole trees: every group of every
+//! level below its top-level groups. Groups are numbered within the shard, level by level; nothing
+//! needs them to be contiguous.
+
+use crate::labels::LabelTable;
+use crate::moments::{CellShard, Moments};
+use crate::structure::{Nest, NestError, ShardGroups};
+use rayon::prelude::*;
+use tiers_design::Recipe;
+
+/// One level of the nest: the random effects of one grouping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Level {
+    /// Name of the grouping (`school:class`).
+    pub name: String,
+    /// Index into [`Recipe::groupings`].
+    pub grouping: usize,
+    /// Number of groups, q_k.
+    pub groups: usize,
+    /// The r_k z columns, as indices into C, term by term.
+    pub z: Vec<usize>,
+    /// The terms of this level: (index into [`Recipe::random`], first position in `z`). Effects of
+    /// different terms are independent a priori.
+    pub terms: Vec<(usize, usize)>,
+    /// Per position in `z` where that row of a group's moments comes from.
+    pub source: Vec<RowSource>,
+}
+
+impl Level {
+    /// Random coefficients per group, r_k.
+    pub fn r(&self) -> usize {
+        self.z.len()
+    }
+}
+
+/// Where a z row of a group's moments comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowSource {
+    /// It is stored: row `i` of the group's block in [`TreeLevel::moments`].
+    Stored(usize),
+    /// It is the sum over the group's descendants at a finer level that has the same z column:
+    /// (that level, position in that level's z).
+    Sum(usize, usize),
+}
+
+/// One level of one shard.
+#[derive(Clone, Debug, Default)]
+pub struct TreeLevel {
+    /// Number of groups of this level in the shard.
+    pub groups: usize,
+    /// Per group its parent in the next level of the shard; empty at the top level.
+    pub parent: Vec<u32>,
+    /// Per group one of its cells, from which its labels can be read.
+    pub cell: Vec<u32>,
+    /// Per group its number of rows.
+    pub rows: Vec<u64>,
+    /// Per group its stored rows of `z'WC` (see [`RowSource`]), each of m numbers.
+    pub moments: Vec<f64>,
+}
+
+/// One shard: whole top-level groups with all that lies below them.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    /// The levels, finest first.
+    pub levels: Vec<TreeLevel>,
+    /// Per cell the numbers of its labels, one per key column.
+    pub labels: Vec<u32>,
+}
+
+/// The groups of a data set as a forest, with the moments that a fit needs.
+#[derive(Debug)]
+pub struct Forest {
+    /// Columns of C, y (the last) included.
+    pub m: usize,
+    /// The levels, finest first.
+    pub levels: Vec<Level>,
+    /// The shards.
+    pub trees: Vec<Tree>,
+    /// Per key column its labels.
+    pub labels: Vec<LabelTable>,
+    /// `C'WC`, row-major m×m.
+    pub cross: Vec<f64>,
+    /// n.
+    pub rows: u64,
+    /// `Σ log w`; 0 without weights.
+    pub sum_log_weights: f64,
+}
+
+/// The levels of a nest with their z columns.
+pub fn levels(recipe: &Recipe, nest: &Nest) -> Result<Vec<Level>, NestError> {
+    let mut levels: Vec<Level> = Vec::new();
+    for &(grouping, groups) in &nest.levels {
+        let name = recipe.groupings[grouping].name.clone();
+        let mut level = Level { name, grouping, groups, z: Vec::new(), terms: Vec::new(), source: Vec::new() };
+        for (index, term) in recipe.random.iter().enumerate().filter(|(_, t)| t.grouping == grouping) {
+            level.terms.push((index, level.z.len()));
+            // Beside an intercept a column is shifted and elsewhere not: two columns, one effect.
+            let same = |a: usize, b: usize| a == b || recipe.columns[a].same_product(&recipe.columns[b]);
+            if let Some(at) = term.columns.iter().position(|&column| level.z.iter().any(|&z| same(z, column))) {
+                return Err(NestError::RepeatedEffect { effect: term.names[at].clone(), level: level.name });
+            }
+            level.z.extend(&term.columns);
+        }
+        level.source = sources(&level.z, &levels);
+        levels.push(level);
+    }
+    Ok(levels)
+}
+
+/// A z column that a finer level also has is a sum over that level; the nearest one serves.
+fn sources(z: &[usize], finer: &[Level]) -> Vec<RowSource> {
+    let mut stored = 0;
+    z.iter()
+        .map(|column| {
+            let at = |level: &Level| level.z.iter().position(|c| c == column);
+            match finer.iter().enumerate().rev().find_map(|(k, level)| at(level).map(|t| (k, t))) {
+                Some((k, t)) => RowSource::Sum(k, t),
+                None => {
+                    stored += 1;
+                    RowSource::Stored(stored - 1)
+                }
+            }
+        })
+        .collect()
+}
+
+impl Tree {
+    /// Builds the tree of one shard, taking the cells' sums.
+    pub fn build(levels: &[Level], z: &[usize], m: usize, cells: CellShard, groups: &ShardGroups) -> Tree {
+        let CellShard { labels, counts, sums, .. } = cells;
+        let mut tree = Tree { levels: Vec::with_capacity(levels.len()), labels };
+        let stored = |level: &Level| -> Vec<usize> {
+            let is_stored =
+                |(column, source): (&usize, &RowSource)| matches!(source, RowSource::Stored(_)).then_some(*column);
+            let columns = level.z.iter().zip(&level.source).filter_map(is_stored);
+            columns.map(|column| z.iter().position(|&c| c == column).expect("z column is summed")).collect()
+        };
+        let mut sums = Some(sums);
+        for (k, level) in levels.iter().enumerate().rev() {
+            let count = groups.counts[level.grouping];
+            let of_cell = &groups.of_cell[level.grouping];
+            let mut out = TreeLevel { groups: count, rows: vec![0; count], ..TreeLevel::default() };
+            out.cell = vec![u32::MAX; count];
+            for (cell, &group) in of_cell.iter().enumerate() {
+                out.rows[group as usize] += counts[cell];
+                let first = &mut out.cell[group as usize];
+                *first = (*first).min(cell as u32);
+            }
+            if let Some(above) = levels.get(k + 1) {
+                let coarser = &groups.of_cell[above.grouping];
+                out.parent = out.cell.iter().map(|&cell| coarser[cell as usize]).collect();
+            }
+            let rows = stored(level);
+            let whole = k == 0 && count == of_cell.len() && rows.iter().copied().eq(0..z.len());
+            out.moments = match whole {
+                true => sums.take().expect("taken once, at the finest level, which comes last"),
+                false => sum_rows(sums.as_deref().expect("not yet taken"), &rows, (z.len(), m), of_cell, count),
+            };
+            tree.levels.push(out);
+        }
+        tree.levels.reverse();
+        tree
+    }
+
+    /// Labels of one group: the numbers of its cell's labels.
+    pub fn labels_of(&self, level: usize, group: usize, keys: usize) -> &[u32] {
+        let cell = self.levels[level].cell[group] as usize;
+        &self.labels[cell * keys..(cell + 1) * keys]
+    }
+}
+
+/// Sums the given rows of the cells' r×m blocks by group.
+fn sum_rows(sums: &[f64], rows: &[usize], (r, m): (usize, usize), of_cell: &[u32], groups: usize) -> Vec<f64> {
+    let mut out = vec![0.0; groups * rows.len() * m];
+    for (block, &group) in sums.chunks_exact(r * m).zip(of_cell) {
+        let into = &mut out[group as usize * rows.len() * m..][..rows.len() * m];
+        for (into, &row) in into.chunks_exact_mut(m).zip(rows) {
+            into.iter_mut().zip(&block[row * m..(row + 1) * m]).for_each(|(s, v)| *s += v);
+        }
+    }
+    out
+}
+
+impl Forest {
+    /// Puts the forest together from its shards, on all cores.
+    pub fn assemble(moments: Moments, levels: Vec<Level>, groups: &[ShardGroups]) -> Forest {
+        let Moments { summands, cross, rows, sum_log_weights, labels, shards } = moments;
+        let trees = shards
+            .into_par_iter()
+            .zip(groups)
+            .map(|(cells, groups)| Tree::build(&levels, &summands.z, summands.m, cells, groups))
+            .collect();
+        Forest { m: summands.m, levels, trees, labels, cross: cross.to_dense(), rows, sum_log_weights }
+    }
+}

@@ -1,0 +1,280 @@
+//! Nesting read off the data: which grouping lies within which.
+//!
+//! Groupings are ordered by their number of groups, finest first; they form a nest when every group
+//! of each level lies in exactly one group of the next. The cells of the moments say whether that
+//! is so.
+
+use crate::labels::LabelTable;
+use crate::moments::{CellShard, Moments};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::cmp::Reverse;
+use std::hash::BuildHasher;
+use tiers_design::{Grouping, Recipe};
+
+/// Why groupings cannot be used as levels of one nest.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NestError {
+    /// Two groupings cross: neither lies within the other.
+    #[error(
+        "the groupings {finer} and {coarser} cross: row {} has {}, but row {} has {}, so {finer} is not nested in {coarser}. \
+         Only nested groupings can be fitted so far. If the ids of one are reused within each group of the other, \
+         write (1 | {coarser}/{finer}) or (1 | {finer}/{coarser}), outer grouping first, which keeps them apart; \
+         if they really cross, drop one of the two terms",
+        one.0, one.1, other.0, other.1
+    )]
+    Crossed {
+        /// The grouping with more groups.
+        finer: String,
+        /// The grouping with fewer groups.
+        coarser: String,
+        /// A row (counted from 1) and its labels.
+        one: (u64, String),
+        /// A row in the same group of `finer` but another of `coarser`.
+        other: (u64, String),
+    },
+    /// Two groupings have the same groups.
+    #[error(
+        "the groupings {one} and {other} have the same {groups} groups: their variances cannot be told apart. \
+         Keep one of the two terms"
+    )]
+    SameGroups {
+        /// One grouping.
+        one: String,
+        /// The other.
+        other: String,
+        /// Number of groups.
+        groups: usize,
+    },
+    /// A random effect is given twice for one grouping.
+    #[error(
+        "the random effect {effect} stands twice for {level}: its variance cannot be told from itself. Keep it in one term"
+    )]
+    RepeatedEffect {
+        /// Name of the coefficient.
+        effect: String,
+        /// Name of the grouping.
+        level: String,
+    },
+}
+
+/// The groups of every grouping within one shard of the cells.
+#[derive(Debug)]
+pub struct ShardGroups {
+    /// Per grouping and cell the group, numbered within the shard by first appearance.
+    pub of_cell: Vec<Vec<u32>>,
+    /// Per grouping the number of groups in the shard.
+    pub counts: Vec<usize>,
+}
+
+impl ShardGroups {
+    /// Numbers the groups of every grouping of `recipe` within a shard.
+    pub fn of(recipe: &Recipe, keys: usize, cells: &CellShard) -> Self {
+        let mut groups = ShardGroups { of_cell: Vec::new(), counts: Vec::new() };
+        for grouping in &recipe.groupings {
+            let (of_cell, count) = number_groups(grouping, keys, cells);
+            groups.of_cell.push(of_cell);
+            groups.counts.push(count);
+        }
+        groups
+    }
+}
+
+/// Numbers the groups of one grouping: (group of each cell, number of groups).
+fn number_groups(grouping: &Grouping, keys: usize, cells: &CellShard) -> (Vec<u32>, usize) {
+    if grouping.keys.len() == keys {
+        return ((0..cells.len() as u32).collect(), cells.len());
+    }
+    let state = FixedState::with_seed(2);
+    let key_of = |cell: usize| grouping.keys.iter().map(move |&k| cells.labels[cell * keys + k]);
+    let same = |a: usize, b: usize| key_of(a).eq(key_of(b));
+    let hash_of = |cell: usize| key_of(cell).fold(7u64, |h, label| state.hash_one((h, label)));
+    // The table holds the first cell of each group; `of_cell` gives its number.
+    let mut table: HashTable<u32> = HashTable::new();
+    let mut of_cell: Vec<u32> = Vec::with_capacity(cells.len());
+    let mut count = 0;
+    for cell in 0..cells.len() {
+        if cell > 0 && same(cell, cell - 1) {
+            of_cell.push(of_cell[cell - 1]);
+            continue;
+        }
+        let hash = hash_of(cell);
+        if let Some(&first) = table.find(hash, |&first| same(first as usize, cell)) {
+            of_cell.push(of_cell[first as usize]);
+        } else {
+            table.insert_unique(hash, cell as u32, |&first| hash_of(first as usize));
+            of_cell.push(count);
+            count += 1;
+        }
+    }
+    (of_cell, count as usize)
+}
+
+/// The groupings in the order of the nest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nest {
+    /// Per level, finest first: the index of its grouping and its number of groups.
+    pub levels: Vec<(usize, usize)>,
+}
+
+/// What [`Nest::of`] found.
+#[derive(Debug)]
+pub enum Found {
+    /// A nest (still to be checked, shard by shard, with [`Nest::check`]).
+    Nest(Nest),
+    /// Groups of the named grouping stand in several shards: the cells must be sharded anew, by the
+    /// keys of this grouping, before the nest can be told.
+    Reshard(usize),
+}
+
+impl Nest {
+    /// Orders the groupings, finest first, given the groups of every shard.
+    pub fn of(recipe: &Recipe, moments: &Moments, shards: &[ShardGroups]) -> Found {
+        let nest = Nest::ordered(recipe, shards);
+        match nest.levels.iter().find(|&&(f, count)| spans_shards(recipe, moments, f, count)) {
+            None => Found::Nest(nest),
+            Some(_) => {
+                let groupings = 0..recipe.groupings.len();
+                let top = groupings.min_by_key(|&f| distinct(&recipe.groupings[f], moments));
+                Found::Reshard(top.expect("at least one grouping"))
+            }
+        }
+    }
+
+    /// The groupings by their number of groups, summed over shards.
+    pub fn ordered(recipe: &Recipe, shards: &[ShardGroups]) -> Nest {
+        let groupings = &recipe.groupings;
+        let count = |f: usize| shards.iter().map(|groups| groups.counts[f]).sum::<usize>();
+        let mut levels: Vec<(usize, usize)> = (0..groupings.len()).map(|f| (f, count(f))).collect();
+        // Of two groupings with as many groups the one that has more key columns is finer.
+        levels.sort_by_key(|&(f, groups)| (Reverse(groups), Reverse(groupings[f].keys.len())));
+        Nest { levels }
+    }
+
+    /// Checks that no group of any level stands in two shards, that is in two top-level groups.
+    pub fn check_whole(&self, recipe: &Recipe, moments: &Moments, shards: &[ShardGroups]) -> Result<(), NestError> {
+        let top = self.levels.last().map_or(0, |&(f, _)| f);
+        let Some(&(f, _)) = self.levels.iter().find(|&&(f, count)| spans_shards(recipe, moments, f, count)) else {
+            return self.check_distinct(recipe);
+        };
+        let keys = moments.summands.keys;
+        let grouping = &recipe.groupings[f];
+        let mut seen = hashbrown::HashMap::with_hasher(FixedState::with_seed(4));
+        for (shard, cells) in moments.shards.iter().enumerate() {
+            for cell in 0..shards[shard].of_cell[f].len() {
+                let key: Vec<u32> = grouping.keys.iter().map(|&k| cells.labels[cell * keys + k]).collect();
+                let &mut (other, at) = seen.entry(key).or_insert((shard, cell));
+                if other != shard {
+                    let one = describe(recipe, moments, (f, top), &moments.shards[other], at);
+                    let two = describe(recipe, moments, (f, top), cells, cell);
+                    return Err(crossed(recipe, (f, top), one, two));
+                }
+            }
+        }
+        self.check_distinct(recipe)
+    }
+
+    /// Checks that no two levels have the same groups.
+    fn check_distinct(&self, recipe: &Recipe) -> Result<(), NestError> {
+        let name = |f: usize| recipe.groupings[f].name.clone();
+        match self.levels.windows(2).find(|pair| pair[0].1 == pair[1].1) {
+            Some(pair) => {
+                Err(NestError::SameGroups { one: name(pair[0].0), other: name(pair[1].0), groups: pair[0].1 })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that each level of the nest lies within the next, in one shard.
+    pub fn check(
+        &self,
+        recipe: &Recipe,
+        moments: &Moments,
+        shard: usize,
+        groups: &ShardGroups,
+    ) -> Result<(), NestError> {
+        let cells = &moments.shards[shard];
+        for pair in self.levels.windows(2) {
+            let (finer, coarser) = (pair[0].0, pair[1].0);
+            let mut first_cell = vec![u32::MAX; groups.counts[finer]];
+            for cell in 0..cells.len() {
+                let first = &mut first_cell[groups.of_cell[finer][cell] as usize];
+                if *first == u32::MAX {
+                    *first = cell as u32;
+                } else if groups.of_cell[coarser][*first as usize] != groups.of_cell[coarser][cell] {
+                    let terms = (finer, coarser);
+                    let one = describe(recipe, moments, terms, cells, *first as usize);
+                    let other = describe(recipe, moments, terms, cells, cell);
+                    return Err(crossed(recipe, terms, one, other));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first row of a cell, counted from 1, with its labels in two groupings.
+fn describe(
+    recipe: &Recipe,
+    moments: &Moments,
+    terms: (usize, usize),
+    cells: &CellShard,
+    cell: usize,
+) -> (u64, String) {
+    let mut keys = recipe.groupings[terms.0].keys.clone();
+    keys.extend(recipe.groupings[terms.1].keys.iter().filter(|k| !recipe.groupings[terms.0].keys.contains(k)));
+    let value = |&k: &usize| {
+        let column = &recipe.requests[recipe.keys[k]].column;
+        format!("{column} = {}", moments.labels[k].label(cells.labels[cell * moments.summands.keys + k]))
+    };
+    (cells.first_row[cell] + 1, keys.iter().map(value).collect::<Vec<_>>().join(", "))
+}
+
+/// The error for two groupings that cross, with the two rows that prove it, in their order.
+fn crossed(recipe: &Recipe, terms: (usize, usize), one: (u64, String), other: (u64, String)) -> NestError {
+    let name = |f: usize| recipe.groupings[f].name.clone();
+    let (one, other) = if one.0 <= other.0 { (one, other) } else { (other, one) };
+    NestError::Crossed { finer: name(terms.0), coarser: name(terms.1), one, other }
+}
+
+/// Whether a group of this grouping may stand in several shards.
+fn spans_shards(recipe: &Recipe, moments: &Moments, grouping: usize, count: usize) -> bool {
+    let keys = &recipe.groupings[grouping].keys;
+    let decides = moments.summands.shard_keys.iter().all(|key| keys.contains(key));
+    !decides && count != distinct(&recipe.groupings[grouping], moments)
+}
+
+/// Number of distinct groups of a grouping in the whole data set.
+fn distinct(grouping: &Grouping, moments: &Moments) -> usize {
+    if let [key] = grouping.keys[..] {
+        return moments.labels[key].len();
+    }
+    let keys = moments.summands.keys;
+    let mut seen = hashbrown::HashSet::with_hasher(FixedState::with_seed(3));
+    for shard in &moments.shards {
+        for cell in 0..shard.len() {
+            seen.insert(grouping.keys.iter().map(|&k| shard.labels[cell * keys + k]).collect::<Vec<_>>());
+        }
+    }
+    seen.len()
+}
+
+/// Key columns that should decide the shard of a cell: those of the grouping that is coarsest as
+/// far as the formula (by its key columns) or, failing that, the first block of rows can tell.
+///
+/// A wrong guess costs one re-sharding, never a wrong result.
+pub fn guess_top(recipe: &Recipe, distinct_in_first_block: &[usize]) -> Vec<usize> {
+    let within = |a: &Grouping, b: &Grouping| b.keys.iter().all(|key| a.keys.contains(key));
+    let groupings = &recipe.groupings;
+    let top = groupings.iter().find(|top| groupings.iter().all(|g| within(g, top)));
+    let fewest = || {
+        let known = |g: &&Grouping| g.keys.iter().map(|&k| distinct_in_first_block[k]).max();
+        groupings.iter().min_by_key(known)
+    };
+    top.or_else(fewest).map(|g| g.keys.clone()).unwrap_or_default()
+}
+
+/// Labels of a group: per key column of the grouping, in order.
+pub fn group_labels(recipe: &Recipe, labels: &[LabelTable], grouping: usize, cell_labels: &[u32]) -> Vec<String> {
+    recipe.groupings[grouping].keys.iter().map(|&k| labels[k].label(cell_labels[k])).collect()
+}

@@ -1,0 +1,35 @@
+//! From moments to a model.
+
+use crate::model::{Model, ModelError};
+use tiers_moments::{Dropped, Forest, IngestError, Ingested, NestError};
+
+/// Why rows or moments do not make a model.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The rows could not be read and summed.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// The groupings are not nested.
+    #[error(transparent)]
+    Nest(#[from] NestError),
+    /// The model cannot be fitted.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// Finds out how the groupings nest and builds the model.
+///
+/// # Errors
+/// If no row is left, if the groupings cross, or as [`Model::new`].
+pub fn build_model(ingested: Ingested) -> Result<(Model, Dropped), BuildError> {
+    let Ingested { recipe, moments, dropped } = ingested;
+    if moments.rows == 0 {
+        let mut worst = dropped.missing.clone();
+        worst.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        let worst = worst.iter().map(|(column, n)| format!("{column}: {n}")).collect();
+        return Err(ModelError::NoRows { dropped: dropped.rows, worst }.into());
+    }
+    let forest = Forest::of(&recipe, moments)?;
+    let model = Model::new(recipe, forest)?;
+    Ok((model, dropped))
+}

@@ -1,0 +1,89 @@
+//! The errors of a fit and of questions to it.
+
+use tiers_design::{DesignError, SourceError};
+use tiers_moments::{ClusterError, IngestError};
+use tiers_reml::{
+    BuildError, EffectsError, EffectsMismatch, MeansError, NoTest, PredictError, ProfileError, SearchError,
+};
+
+/// Why there is no fit, or no answer to a question about one.
+///
+/// Every message says where, why and what to try. That a search did not converge is not an error but a
+/// [`Status`](crate::Status) of the fit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The columns do not make a table.
+    #[error("{0}")]
+    Table(String),
+    /// The formula cannot be read, or does not go with the columns of the table.
+    #[error(transparent)]
+    Design(#[from] DesignError),
+    /// The rows cannot be read, encoded or summed.
+    #[error(transparent)]
+    Rows(#[from] IngestError),
+    /// The model cannot be fitted to these data: crossed groupings, a constant response, one group.
+    #[error("{0}")]
+    Model(BuildError),
+    /// The data do not determine the estimates, or too few digits are left for them.
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// The random effects by two routes differ.
+    #[error(transparent)]
+    Effects(#[from] EffectsError),
+    /// A name that the fit does not have.
+    #[error("the fit has no {what} {name}; it has {}", known.join(", "))]
+    Unknown {
+        /// `level`, `parameter` and the like.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A setting outside its range.
+    #[error("{0}")]
+    Setting(String),
+    /// Marginal means cannot be computed.
+    #[error(transparent)]
+    Means(#[from] MeansError),
+    /// A hypothesis cannot be read.
+    #[error("{0}")]
+    Hypothesis(String),
+    /// There is no profile likelihood.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A row cannot be predicted.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+    /// Random effects do not belong to the fit.
+    #[error(transparent)]
+    Mismatch(#[from] EffectsMismatch),
+    /// The sums of whole groups cannot be computed.
+    #[error(transparent)]
+    Clusters(#[from] ClusterError),
+    /// Two fits cannot be compared.
+    #[error("{0}")]
+    Compare(NoTest),
+    /// A source of rows failed.
+    #[error("{0}")]
+    Source(SourceError),
+    /// Files cannot be written or read.
+    #[error("{0}")]
+    Files(String),
+}
+
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Error {
+        match error {
+            BuildError::Ingest(error) => Error::Rows(error),
+            other => Error::Model(other),
+        }
+    }
+}
+
+impl From<NoTest> for Error {
+    fn from(error: NoTest) -> Error {
+        Error::Compare(error)
+    }
+}

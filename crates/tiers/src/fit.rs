@@ -1,0 +1,345 @@
+//! A fitted model, and the questions it answers.
+
+use crate::error::Error;
+use crate::interval::{ConfidenceInterval, IntervalMethod, by_bootstrap, by_profile, by_wald};
+use crate::predict::{Prediction, predict};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use tiers_design::Source;
+use tiers_moments::{ClusterMoments, Definition};
+use tiers_reml::{
+    AnovaType, Averaging, Candidate, Diagnosis, Fit as Estimates, FittedRows, FittedValues, FixedEffect, FixedModel,
+    Grid, Icc, Inference, Influence, LevelEffects, LikelihoodRatio, LinearHypothesis, MarginalMean, Model,
+    NewtonSettings, Objective, Optimum, Status, TTest, TermTest, VarianceComponent, random_effects,
+};
+use tiers_report::{Data, Report, summary, visible};
+
+/// A fitted linear mixed model.
+///
+/// It owns the moments of the data, so that profiles, random effects and influence need no further
+/// reading of the rows unless their documentation says so. Printed by `{}` it is the summary that the
+/// program `tiers fit` prints, in the layout of lme4's.
+///
+/// ```
+/// # let table = tiers::doc::schools();
+/// let fit = tiers::lmm("score ~ pretest + (1 | school)").fit(&table)?;
+/// assert_eq!(fit.status(), tiers::Status::Converged);
+/// assert!(fit.to_string().starts_with("Linear mixed model fit by REML"));
+/// for effect in fit.fixed_effects() {
+///     println!("{}: {:.3} (standard error {:.3})", effect.term, effect.estimate, effect.std_error);
+/// }
+/// # Ok::<(), tiers::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Fit {
+    pub(crate) model: Model,
+    pub(crate) optimum: Optimum,
+    pub(crate) fixed: FixedModel,
+    pub(crate) definition: Definition,
+    pub(crate) newton: NewtonSettings,
+    pub(crate) report: Report,
+    seconds: f64,
+}
+
+impl Fit {
+    #[expect(clippy::too_many_arguments, reason = "called once, from where all of these were made")]
+    pub(crate) fn new(
+        model: Model,
+        optimum: Optimum,
+        fixed: FixedModel,
+        definition: Definition,
+        newton: NewtonSettings,
+        estimates: Estimates,
+        data: Data,
+        inference: Inference,
+        seconds: f64,
+    ) -> Fit {
+        let confidence_level = inference.confidence;
+        let report = Report {
+            fit: estimates,
+            data,
+            confidence_level,
+            timing_seconds: None,
+            peak_memory_bytes: None,
+            seal: Default::default(),
+        };
+        Fit { model, optimum, fixed, definition, newton, report, seconds }
+    }
+
+    /// All estimates as plain data: what `fit.json` holds.
+    pub fn estimates(&self) -> &Estimates {
+        &self.report.fit
+    }
+
+    /// How the search ended: converged, on the boundary (lme4's singular fit), or not converged.
+    pub fn status(&self) -> Status {
+        self.estimates().status
+    }
+
+    /// The coefficients with standard errors, degrees of freedom, tests and confidence intervals.
+    pub fn fixed_effects(&self) -> &[FixedEffect] {
+        &self.estimates().fixed_effects
+    }
+
+    /// The covariance matrices of the random effects, in lme4's order (most groups first).
+    pub fn variance_components(&self) -> &[VarianceComponent] {
+        &self.estimates().variance_components
+    }
+
+    /// Residual standard deviation σ.
+    pub fn sigma(&self) -> f64 {
+        self.estimates().sigma
+    }
+
+    /// The (restricted) log-likelihood.
+    pub fn log_likelihood(&self) -> f64 {
+        self.estimates().log_likelihood
+    }
+
+    /// Intraclass correlations, coarsest level first.
+    pub fn icc(&self) -> &[Icc] {
+        &self.estimates().icc
+    }
+
+    /// Seconds from the first row read to the estimates.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// The criterion of the fit, for what this type does not answer.
+    pub fn objective(&self) -> Objective<'_> {
+        Objective::new(&self.model, self.estimates().method)
+    }
+
+    /// The optimum of the criterion.
+    pub fn optimum(&self) -> &Optimum {
+        &self.optimum
+    }
+
+    /// Conditional modes (BLUPs) of the random effects of one level, sorted by the labels of its groups,
+    /// with their conditional and prediction standard deviations.
+    ///
+    /// ```
+    /// # let table = tiers::doc::schools();
+    /// let fit = tiers::lmm("score ~ pretest + (1 | school)").fit(&table)?;
+    /// let schools = fit.random_effects("school")?;
+    /// assert_eq!(schools.estimate.len(), schools.rows.len() * schools.terms.len());
+    /// # Ok::<(), tiers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the model has no such level.
+    pub fn random_effects(&self, level: &str) -> Result<LevelEffects, Error> {
+        let known: Vec<String> = self.estimates().levels.iter().map(|level| level.name.clone()).collect();
+        let found = self.all_random_effects()?.into_iter().find(|effects| effects.level == level);
+        found.ok_or_else(|| Error::Unknown { what: "level", name: level.to_owned(), known })
+    }
+
+    /// The random effects of all levels, coarsest first.
+    ///
+    /// # Errors
+    /// If the two routes to them disagree, which rounding alone cannot bring about.
+    pub fn all_random_effects(&self) -> Result<Vec<LevelEffects>, Error> {
+        Ok(random_effects(&self.objective(), &self.optimum)?)
+    }
+
+    /// F tests of the terms, of type I or III, with the degrees of freedom of the fit.
+    pub fn anova(&self, kind: AnovaType) -> Vec<TermTest> {
+        self.fixed.anova(&self.model.recipe, kind, self.sigma())
+    }
+
+    /// Estimated marginal means of a factor (or of a number that is 0 or 1): over the other factors with
+    /// equal weights, the other numbers at their means.
+    ///
+    /// ```
+    /// # let table = tiers::doc::schools();
+    /// let fit = tiers::lmm("score ~ pretest + sex + (1 | school)").fit(&table)?;
+    /// let means = fit.means("sex")?;
+    /// assert_eq!(means.len(), 2);
+    /// # Ok::<(), tiers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such variable, or it is a number of which no values are known.
+    pub fn means(&self, variable: &str) -> Result<Vec<MarginalMean>, Error> {
+        let grid = Grid::new(&self.fixed, &self.model.recipe, Averaging::Equal);
+        let settings = grid.settings(variable, None)?;
+        Ok(grid.means(&self.fixed.inference, &[(variable.to_owned(), settings)], &[], &BTreeMap::new())?)
+    }
+
+    /// Tests a linear hypothesis about the coefficients, such as `treat - 2*pretest = 0`.
+    ///
+    /// ```
+    /// # let table = tiers::doc::schools();
+    /// let fit = tiers::lmm("score ~ pretest + sex + (1 | school)").fit(&table)?;
+    /// let test = fit.test("pretest = 1")?;
+    /// assert!(test.p_value > 0.0 && test.p_value <= 1.0);
+    /// # Ok::<(), tiers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the text cannot be read or names no coefficient.
+    pub fn test(&self, hypothesis: &str) -> Result<TTest, Error> {
+        let names: Vec<String> = self.fixed_effects().iter().map(|effect| effect.term.clone()).collect();
+        let parsed =
+            LinearHypothesis::parse(hypothesis, &names).map_err(|error| Error::Hypothesis(error.to_string()))?;
+        Ok(parsed.test(&self.fixed.inference))
+    }
+
+    /// Confidence intervals of all parameters, in lme4's order and by its names: standard deviations and
+    /// correlations, σ, coefficients; with [`IntervalMethod::Wald`] and [`IntervalMethod::Bootstrap`]
+    /// intraclass correlations too.
+    ///
+    /// ```
+    /// # let table = tiers::doc::schools();
+    /// use tiers::IntervalMethod;
+    ///
+    /// let fit = tiers::lmm("score ~ pretest + (1 | school)").fit(&table)?;
+    /// let intervals = fit.confint(IntervalMethod::Profile, 0.95)?;
+    /// assert_eq!(intervals[0].parameter, "sd_(Intercept)|school");
+    /// assert!(intervals[0].lower < intervals[0].upper);
+    /// # Ok::<(), tiers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the level is not between 0 and 1, or the maximum likelihood that profiles are about cannot be
+    /// found.
+    pub fn confint(&self, method: IntervalMethod, level: f64) -> Result<Vec<ConfidenceInterval>, Error> {
+        if !(level > 0.0 && level < 1.0) {
+            return Err(Error::Setting(format!("confidence level {level}: it lies between 0 and 1, such as 0.95")));
+        }
+        match method {
+            IntervalMethod::Wald => Ok(by_wald(self, level)),
+            IntervalMethod::Profile => by_profile(self, level),
+            IntervalMethod::Bootstrap(settings) => by_bootstrap(self, settings, level),
+        }
+    }
+
+    /// Predicts the response for the rows of a table: `x'β + z'b`, where groups that the fit has not seen
+    /// have `b = 0`, their expectation.
+    ///
+    /// A row with a missing predictor, or a combination of levels that the data of the fit say nothing
+    /// of, has the prediction NaN.
+    ///
+    /// ```
+    /// # let table = tiers::doc::schools();
+    /// let fit = tiers::lmm("score ~ pretest + (1 | school)").fit(&table)?;
+    /// let new = tiers::Table::from_columns([
+    ///     ("pretest", vec![9.0, 12.0].into()),
+    ///     ("school", vec!["a", "a new school"].into()),
+    /// ])?;
+    /// let prediction = fit.predict(&new)?;
+    /// assert_eq!(prediction.known("school"), Some(&[true, false][..]));
+    /// assert!(prediction.values[0] < prediction.values[1]);
+    /// # Ok::<(), tiers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a predictor is not among the columns, or a factor has a level that the fit has not seen.
+    pub fn predict(&self, rows: &dyn Source) -> Result<Prediction, Error> {
+        predict(self, rows, None)
+    }
+
+    /// [`Fit::predict`] with standard errors and intervals.
+    ///
+    /// # Errors
+    /// As [`Fit::predict`], and if the level is not between 0 and 1.
+    pub fn predict_interval(&self, rows: &dyn Source, interval: tiers_reml::Interval) -> Result<Prediction, Error> {
+        if !(interval.level > 0.0 && interval.level < 1.0) {
+            let level = interval.level;
+            return Err(Error::Setting(format!("level {level}: it lies between 0 and 1, such as 0.95")));
+        }
+        predict(self, rows, Some(interval))
+    }
+
+    /// Fitted values and residuals of the rows that the model was fitted to, which are read again.
+    ///
+    /// # Errors
+    /// If the rows are not those of the fit.
+    pub fn fitted(&self, rows: &dyn Source) -> Result<FittedRows, Error> {
+        let (objective, effects) = (self.objective(), self.all_random_effects()?);
+        let mut all = FittedRows::default();
+        FittedValues::new(&objective, &self.optimum, &effects)
+            .pass(rows, &mut (), &mut |some| {
+                all.row.extend(some.row);
+                all.response.extend(some.response);
+                all.fixed.extend(some.fixed);
+                all.fitted.extend(some.fitted);
+                all.residual.extend(some.residual);
+                all.standardised.extend(some.standardised);
+                Ok(())
+            })
+            .map_err(|error| Error::Source(error.into()))?;
+        Ok(all)
+    }
+
+    /// What each top-level group does to the estimates: Cook's distance, and all estimates without it.
+    /// The rows that the model was fitted to are read again.
+    ///
+    /// # Errors
+    /// If the rows are not those of the fit.
+    pub fn influence(&self, rows: &dyn Source) -> Result<Influence, Error> {
+        let moments = ClusterMoments::read((&self.model.recipe, &self.model.forest), rows, None, &mut ())?;
+        Ok(Influence::new(&self.objective(), &self.optimum, &moments))
+    }
+
+    /// Tests this model within a larger one of the same data by the ratio of their likelihoods.
+    ///
+    /// ```
+    /// # let table = tiers::doc::schools();
+    /// let small = tiers::lmm("score ~ 1 + (1 | school)").ml().fit(&table)?;
+    /// let large = tiers::lmm("score ~ pretest + (1 | school)").ml().fit(&table)?;
+    /// let test = small.compare(&large)?;
+    /// assert_eq!(test.df, 1);
+    /// assert!(test.p_value < 0.001);
+    /// # Ok::<(), tiers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If neither is a special case of the other, or restricted likelihoods of different fixed effects
+    /// would be compared.
+    pub fn compare(&self, larger: &Fit) -> Result<LikelihoodRatio, Error> {
+        if self.estimates().n_obs != larger.estimates().n_obs {
+            return Err(Error::Setting(format!(
+                "the models were fitted to {} and {} rows, so that their likelihoods cannot be compared: rows with \
+                 missing values in a column of one model alone must be left out of both",
+                self.estimates().n_obs,
+                larger.estimates().n_obs
+            )));
+        }
+        let of = |fit| -> Candidate<'_> {
+            let fit: &Fit = fit;
+            Candidate { fit: fit.estimates(), recipe: &fit.model.recipe }
+        };
+        Ok(of(self).within(&of(larger))?)
+    }
+
+    /// How well the estimates are determined: gradient, curvature, and directions in which the
+    /// likelihood is flat.
+    pub fn diagnose(&self) -> Diagnosis {
+        Diagnosis::new(&self.objective(), &self.optimum)
+    }
+
+    /// The fit as JSON: what `tiers fit` writes as `fit.json`.
+    pub fn json(&self) -> String {
+        self.report.json()
+    }
+
+    /// Writes the folder of results that `tiers anova`, `means`, `predict` and the other commands read:
+    /// `fit.json`, `model.json`, `summary.txt`, and the random effects of each level as csv.
+    ///
+    /// The folder appears when all of it is written.
+    ///
+    /// # Errors
+    /// If the folder is there already, or cannot be written.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
+        crate::save::save(self, folder.as_ref())
+    }
+}
+
+impl fmt::Display for Fit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&visible::lines(&summary::text(&self.report)))
+    }
+}

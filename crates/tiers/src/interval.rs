@@ -1,0 +1,115 @@
+//! Confidence intervals of the parameters.
+
+use crate::error::Error;
+use crate::fit::Fit;
+use tiers_reml::{
+    BootstrapSettings, Curve, End, IntervalType, Quantity, Status, Target, WaldScale, bootstrap, profile, wald_interval,
+};
+
+/// How confidence intervals are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IntervalMethod {
+    /// By standard errors: on the log scale for standard deviations, on Fisher's z for correlations, by
+    /// the degrees of freedom of the fit for coefficients.
+    Wald,
+    /// By the profile likelihood (of ML), each parameter held in turn.
+    Profile,
+    /// By quantiles of refits to responses drawn from the fitted model.
+    Bootstrap(BootstrapSettings),
+}
+
+/// The confidence interval of one parameter.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ConfidenceInterval {
+    /// lme4's name of the parameter (`sd_(Intercept)|school`, `sigma`), or `icc_school`.
+    pub parameter: String,
+    /// The estimate; NaN for a correlation with an effect that does not vary.
+    pub estimate: f64,
+    /// Lower end; `None` where there is none.
+    pub lower: Option<f64>,
+    /// Upper end.
+    pub upper: Option<f64>,
+}
+
+/// Wald intervals of all parameters.
+pub(crate) fn by_wald(fit: &Fit, level: f64) -> Vec<ConfidenceInterval> {
+    let estimates = fit.estimates();
+    let on_scale = |parameter: String, estimate: f64, error: Option<f64>, scale| {
+        let ends = error.and_then(|error| wald_interval(estimate, error, level, scale));
+        ConfidenceInterval { parameter, estimate, lower: ends.map(|e| e.0), upper: ends.map(|e| e.1) }
+    };
+    let mut out = Vec::new();
+    for component in &estimates.variance_components {
+        let (terms, group) = (&component.terms, &component.level);
+        for (j, term) in terms.iter().enumerate() {
+            let error = component.sd_std_error.get(j).copied().flatten();
+            out.push(on_scale(format!("sd_{term}|{group}"), component.sd[j], error, WaldScale::Log));
+            for (i, later) in terms.iter().enumerate().skip(j + 1) {
+                let error = component.correlation_std_error.get(i).and_then(|row| row[j]);
+                let value = component.correlation[i][j].unwrap_or(f64::NAN);
+                out.push(on_scale(format!("cor_{later}.{term}|{group}"), value, error, WaldScale::Fisher));
+            }
+        }
+    }
+    out.push(on_scale("sigma".to_owned(), estimates.sigma, estimates.sigma_std_error, WaldScale::Log));
+    let inference = fit.fixed.inference.clone().with_confidence(level);
+    for (place, effect) in estimates.fixed_effects.iter().enumerate() {
+        let test = inference.coefficient(place);
+        let end = |end: f64| end.is_finite().then_some(end);
+        let (lower, upper) = (end(test.lower), end(test.upper));
+        out.push(ConfidenceInterval { parameter: effect.term.clone(), estimate: test.estimate, lower, upper });
+    }
+    let of_icc =
+        |icc: &tiers_reml::Icc| on_scale(format!("icc_{}", icc.level), icc.icc, icc.std_error, WaldScale::LogOdds);
+    out.extend(estimates.icc.iter().map(of_icc));
+    out
+}
+
+/// Intervals by the profile likelihood of all parameters.
+pub(crate) fn by_profile(fit: &Fit, level: f64) -> Result<Vec<ConfidenceInterval>, Error> {
+    let objective = fit.objective();
+    let targets = Target::all(&objective);
+    let found = profile(&objective, &targets, level, &fit.newton, &|_| true)?.expect("the observer never cancels");
+    let end = |end: &End| end.value();
+    let interval = |curve: &Curve| ConfidenceInterval {
+        parameter: curve.name.clone(),
+        estimate: curve.estimate,
+        lower: end(&curve.lower),
+        upper: end(&curve.upper),
+    };
+    Ok(found.curves.iter().map(interval).collect())
+}
+
+/// Percentile intervals of a parametric bootstrap.
+pub(crate) fn by_bootstrap(
+    fit: &Fit,
+    settings: BootstrapSettings,
+    level: f64,
+) -> Result<Vec<ConfidenceInterval>, Error> {
+    let least = (2.0 / (1.0 - level) - 1.0 - 1e-9).ceil().max(2.0);
+    if (settings.replicates as f64) < least {
+        return Err(Error::Setting(format!(
+            "{} replicates: intervals of level {level} need {least} at least, and about 1000 to be of use",
+            settings.replicates
+        )));
+    }
+    if fit.status() == Status::NotConverged {
+        return Err(Error::Setting(
+            "the search for the estimates did not converge: there is nothing to draw from".into(),
+        ));
+    }
+    let objective = fit.objective();
+    let found = bootstrap(&objective, fit.optimum(), &settings, &|_| true).expect("the observer never cancels");
+    let interval = |(i, quantity): (usize, &Quantity)| {
+        let ends = found.interval(i, level, IntervalType::Percentile);
+        ConfidenceInterval {
+            parameter: quantity.name(&objective),
+            estimate: found.estimates[i],
+            lower: ends.map(|ends| ends.0),
+            upper: ends.map(|ends| ends.1),
+        }
+    };
+    Ok(found.quantities.iter().enumerate().map(interval).collect())
+}

@@ -1,0 +1,108 @@
+//! Multilevel (linear mixed) models of nested data, exactly, at any size.
+//!
+//! # The model
+//!
+//! Students i in classes in schools, patients in wards, measurements of persons over time:
+//!
+//! ```text
+//! y = Xβ + Zu + ε,    u ~ N(0, G),    ε ~ N(0, σ² W⁻¹)
+//! ```
+//!
+//! with fixed effects β, random effects u of the groups of one or more nested levels (intercepts and
+//! slopes), and weights W, 1 unless given. [`lmm`] fits it by restricted maximum likelihood (REML) or
+//! maximum likelihood; formulas are lme4's.
+//!
+//! # A first fit
+//!
+//! ```
+//! use tiers::{Table, lmm};
+//!
+//! let table = Table::from_columns([
+//!     ("score", vec![12.1, 13.4, 11.2, 9.8, 10.9, 9.1, 14.2, 15.0, 13.9, 10.0, 11.5, 9.7].into()),
+//!     ("pretest", vec![5.0, 6.1, 4.4, 5.2, 6.0, 4.1, 5.5, 6.3, 5.1, 4.6, 6.2, 4.0].into()),
+//!     ("school", vec!["a", "a", "a", "b", "b", "b", "c", "c", "c", "d", "d", "d"].into()),
+//! ])?;
+//! let fit = lmm("score ~ pretest + (1 | school)").fit(&table)?;
+//! println!("{fit}"); // the summary, in the layout of lme4's
+//!
+//! let slope = &fit.fixed_effects()[1];
+//! assert_eq!(slope.term, "pretest");
+//! assert!(slope.lower < slope.estimate && slope.estimate < slope.upper);
+//! # Ok::<(), tiers::Error>(())
+//! ```
+//!
+//! Rows come from a [`Table`] in memory or from any other [`Source`]; with the feature `files` also from
+//! parquet, csv and arrow files.
+//!
+//! # A growth model
+//!
+//! Children with intercepts and slopes of their own, in schools; that children nest in schools is read
+//! off the data. Standard deviations and correlations are in [`Fit::variance_components`].
+//!
+//! ```
+//! # use tiers::{Table, lmm};
+//! # let (mut math, mut year, mut child, mut school) = (vec![], vec![], vec![], vec![]);
+//! # for c in 0..40_i64 { for t in 0..4_i64 {
+//! #     let own = (c * 37 % 17) as f64 / 6.0; let slope = 1.0 + (c * 11 % 7) as f64 / 10.0;
+//! #     let e = ((c * c * 3 + t * 7 + c * t * 5) % 23) as f64 / 20.0;
+//! #     math.push(own + (c / 10) as f64 + slope * t as f64 + e); year.push(t as f64); child.push(c); school.push(c / 10);
+//! # } }
+//! # let table = Table::from_columns([("math", math.into()), ("year", year.into()),
+//! #     ("child", child.into()), ("school", school.into())])?;
+//! let fit = lmm("math ~ year + (1 + year | child) + (1 | school)").fit(&table)?;
+//! let child = &fit.variance_components()[0];
+//! assert_eq!(child.terms, ["(Intercept)", "year"]);
+//! assert!(child.sd[1] > 0.0);
+//! # Ok::<(), tiers::Error>(())
+//! ```
+//!
+//! # Questions to a fit
+//!
+//! | question | answer |
+//! |---|---|
+//! | conditional modes (BLUPs) of the groups | [`Fit::random_effects`] |
+//! | intervals: Wald, profile likelihood, bootstrap | [`Fit::confint`] |
+//! | F tests of terms; hypotheses; marginal means | [`Fit::anova`], [`Fit::test`], [`Fit::means`] |
+//! | predictions with intervals, also of new groups | [`Fit::predict`], [`Fit::predict_interval`] |
+//! | fitted values, influence of groups | [`Fit::fitted`], [`Fit::influence`] |
+//! | likelihood ratio tests | [`Fit::compare`] |
+//! | results for other programs | [`Fit::json`], [`Fit::save`] |
+//!
+//! # What is promised
+//!
+//! Estimates are bit-identical for any number of threads. A search that does not converge is a
+//! [`Status`], not an error; bad input is an [`Error`] that says where, why and what to try. Memory does
+//! not grow with the number of rows but with the number of groups.
+
+#[doc(hidden)]
+pub mod doc;
+mod error;
+mod fit;
+mod interval;
+mod lmm;
+mod predict;
+mod save;
+mod table;
+mod values;
+
+pub use error::Error;
+pub use fit::Fit;
+pub use interval::{ConfidenceInterval, IntervalMethod};
+pub use lmm::{Lmm, lmm};
+pub use predict::Prediction;
+pub use table::Table;
+pub use values::Values;
+
+pub use tiers_design::{
+    Block, Column, Dictionary, Field, Kind, Labels, RawBlock, Request, Role, Scan, Source, SourceError,
+};
+pub use tiers_moments::{PassState, ReadObserver, ReadTimes};
+pub use tiers_reml::{
+    AnovaType, BootstrapSettings, DfMethod, Diagnosis, Fit as Estimates, FittedRows, FixedEffect, Icc, Influence,
+    Interval, IntervalKind, KeyColumn, KeyLabels, LevelEffects, LikelihoodRatio, MarginalMean, Method, Objective,
+    Optimum, SearchObserver, Status, Step, TTest, TermTest, VarianceComponent,
+};
+
+/// Parquet, csv and arrow files as a [`Source`], by polars.
+#[cfg(feature = "files")]
+pub use tiers_tables::Source as Files;

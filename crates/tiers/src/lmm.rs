@@ -1,0 +1,176 @@
+//! How a linear mixed model is specified and fitted.
+
+use crate::error::Error;
+use crate::fit::Fit;
+use std::path::PathBuf;
+use std::time::Instant;
+use tiers_design::{DesignError, Formula, Plan, Settings, Source};
+use tiers_moments::{Definition, Ingested, ReadObserver, Reading, accumulate_with};
+use tiers_reml::{
+    DfMethod, Fit as Estimates, FixedInference, FixedModel, Inference, Method, NewtonSettings, Objective,
+    SearchObserver, Step, build_model, find_optimum,
+};
+use tiers_report::Data;
+
+/// A linear mixed model to be fitted: formula, method and settings.
+///
+/// Made by [`lmm`]. By default it is fitted by REML, with Satterthwaite's degrees of freedom and
+/// confidence intervals of 95 %.
+#[derive(Clone, Debug)]
+pub struct Lmm {
+    formula: String,
+    settings: Settings,
+    method: Method,
+    inference: Inference,
+    newton: NewtonSettings,
+}
+
+/// A linear mixed model, by a formula in lme4's language.
+///
+/// The formula is read when the model is fitted, so that its errors are those of [`Lmm::fit`].
+///
+/// ```
+/// let model = tiers::lmm("score ~ pretest * sex + (1 + pretest | school/class)").ml();
+/// ```
+pub fn lmm(formula: impl Into<String>) -> Lmm {
+    Lmm {
+        formula: formula.into(),
+        settings: Settings::default(),
+        method: Method::Reml,
+        inference: Inference::default(),
+        newton: NewtonSettings::default(),
+    }
+}
+
+impl Lmm {
+    /// Fits by restricted maximum likelihood (the default).
+    #[must_use]
+    pub fn reml(mut self) -> Lmm {
+        self.method = Method::Reml;
+        self
+    }
+
+    /// Fits by maximum likelihood.
+    #[must_use]
+    pub fn ml(mut self) -> Lmm {
+        self.method = Method::Ml;
+        self
+    }
+
+    /// Names the column of prior weights: row i has the residual variance σ² / weight i.
+    #[must_use]
+    pub fn weights(mut self, column: impl Into<String>) -> Lmm {
+        self.settings.weights = Some(column.into());
+        self
+    }
+
+    /// Names the reference level of a factor (default: the first in order).
+    #[must_use]
+    pub fn reference(mut self, factor: impl Into<String>, level: impl Into<String>) -> Lmm {
+        self.settings.reference.push((factor.into(), level.into()));
+        self
+    }
+
+    /// Lists the levels of a factor in order (default: the order of the table, or else by value).
+    #[must_use]
+    pub fn levels<L: Into<String>>(mut self, factor: impl Into<String>, levels: impl IntoIterator<Item = L>) -> Lmm {
+        self.settings.levels.push((factor.into(), levels.into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// Chooses the degrees of freedom of tests (default: Satterthwaite's).
+    #[must_use]
+    pub fn df(mut self, method: DfMethod) -> Lmm {
+        self.inference.df = method;
+        self
+    }
+
+    /// Sets the level of confidence intervals (default 0.95).
+    #[must_use]
+    pub fn confidence(mut self, level: f64) -> Lmm {
+        self.inference.confidence = level;
+        self
+    }
+
+    /// Sets the largest number of evaluations of the criterion (default 100).
+    #[must_use]
+    pub fn max_evaluations(mut self, evaluations: usize) -> Lmm {
+        self.newton.max_evaluations = evaluations;
+        self
+    }
+
+    /// Reads the rows once and fits the model to them.
+    ///
+    /// Rows with a missing value in a column of the model are left out (listwise deletion) and counted
+    /// in [`Estimates::missing`]. The estimates are bit-identical for any number of threads.
+    ///
+    /// # Errors
+    /// If the formula cannot be read or does not go with the columns, a value cannot be used, the
+    /// groupings cross, or the data do not determine the estimates. That the search did not converge is
+    /// no error: see [`Fit::status`].
+    pub fn fit(&self, rows: &dyn Source) -> Result<Fit, Error> {
+        self.fit_observed(rows, &mut (), &mut |_: &[f64], _: &Step| true)
+    }
+
+    /// [`Lmm::fit`] with observers of the read and of the search, either of which may cancel it.
+    ///
+    /// # Errors
+    /// As [`Lmm::fit`], and if an observer cancels.
+    pub fn fit_observed(
+        &self,
+        rows: &dyn Source,
+        reading: &mut dyn ReadObserver,
+        search: &mut dyn SearchObserver,
+    ) -> Result<Fit, Error> {
+        let began = Instant::now();
+        self.check()?;
+        let formula: Formula = self.formula.parse().map_err(DesignError::from)?;
+        let plan = Plan::new(&formula, rows.fields(), &self.settings)?;
+        let ingested = accumulate_with(rows, &plan, &Reading::default(), reading)?;
+        let definition = Definition::of(&ingested.recipe, &formula, &self.settings, rows.fields());
+        let data = Data {
+            paths: vec![PathBuf::from("table in memory")],
+            files: 1,
+            weights: self.settings.weights.clone(),
+            csv: Default::default(),
+        };
+        self.fit_moments(ingested, definition, data, began, search)
+    }
+
+    /// Fits the model to moments: builds the model, searches for the optimum, and makes inference on the
+    /// fixed effects.
+    pub(crate) fn fit_moments(
+        &self,
+        ingested: Ingested,
+        definition: Definition,
+        data: Data,
+        began: Instant,
+        search: &mut dyn SearchObserver,
+    ) -> Result<Fit, Error> {
+        let (model, dropped) = build_model(ingested)?;
+        let objective = Objective::new(&model, self.method);
+        let optimum = find_optimum(&objective, &self.newton, search)?;
+        let fixed = FixedModel::new(&model, FixedInference::new(&objective, &optimum, self.inference));
+        let estimates = Estimates::with(&objective, &optimum, &dropped, &fixed);
+        drop(objective);
+        let seconds = began.elapsed().as_secs_f64();
+        Ok(Fit::new(model, optimum, fixed, definition, self.newton.clone(), estimates, data, self.inference, seconds))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let level = self.inference.confidence;
+        if !(level > 0.0 && level < 1.0) {
+            return Err(Error::Setting(format!("confidence level {level}: it lies between 0 and 1, such as 0.95")));
+        }
+        if self.newton.max_evaluations == 0 {
+            return Err(Error::Setting("the search needs at least one evaluation".to_owned()));
+        }
+        if self.inference.df == DfMethod::KenwardRoger && self.method == Method::Ml {
+            return Err(Error::Setting(
+                "Kenward and Roger's degrees of freedom are for fits by REML; take Satterthwaite's, or fit by REML"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! The front door: fits from tables in memory, against lme4's figures and the edges of the input.
+
+mod edges;
+mod fits;
+mod saved;
