@@ -16,8 +16,9 @@ Examples:
   tiers anova results
   tiers anova results --type 1 --df kenward-roger
 
-Type III tests a term's effects averaged over the factors it interacts with, given all other terms;
-type I what a term adds to those before it. Another --df than that of the fit reads the data again.";
+Type III tests the effects of a term, averaged over the factors it interacts with, given all other
+terms; type I tests what a term adds to those before it. A --df other than that of the fit makes the
+command read the data again.";
 
 /// `tiers anova`.
 #[derive(Debug, Args)]
@@ -26,7 +27,7 @@ pub(crate) struct AnovaArgs {
     #[arg(value_name = "FIT")]
     pub fit: PathBuf,
 
-    /// Which hypotheses
+    /// Type of the tests
     #[arg(long = "type", value_name = "TYPE", value_enum, default_value_t = Type::Three)]
     pub kind: Type,
 
@@ -42,7 +43,7 @@ pub(crate) struct AnovaArgs {
     pub refit: RefitArgs,
 }
 
-/// The types of tests.
+/// Type of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Type {
     /// Each term given all others
@@ -53,7 +54,7 @@ pub(crate) enum Type {
     One,
 }
 
-/// What `--json` prints.
+/// Output of `--json`.
 #[derive(Debug, Serialize)]
 struct Anova<'a> {
     tiers: &'static str,

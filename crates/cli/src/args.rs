@@ -1,4 +1,4 @@
-//! The command line, as clap reads it. What it says is checked in [`crate::job`].
+//! The command line, as clap parses it. [`crate::job`] checks its values.
 
 use crate::anova::AnovaArgs;
 use crate::bench::BenchArgs;
@@ -28,56 +28,56 @@ struct Cli {
     command: Command,
 }
 
-/// What is to be done.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Fit a model and print a summary
     #[command(after_help = EXAMPLES)]
     Fit(FitArgs),
-    /// F tests of the terms of a saved fit
+    /// Print F tests of the terms of a saved fit
     #[command(after_help = crate::anova::EXAMPLES)]
     Anova(AnovaArgs),
-    /// Fit all models of a job file, unattended; the same command goes on after an interruption
+    /// Fit all models of a job file, unattended; repeat the command to resume after an interruption
     Run(RunArgs),
-    /// Saved fits side by side, with likelihood ratio tests
+    /// Compare saved fits side by side, with likelihood ratio tests
     #[command(after_help = crate::compare::EXAMPLES)]
     Compare(CompareArgs),
-    /// Marginal means of a saved fit, their differences, and tests of linear hypotheses
+    /// Compute marginal means of a saved fit, their differences, and tests of linear hypotheses
     #[command(after_help = crate::means::EXAMPLES)]
     Means(MeansArgs),
-    /// Show which top-level groups change a saved fit most: Cook's distance, DFBETAS, variances without them
+    /// Show the most influential top-level groups of a saved fit: Cook's distance, DFBETAS, variances
     Influence(InfluenceArgs),
     /// Show the groups of a saved fit with the largest and smallest random effects
     Ranef(RanefArgs),
-    /// Tell in plain words how well the parameters of a saved fit are determined
+    /// Report how well the data determine the parameters of a saved fit
     Diagnose(DiagnoseArgs),
-    /// Confidence intervals of all parameters of a saved fit
+    /// Compute confidence intervals for all parameters of a saved fit
     #[command(after_help = crate::confint::EXAMPLES)]
     Confint(ConfintArgs),
-    /// Write the moments of data or of a part of it, to be merged and fitted by `tiers fit --moments`
+    /// Write the moments (sufficient statistics) of a data set or a part of it, for `tiers fit --moments`
     #[command(after_help = crate::moments::EXAMPLES)]
     Moments(MomentsArgs),
-    /// Predict for rows of another table, with standard errors and intervals
+    /// Predict the response for rows of another table, with standard errors and intervals
     #[command(after_help = crate::predict::EXAMPLES)]
     Predict(PredictArgs),
-    /// Write nested data of any size, drawn from a specification, to try out models on
+    /// Simulate nested data of any size from a specification
     Simulate(SimulateArgs),
-    /// Measure how time and memory of a fit grow with the rows, or estimate them for a file
+    /// Measure how the time and memory of a fit grow with the number of rows, or estimate them for a file
     Bench(BenchArgs),
-    /// Print what a shell needs to complete commands and options
+    /// Print a completion script for a shell
     Completions {
-        /// The shell
+        /// Shell to generate the script for
         shell: Shell,
     },
-    /// Print the manual page, or write those of all commands
+    /// Print the manual page, or write the manual pages of all commands to a folder
     Man {
-        /// Folder for the pages of all commands
+        /// Folder for the manual pages of all commands
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
 }
 
-/// The definition of the command line.
+/// Returns the definition of the command line.
 pub(crate) fn definition() -> clap::Command {
     Cli::command()
 }
@@ -97,8 +97,8 @@ Examples:
     tiers fit \"null = y ~ 1 + (1 | site)\" trial.csv --also \"full = y ~ arm + (1 | site)\" --ml --out results
 
 In a formula, (1 | school/class) means (1 | school) + (1 | school:class); (x || g) leaves out the
-correlations; I(x^2), log(x), exp(x), sqrt(x), factor(x) and offset(x) can be used; names with
-other characters than letters, digits, dots and underscores stand in `backticks`.
+correlations; I(x^2), log(x), exp(x), sqrt(x), factor(x) and offset(x) can be used. Put names with
+characters other than letters, digits, dots and underscores in `backticks`.
 
 Exit codes: 0 fitted (also where a variance is estimated as zero), 1 bad input or usage,
 2 the optimiser did not converge (results are written all the same), 3 internal error.";
@@ -109,23 +109,23 @@ Example:
 
 See `tiers fit --help` for the options, more examples and the exit codes.";
 
-/// `tiers fit`.
+/// Arguments of `tiers fit`.
 #[derive(Debug, Args)]
 pub(crate) struct FitArgs {
-    /// The model in lme4's language, as in "y ~ x + (1 + x | school/class)"
+    /// Model formula in lme4's syntax, as in "y ~ x + (1 + x | school/class)"
     #[arg(required_unless_present = "moments")]
     pub formula: Option<String>,
 
-    /// Files, folders or globs: parquet, csv or arrow; all of one table
+    /// Files, folders or globs (parquet, csv or arrow) that together hold one table
     #[arg(required_unless_present = "moments")]
     pub data: Vec<PathBuf>,
 
-    /// A further model, fitted in the same read of the data; may be repeated. Its results go to
-    /// DIR/NAME; without names these are model1 (the first formula), model2 and so on
+    /// Fit another model in the same read of the data; may be repeated. Its results are written to
+    /// DIR/NAME; unnamed models are called model1 (the first formula), model2 and so on
     #[arg(long, value_name = "[NAME=]FORMULA")]
     pub also: Vec<String>,
 
-    /// Fit to moments of all parts of the data, by `tiers moments`, instead of to rows
+    /// Fit to the moments that `tiers moments` wrote for all parts of the data, instead of to rows
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "also", "weights", "reference", "levels", "fitted", "sep", "decimal", "encoding", "na", "types"])]
     pub moments: Vec<PathBuf>,
 
@@ -137,15 +137,15 @@ pub(crate) struct FitArgs {
     #[arg(long)]
     pub ml: bool,
 
-    /// Column of prior weights: a row of weight w has residual variance sigma^2 / w
+    /// Column of prior weights: a row with weight w has residual variance sigma^2 / w
     #[arg(long, value_name = "COL")]
     pub weights: Option<String>,
 
-    /// Reference level of a factor (default: the first in order); may be repeated
+    /// Reference level of a factor (default: its first level); may be repeated
     #[arg(long, value_name = "FACTOR=LEVEL")]
     pub reference: Vec<String>,
 
-    /// Levels of a factor in order, the first being the reference; may be repeated
+    /// Levels of a factor in order, starting with the reference; may be repeated
     #[arg(long, value_name = "FACTOR=A,B,C")]
     pub levels: Vec<String>,
 
@@ -160,23 +160,23 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = Df::Satterthwaite)]
     pub df: Df,
 
-    /// Cluster-robust standard errors of the fixed effects, from a second pass over the rows
+    /// Report cluster-robust standard errors of the fixed effects; reads the rows a second time
     #[arg(long, value_name = "TYPE", value_enum, ignore_case = true, conflicts_with = "moments")]
     pub robust: Option<Robust>,
 
-    /// Level whose groups are the clusters of --robust: the top level, which is the default
+    /// Level whose groups are the clusters of --robust; must be the top level, which is the default
     #[arg(long, value_name = "LEVEL", requires = "robust")]
     pub cluster: Option<String>,
 
-    /// Folder for summary.txt, fit.json and random_effects/*.parquet; replaced when all is done
+    /// Folder for summary.txt, fit.json and random_effects/*.parquet; replaced once the fit is complete
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Write fitted.parquet too: fitted values and residuals by row, from a second pass
+    /// Also write fitted.parquet: fitted values and residuals by row; reads the rows a second time
     #[arg(long, requires = "out")]
     pub fitted: bool,
 
-    /// Write report.html too: the results as a page to read and to pass on, with figures
+    /// Also write report.html: the results with figures, as one self-contained page
     #[arg(long, requires = "out")]
     pub report: bool,
 
@@ -184,40 +184,40 @@ pub(crate) struct FitArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// No progress and no timing; with --out no summary either, only errors
+    /// Print no progress and no timing; with --out, print no summary either, only errors
     #[arg(long, short)]
     pub quiet: bool,
 
-    /// Threads to use (default: all cores); the results do not depend on it
+    /// Number of threads (default: all cores); the results do not depend on it
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 
-    /// Most memory to use: bytes, 2GB, or a share of what is available
+    /// Limit on memory: bytes, a size such as 2GB, or a percentage of the available memory
     #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT)]
     pub memory_limit: String,
 
-    /// Most evaluations of the likelihood before giving up
+    /// Limit on evaluations of the likelihood before the optimiser gives up
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub max_evaluations: usize,
 }
 
-/// How degrees of freedom are found.
+/// Method for the degrees of freedom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Df {
-    /// Satterthwaite's approximation, as lmerTest's
+    /// Satterthwaite's approximation, as in lmerTest
     Satterthwaite,
-    /// Kenward and Roger's, with their adjusted covariance, as pbkrtest's; for REML
+    /// Kenward and Roger's, with their adjusted covariance, as in pbkrtest; REML only
     KenwardRoger,
     /// None: the normal approximation
     None,
 }
 
-/// Reads the command line; what clap has to say (errors, help, the version) is the error.
+/// Parses the command line. Help and version requests are errors, as clap returns them.
 pub(crate) fn parse() -> Result<Command, clap::Error> {
     parse_from(std::env::args_os())
 }
 
-/// Reads a command line, the program's name first.
+/// Parses a command line that starts with the program's name.
 pub(crate) fn parse_from<T: Into<OsString> + Clone>(line: impl IntoIterator<Item = T>) -> Result<Command, clap::Error> {
     Cli::try_parse_from(line).map(|cli| cli.command)
 }
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn definition_passes_claps_checks() {
         Cli::command().debug_assert();
     }
 }

@@ -25,16 +25,16 @@ Examples:
   Models with different fixed effects, fitted by REML, are refitted by maximum likelihood:
     tiers compare small large --ml
 
-Models are ordered by their parameters; each is tested within the next.";
+Models are ordered by their number of parameters; each is tested within the next.";
 
-/// `tiers compare`.
+/// Arguments of `tiers compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
     /// Folders of results of `tiers fit --out`, or their fit.json
     #[arg(value_name = "FIT", num_args = 2.., required = true)]
     pub fits: Vec<PathBuf>,
 
-    /// Refit by maximum likelihood what was fitted by REML (the data are read again)
+    /// Refit models that were fitted by REML by maximum likelihood; reads the data again
     #[arg(long)]
     pub ml: bool,
 
@@ -46,7 +46,7 @@ pub(crate) struct CompareArgs {
     pub refit: RefitArgs,
 }
 
-/// A saved fit and what it is compared by.
+/// A saved fit, and the fit (refitted if need be) that is compared.
 struct Entry {
     saved: Saved,
     fit: Fit,
@@ -58,7 +58,7 @@ impl Entry {
     }
 }
 
-/// What `--json` prints.
+/// Output of `--json`.
 #[derive(Debug, Serialize)]
 struct Comparison<'a> {
     tiers: &'static str,
@@ -83,14 +83,14 @@ struct Row<'a> {
 struct Test<'a> {
     smaller: &'a str,
     larger: &'a str,
-    /// `None` where there is no test; then `why_not` tells.
+    /// `None` if there is no test; `why_not` is the reason.
     #[serde(flatten)]
     ratio: Option<LikelihoodRatio>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why_not: Option<String>,
 }
 
-/// Compares.
+/// Compares the fits and prints the table.
 pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let mut entries = Vec::new();
     for path in &args.fits {
@@ -130,7 +130,7 @@ fn open(path: &std::path::Path, args: &CompareArgs) -> anyhow::Result<Entry> {
     Ok(Entry { saved, fit })
 }
 
-/// Refuses fits of different data.
+/// Returns an error if the fits are of different data.
 fn same_data(entries: &[Entry]) -> anyhow::Result<()> {
     let (first, others) = entries.split_first().expect("two at least");
     for other in others {
@@ -154,7 +154,7 @@ fn same_data(entries: &[Entry]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A test of one model in the next; what makes the whole table meaningless is an error.
+/// Tests one model within the next. A reason that makes the whole table meaningless is an error.
 fn test<'a>(smaller: &'a Entry, larger: &'a Entry) -> anyhow::Result<Test<'a>> {
     let (one, two) = (&smaller.saved.name, &larger.saved.name);
     let (ratio, why_not) = match smaller.candidate().within(&larger.candidate()) {
@@ -182,7 +182,7 @@ impl Row<'_> {
     }
 }
 
-/// The table as R's `anova(m1, m2)` lays it out.
+/// Returns the table in the layout of R's `anova(m1, m2)`.
 fn text(entries: &[Entry], tests: &[Test<'_>]) -> String {
     let method = entries[0].fit.method;
     let by = match method {
@@ -229,23 +229,23 @@ fn text(entries: &[Entry], tests: &[Test<'_>]) -> String {
 }
 
 fn not_converged(entry: &Entry) -> Option<String> {
-    let told = format!("{} did not converge: its likelihood is not at its best.", entry.saved.name);
-    (entry.fit.status == Status::NotConverged).then(|| paragraph(&told, 2))
+    let note = format!("{} did not converge: its likelihood is not at its maximum.", entry.saved.name);
+    (entry.fit.status == Status::NotConverged).then(|| paragraph(&note, 2))
 }
 
-/// What is to be said of a test.
+/// Returns the note on a test, if it needs one.
 fn note(test: &Test<'_>, entries: &[Entry]) -> Option<String> {
     let Test { smaller, larger, ratio, why_not } = test;
     if let Some(why) = why_not {
-        let told =
+        let note =
             format!("{smaller} and {larger}: {why}, so there is no test between them; AIC and BIC can be compared.");
-        return Some(paragraph(&told, 2));
+        return Some(paragraph(&note, 2));
     }
     let ratio = ratio.as_ref()?;
-    let told = match (&ratio.boundary, ratio.variances_tested) {
+    let note = match (&ratio.boundary, ratio.variances_tested) {
         (_, 0) => return None,
         (Some(Mixture { df, .. }), _) => format!(
-            "{larger} has one variance more than {smaller}, which is tested at the boundary of what it can be, zero. \
+            "{larger} has one variance more than {smaller}, which is tested at the boundary of its range, zero. \
              Pr(>mixture) is its p value: half chi-squared with {} and half with {} degrees of freedom (Stram and Lee \
              1994). Pr(>Chisq) is too large.",
             df[0], df[1]
@@ -263,5 +263,5 @@ fn note(test: &Test<'_>, entries: &[Entry]) -> Option<String> {
             )
         }
     };
-    Some(paragraph(&told, 2))
+    Some(paragraph(&note, 2))
 }

@@ -1,4 +1,4 @@
-//! What the command line says of csv and other text files, and whether a table can be read by it.
+//! Options of the command line for csv and other text files, and their check against a table.
 
 use anyhow::{anyhow, bail};
 use clap::Args;
@@ -6,23 +6,23 @@ use std::path::PathBuf;
 use tiers_design::{Kind, nearest};
 use tiers_tables::{ColumnType, CsvOptions, Source};
 
-/// Options of commands that read tables.
+/// Options of commands that read text files.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Text files (csv, tsv, txt)")]
 pub(crate) struct CsvArgs {
-    /// Separator of fields: a character, or `tab` (default: `,` or what the extension says, else found)
+    /// Field separator: a character or `tab` (default: from the extension, else detected)
     #[arg(long, value_name = "CHAR", allow_hyphen_values = true)]
     pub sep: Option<String>,
 
-    /// Decimal mark of numbers, `.` or `,`; never guessed
+    /// Decimal mark of numbers, `.` (the default) or `,`
     #[arg(long, value_name = "MARK")]
     pub decimal: Option<String>,
 
-    /// Encoding: utf-8, utf-16, latin-1, windows-1252, … (default: by the byte order mark, else utf-8)
+    /// Encoding: utf-8, utf-16, latin-1, windows-1252, … (default: from the byte order mark, else utf-8)
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
 
-    /// Texts that stand for missing values besides nothing, NA and NaN, as in --na .,NULL,-99
+    /// Texts that mean a missing value, in addition to empty fields, NA and NaN, as in --na .,NULL,-99
     #[arg(long, value_name = "A,B,…", allow_hyphen_values = true)]
     pub na: Vec<String>,
 
@@ -32,7 +32,7 @@ pub(crate) struct CsvArgs {
 }
 
 impl CsvArgs {
-    /// What is said.
+    /// Parses the options.
     pub(crate) fn options(&self) -> anyhow::Result<CsvOptions> {
         fn parsed<T: std::str::FromStr<Err = String>>(name: &str, text: Option<&String>) -> anyhow::Result<Option<T>> {
             text.map(|text| text.parse().map_err(|why| anyhow!("--{name} {why}"))).transpose()
@@ -53,7 +53,7 @@ impl CsvArgs {
         Ok(options)
     }
 
-    /// The words of the command line that say the same, for a process of its own.
+    /// Returns the same options as command-line arguments, for a child process.
     pub(crate) fn words(&self) -> Vec<String> {
         let one =
             |name: &str, value: &Option<String>| value.iter().map(|v| format!("--{name}={v}")).collect::<Vec<_>>();
@@ -69,7 +69,7 @@ impl CsvArgs {
     }
 }
 
-/// The parts of a list of types; a comma may also be part of the name of a column.
+/// Splits a list of types at its commas; a comma may also be part of a column's name.
 fn pieces(list: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut open = false;
@@ -83,14 +83,14 @@ fn pieces(list: &str) -> Vec<String> {
     pieces
 }
 
-/// What does not fit the table: the name of the option and what is wrong with it.
+/// An option that does not fit the table: its name and the reason.
 pub(crate) struct Misfit {
     pub option: String,
     pub why: String,
 }
 
-/// Whether a table can be read by these options: text options are of text files, and the columns that
-/// types are said of are there and hold such values.
+/// Checks options against a table: text options need text files, and columns with a given type must
+/// exist and hold values of that type.
 pub(crate) fn check(source: &Source, options: &CsvOptions) -> Result<(), Misfit> {
     let misfit = |option: &str, why: String| Err(Misfit { option: option.to_owned(), why });
     if !source.is_text() {
@@ -101,7 +101,10 @@ pub(crate) fn check(source: &Source, options: &CsvOptions) -> Result<(), Misfit>
             ("na", !options.na.is_empty()),
         ];
         if let Some((option, _)) = said.iter().find(|(_, said)| *said) {
-            return misfit(option, "this is for csv and other text files; these files say it themselves".to_owned());
+            return misfit(
+                option,
+                "this is for csv and other text files; these files specify it themselves".to_owned(),
+            );
         }
     }
     for (column, wanted) in &options.types {
@@ -116,12 +119,12 @@ pub(crate) fn check(source: &Source, options: &CsvOptions) -> Result<(), Misfit>
     Ok(())
 }
 
-/// Opens a table by options of the command line, which are checked against it.
+/// Opens a table with options of the command line, and checks the options against it.
 pub(crate) fn open(paths: &[PathBuf], options: &CsvOptions) -> anyhow::Result<Source> {
     checked(Source::open_with(paths, options)?, options)
 }
 
-/// The table, if these options of the command line fit it.
+/// Returns the table if these options of the command line fit it.
 pub(crate) fn checked(source: Source, options: &CsvOptions) -> anyhow::Result<Source> {
     if let Err(Misfit { option, why }) = check(&source, options) {
         match option.strip_prefix("types.") {
@@ -132,7 +135,7 @@ pub(crate) fn checked(source: Source, options: &CsvOptions) -> anyhow::Result<So
     Ok(source)
 }
 
-/// What the column holds, if that is not of the type.
+/// Returns what the column holds if that does not match the type.
 fn unlike(kind: &Kind, wanted: ColumnType) -> Option<String> {
     let (found, holds) = match kind {
         Kind::Float => ("numbers that need not be integers", wanted == ColumnType::Number),
@@ -158,7 +161,7 @@ fn plural(kind: ColumnType) -> &'static str {
     }
 }
 
-/// That a table lacks a column.
+/// Returns the error text for a column that a table lacks.
 pub(crate) fn no_column(column: &str, source: &Source) -> String {
     let names: Vec<String> = source.fields().iter().map(|field| field.name.clone()).collect();
     match nearest(column, &names) {
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn words_say_the_same() {
+    fn words_parse_to_the_same_options() {
         let args = CsvArgs {
             sep: Some(";".into()),
             na: vec!["-99".into(), ".".into()],

@@ -1,4 +1,4 @@
-//! `tiers diagnose`: whether a saved fit converged, is on the boundary, and what it hardly determines.
+//! `tiers diagnose`: whether a saved fit converged or is singular, and which parameters it hardly determines.
 
 use crate::exit::{Outcome, print};
 use crate::saved::{RefitArgs, Saved};
@@ -10,13 +10,13 @@ use tiers_reml::{Diagnosis, Fit, Objective, Status};
 use tiers_report::layout::{Column, paragraph, table};
 use tiers_report::summary;
 
-/// `tiers diagnose`.
+/// Arguments of `tiers diagnose`.
 #[derive(Debug, Args)]
 pub(crate) struct DiagnoseArgs {
-    /// The fit: the folder that `tiers fit --out` wrote, or the fit.json in it
+    /// Folder of results of `tiers fit --out`, or its fit.json
     pub fit: PathBuf,
 
-    /// Print as JSON
+    /// Print the diagnosis as JSON
     #[arg(long)]
     pub json: bool,
 
@@ -24,10 +24,10 @@ pub(crate) struct DiagnoseArgs {
     pub refit: RefitArgs,
 }
 
-/// Curvature below which the data hardly tell parameters apart: standard errors are ten times what they
-/// would be if the others were known.
+/// Smallest eigenvalue of the scaled Hessian below which the data hardly distinguish parameters:
+/// standard errors are ten times what they would be if the other parameters were known.
 const WEAK: f64 = 0.01;
-/// Groups of a level below which its variances are hardly known.
+/// Number of groups of a level below which its variances are hardly determined.
 const FEW: usize = 6;
 
 /// Reads the data of a fit again and judges its optimum.
@@ -37,60 +37,60 @@ pub(crate) fn run(args: &DiagnoseArgs) -> anyhow::Result<Outcome> {
     let objective = Objective::new(&model, saved.fit().method);
     let optimum = saved.optimum(&objective, &args.refit)?;
     let diagnosis = Diagnosis::new(&objective, &optimum);
-    let told = findings(saved.fit(), &diagnosis);
+    let findings = findings(saved.fit(), &diagnosis);
     if args.json {
         let fit = saved.fit();
         let value = json!({
             "formula": fit.formula, "status": fit.status, "evaluations": fit.optimizer.evaluations,
-            "diagnosis": diagnosis, "findings": told,
+            "diagnosis": diagnosis, "findings": findings,
         });
         print(&tiers_report::json(&value))?;
     } else {
-        print(&text(saved.fit(), &diagnosis, &told))?;
+        print(&text(saved.fit(), &diagnosis, &findings))?;
     }
     Ok(Outcome::Done)
 }
 
-/// What is to be said, in plain words.
+/// Returns the findings, a sentence or two each.
 fn findings(fit: &Fit, diagnosis: &Diagnosis) -> Vec<String> {
-    let mut told = Vec::new();
-    told.push(match fit.status {
-        Status::Converged => "The search converged: a further step would lower the criterion by nothing that can be \
-                              seen, and all variances are inside of their range."
+    let mut findings = Vec::new();
+    findings.push(match fit.status {
+        Status::Converged => "The search converged: a further step would not lower the criterion noticeably, and all \
+        variances are inside their range."
             .to_owned(),
         Status::Boundary | Status::NotConverged => summary::verdict_in_words(fit).join(" "),
     });
     if let Some(least) = diagnosis.least_curvature {
         let names: Vec<&str> = diagnosis.weakest.iter().map(|weak| weak.parameter.as_str()).collect();
         if least <= 0.0 {
-            told.push(format!(
-                "The criterion does not rise in every direction ({}): this is no minimum to rely on.",
+            findings.push(format!(
+                "The criterion does not rise in every direction ({}): do not rely on this minimum.",
                 names.join("; ")
             ));
         } else if least < WEAK {
-            told.push(format!(
-                "The data hardly tell these apart: {}. Their standard errors are {:.0} times what they would be if the \
-                 others were known. Leave out one of them, or centre the variables with random slopes.",
+            findings.push(format!(
+                "The data hardly distinguish these parameters: {}. Their standard errors are {:.0} times what they \
+            would be if the others were known. Leave out one of them, or centre the variables with random slopes.",
                 names.join("; "),
                 1.0 / least.sqrt()
             ));
         } else {
-            told.push("The variance parameters are told apart well.".to_owned());
+            findings.push("The data distinguish the variance parameters well.".to_owned());
         }
     }
     for level in fit.levels.iter().filter(|level| level.groups < FEW) {
-        told.push(format!(
-            "{} has {} groups: its variances rest on these few, and are known to hardly more than their order of size.",
+        findings.push(format!(
+            "{} has only {} groups: its variances are hardly known beyond their order of magnitude.",
             level.name, level.groups
         ));
     }
-    told
+    findings
 }
 
-fn text(fit: &Fit, diagnosis: &Diagnosis, told: &[String]) -> String {
+fn text(fit: &Fit, diagnosis: &Diagnosis, findings: &[String]) -> String {
     let mut text = paragraph(&format!("Diagnosis of {}", fit.formula), 2);
     text.push('\n');
-    for finding in told {
+    for finding in findings {
         text += &paragraph(&format!("- {finding}"), 2);
     }
     let number = |value: f64| format!("{value:.2e}");
@@ -98,9 +98,12 @@ fn text(fit: &Fit, diagnosis: &Diagnosis, told: &[String]) -> String {
     let rows = [
         ("evaluations of the likelihood", fit.optimizer.evaluations.to_string()),
         ("largest gradient, over the root of its curvature", number(diagnosis.gradient)),
-        ("Newton decrement (twice the fall still to be had)", number(diagnosis.decrement)),
+        ("Newton decrement (twice the remaining decrease)", number(diagnosis.decrement)),
         ("least eigenvalue of the Hessian, unit diagonal", or_none(diagnosis.least_curvature)),
-        ("condition number of that", diagnosis.condition.map_or_else(|| "none".to_owned(), |c| format!("{c:.1}"))),
+        (
+            "condition number of the Hessian, unit diagonal",
+            diagnosis.condition.map_or_else(|| "none".to_owned(), |c| format!("{c:.1}")),
+        ),
     ];
     let (names, values): (Vec<&str>, Vec<String>) = rows.into_iter().unzip();
     text.push('\n');

@@ -1,4 +1,4 @@
-//! How the program ends: exit codes, and what becomes of errors and panics.
+//! Exit codes, and the reporting of errors and panics.
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -6,18 +6,18 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use tiers_report::visible;
 
-/// How a run ended that was not stopped by an error.
+/// How a run ended, if not with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// All is done; at an optimum, be it on the boundary.
+    /// Everything is done; the fits converged, possibly to a singular fit (on the boundary).
     Done,
     /// The optimiser did not converge; results were printed and written all the same.
     NotConverged,
-    /// Bad usage, already told.
+    /// Bad usage, already reported.
     Usage,
-    /// Some of the models could not be fitted, as was told; the others were.
+    /// Some of the models could not be fitted, which was reported; the others were.
     Failed,
-    /// A signal asked to stop; what is done is kept, and the next run goes on from there.
+    /// A signal asked to stop. Finished work is kept, and the next run resumes from there.
     Interrupted,
     /// A child process did the work and ended with this code.
     #[cfg_attr(unix, allow(dead_code))]
@@ -39,13 +39,13 @@ impl Outcome {
 /// Bad input or usage, or results that could not be written.
 const BAD_INPUT: u8 = 1;
 
-/// A panic: something is wrong with the program.
+/// A panic: a bug in the program.
 const INTERNAL: u8 = 3;
 
-/// Asked to stop by a signal, with all that is done kept.
+/// Stopped by a signal; finished work is kept.
 const INTERRUPTED: u8 = 4;
 
-/// Runs the program; errors and panics are told on standard error and become exit codes.
+/// Runs the program. Errors and panics are printed to standard error and become exit codes.
 pub(crate) fn guarded(run: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitCode {
     ExitCode::from(code_of(run))
 }
@@ -74,36 +74,35 @@ fn code_of(run: impl FnOnce() -> anyhow::Result<Outcome>) -> u8 {
     }
 }
 
-/// Signals that mean trouble of the machine rather than a bug.
+/// Handles signals that mean a problem of the machine rather than a bug.
 #[cfg(unix)]
 fn listen() {
     use signal_hook::consts::{SIGABRT, SIGXFSZ};
-    // A file that would grow beyond what the user may write is an error to be reported, not the end.
+    // A file that would exceed the limit on file sizes is an error to report, not a reason to die.
     signal_hook::flag::register(SIGXFSZ, Arc::default()).ok();
-    // Where the system gives no more memory, the standard library says so and aborts.
+    // If an allocation fails, the standard library prints a message and aborts.
     let always = Arc::new(std::sync::atomic::AtomicBool::new(true));
     signal_hook::flag::register_conditional_shutdown(SIGABRT, i32::from(BAD_INPUT), always).ok();
 }
 
-/// Whether the words of a panic mean that the system gives no more threads. Our own threads are
-/// started without panics; the pools of the reader are not.
+/// Whether a panic message means that the system refused to start a thread. Our own threads return an
+/// error in that case; the thread pools of the reader panic.
 fn is_shortage(words: &str) -> bool {
     let refused = ["spawn worker thread", "spawn thread", "Resource temporarily unavailable", "kind: WouldBlock"];
     refused.iter().any(|refused| words.contains(refused))
 }
 
-/// Ends the process where threads are short: who waits for a thread that could not be started may
-/// wait for ever.
+/// Ends the process if a thread could not be started, because other threads may wait for it forever.
 fn end_of_threads(words: &str) {
-    tell(&format!("tiers: error: threads are short: {words}; {}", crate::threads::SHORTAGE));
+    tell(&format!("tiers: error: too few threads: {words}; {}", crate::threads::SHORTAGE));
     #[cfg(unix)]
     signal_hook::low_level::exit(i32::from(BAD_INPUT));
     #[cfg(not(unix))]
     std::process::exit(i32::from(BAD_INPUT));
 }
 
-/// What the last panic said. Panics of a reader at a damaged file are caught where they arise and
-/// told as errors of that file, so a panic is told only when it arrives at [`guarded`].
+/// Message of the last panic. Panics of a reader on a damaged file are caught there and reported as
+/// errors of that file, so a panic is printed only when it reaches [`guarded`].
 static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
 
 fn remember(info: &PanicHookInfo<'_>) {
@@ -117,19 +116,19 @@ fn remember(info: &PanicHookInfo<'_>) {
     if is_shortage(&words) {
         end_of_threads(&words);
     }
-    // A scope of threads passes a panic on in these words, which say less than the panic itself.
+    // `thread::scope` passes a panic on with this message, which is less specific than the original one.
     if words != "a scoped thread panicked" {
         let place = info.location().map_or_else(String::new, |at| format!(" ({at})"));
         *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(words + &place);
     }
 }
 
-/// Tells what clap has to say: help and version on standard output, errors on standard error.
-pub(crate) fn usage(told: &clap::Error) -> anyhow::Result<Outcome> {
-    let text = told.render().to_string();
-    if told.use_stderr() {
+/// Prints clap's message: help and version to standard output, errors to standard error.
+pub(crate) fn usage(error: &clap::Error) -> anyhow::Result<Outcome> {
+    let text = error.render().to_string();
+    if error.use_stderr() {
         let text = text.trim_end();
-        // Called without a command, clap shows its help, which is no message of ours.
+        // Without a command, clap prints the help, which is not an error message.
         tell(&if text.starts_with("error:") { format!("tiers: {text}") } else { text.to_owned() });
         return Ok(Outcome::Usage);
     }
@@ -137,7 +136,8 @@ pub(crate) fn usage(told: &clap::Error) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Writes to standard output, with control characters made visible. A reader who has seen enough (`tiers … | head`) is not an error.
+/// Writes to standard output, with control characters made visible. A pipe that the reader closed
+/// (`tiers … | head`) is not an error.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(visible::lines(text).as_bytes()).and_then(|()| out.flush()) {
@@ -148,8 +148,8 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a message to standard error, with control characters made visible; if that fails there is
-/// nothing left to try.
+/// Writes a message to standard error, with control characters made visible. Failures are ignored,
+/// since there is nowhere left to report them.
 pub(crate) fn tell(line: &str) {
     writeln!(io::stderr().lock(), "{}", visible::lines(line)).ok();
 }
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refused_threads_are_no_bug() {
+    fn refused_threads_are_not_reported_as_a_bug() {
         assert!(is_shortage("OS can't spawn worker thread: Resource temporarily unavailable (os error 11)"));
         assert!(is_shortage("failed to spawn thread: Os { code: 11, kind: WouldBlock, message: \"...\" }"));
         assert!(is_shortage(
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn codes() {
+    fn outcomes_have_their_exit_codes() {
         assert_eq!(code_of(|| Ok(Outcome::Done)), 0);
         assert_eq!(code_of(|| Ok(Outcome::NotConverged)), 2);
         assert_eq!(code_of(|| Ok(Outcome::Interrupted)), 4);

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Most bytes of a file that people write: a job, a specification.
+/// Largest size in bytes of a file written by hand, such as a job or a specification.
 pub(crate) const WRITTEN_BY_HAND: u64 = 16 << 20;
 
-/// Reads a regular file of at most `most` bytes as text. Opening a pipe would wait for a writer, and
-/// a device may have no end.
+/// Reads a regular file of at most `most` bytes as text. Other kinds are errors: opening a pipe would
+/// wait for a writer, and a device may have no end.
 pub(crate) fn read_text(path: &Path, most: u64) -> io::Result<String> {
     let about = std::fs::metadata(path)?;
     if about.is_dir() {
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_file_or_too_large_is_refused() {
+    fn non_files_and_large_files_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("text");
         std::fs::write(&path, "12345").unwrap();

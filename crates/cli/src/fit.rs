@@ -12,7 +12,7 @@ use tiers_moments::Until;
 use tiers_reml::{Fit, Status};
 use tiers_report::visible;
 
-/// Fits a model, or several of one read.
+/// Fits a model, or several models in one read.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     if !job.also.is_empty() {
         return crate::several::run(job);
@@ -47,7 +47,7 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     Ok(outcome(made.report.fit.status))
 }
 
-/// Why the exit code is 2, where nothing else is printed.
+/// Prints why the exit code is 2 when nothing else is printed.
 pub(crate) fn say_not_converged(fit: &Fit) {
     if fit.status == Status::NotConverged {
         tell(&format!(
@@ -57,7 +57,7 @@ pub(crate) fn say_not_converged(fit: &Fit) {
     }
 }
 
-/// What a fit's status comes to.
+/// Returns the outcome of the program for the status of a fit.
 pub(crate) fn outcome(status: Status) -> Outcome {
     match status {
         Status::NotConverged => Outcome::NotConverged,

@@ -1,4 +1,4 @@
-//! `tiers influence`: what each top-level group does to a saved fit.
+//! `tiers influence`: the influence of each top-level group on a saved fit.
 
 use crate::exit::{Outcome, print};
 use crate::outputs;
@@ -15,17 +15,17 @@ use tiers_report::layout::{Column, paragraph, table};
 use tiers_report::numbers::{column, fixed_point};
 use tiers_tables::{OutColumn, OutValues, write_parquet};
 
-/// `tiers influence`.
+/// Arguments of `tiers influence`.
 #[derive(Debug, Args)]
 pub(crate) struct InfluenceArgs {
-    /// The fit: the folder that `tiers fit --out` wrote, or the fit.json in it
+    /// Folder of results of `tiers fit --out`, or its fit.json
     pub fit: PathBuf,
 
-    /// The level whose groups are left out one by one: the top level, which is the default
+    /// Level whose groups are left out one by one; must be the top level, which is the default
     #[arg(long, value_name = "LEVEL")]
     pub level: Option<String>,
 
-    /// How many groups are shown
+    /// Number of groups to show
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: usize,
 
@@ -33,7 +33,7 @@ pub(crate) struct InfluenceArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Print as JSON
+    /// Print the groups as JSON
     #[arg(long)]
     pub json: bool,
 
@@ -60,11 +60,7 @@ pub(crate) fn run(args: &InfluenceArgs) -> anyhow::Result<Outcome> {
     };
     let (model, _) = saved.read(&args.refit, Until::Estimates)?;
     cluster_level(&model.forest, args.level.as_deref()).map_err(|_| wrong_level(&saved, args.level.as_deref()))?;
-    ensure!(
-        model.p() > 0,
-        "{}: the model has no fixed effects; influence is told by what becomes of these",
-        saved.name
-    );
+    ensure!(model.p() > 0, "{}: influence is measured on the fixed effects, and the model has none", saved.name);
     let objective = Objective::new(&model, saved.fit().method);
     let optimum = saved.optimum(&objective, &args.refit)?;
     let limit = crate::memory::Limit::parse(&args.refit.memory_limit)?.of_rows(again.count(), Until::Moments);
@@ -94,7 +90,7 @@ fn wrong_level(saved: &Saved, named: Option<&str>) -> anyhow::Error {
     }
 }
 
-/// Groups by falling size of something; those for which it is no number first.
+/// Returns the groups in decreasing order of `size`, those where it is NaN first.
 fn ranked(influence: &Influence, size: impl Fn(&WithoutGroup) -> f64, top: usize) -> Vec<usize> {
     let of = |i: usize| Some(size(&influence.groups[i])).filter(|v| !v.is_nan()).unwrap_or(f64::INFINITY);
     let mut order: Vec<usize> = (0..influence.groups.len()).collect();
@@ -103,7 +99,7 @@ fn ranked(influence: &Influence, size: impl Fn(&WithoutGroup) -> f64, top: usize
     order
 }
 
-/// The relative change of a standard deviation that is largest, and which it is.
+/// Returns the index and value of the largest relative change of a standard deviation.
 fn largest_change(influence: &Influence, group: &WithoutGroup) -> (usize, f64) {
     let changes = group.deviations.iter().zip(&influence.all).map(|(without, all)| match *all > 0.0 {
         true => without / all - 1.0,
@@ -200,7 +196,7 @@ fn text(saved: &Saved, influence: &Influence, top: usize) -> String {
     text
 }
 
-/// The groups at the top of either list, with all that is known of them.
+/// Returns the groups at the top of either list, with all their measures.
 fn as_json(saved: &Saved, influence: &Influence, top: usize) -> Value {
     let mut shown = ranked(influence, |group| group.cooks_distance, top);
     for i in ranked(influence, |group| largest_change(influence, group).1.abs(), top) {
@@ -240,7 +236,7 @@ fn as_json(saved: &Saved, influence: &Influence, top: usize) -> Value {
     })
 }
 
-/// Writes a row for every group.
+/// Writes `influence.parquet`, one row per group.
 fn write(folder: &Path, influence: &Influence) -> anyhow::Result<()> {
     outputs::make_folder(folder)?;
     let mut columns = group_columns(&influence.keys, influence.groups.len());

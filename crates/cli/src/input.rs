@@ -1,4 +1,4 @@
-//! What a fit is made from: rows of a table, or moments that were made before.
+//! Input of a fit: rows of a table, or moments that were computed before.
 
 use crate::job::Input as Named;
 use crate::memory::Limit;
@@ -13,17 +13,17 @@ use tiers_moments::{
 use tiers_report::Data;
 use tiers_tables::{CsvOptions, Source};
 
-/// What was named on the command line, opened but not yet read.
+/// The input named on the command line, opened but not yet read.
 #[derive(Debug)]
 pub(crate) enum Input<'a> {
-    /// Rows, and what is to be made of them.
+    /// Rows, and the model to fit to them.
     Rows { paths: &'a [PathBuf], source: Source, formula: &'a Formula, settings: &'a Settings },
     /// Moments of one data set in parts.
     Moments { paths: &'a [PathBuf], parts: Vec<Opened> },
 }
 
 impl<'a> Input<'a> {
-    /// Opens what was named.
+    /// Opens the named input.
     pub(crate) fn open(named: &'a Named) -> anyhow::Result<Input<'a>> {
         Ok(match named {
             Named::Rows { formula, design, data, csv } => {
@@ -36,7 +36,7 @@ impl<'a> Input<'a> {
         })
     }
 
-    /// The table, where rows are read.
+    /// Returns the table if the input is rows.
     pub(crate) fn source(&self) -> Option<&Source> {
         match self {
             Input::Rows { source, .. } => Some(source),
@@ -44,7 +44,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// All files that are read.
+    /// Returns all files that are read.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         match self {
             Input::Rows { source, .. } => source.files().iter().map(|file| file.path.clone()).collect(),
@@ -52,7 +52,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// How many rows, or cells of moments, there are to be read, where that is known.
+    /// Returns the number of rows, or cells of moments, to read, if it is known.
     pub(crate) fn count(&self) -> Option<u64> {
         match self {
             Input::Rows { source, .. } => source.rows(),
@@ -60,7 +60,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Reads everything.
+    /// Reads the input and returns its moments.
     pub(crate) fn read(
         &self,
         limit: Limit,
@@ -81,7 +81,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// What the columns of the design are, so that rows can be encoded alike later.
+    /// Returns the definition of the design's columns, so that later rows can be encoded in the same way.
     pub(crate) fn definition(&self, recipe: &Recipe) -> anyhow::Result<Definition> {
         Ok(match self {
             Input::Rows { source, formula, settings, .. } => Definition::of(recipe, formula, settings, source.fields()),
@@ -92,7 +92,7 @@ impl<'a> Input<'a> {
         })
     }
 
-    /// Where the rows came from, for the report.
+    /// Describes the source of the rows, for the report.
     pub(crate) fn data(&self, recipe: &Recipe) -> Data {
         let weights = recipe.weights.map(|request| recipe.requests[request].column.clone());
         let (paths, files) = match self {

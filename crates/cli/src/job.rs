@@ -1,4 +1,4 @@
-//! What is to be done, checked as far as can be without touching the data.
+//! The settings of `tiers fit`, checked as far as possible without reading the data.
 
 use crate::args::{Df, FitArgs};
 use crate::memory::Limit;
@@ -10,28 +10,28 @@ use tiers_design::{Formula, Settings};
 use tiers_reml::{DfMethod, Inference, Method, NewtonSettings, Sandwich};
 use tiers_tables::CsvOptions;
 
-/// A fit to be made.
+/// Checked settings of `tiers fit`.
 #[derive(Debug)]
 pub(crate) struct Job {
-    /// What is fitted.
+    /// The model and its data.
     pub input: Input,
-    /// How much memory may be used.
+    /// Limit on memory.
     pub memory: Limit,
     /// How it is fitted.
     pub how: How,
-    /// Further models of the same rows.
+    /// More models for the same rows.
     pub also: Vec<Formula>,
-    /// Names of all models, where there are several.
+    /// Names of all models if there are several.
     pub names: Vec<String>,
     /// Folder for the results.
     pub out: Option<PathBuf>,
-    /// What goes to standard output.
+    /// What to print to standard output.
     pub show: Show,
-    /// Whether to leave out progress and timing.
+    /// Whether to suppress progress and timing.
     pub quiet: bool,
 }
 
-/// What a fit is made from.
+/// Input of a fit.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// Rows of a table.
@@ -40,7 +40,7 @@ pub(crate) enum Input {
         formula: Box<Formula>,
         /// Weights and reference levels.
         design: Settings,
-        /// Where the rows are.
+        /// Files, folders or globs of the rows.
         data: Vec<PathBuf>,
         /// How text files are read.
         csv: CsvOptions,
@@ -49,7 +49,7 @@ pub(crate) enum Input {
     Moments(Vec<PathBuf>),
 }
 
-/// What goes to standard output.
+/// What to print to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Show {
     /// The summary.
@@ -61,7 +61,7 @@ pub(crate) enum Show {
 }
 
 impl Job {
-    /// Checks what the command line says.
+    /// Checks the arguments of the command line.
     pub(crate) fn new(args: FitArgs) -> anyhow::Result<Job> {
         let confidence = args.conf_level;
         ensure!(
@@ -124,7 +124,7 @@ impl Job {
     }
 }
 
-/// `name = formula`, or a formula alone, whose name is then `model` and its number.
+/// Splits `name = formula`. A formula without a name gets the name `model` and its number.
 fn name(text: &str, index: usize) -> (String, &str) {
     let is_name = |name: &str| {
         let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -136,7 +136,7 @@ fn name(text: &str, index: usize) -> (String, &str) {
     }
 }
 
-/// `factor=level`.
+/// Parses `factor=level`.
 pub(crate) fn reference(text: &str) -> anyhow::Result<(String, String)> {
     match text.split_once('=') {
         Some((factor, level)) if !factor.is_empty() => Ok((factor.to_owned(), level.to_owned())),
@@ -144,7 +144,7 @@ pub(crate) fn reference(text: &str) -> anyhow::Result<(String, String)> {
     }
 }
 
-/// `factor=a,b,c`, in order; a comma within a level is written `\,`.
+/// Parses `factor=a,b,c`, in order; a comma within a level is written `\,`.
 pub(crate) fn levels(text: &str) -> anyhow::Result<(String, Vec<String>)> {
     let Some((factor, list)) = text.split_once('=').filter(|(factor, list)| !factor.is_empty() && !list.is_empty())
     else {
@@ -162,7 +162,7 @@ pub(crate) fn levels(text: &str) -> anyhow::Result<(String, Vec<String>)> {
     Ok((factor.to_owned(), levels))
 }
 
-/// The sandwich of this name.
+/// Returns the sandwich estimator of this name.
 pub(crate) fn sandwich(kind: Robust) -> Sandwich {
     match kind {
         Robust::Cr0 => Sandwich::Cr0,
@@ -173,7 +173,7 @@ pub(crate) fn sandwich(kind: Robust) -> Sandwich {
     }
 }
 
-/// The method of the fit, if it is one for this likelihood.
+/// Returns the method for the degrees of freedom; an error if it does not apply to this likelihood.
 pub(crate) fn df_method(df: Df, method: Method) -> anyhow::Result<DfMethod> {
     Ok(match (df, method) {
         (Df::KenwardRoger, Method::Ml) => {

@@ -1,35 +1,40 @@
 //! The program `tiers`: multilevel (linear mixed) models fitted to parquet from the command line.
 //!
 //! ```text
-//! args      what the command line may say (clap)
-//! job       what is to be done, checked as far as can be without touching the data
-//! fit       the flow: open, read, fit, report, write
-//! several   the same for several models of one read
-//! steps     one model from its moments to its files, for both and for run
-//! input     what a fit is made from: rows, or moments in parts
-//! outputs   the folder of results, put in place as a whole
-//! influence what each top-level group does to a saved fit
-//! ranef     the largest and smallest groups of a saved fit
-//! diagnose  how well a saved fit is determined
-//! saved     a folder of results, opened to be asked further questions
+//! args      arguments of the command line (clap)
+//! job       settings of `tiers fit`, checked without reading the data
+//!
+//! fit       `tiers fit`: open, read, fit, report, write
+//! several   `tiers fit` with several models in one read
+//! anova     `tiers anova`: F tests of the terms of a saved fit
+//! bench     `tiers bench`: growth of time and memory with the number of rows
+//! compare   `tiers compare`: saved fits side by side
+//! confint   `tiers confint`: intervals of all parameters of a saved fit
+//! diagnose  `tiers diagnose`: how well the data determine a saved fit
+//! influence `tiers influence`: influence of each top-level group on a saved fit
+//! means     `tiers means`: marginal means and linear hypotheses of a saved fit
+//! moments   `tiers moments`: moments of parts of a data set
+//! pages     `tiers completions` and `tiers man`
+//! predict   `tiers predict`: predictions for other rows
+//! ranef     `tiers ranef`: groups of a saved fit with the largest and smallest effects
+//! run       `tiers run`: jobs of many models that survive interruptions
+//! simulate  `tiers simulate`: simulated data to try out models
+//!
+//! steps     fits one model, from its moments to its files; for fit, several and run
+//! input     input of a fit: rows, or moments in parts
+//! saved     opens a folder of results for further commands
 //! tables    random effects and fitted values as parquet
-//! anova     F tests of the terms of a saved fit
-//! confint   intervals of all parameters of a saved fit
-//! bench     how time and memory grow with the rows, by a flow of its own
-//! compare   saved fits side by side
-//! means     marginal means and linear hypotheses of a saved fit
-//! moments   moments of parts of data, by a flow of their own
-//! memory    how much memory may be used
-//! run       jobs of many models that survive interruptions, by a flow of their own
-//! simulate  data to try out models on, by a flow of its own
-//! predict   predictions for other rows, by a flow of its own
-//! pages     completions and manual pages
-//! robust    which cluster-robust covariances there are
+//! outputs   the folder of results, replaced as a whole
+//!
+//! memory    limit on memory, and the memory available
+//! threads   number of threads
+//! robust    names of the cluster-robust covariances
+//! csv       options for text files
 //! process   time and memory of a run
-//! progress  what a person sees while waiting
-//! threads   as many threads as were asked for
+//! progress  progress bars
 //! files     small text files that the user names
-//! exit      exit codes, and what becomes of errors and panics
+//! exit      exit codes, and the reporting of errors and panics
+
 //! ```
 
 mod anova;
@@ -72,7 +77,7 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<exit::Outcome> {
     let command = match args::parse() {
         Ok(command) => command,
-        Err(told) => return exit::usage(&told),
+        Err(error) => return exit::usage(&error),
     };
     match command {
         args::Command::Moments(args) => {
@@ -97,7 +102,7 @@ fn run() -> anyhow::Result<exit::Outcome> {
     }
 }
 
-/// Notes go to standard error, unless the command is quiet.
+/// Returns a function that prints notes to standard error, unless the command is quiet.
 fn note_unless(quiet: bool) -> impl Fn(&str) {
     move |note| {
         if !quiet {

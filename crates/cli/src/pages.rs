@@ -1,4 +1,4 @@
-//! Completions and manual pages, made from the definition of the command line.
+//! Completions and manual pages, generated from the definition of the command line.
 
 use crate::exit::{Outcome, print};
 use anyhow::anyhow;
@@ -7,7 +7,7 @@ use clap_mangen::Man;
 use std::fs;
 use std::path::Path;
 
-/// Prints what a shell needs to complete commands and options.
+/// Prints the completion script of a shell.
 pub(crate) fn completions(shell: Shell, mut command: clap::Command) -> anyhow::Result<Outcome> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, "tiers", &mut text);
@@ -15,7 +15,7 @@ pub(crate) fn completions(shell: Shell, mut command: clap::Command) -> anyhow::R
     Ok(Outcome::Done)
 }
 
-/// Prints the manual page of the program, or writes those of all its commands to a folder.
+/// Prints the manual page of the program, or writes the pages of all commands to a folder.
 pub(crate) fn manual(command: clap::Command, out: Option<&Path>) -> anyhow::Result<Outcome> {
     match out {
         None => {

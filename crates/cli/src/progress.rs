@@ -1,4 +1,4 @@
-//! What a person sees while waiting: on standard error, and only where that is a terminal.
+//! Progress bars on standard error, shown only if that is a terminal.
 
 use crate::confint::Pieces;
 use crate::steps::Watch;
@@ -17,32 +17,32 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Shown unless `quiet`, or standard error is no terminal.
+    /// Shows progress unless `quiet` is set or standard error is not a terminal.
     pub(crate) fn new(quiet: bool) -> Self {
         Progress { shown: !quiet && std::io::stderr().is_terminal() }
     }
 
-    /// Whether anybody is watching.
+    /// Whether progress is shown.
     pub(crate) fn is_shown(self) -> bool {
         self.shown
     }
 
-    /// Reading of so many rows, where that is known.
+    /// Starts a bar for reading; `rows` is the number of rows if it is known.
     pub(crate) fn reading(self, rows: Option<u64>) -> Reading {
         self.rows("reading", rows)
     }
 
-    /// A second pass over so many rows.
+    /// Starts a bar for a second pass over the rows.
     pub(crate) fn second_pass(self, rows: u64) -> Reading {
         self.rows("second pass", Some(rows))
     }
 
-    /// Predicting for so many rows, where that is known.
+    /// Starts a bar for predicting; `rows` is the number of rows if it is known.
     pub(crate) fn predicting(self, rows: Option<u64>) -> Reading {
         self.rows("predicting", rows)
     }
 
-    /// Writing of about so many simulated rows.
+    /// Starts a bar for writing about this number of simulated rows.
     pub(crate) fn simulating(self, rows: u64) -> Simulating {
         Simulating(self.rows("simulating", Some(rows)))
     }
@@ -56,24 +56,24 @@ impl Progress {
         Reading { bar: self.style(bar, template).with_prefix(what), times: ReadTimes::default() }
     }
 
-    /// Profiles or replicates being made, of which there is nothing to tell yet.
+    /// Prepares a bar for profiles or replicates, which appears with the first report.
     pub(crate) fn counting(self) -> Counting {
         Counting { progress: self, bar: None }
     }
 
-    /// The search for the optimum.
+    /// Starts a spinner for the search for the optimum.
     pub(crate) fn optimising(self) -> Optimising {
         let bar = self.style(ProgressBar::no_length(), "fitting {spinner} {msg}");
         bar.enable_steady_tick(Duration::from_millis(200));
         Optimising { bar, evaluations: Cell::new(0) }
     }
 
-    /// So many partitions being fitted.
+    /// Starts a bar for fitting partitions.
     pub(crate) fn partitions(self, count: u64) -> ProgressBar {
         self.style(ProgressBar::new(count), "fitting [{bar:24}] {human_pos} of {human_len} partitions, {eta} left")
     }
 
-    /// One model being fitted.
+    /// Starts the observer of a model that is being fitted.
     pub(crate) fn fitting(self) -> Fitting {
         Fitting { progress: self, search: Some(self.optimising()), second_pass: None, intervals: self.counting() }
     }
@@ -87,11 +87,11 @@ impl Progress {
     }
 }
 
-/// A pass over the rows.
+/// Bar of a pass over the rows.
 #[derive(Debug)]
 pub(crate) struct Reading {
     bar: ProgressBar,
-    /// Where the time went, once all rows have been read.
+    /// Time by phase, once all rows have been read.
     pub times: ReadTimes,
 }
 
@@ -118,18 +118,18 @@ impl Drop for Reading {
     }
 }
 
-/// Rows being simulated.
+/// Bar of a simulation.
 #[derive(Debug)]
 pub(crate) struct Simulating(Reading);
 
 impl Simulating {
-    /// So many more are on their way to the disk.
+    /// Reports that this number of rows was passed to the writer.
     pub(crate) fn more_rows(&self, rows: u64) {
         self.0.bar.inc(rows);
     }
 }
 
-/// Profiles or replicates being made.
+/// Bar of profiles or replicates.
 #[derive(Debug)]
 pub(crate) struct Counting {
     progress: Progress,
@@ -137,7 +137,7 @@ pub(crate) struct Counting {
 }
 
 impl Counting {
-    /// So many are done.
+    /// Updates the bar.
     pub(crate) fn told(&mut self, pieces: Pieces) {
         let template = "{prefix} [{bar:24}] {human_pos} of {human_len}, {eta} left";
         let new = || self.progress.style(ProgressBar::new(pieces.all), template).with_prefix(pieces.what);
@@ -151,7 +151,7 @@ impl Drop for Counting {
     }
 }
 
-/// The search for the optimum.
+/// Spinner of the search for the optimum.
 #[derive(Debug)]
 pub(crate) struct Optimising {
     bar: ProgressBar,
@@ -159,7 +159,7 @@ pub(crate) struct Optimising {
 }
 
 impl Optimising {
-    /// One more evaluation.
+    /// Reports one more evaluation of the likelihood.
     pub(crate) fn evaluated(&self, step: &Step) {
         self.evaluations.set(self.evaluations.get() + 1);
         let criterion = step.criterion.map_or_else(|| "none here".to_owned(), |value| format!("{value:.6}"));
@@ -173,8 +173,8 @@ impl Drop for Optimising {
     }
 }
 
-/// One model being fitted: the search for the optimum, and then perhaps a second pass over the rows,
-/// and intervals.
+/// Bars of one model: the search for the optimum, then possibly a second pass over the rows and
+/// intervals.
 #[derive(Debug)]
 pub(crate) struct Fitting {
     progress: Progress,
@@ -195,7 +195,7 @@ impl SearchObserver for Fitting {
 impl Watch for Fitting {
     fn writing(&mut self) {
         self.search = None;
-        // The bar of intervals, where there was one, goes.
+        // Removes the bar of intervals, if there is one.
         self.intervals = self.progress.counting();
     }
 

@@ -1,4 +1,4 @@
-//! Which cluster-robust covariances there are, on the command line and in the job file.
+//! Names of the cluster-robust covariances on the command line and in the job file.
 
 use clap::ValueEnum;
 use schemars::JsonSchema;

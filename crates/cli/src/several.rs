@@ -1,4 +1,4 @@
-//! `tiers fit` with several models: one read, then each model fitted from its own moments.
+//! `tiers fit` with several models: one read of the data, then each model is fitted from its moments.
 
 use crate::exit::{Outcome, print, tell};
 use crate::fit::{outcome, say_not_converged};
@@ -32,11 +32,11 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
         let deferred: Vec<usize> = shared.deferred().iter().map(|&k| left[k]).collect();
         for (k, &model) in left.iter().enumerate().filter(|(_, model)| !deferred.contains(model)) {
             let name = &job.names[model];
-            let told = |error: anyhow::Error| anyhow::anyhow!("{name}: {error}");
-            let ingested = shared.take(k).map_err(|error| told(error.into()))?;
+            let named = |error: anyhow::Error| anyhow::anyhow!("{name}: {error}");
+            let ingested = shared.take(k).map_err(|error| named(error.into()))?;
             let read = Read { ingested, began, times };
             let folder = folders.get(model);
-            let done = make(&table.input(model), read, &job.how, folder, &mut progress.fitting()).map_err(told)?;
+            let done = make(&table.input(model), read, &job.how, folder, &mut progress.fitting()).map_err(named)?;
             made[model] = Some(done);
         }
         left = deferred;
@@ -53,7 +53,7 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     Ok(outcomes.fold(Outcome::Done, |all, one| if all == Outcome::Done { one } else { all }))
 }
 
-/// What is read.
+/// The table, and the models to fit to it.
 struct Table<'a> {
     paths: &'a [PathBuf],
     source: Source,
@@ -71,7 +71,7 @@ impl Table<'_> {
         Input::Rows { paths, source: source.clone(), formula: formulas[model], settings }
     }
 
-    /// The moments of these models.
+    /// Reads the moments of these models.
     fn read(
         &self,
         models: &[usize],

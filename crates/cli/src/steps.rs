@@ -1,4 +1,4 @@
-//! One model, from its moments to its files: build the model, search, infer, report, write.
+//! Fits one model, from its moments to its files: build the model, search, infer, report, write.
 
 use crate::confint::{Fitted, Pieces, Wanted};
 use crate::input::Input;
@@ -24,78 +24,77 @@ use tiers_report::{summary, visible};
 pub(crate) struct How {
     /// REML or ML.
     pub method: Method,
-    /// When the optimiser stops.
+    /// Stopping rules of the optimiser.
     pub newton: NewtonSettings,
     /// Degrees of freedom, and the level of confidence intervals.
     pub inference: Inference,
     /// Cluster-robust inference on the fixed effects.
     pub robust: Option<Clustered>,
-    /// Intervals of all parameters that are written too.
+    /// Intervals of all parameters to write, if any.
     pub intervals: Option<Wanted>,
-    /// Whether fitted values are written too.
+    /// Whether to write fitted values.
     pub fitted: bool,
-    /// Whether the report is written as a page too.
+    /// Whether to write the report as an HTML page.
     pub report: bool,
-    /// Whether to leave out of the files what differs from one run to the next: times, memory and the
-    /// working folder.
+    /// Whether to omit from the files what differs between runs: times, memory and the working folder.
     pub reproducible: bool,
 }
 
 impl How {
-    /// What is made of the fit that takes memory of its own.
+    /// Returns the inference that needs memory of its own.
     pub(crate) fn further(&self) -> Further {
         Further { kenward_roger: self.inference.df == DfMethod::KenwardRoger, robust: self.robust.is_some() }
     }
 }
 
-/// Cluster-robust inference that is wanted.
+/// Settings of cluster-robust inference.
 #[derive(Clone, Debug)]
 pub(crate) struct Clustered {
-    /// Which sandwich.
+    /// Type of the sandwich estimator.
     pub kind: Sandwich,
-    /// The level that was named for the clusters.
+    /// Level of the clusters, if one was named.
     pub level: Option<String>,
-    /// How much memory their moments may use.
+    /// Limit on memory for the moments of the clusters.
     pub memory: Limit,
 }
 
-/// Moments, and when and how they came about.
+/// Moments that were read, and the time that this took.
 #[derive(Debug)]
 pub(crate) struct Read {
     /// The moments.
     pub ingested: Ingested,
     /// When the reading began.
     pub began: Instant,
-    /// Where its time went.
+    /// Time by phase of the reading.
     pub times: ReadTimes,
 }
 
 /// A model that was fitted.
 #[derive(Debug)]
 pub(crate) struct Made<'a> {
-    /// Its files, not yet in their place.
+    /// Its files, not yet put in place.
     pub staged: Option<Staged<'a>>,
-    /// What there is to tell.
+    /// The report.
     pub report: Report,
-    /// The same as text.
+    /// The report as text.
     pub text: String,
-    /// The same as JSON.
+    /// The report as JSON.
     pub json: String,
-    /// Why there are no intervals that were wanted.
+    /// Reason why requested intervals are missing.
     pub without_intervals: Option<String>,
 }
 
-/// Whoever watches, and may call the work off.
+/// Observer of a fit, which may also cancel it.
 pub(crate) trait Watch: SearchObserver + Send {
-    /// A search, or the making of intervals, has ended; what follows is written.
+    /// Called when a search, or the computation of intervals, has ended and writing begins.
     fn writing(&mut self) {}
-    /// Rows are read a second time, so many.
+    /// Called before this number of rows is read a second time; returns the observer of that pass.
     fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver;
-    /// Intervals are being made. Returning false calls the work off.
+    /// Called as intervals are computed; return `false` to cancel.
     fn making_intervals(&mut self, pieces: Pieces) -> bool;
 }
 
-/// Fits a model and writes its files, where there is a folder for them; they are not yet put in place.
+/// Fits a model and writes its files if there is a folder for them. The caller puts the files in place.
 pub(crate) fn make<'a>(
     input: &Input<'_>,
     read: Read,
@@ -149,14 +148,14 @@ pub(crate) fn make<'a>(
     Ok(Made { staged, report, text, json, without_intervals })
 }
 
-/// The optimum, unless the search is called off.
+/// Searches for the optimum; an error if the search is cancelled.
 fn search(objective: &Objective<'_>, how: &How, watch: &mut dyn Watch) -> anyhow::Result<Optimum> {
     let optimum = find_optimum(objective, &how.newton, watch);
     watch.writing();
     Ok(optimum?)
 }
 
-/// Cluster-robust inference, where it was asked for, from a second pass over the rows.
+/// Makes cluster-robust inference from a second pass over the rows, if it was requested.
 fn robust(
     input: &Input<'_>,
     objective: &Objective<'_>,
@@ -176,7 +175,7 @@ fn robust(
     Ok(Some(robust.map_err(|error| anyhow!("--robust {kind}: {error}"))?))
 }
 
-/// A fit whose files are written.
+/// A fit whose files are being written.
 struct Files<'a> {
     input: &'a Input<'a>,
     objective: &'a Objective<'a>,
@@ -187,7 +186,8 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Writes all but the summary and `fit.json`; gives why there are no intervals that were wanted.
+    /// Writes all files but the summary and `fit.json`. Returns the reason if requested intervals are
+    /// missing.
     fn write(&self, fixed: FixedModel, phases: &mut Phases, watch: &mut dyn Watch) -> anyhow::Result<Option<String>> {
         let Files { input, objective, how, report, staged, .. } = self;
         let definition = input.definition(&objective.model().recipe)?;
@@ -210,8 +210,8 @@ impl Files<'_> {
         Ok(without)
     }
 
-    /// Random effects, and the page and fitted values if they are wanted; the seconds that the effects
-    /// took.
+    /// Writes the random effects, and the page and fitted values if requested. Returns the seconds that
+    /// the random effects took.
     fn effects(&self, intervals: Option<&Section>, watch: &mut dyn Watch) -> anyhow::Result<f64> {
         let Files { input, objective, optimum, how, report, staged } = self;
         let clock = Instant::now();
@@ -228,7 +228,7 @@ impl Files<'_> {
         Ok(seconds)
     }
 
-    /// Writes intervals of all parameters and gives them for the page, or why there are none.
+    /// Writes intervals of all parameters and returns them for the page, or the reason if there are none.
     fn intervals(
         &self,
         wanted: &Wanted,
@@ -247,13 +247,13 @@ impl Files<'_> {
                 found.stage(wanted, fit, staged)?;
                 Ok(Ok(found.section(wanted, fit)))
             }
-            // The fit stands all the same.
+            // The fit is valid without intervals.
             Err(error) => Ok(Err(error.to_string())),
         }
     }
 }
 
-/// What has taken how long.
+/// Measures the time by phase.
 struct Clock {
     began: Instant,
     phases: Phases,

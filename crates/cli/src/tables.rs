@@ -10,13 +10,13 @@ use tiers_report::extremes::standardise;
 use tiers_report::saved::{MODEL, Seal};
 use tiers_tables::{OutColumn, OutField, OutKind, OutValues, Source, TableError, TableSink};
 
-/// Groups that are put into columns at a time.
+/// Number of groups that are written at a time.
 const GROUPS: usize = 1 << 16;
 
-/// Columns beside those of the ids.
+/// Columns of a file of random effects, besides those of the ids.
 pub(crate) const OF_EFFECTS: [&str; 5] = ["term", "estimate", "conditional_sd", "prediction_sd", "standardised"];
 
-/// Writes a file per level: the id columns in their own type, then a row per group and coefficient.
+/// Writes a file per level, with a row per group and coefficient. The id columns keep their type.
 pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects], fit: &Fit) -> anyhow::Result<()> {
     staged.folder(crate::outputs::EFFECTS)?;
     let names = effects_file_names(levels.iter().map(|effects| &effects.level[..]));
@@ -27,7 +27,7 @@ pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects], fit: &
     Ok(())
 }
 
-/// The files of a fit beside `fit.json` by which further questions are answered, with their hashes.
+/// Hashes the files beside `fit.json` that later commands read.
 pub(crate) fn seal(staged: &Staged<'_>, fit: &Fit) -> anyhow::Result<Seal> {
     let names = effects_file_names(fit.levels.iter().map(|level| &level.name[..]));
     let effects = names.into_iter().map(|name| format!("{EFFECTS}/{name}"));
@@ -49,18 +49,18 @@ fn write_level(path: &Path, effects: &LevelEffects, fit: &Fit) -> Result<(), Tab
     sink.finish()
 }
 
-/// Names of the files of levels, coarsest first, in the folder of random effects.
+/// Returns the names of the files of levels, coarsest first, in the folder of random effects.
 pub(crate) fn effects_file_names<'a>(levels: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut taken: Vec<String> = Vec::new();
     levels.map(|level| file_name(level, &mut taken)).collect()
 }
 
-/// Name of a key column beside the columns of effects: one that is called `term` is `term_2`.
+/// Returns the name of a key column in a file of effects: a key called `term` is written as `term_2`.
 pub(crate) fn key_name(key: &str) -> String {
     own_name(key, &OF_EFFECTS)
 }
 
-/// `school.class.parquet` for the level `school:class`; every file has a name of its own.
+/// Returns `school.class.parquet` for the level `school:class`; the name is unique among those taken.
 pub(crate) fn file_name(level: &str, taken: &mut Vec<String>) -> String {
     let safe = |c: char| match c {
         ':' => '.',
@@ -73,7 +73,7 @@ pub(crate) fn file_name(level: &str, taken: &mut Vec<String>) -> String {
     format!("{stem}.parquet")
 }
 
-/// The name, or the first of `name_2`, `name_3`, … that is not taken.
+/// Returns the name, or the first of `name_2`, `name_3`, … that is not taken.
 pub(crate) fn own_name<S: AsRef<str>>(name: &str, taken: &[S]) -> String {
     let is_free = |name: &String| taken.iter().all(|other| other.as_ref() != name);
     let further = (2..).map(|n| format!("{name}_{n}"));
@@ -95,7 +95,7 @@ fn fields(effects: &LevelEffects) -> Vec<OutField> {
     fields
 }
 
-/// The rows of some of the groups: each label stands once per coefficient.
+/// Returns the rows of some of the groups; each label is repeated for every coefficient.
 fn columns(effects: &LevelEffects, variances: &[f64], groups: std::ops::Range<usize>) -> Vec<OutColumn> {
     let r = effects.terms.len();
     let rows = groups.start * r..groups.end * r;
@@ -123,7 +123,7 @@ fn columns(effects: &LevelEffects, variances: &[f64], groups: std::ops::Range<us
     columns
 }
 
-/// The id columns of groups, in their own type.
+/// Returns the id columns of groups, in their own type.
 pub(crate) fn group_columns(keys: &[KeyColumn], groups: usize) -> Vec<OutColumn> {
     let column = |key: &KeyColumn| {
         let values = match &key.labels {
@@ -144,8 +144,8 @@ pub(crate) fn write_fitted(
 ) -> anyhow::Result<()> {
     let field = |column: &OutColumn| column.field();
     let fields: Vec<OutField> = fitted_columns(FittedRows::default()).iter().map(field).collect();
-    let told = |error| staged.told(error);
-    let mut sink = TableSink::parquet(&staged.path("fitted.parquet"), &fields).map_err(told)?;
+    let named = |error| staged.told(error);
+    let mut sink = TableSink::parquet(&staged.path("fitted.parquet"), &fields).map_err(named)?;
     let mut failed = None;
     let mut push = |rows| {
         sink.push(fitted_columns(rows)).map_err(|error| {
@@ -156,10 +156,10 @@ pub(crate) fn write_fitted(
     };
     let passed = fitted.pass(source, observer, &mut push);
     match failed {
-        Some(error) => Err(told(error)),
+        Some(error) => Err(named(error)),
         None => {
             passed.map_err(|error| anyhow!("fitted values: {error}"))?;
-            sink.finish().map_err(told)
+            sink.finish().map_err(named)
         }
     }
 }
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_level_has_a_file_of_its_own() {
+    fn levels_have_distinct_file_names() {
         let mut taken = Vec::new();
         let names = ["school", "school:class", "school.class", "a/b"].map(|level| file_name(level, &mut taken));
         assert_eq!(names, ["school.parquet", "school.class.parquet", "school.class_2.parquet", "a_b.parquet"]);

@@ -1,5 +1,4 @@
-//! As many threads as were asked for, in our own pool and in the reader's, and whether the system
-//! gives them.
+//! Sets the number of threads of our own pool and the reader's, and checks that the system allows them.
 
 use crate::exit::{Outcome, tell};
 use anyhow::bail;
@@ -9,7 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use tiers_tables::THREADS_VARIABLE;
 
-/// Runs a command with as many threads as were asked for, if any were; a note goes to standard error.
+/// Runs a command with the requested number of threads, or one per core. Notes go to standard error.
 pub(crate) fn with(
     count: Option<NonZeroUsize>,
     run: impl FnOnce() -> anyhow::Result<Outcome>,
@@ -17,7 +16,7 @@ pub(crate) fn with(
     with_notes(count, &|note| tell(&format!("tiers: note: {note}")), run)
 }
 
-/// The same, where notes go elsewhere.
+/// Like [`with`], but passes notes to `note`.
 pub(crate) fn with_notes(
     count: Option<NonZeroUsize>,
     note: &dyn Fn(&str),
@@ -29,11 +28,11 @@ pub(crate) fn with_notes(
     }
 }
 
-/// Sees to it that `count` threads are used; by default one per core.
+/// Sets the number of threads to `count`, or to one per core.
 ///
-/// The reader takes its number from the environment, once; a process cannot safely change its own
-/// environment, so where it is another the program starts anew with it set. Gives an outcome where
-/// a child has done all the work.
+/// The reader takes its number of threads from the environment, once. A process cannot safely change
+/// its own environment, so if the number differs, the program starts itself again with the variable
+/// set. Returns an outcome if a child process has done all the work.
 fn start_with(count: Option<NonZeroUsize>, tell: &dyn Fn(&str)) -> anyhow::Result<Option<Outcome>> {
     let (used, note) = bounded(count);
     if let Some(used) = used {
@@ -46,8 +45,8 @@ fn start_with(count: Option<NonZeroUsize>, tell: &dyn Fn(&str)) -> anyhow::Resul
             if let Some(outcome) = hand_over(&mut again) {
                 return Ok(Some(outcome));
             }
-            // The program could not be started again: the reader uses all cores, and what is read does
-            // not depend on it.
+            // The program could not be started again: the reader uses all cores, which does not change
+            // the results.
         }
     }
     if let Some(note) = note {
@@ -60,17 +59,17 @@ fn start_with(count: Option<NonZeroUsize>, tell: &dyn Fn(&str)) -> anyhow::Resul
     Ok(None)
 }
 
-/// What to do where the system does not give the threads that are needed.
+/// Remedy if the system refuses to start the threads that are needed.
 pub(crate) const SHORTAGE: &str = "raise the limit on processes and threads (`ulimit -u`, the pids limit of the \
                                    container) or on address space (`ulimit -v`), or use fewer by --threads";
 
-/// The most threads that are of any use, on a machine with so many cores.
+/// Returns the largest useful number of threads on a machine with this number of cores.
 fn most(cores: usize) -> usize {
     (4 * cores).max(64)
 }
 
-/// The number of threads to use where one was asked for, by option or in the reader's variable, and
-/// what to say where that is not the number asked for.
+/// Returns the number of threads to use if one was requested, by option or in the reader's variable,
+/// and a note if that is not the requested number.
 fn bounded(count: Option<NonZeroUsize>) -> (Option<NonZeroUsize>, Option<String>) {
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let bound = NonZeroUsize::new(most(cores)).unwrap_or(NonZeroUsize::MIN);
@@ -87,9 +86,9 @@ fn bounded(count: Option<NonZeroUsize>) -> (Option<NonZeroUsize>, Option<String>
     }
 }
 
-/// An error unless the system gives about as many threads as a fit has at its busiest: those of our
-/// own pool, and of the reader's two pools and its readers. A pool that cannot start all of its
-/// threads may leave the others waiting for ever, so all are started here once, at the same time.
+/// Returns an error unless the system can start about as many threads as a fit has at its busiest:
+/// those of our own pool, of the reader's two pools and of its readers. If a pool cannot start all of
+/// its threads, the others may wait forever; so all are started here once, at the same time.
 fn try_out(threads: usize) -> anyhow::Result<()> {
     let wanted = 4 * threads + 4;
     let done = (Mutex::new(false), Condvar::new());
@@ -111,13 +110,13 @@ fn try_out(threads: usize) -> anyhow::Result<()> {
     match refused {
         None => Ok(()),
         Some((started, error)) => bail!(
-            "threads are short: the system gave {started} of the {wanted} that work with {threads} at a time takes \
-             ({error}); {SHORTAGE}"
+            "too few threads: the system started {started} of the {wanted} that a fit on {threads} threads needs \
+            ({error}); {SHORTAGE}"
         ),
     }
 }
 
-/// Replaces this process; returns only where that fails.
+/// Replaces this process by the command; returns only if that fails.
 #[cfg(unix)]
 fn hand_over(command: &mut Command) -> Option<Outcome> {
     use std::os::unix::process::CommandExt;
@@ -125,7 +124,7 @@ fn hand_over(command: &mut Command) -> Option<Outcome> {
     None
 }
 
-/// Runs the command to its end and takes over its exit code.
+/// Runs the command and returns its exit code.
 #[cfg(not(unix))]
 fn hand_over(command: &mut Command) -> Option<Outcome> {
     let status = command.status().ok()?;
@@ -137,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_threads_than_are_of_use_are_capped_with_a_note() {
+    fn the_number_of_threads_is_capped_with_a_note() {
         let (used, note) = bounded(NonZeroUsize::new(1_000_000));
         assert!(used.is_some_and(|used| used.get() < 1_000_000));
         assert!(note.is_some_and(|note| note.contains("instead of 1000000")));
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_tried_out() {
+    fn available_threads_pass_the_check() {
         assert!(try_out(4).is_ok());
     }
 }

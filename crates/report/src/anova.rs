@@ -1,4 +1,4 @@
-//! The table of F tests, as lmerTest lays it out.
+//! The table of F tests, in lmerTest's layout.
 
 use crate::layout::Column;
 use crate::numbers::{column, p_values, round};
@@ -8,7 +8,7 @@ use tiers_reml::{AnovaType, DfMethod, TermTest};
 /// Significant digits, as in R's tables of tests.
 const DIGITS: usize = 5;
 
-/// F tests of terms; `weighted` says whether the fit has weights.
+/// Returns the table of F tests of terms; `weighted` says whether the fit has weights.
 pub fn section(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighted: bool) -> Section {
     let by = match df {
         DfMethod::Satterthwaite => "with Satterthwaite's method",
@@ -41,7 +41,7 @@ pub fn section(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighted: bool
     Section { title, lead, columns, notes, ..Section::default() }
 }
 
-/// A column with the digits of its largest number, as R's `zapsmall` leaves them.
+/// Formats a column, rounded to the significant digits of its largest number like R's `zapsmall`.
 fn figures(values: &[f64]) -> Vec<String> {
     let largest = values.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
     let whole = if largest > 0.0 { largest.log10().ceil() as i32 } else { 0 };

@@ -1,5 +1,4 @@
-//! The groups with the largest and the smallest random effects of a coefficient, as data, table and
-//! JSON.
+//! The groups with the largest and smallest random effects of a coefficient, as data, table and JSON.
 
 use crate::layout::Column;
 use crate::numbers::{column, trim_number};
@@ -12,11 +11,11 @@ use std::cmp::Ordering;
 pub struct Effect {
     /// Labels of the group, one per id column.
     pub group: Vec<Value>,
-    /// b.
+    /// Conditional mode, b̂.
     pub estimate: f64,
-    /// sd(b̂ - b).
+    /// Square root of the prediction error variance, sd(b̂ - b).
     pub sd: f64,
-    /// The estimate over its own standard deviation; NaN where there is none.
+    /// The estimate divided by its own standard deviation; NaN if that is zero.
     pub standardised: f64,
 }
 
@@ -25,23 +24,24 @@ pub struct Effect {
 pub struct Extremes {
     /// Name of the coefficient.
     pub term: String,
-    /// Groups of the level.
+    /// Number of groups of the level.
     pub groups: usize,
     /// Largest first.
     pub largest: Vec<Effect>,
-    /// Smallest last; none that is among the largest.
+    /// Smallest last; excludes groups that are among the largest.
     pub smallest: Vec<Effect>,
 }
 
-/// A random effect over its own standard deviation, `Var(b̂) = Var(b) - Var(b̂ - b)`; NaN where its
-/// variance is zero.
+/// Divides a random effect (its conditional mode, or BLUP) by its own standard deviation, where
+/// `Var(b̂) = Var(b) - Var(b̂ - b)` and the last term is the prediction error variance; NaN if `Var(b̂)`
+/// is zero.
 pub fn standardise(estimate: f64, prediction_sd: f64, variance: f64) -> f64 {
     let own = variance - prediction_sd * prediction_sd;
     if own > 1e-12 * variance { estimate / own.sqrt() } else { f64::NAN }
 }
 
 impl Extremes {
-    /// A coefficient of which no group is known yet.
+    /// Creates empty lists for a coefficient.
     pub fn new(term: &str) -> Extremes {
         Extremes { term: term.to_owned(), groups: 0, largest: Vec::new(), smallest: Vec::new() }
     }
@@ -61,13 +61,13 @@ impl Extremes {
         insert(&mut self.smallest, effect, top, |a, b| falling(b, a));
     }
 
-    /// With few groups the two lists are one, without repetition.
+    /// Removes from the smallest what is among the largest, if there are few groups.
     pub fn no_group_twice(&mut self, top: usize) {
         self.smallest.truncate(self.groups.saturating_sub(top));
         self.smallest.reverse();
     }
 
-    /// The groups in a table, with intervals of `z` standard deviations.
+    /// Returns the groups as a table, with intervals of `z` standard deviations.
     pub fn section(&self, level: &str, z: f64, ids: &[String]) -> Section {
         let Extremes { term, groups, largest, smallest } = self;
         let all: Vec<&Effect> = largest.iter().chain(smallest).collect();
@@ -107,7 +107,7 @@ impl Extremes {
     }
 }
 
-/// What the columns of the table are.
+/// Returns the note that explains the columns of the table.
 pub fn note(confidence: f64) -> Note {
     let percent = trim_number(100.0 * confidence);
     Note::new(
@@ -119,7 +119,7 @@ pub fn note(confidence: f64) -> Note {
     )
 }
 
-/// Inserts into a sorted list of bounded length; of equal ones the first stays first.
+/// Inserts into a sorted list of bounded length; ties keep their order.
 fn insert(list: &mut Vec<Effect>, effect: Effect, top: usize, order: impl Fn(&Effect, &Effect) -> Ordering) {
     let at = list.partition_point(|other| order(other, &effect).is_le());
     list.insert(at, effect);

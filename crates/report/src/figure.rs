@@ -5,10 +5,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
-/// Name of the font: the reader's own without serifs.
+/// Font family: the sans-serif font of the viewer.
 pub const FONT: &str = "sans-serif";
 
-/// Colours that can be told apart by people who do not see all of them (Okabe and Ito).
+/// Colours that colour-blind people can distinguish (Okabe and Ito).
 pub const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -21,13 +21,13 @@ pub const COLOURS: [RGBColor; 6] = [
 /// Whether drawing succeeded.
 pub type Outcome<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
-/// Makes the font known that text is measured and drawn with, for systems need not have any.
+/// Registers the font that text is measured and drawn with, since a system may have none.
 pub fn prepare() {
-    // It can only fail for a font that is no font.
+    // This can fail only for invalid font data.
     register_font(FONT, FontStyle::Normal, epaint_default_fonts::HACK_REGULAR).ok();
 }
 
-/// A figure of this size as SVG.
+/// Draws a figure of this size as SVG.
 pub fn svg_of(
     size: (u32, u32),
     draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, Shift>) -> Result<(), DrawingAreaErrorKind<std::io::Error>>,

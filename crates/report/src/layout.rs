@@ -3,10 +3,10 @@
 use crate::visible;
 use std::borrow::Cow;
 
-/// Most characters of a line of running text.
+/// Longest line of running text, in characters.
 pub const WIDTH: usize = 80;
 
-/// How a column's cells stand.
+/// Alignment of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
     /// Names.
@@ -34,7 +34,7 @@ impl Column {
         Column::new(head, Align::Right, cells)
     }
 
-    /// Labels come from the data: a line break in one of them would break the table.
+    /// Escapes control characters: labels come from the data, and a line break would break the table.
     fn new(head: &str, align: Align, cells: Vec<String>) -> Self {
         let shown = |cell: String| match visible::line(&cell) {
             Cow::Borrowed(_) => cell,
@@ -43,17 +43,17 @@ impl Column {
         Column { head: visible::line(head).into_owned(), align, cells: cells.into_iter().map(shown).collect() }
     }
 
-    /// What stands above.
+    /// Returns the head of the column.
     pub fn head(&self) -> &str {
         &self.head
     }
 
-    /// The cells from above.
+    /// Returns the cells from top to bottom.
     pub fn cells(&self) -> &[String] {
         &self.cells
     }
 
-    /// Whether it is one of numbers.
+    /// Whether this is a column of numbers.
     pub fn is_numbers(&self) -> bool {
         self.align == Align::Right
     }
@@ -85,8 +85,8 @@ pub fn table(indent: usize, columns: &[Column]) -> String {
     text
 }
 
-/// Breaks a text into lines of at most [`WIDTH`] characters, where its words allow; `hang` spaces
-/// stand before all lines but the first. A line break or a tab in the text is a space.
+/// Wraps a text into lines of at most [`WIDTH`] characters, as far as its words allow. All lines but
+/// the first are indented by `hang` spaces. Line breaks and tabs in the text become spaces.
 pub fn paragraph(text: &str, hang: usize) -> String {
     let text = &visible::line(&text.replace(['\n', '\r', '\t'], " ")).into_owned();
     let indent = text.len() - text.trim_start().len();

@@ -1,12 +1,12 @@
 //! Numbers as R prints them, so that a summary reads like lme4's.
 
-/// By how many characters scientific notation must be shorter to be preferred (R's `scipen`; 0
-/// there, but decimals read better side by side).
+/// Number of characters by which scientific notation must be shorter to be preferred. This is R's
+/// `scipen`, which is 0 there, but decimals are easier to compare.
 const SCIENTIFIC_PENALTY: i32 = 4;
 
-/// Formats a column of numbers with common decimals, by the rule of R's `format(x, digits)`: as few
-/// decimals as show every number with `digits` significant digits, or scientific notation where
-/// that is much shorter. What is missing or no number becomes `NA` or `NaN`.
+/// Formats a column of numbers with common decimals, by the rule of R's `format(x, digits)`: the fewest
+/// decimals that show every number with `digits` significant digits, or scientific notation where that
+/// is much shorter.
 pub fn column(values: &[f64], digits: usize) -> Vec<String> {
     let finite: Vec<Digits> = values.iter().filter(|v| v.is_finite()).map(|&v| Digits::of(v, digits)).collect();
     let most = |of: fn(&Digits) -> i32| finite.iter().map(of).max().unwrap_or(0);
@@ -25,7 +25,7 @@ pub fn column(values: &[f64], digits: usize) -> Vec<String> {
     values.iter().map(one).collect()
 }
 
-/// Decimals at which R's tables of coefficients stop: `digits` of the smallest number.
+/// Returns the number of decimals of R's tables of coefficients: `digits` digits of the smallest number.
 pub fn decimals_of_smallest(values: &[f64], digits: i32) -> usize {
     let sizes = values.iter().map(|v| v.abs()).filter(|v| *v > 0.0 && v.is_finite());
     let smallest = sizes.fold(f64::INFINITY, f64::min);
@@ -33,12 +33,12 @@ pub fn decimals_of_smallest(values: &[f64], digits: i32) -> usize {
     (digits - whole).max(1) as usize
 }
 
-/// Rounds to so many decimals, as R's `round`.
+/// Rounds to this number of decimals, as R's `round`.
 pub fn round(value: f64, decimals: usize) -> f64 {
     format!("{value:.decimals$}").parse().unwrap_or(value)
 }
 
-/// With a fixed number of decimals, without a minus before zeros.
+/// Formats with a fixed number of decimals, without a minus sign before zeros.
 pub fn fixed_point(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {
@@ -47,13 +47,13 @@ pub fn fixed_point(value: f64, decimals: usize) -> String {
     }
 }
 
-/// `2.5`, `95`: at most four decimals, none that are zeros.
+/// Formats with at most four decimals and without trailing zeros: `2.5`, `95`.
 pub fn trim_number(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// p values as R's `format.pval`: three digits, `<2e-16` where there is nothing more to say.
+/// Formats p values as R's `format.pval`: three digits, `<2e-16` below the machine precision.
 pub fn p_values(values: &[f64]) -> Vec<String> {
     const TINY: f64 = 2.2e-16;
     let is_tiny = |v: f64| v < TINY;
@@ -70,7 +70,7 @@ pub fn p_values(values: &[f64]) -> Vec<String> {
     values.iter().map(one).collect()
 }
 
-/// `1.5e-07`: two digits of exponent at least, as in C and R.
+/// Formats as `1.5e-07`: the exponent has at least two digits, as in C and R.
 fn scientific_notation(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$e}");
     let (mantissa, exponent) = text.split_once('e').expect("Rust writes an exponent");
@@ -78,7 +78,7 @@ fn scientific_notation(value: f64, decimals: usize) -> String {
     format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
-/// How many digits a number has, rounded to so many significant ones.
+/// The digits of a number that was rounded to a number of significant digits.
 struct Digits {
     /// Power of ten of the first digit.
     exponent: i32,
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_are_common_and_as_many_as_the_smallest_needs() {
+    fn a_column_has_the_decimals_that_its_smallest_number_needs() {
         // R: format(c(612.10016, 35.07171, 654.94001), digits = 4)
         assert_eq!(column(&[612.100_16, 35.071_71, 654.940_01], 4), ["612.10", "35.07", "654.94"]);
         assert_eq!(column(&[1.131_802_9, 0.020_274_9, 5.042_44], 4), ["1.13180", "0.02027", "5.04244"]);

@@ -1,30 +1,30 @@
-//! Text from data, made safe to show: control characters become visible.
+//! Makes text from data safe to print: control characters are escaped.
 //!
-//! Labels, column names and file names may hold anything. Raw, an escape character would let them
-//! move a terminal's cursor or set its title, and a line break would let them forge a line of a
-//! table. Tables in parquet keep the text as it is.
+//! Labels, column names and file names may hold any character. An unescaped escape character would let
+//! them move a terminal's cursor or set its title, and a line break would let them forge a line of a
+//! table. Tables in parquet keep the text unchanged.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a character acts on a terminal rather than being shown: controls, breaks of lines and
-/// paragraphs, and those that turn the direction of the text around them.
+/// Whether a character acts on a terminal rather than being shown: control characters, line and
+/// paragraph separators, and characters that change the direction of the text around them.
 fn acts(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A single line, such as the cell of a table: every such character is shown as `\u{1b}`.
+/// Escapes a single line, such as the cell of a table: every such character becomes `\u{1b}` or alike.
 pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false, |out, c| out.extend(c.escape_unicode()))
 }
 
-/// Whole lines: the same, but for line feeds and tabs.
+/// Escapes whole lines: like [`line`], but keeps line feeds and tabs.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'), |out, c| out.extend(c.escape_unicode()))
 }
 
-/// JSON that says the same: such characters can stand in its strings only, where `\u009b` means the
-/// character. (Those below a space are escaped by every writer of JSON.)
+/// Escapes JSON without changing its meaning: such characters can occur only in its strings, where
+/// `\u009b` means the character. (Every JSON writer escapes the characters below a space.)
 pub fn json(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c < ' ', |out, c| _ = write!(out, "\\u{:04x}", u32::from(c)))
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_and_all_else_is_kept() {
+    fn only_control_characters_are_escaped() {
         assert_eq!(line("a\u{7}b\nc\td\u{9b}\u{7f}"), "a\\u{7}b\\u{a}c\\u{9}d\\u{9b}\\u{7f}");
         assert_eq!(lines("a\u{1b}[2J\n\tb\r"), "a\\u{1b}[2J\n\tb\\u{d}");
         assert_eq!(line("\u{202e}txt"), "\\u{202e}txt");
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn escaped_json_says_the_same() {
+    fn escaped_json_has_the_same_value() {
         let value = serde_json::json!({ "label": "\u{9b}31m\u{7f}\u{1b}x\n" });
         let text = serde_json::to_string_pretty(&value).unwrap();
         let safe = json(&text);

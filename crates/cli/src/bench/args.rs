@@ -1,4 +1,4 @@
-//! What the command line of `tiers bench` may say.
+//! Arguments of `tiers bench`.
 
 use crate::csv::CsvArgs;
 use clap::{Args, ValueEnum};
@@ -13,33 +13,33 @@ Examples:
   A model of your own on tables of several sizes:
     tiers bench \"score ~ pretest + (1 | school/class)\" small.parquet large.parquet
 
-  What a fit would take, without making it:
+  Estimates of the time and memory of a fit, without fitting:
     tiers bench --plan \"score ~ pretest + (1 | school/class)\" students.parquet
 
-Every run is a process of its own that reads the table, fits the model and writes all results; runs
-of what is compared take turns. The folder gets bench.json and bench.csv (all runs), bench.txt (the
-tables that are printed), scaling.svg and scaling.png.";
+Every run is a separate process that reads the table, fits the model and writes all results; the
+cases that are compared take turns. Results are written to bench.json and bench.csv (all runs),
+bench.txt (the printed tables), scaling.svg and scaling.png.";
 
-/// `tiers bench`.
+/// Arguments of `tiers bench`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BenchArgs {
-    /// A model in place of the built-in ones, which are fitted to simulated data
+    /// Model formula, instead of the built-in models that are fitted to simulated data
     #[arg(requires = "data")]
     pub formula: Option<String>,
 
-    /// Tables to fit it to: every file, folder or glob is a table; with --plan all are one table
+    /// Tables to fit the model to: each file, folder or glob is a table; with --plan all are one table
     pub data: Vec<PathBuf>,
 
-    /// Estimate the time and memory of a fit from a sample, and do no more
+    /// Only estimate the time and memory of a fit, from a sample of the rows
     #[arg(long, requires = "formula")]
     pub plan: bool,
 
-    /// Rows of the simulated tables
+    /// Numbers of rows of the simulated tables
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = rows, default_value = "1e5,1e6", conflicts_with = "formula")]
     pub sizes: Vec<u64>,
 
-    /// Built-in models: a has two levels, b a random slope too, c three levels
+    /// Built-in models: a has two levels, b also a random slope, c three levels
     #[arg(
         long,
         value_name = "M,…",
@@ -58,14 +58,14 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     pub threads: Vec<NonZeroUsize>,
 
-    /// Runs of each, after one that does not count
+    /// Number of runs of each case, after a warm-up run that does not count
     #[arg(long, value_name = "N", default_value = "5")]
     pub repeats: NonZeroUsize,
 
     #[command(flatten)]
     pub csv: CsvArgs,
 
-    /// Folder for the results; what an earlier benchmark wrote there is replaced
+    /// Folder for the results; results of an earlier benchmark are replaced
     #[arg(long, value_name = "DIR", default_value = "tiers-bench")]
     pub out: PathBuf,
 
@@ -73,7 +73,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, requires = "plan")]
     pub json: bool,
 
-    /// No progress, only the results
+    /// Print no progress, only the results
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -89,7 +89,7 @@ pub(crate) enum BuiltIn {
     C,
 }
 
-/// Reads `100000`, `1e5`, `2.5e6`.
+/// Parses `100000`, `1e5`, `2.5e6`.
 fn rows(text: &str) -> Result<u64, String> {
     let number = text.trim().replace('_', "").parse::<f64>().ok();
     let whole = number.filter(|rows| (100.0..=1e12).contains(rows) && rows.fract() == 0.0);
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_rows() {
+    fn numbers_of_rows_are_parsed() {
         assert_eq!(rows("1e5"), Ok(100_000));
         assert_eq!(rows("2.5e6"), Ok(2_500_000));
         assert_eq!(rows("1_000"), Ok(1000));

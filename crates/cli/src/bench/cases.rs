@@ -1,4 +1,4 @@
-//! What is run: models × tables × threads, in turns.
+//! The cases of a benchmark: models × tables × threads, run in turns.
 
 use super::args::{BenchArgs, BuiltIn};
 use anyhow::{Context, bail};
@@ -28,22 +28,22 @@ pub(super) struct Table {
     pub name: String,
     /// File, folder or glob.
     pub path: PathBuf,
-    /// How text files are read, in the words of the command line.
+    /// Command-line options for reading text files.
     pub options: Vec<String>,
 }
 
-/// One combination.
+/// A combination of model, table and number of threads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case<'a> {
-    /// What is fitted.
+    /// Model.
     pub model: &'a Model,
-    /// To what.
+    /// Table that it is fitted to.
     pub table: &'a Table,
-    /// On how many threads.
+    /// Number of threads.
     pub threads: usize,
 }
 
-/// All that is to be run.
+/// All cases of a benchmark.
 #[derive(Debug)]
 pub(super) struct Cases {
     /// Models.
@@ -52,13 +52,13 @@ pub(super) struct Cases {
     pub tables: Vec<Table>,
     /// Numbers of threads.
     pub threads: Vec<usize>,
-    /// Where the simulated tables are, until this is dropped.
+    /// Folder of the simulated tables, removed when this is dropped.
     _simulated: Option<TempDir>,
 }
 
 impl Cases {
-    /// The user's own model and tables, or the built-in ones; simulates their tables.
-    pub(super) fn new(args: &BenchArgs, told: &dyn Fn(&str)) -> anyhow::Result<Cases> {
+    /// Returns the cases of the user's model and tables, or of the built-in models; simulates their tables.
+    pub(super) fn new(args: &BenchArgs, log: &dyn Fn(&str)) -> anyhow::Result<Cases> {
         let all = std::thread::available_parallelism().map_or(1, |n| n.get());
         let mut threads: Vec<usize> = args.threads.iter().map(|n| n.get()).collect();
         if threads.is_empty() {
@@ -78,14 +78,14 @@ impl Cases {
         let folder = TempDir::with_prefix_in("data-", &args.out)
             .with_context(|| format!("{}: no folder for the simulated tables", args.out.display()))?;
         let simulate = |&rows: &u64| {
-            told(&format!("simulating {rows} rows"));
+            log(&format!("simulating {rows} rows"));
             simulate(folder.path(), rows, args.shuffle)
         };
         let tables = args.sizes.iter().map(simulate).collect::<anyhow::Result<_>>()?;
         Ok(Cases { models: args.models.iter().map(|m| m.model()).collect(), tables, threads, _simulated: Some(folder) })
     }
 
-    /// All combinations, those of a table one after the other.
+    /// Returns all cases, grouped by table.
     pub(super) fn all(&self) -> impl Iterator<Item = Case<'_>> {
         let of_table = move |table| {
             let of_model = move |model| self.threads.iter().map(move |&threads| Case { model, table, threads });
@@ -106,7 +106,7 @@ impl BuiltIn {
     }
 }
 
-/// A simulated table, made by `tiers simulate`.
+/// Simulates a table with `tiers simulate`.
 fn simulate(folder: &Path, rows: u64, shuffle: bool) -> anyhow::Result<Table> {
     let (spec, path) = (folder.join("nested.toml"), folder.join(format!("nested_{rows}.parquet")));
     fs::write(&spec, NESTED).with_context(|| format!("{}: cannot be written", spec.display()))?;
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_specification_is_sound() {
+    fn the_built_in_specification_is_valid() {
         let spec: tiers_simulate::Spec = toml::from_str(NESTED).unwrap();
         tiers_simulate::Simulation::new(&spec).unwrap();
     }

@@ -1,14 +1,15 @@
-//! How many distinct groups all rows have, from the numbers in a sample of the first rows.
+//! Estimates the number of distinct groups in all rows from a sample of the first rows.
 //!
-//! Two orders of rows are told apart. Sorted by group, a share f of the rows holds a share f of the
-//! groups. In random order, of K groups of equal size N / K a share f of the N rows shows
+//! The estimate depends on the order of the rows. If they are sorted by group, a share f of the rows
+//! holds a share f of the groups. If they are in random order and K groups have the equal size N / K,
+//! a share f of the N rows shows
 //!
 //! ```text
 //! D(f) = K (1 - (1 - f)^(N/K)),
 //! ```
 //!
-//! which is solved for K. The number in half of the sample tells which of the two it is: half as many
-//! as in the whole sample, or more.
+//! groups, which is solved for K. The number of groups in half of the sample decides between the two:
+//! it is half of the number in the whole sample if the rows are sorted, and larger if not.
 
 /// Distinct groups in a sample and in its first half.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,37 +30,37 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// The share of the rows that was seen.
+    /// Returns the share of the rows in the sample.
     fn share(self) -> f64 {
         (self.sampled / self.rows).min(1.0)
     }
 
-    /// Distinct groups in all rows.
+    /// Estimates the number of distinct groups in all rows.
     pub(super) fn all(self, seen: Seen) -> f64 {
         let f = self.share();
-        // What did not grow in the second half will not grow any more.
+        // If the second half added no groups, the other rows will add none.
         if f >= 1.0 || seen.half >= seen.whole {
             return seen.whole;
         }
         let (sorted, mixed) = (seen.whole / f, self.mixed(seen.whole));
-        // Where a half showed no more than half, the rows are sorted; where it showed as much as a
-        // random order would have, they are mixed; in between, in between.
+        // If half of the sample has half of the groups, the rows are sorted; if it has as many as
+        // expected in random order, they are mixed. Between the two, the estimates are interpolated.
         let expected = distinct(mixed, self.rows, 0.5 * f).max(0.5 * seen.whole);
         let room = expected - 0.5 * seen.whole;
         if room < 2.0 * seen.whole.sqrt() {
-            // No more than chance: nearly every row would have a group of its own in any order.
+            // The difference could be chance: nearly every row would have its own group in any order.
             return sorted;
         }
         let weight = ((seen.half - 0.5 * seen.whole) / room).clamp(0.0, 1.0);
         sorted.powf(1.0 - weight) * mixed.powf(weight)
     }
 
-    /// Whether groups come again and again.
+    /// Whether the rows of a group are spread over the table.
     pub(super) fn is_mixed(self, seen: Seen) -> bool {
         self.sampled < self.rows && seen.half > 0.51 * seen.whole + 2.0 * seen.whole.sqrt()
     }
 
-    /// K of a random order: by bisection between what was seen and one group per row.
+    /// Solves for K of a random order, by bisection between the number in the sample and one group per row.
     fn mixed(self, whole: f64) -> f64 {
         let (mut low, mut high) = (whole.ln(), self.rows.max(whole).ln());
         for _ in 0..100 {
@@ -74,7 +75,7 @@ impl Sample {
     }
 }
 
-/// Distinct groups in a share of `rows` rows in random order.
+/// Returns the expected number of distinct groups in a share of `rows` rows in random order.
 fn distinct(groups: f64, rows: f64, share: f64) -> f64 {
     groups * (1.0 - (rows / groups * (-share).ln_1p()).exp())
 }
@@ -84,14 +85,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sorted_rows() {
+    fn groups_of_sorted_rows_grow_in_proportion() {
         let sample = Sample { rows: 1e7, sampled: 1e6 };
         let all = sample.all(Seen { half: 22_100.0, whole: 44_400.0 });
         assert!((all / 444_000.0 - 1.0).abs() < 0.02, "{all}");
     }
 
     #[test]
-    fn mixed_rows() {
+    fn groups_of_mixed_rows_are_estimated() {
         for groups in [30.0, 31_000.0, 444_000.0, 4_000_000.0] {
             let sample = Sample { rows: 1e7, sampled: 1e6 };
             let seen = Seen { half: distinct(groups, 1e7, 0.05), whole: distinct(groups, 1e7, 0.1) };
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn all_rows_seen() {
+    fn a_sample_of_all_rows_is_exact() {
         let sample = Sample { rows: 5e4, sampled: 5e4 };
         assert_eq!(sample.all(Seen { half: 60.0, whole: 100.0 }), 100.0);
     }

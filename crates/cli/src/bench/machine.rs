@@ -1,25 +1,25 @@
-//! The machine, as far as it tells: figures mean little without it.
+//! The machine that a benchmark runs on, as far as the system describes it.
 
 use serde::Serialize;
 use std::fs;
 
-/// What the figures were taken on.
+/// The machine that a benchmark ran on.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Machine {
     /// Processor.
     pub processor: Option<String>,
-    /// Cores that may be used.
+    /// Number of available cores.
     pub cores: usize,
     /// Bytes of memory.
     pub memory_bytes: Option<u64>,
     /// System and architecture.
     pub system: String,
-    /// Processes that wanted to run, on average over the last minute, when this began.
+    /// Load average over the minute before the benchmark began.
     pub load: Option<f64>,
 }
 
 impl Machine {
-    /// This machine.
+    /// Describes this machine.
     pub(super) fn this() -> Machine {
         let value = |file: &str, name: &str| {
             let text = fs::read_to_string(file).ok()?;
@@ -39,9 +39,9 @@ impl Machine {
         }
     }
 
-    /// In one line.
+    /// Formats the description as one line.
     pub(super) fn in_words(&self) -> String {
-        let processor = self.processor.as_deref().unwrap_or("a processor that does not tell its name");
+        let processor = self.processor.as_deref().unwrap_or("unknown processor");
         let memory = self.memory_bytes.map_or(String::new(), |bytes| format!(", {:.0} GB", bytes as f64 / 1e9));
         let load = self.load.map_or(String::new(), |load| format!("; load before: {load}"));
         format!("{processor}, {} cores{memory}, {}{load}", self.cores, self.system)

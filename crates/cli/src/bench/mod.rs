@@ -1,18 +1,18 @@
-//! `tiers bench`: how time and memory of a fit grow with the rows, on this machine.
+//! `tiers bench`: growth of time and memory of a fit with the number of rows, on this machine.
 //!
 //! ```text
-//! args     what the command line may say
-//! cases    models × tables × threads; simulates tables where none are given
+//! args     arguments of the command line
+//! cases    models × tables × threads; simulates tables if none are given
 //! run      one run: a process of this program that fits a model
 //! stats    from runs to medians, spreads and exponents
 //! tables   the results as text and CSV
 //! plot     the results as SVG and PNG                                     (png)
-//! machine  what they were taken on
-//! plan     what a fit would take, from a sample                           (grow)
+//! machine  the machine that a benchmark runs on
+//! plan     estimates of time and memory from a sample                     (grow)
 //! ```
 //!
-//! Every run is a process, so that its peak memory is its own and its threads are as many as asked
-//! for. Runs take turns: a machine that slows down for a while slows all of them down.
+//! Every run is a separate process, so that peak memory and the number of threads are its own. The
+//! cases take turns, so that a machine that is slow for a while slows down all of them.
 
 mod args;
 mod cases;
@@ -37,7 +37,7 @@ use stats::{Cell, Growth, Identical};
 use std::io::IsTerminal;
 use tiers_tables::write_file;
 
-/// What is written as `bench.json`.
+/// Contents of `bench.json`.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     tiers: &'a str,
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     }
     let machine = Machine::this();
     let shown = !args.quiet && std::io::stderr().is_terminal();
-    let told = |line: &str| {
+    let log = |line: &str| {
         if shown {
             tell(line);
         }
@@ -68,8 +68,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     let folder = &args.out;
     outputs::check_files(folder, &FILES)?;
     outputs::make_folder(folder)?;
-    let cases = Cases::new(args, &told)?;
-    let runs = all_runs(&cases, args.repeats.get(), folder, &told)?;
+    let cases = Cases::new(args, &log)?;
+    let runs = all_runs(&cases, args.repeats.get(), folder, &log)?;
 
     let cells = stats::cells(&runs);
     let (growth, identical) = (stats::growths(&cells), stats::identical(&runs));
@@ -96,18 +96,18 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
         write_file(&folder.join(name), &bytes)?;
     }
     print(&text)?;
-    told(&format!("written to {}: {}", folder.display(), FILES.join(", ")));
+    log(&format!("written to {}: {}", folder.display(), FILES.join(", ")));
     Ok(Outcome::Done)
 }
 
-/// One of each to warm up, then one of each as often as asked for.
-fn all_runs(cases: &Cases, repeats: usize, folder: &std::path::Path, told: &dyn Fn(&str)) -> anyhow::Result<Vec<Run>> {
+/// Runs each case once to warm up, then `repeats` times in turns.
+fn all_runs(cases: &Cases, repeats: usize, folder: &std::path::Path, log: &dyn Fn(&str)) -> anyhow::Result<Vec<Run>> {
     let mut runs = Vec::new();
     for repeat in 0..=repeats {
         for case in cases.all() {
             let run = run::run(&case, repeat, folder)?;
             let what = if repeat == 0 { "warm-up".to_owned() } else { format!("{repeat} of {repeats}") };
-            told(&format!(
+            log(&format!(
                 "{what:>9}: model {}, {} rows, {} threads: {:.3} s",
                 run.model, run.rows, run.threads, run.wall
             ));

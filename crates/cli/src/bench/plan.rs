@@ -1,10 +1,10 @@
-//! `tiers bench --plan`: what a fit would take, from a sample of the first rows.
+//! `tiers bench --plan`: estimates the time and memory of a fit from a sample of the first rows.
 //!
-//! The first half of the sample is summed, then all of it. What the second half added to the time is
-//! the time of a row, the start of the reader apart; how the groups grew tells how many there are
-//! (see [`super::grow`]). Memory is what the estimate of [`Size`] has for that many rows and groups,
-//! or what was held for the sample, if that is more. The search for the optimum and the
-//! random effects are made on the sample; their time goes with the groups.
+//! The first half of the sample is summed, then all of it. The time that the second half adds gives
+//! the time per row without the start of the reader; the groups that it adds give the number of groups
+//! (see [`super::grow`]). Memory is the estimate of [`Size`] for that many rows and groups, or the
+//! memory held for the sample if that is more. The search for the optimum and the random effects are
+//! computed on the sample, and their time is scaled by the number of groups.
 
 use super::args::BenchArgs;
 use super::grow::{Sample, Seen};
@@ -26,25 +26,25 @@ use tiers_tables::Source;
 /// Fewest and most blocks of rows in a sample.
 const BLOCKS: (u64, u64) = (4, 32);
 
-/// What a fit would take.
+/// Estimated time and memory of a fit.
 #[derive(Debug, Serialize)]
 struct Estimate {
     formula: String,
     files: usize,
     bytes: u64,
-    /// Rows; estimated from the size of the files where they do not tell it.
+    /// Rows; estimated from the size of the files if these do not store the number.
     rows: u64,
     rows_are_known: bool,
     sampled_rows: u64,
-    /// Whether rows of a group lie together.
+    /// Whether the rows of a group are adjacent.
     sorted: bool,
-    /// Per level, finest first, its name and its groups.
+    /// Name and number of groups per level, finest first.
     levels: Vec<(String, u64)>,
     threads: usize,
     seconds: Seconds,
     memory_bytes: u64,
     available_bytes: Option<u64>,
-    /// Whether the memory suffices; unknown where the system does not tell what there is.
+    /// Whether the memory suffices; unknown if the system does not report the available memory.
     fits: Option<bool>,
 }
 
@@ -52,9 +52,9 @@ struct Estimate {
 #[derive(Debug, Serialize)]
 struct Seconds {
     read: f64,
-    /// The search for the optimum; none where the sample's rows do not allow a fit.
+    /// The search for the optimum; `None` if the rows of the sample do not allow a fit.
     search: Option<f64>,
-    /// Random effects with their variances, and their writing.
+    /// Computing and writing the random effects with their variances.
     effects: Option<f64>,
     total: f64,
 }
@@ -76,7 +76,7 @@ impl tiers_design::Source for Head<'_> {
     }
 }
 
-/// Estimates, and prints what came out.
+/// Makes the estimate and prints it.
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     threads::with(args.threads.first().copied(), || {
         let formula = args.formula.as_deref().unwrap_or_default();
@@ -96,7 +96,7 @@ fn estimate(formula: &str, table: &Source) -> anyhow::Result<Estimate> {
     let blocks = (rows / 4 / BLOCK_ROWS as u64).clamp(BLOCKS.0, BLOCKS.1);
     let mut half = Part::read(table, &plan, blocks / 2)?;
     let mut whole = Part::read(table, &plan, blocks)?;
-    // Once more, for other programs may have disturbed the first time.
+    // Repeat, since other programs may have disturbed the first measurement.
     half.seconds = half.seconds.min(Part::read(table, &plan, blocks / 2)?.seconds);
     whole.seconds = whole.seconds.min(Part::read(table, &plan, blocks)?.seconds);
     let sample = Sample { rows: rows.max(whole.rows) as f64, sampled: whole.rows as f64 };
@@ -113,8 +113,8 @@ fn estimate(formula: &str, table: &Source) -> anyhow::Result<Estimate> {
     };
     let per_row = ((whole.seconds - half.seconds) / (whole.rows - half.rows).max(1) as f64).max(0.0);
     let rest = rows.saturating_sub(whole.rows) as f64;
-    // A half that was disturbed takes almost as long as the whole, or longer, and tells nothing: what
-    // does not grow with the rows was never found to be more than half of a sample of this size.
+    // A half that was disturbed takes about as long as the whole and is useless. Time that does not
+    // grow with the rows was never found to exceed half of the time of a sample of this size.
     let average = whole.seconds / sample.sampled;
     let per_row = if per_row > 0.0 { per_row.max(0.5 * average) } else { average };
     let read = whole.seconds + per_row * rest;
@@ -148,7 +148,7 @@ fn estimate(formula: &str, table: &Source) -> anyhow::Result<Estimate> {
     })
 }
 
-/// The moments of the first blocks, and what they took.
+/// The moments of the first blocks, and the time and memory they took.
 struct Part {
     ingested: Ingested,
     rows: u64,
@@ -169,7 +169,7 @@ impl Part {
     }
 }
 
-/// Names of the levels in the order of [`Size::levels`].
+/// Returns the names of the levels in the order of [`Size::levels`].
 fn level_names(ingested: &Ingested) -> Vec<String> {
     let (recipe, moments) = (&ingested.recipe, &ingested.moments);
     let mut levels: Vec<(u64, &str)> = Vec::new();
@@ -183,8 +183,8 @@ fn level_names(ingested: &Ingested) -> Vec<String> {
     levels.into_iter().map(|(_, name)| name.to_owned()).collect()
 }
 
-/// The estimate's peak. What was held for reading counts for all of it: allocators keep much of what
-/// is given back to them, so that the system sees it to the end.
+/// Returns the estimated peak. The memory for reading counts until the end, since allocators keep much
+/// of the freed memory, which the system still attributes to the process.
 fn memory(size: &Size) -> u64 {
     let empty = |rows| {
         Size { rows, cells: 0, labels: 0, levels: Vec::new(), ..size.clone() }.needed(&Further::default()).reading
@@ -193,8 +193,8 @@ fn memory(size: &Size) -> u64 {
     needed.reading.max(needed.fitting.max(needed.effects) + empty(size.rows) - empty(0))
 }
 
-/// Seconds of the search for the optimum and of the random effects, their writing counted as long as
-/// their making; none where the rows of the sample do not allow a fit.
+/// Measures the seconds of the search for the optimum and of the random effects; writing the latter is
+/// assumed to take as long as computing them. `None` if the rows of the sample do not allow a fit.
 fn fit_sample(ingested: Ingested) -> Option<(f64, f64)> {
     let (model, _) = build_model(ingested).ok()?;
     let clock = Instant::now();
@@ -205,10 +205,11 @@ fn fit_sample(ingested: Ingested) -> Option<(f64, f64)> {
     Some((search, 2.0 * (clock.elapsed().as_secs_f64() - search)))
 }
 
-/// Rows of text by the length of the first lines.
+/// Estimates the number of rows of text files from the length of the first lines.
 fn guess_rows(table: &Source) -> anyhow::Result<u64> {
     let first = &table.files()[0].path;
-    let unknown = |why: &str| anyhow!("{}: {why}; write the table as parquet, which tells its rows", first.display());
+    let unknown =
+        |why: &str| anyhow!("{}: {why}; write the table as parquet, which stores the number of rows", first.display());
     let mut head = Vec::new();
     let file = std::fs::File::open(first).map_err(|error| unknown(&error.to_string()))?;
     file.take(1 << 20).read_to_end(&mut head).map_err(|error| unknown(&error.to_string()))?;
@@ -220,7 +221,7 @@ fn guess_rows(table: &Source) -> anyhow::Result<u64> {
 }
 
 impl Estimate {
-    /// In plain words.
+    /// Formats the estimate as text.
     fn in_words(&self) -> String {
         let about = if self.rows_are_known { "" } else { "about " };
         let files = if self.files == 1 { "1 file".to_owned() } else { format!("{} files", self.files) };
@@ -267,7 +268,7 @@ impl Estimate {
                  or make the model smaller, with fewer predictors, fewer random slopes or a coarser grouping.",
                 in_words(bytes)
             ),
-            _ => format!("It needs {needed}; this system does not tell how much is available."),
+            _ => format!("It needs {needed}; this system does not report how much is available."),
         }
     }
 }

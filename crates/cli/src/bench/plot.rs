@@ -1,4 +1,4 @@
-//! Time and memory over the number of rows, both axes logarithmic, as SVG and PNG.
+//! Plots time and memory against the number of rows on logarithmic axes, as SVG and PNG.
 
 use super::png;
 use super::stats::Cell;
@@ -13,12 +13,12 @@ const SIZE: (u32, u32) = (1200, 560);
 /// A line of a plot: its name and its points (rows, value), by rows.
 type Line = (String, Vec<(f64, f64)>);
 
-/// The plot as SVG.
+/// Draws the plot as SVG.
 pub(super) fn svg(cells: &[Cell]) -> anyhow::Result<String> {
     Ok(svg_of(SIZE, |area| draw(area, cells))?)
 }
 
-/// The plot as PNG.
+/// Draws the plot as PNG.
 pub(super) fn png(cells: &[Cell]) -> anyhow::Result<Vec<u8>> {
     prepare();
     let mut rgb = vec![0; 3 * SIZE.0 as usize * SIZE.1 as usize];
@@ -35,7 +35,7 @@ fn draw<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, cells: &[Cell]) -> Ou
     area.present()
 }
 
-/// A line for every model and number of threads.
+/// Returns a line for every model and number of threads.
 fn lines(cells: &[Cell], value: impl Fn(&Cell) -> Option<f64>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for cell in cells {
@@ -76,7 +76,7 @@ fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, title: &str, unit: &
         .x_label_formatter(&|v| power(*v))
         .y_label_formatter(&|v| power(*v))
         .draw()?;
-    // What grows in proportion to the rows is parallel to this line.
+    // A quantity that grows in proportion to the rows is parallel to this line.
     let (from, to) = (x.start, x.end.min(x.start * y.end / y.start));
     let proportional = [(from, y.start), (to, y.start * to / from)];
     chart
@@ -100,7 +100,7 @@ fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, title: &str, unit: &
         .draw()
 }
 
-/// Whole powers of ten around all values.
+/// Returns the smallest range of whole powers of ten that holds all values.
 fn decades(values: impl Iterator<Item = f64>) -> Range<f64> {
     let logs: Vec<f64> = values.filter(|v| *v > 0.0).map(f64::log10).collect();
     let low = logs.iter().copied().fold(f64::INFINITY, f64::min).floor();
@@ -108,7 +108,7 @@ fn decades(values: impl Iterator<Item = f64>) -> Range<f64> {
     10f64.powf(low)..10f64.powf(high.max(low + 1.0))
 }
 
-/// `1e6`, `0.01`, `100`.
+/// Formats a tick as `1e6`, `0.01` or `100`.
 fn power(value: f64) -> String {
     match value {
         v if (0.001..10_000.0).contains(&v) => format!("{v}"),
@@ -134,7 +134,7 @@ mod tests {
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         assert!(svg.contains("a, 2 threads") && svg.contains("seconds"));
         let png = png(&cells).unwrap();
-        // Text is drawn too: a picture of lines alone is smaller.
+        // A picture without text would be smaller.
         assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{} bytes", png.len());
     }
 

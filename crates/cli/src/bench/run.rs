@@ -1,4 +1,4 @@
-//! One run: a process of this program that fits a model and writes its results.
+//! One run of a benchmark: a process of this program that fits a model and writes its results.
 
 use super::cases::Case;
 use anyhow::{Context, bail};
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// What one run took.
+/// Time, memory and result of one run.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Run {
     /// Name of the model.
@@ -18,7 +18,7 @@ pub(super) struct Run {
     pub table: String,
     /// Rows of the table.
     pub rows: u64,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
     /// Number of the repeat, from 1.
     pub repeat: usize,
@@ -26,29 +26,29 @@ pub(super) struct Run {
     pub wall: f64,
     /// `timing_seconds` of its fit.json.
     pub timing_seconds: BTreeMap<String, f64>,
-    /// Most memory that the process held, where the system tells it.
+    /// Peak memory of the process, where the system reports it.
     pub peak_memory_bytes: Option<u64>,
     /// Groups of all levels together.
     pub groups: u64,
     /// Evaluations of the likelihood.
     pub evaluations: u64,
-    /// How the optimisation ended.
+    /// Status of the fit.
     pub status: String,
     /// −2 log-likelihood.
     pub criterion: f64,
-    /// All of fit.json that does not depend on the clock.
+    /// The contents of fit.json that do not depend on time.
     #[serde(skip)]
     pub result: Value,
 }
 
 impl Run {
-    /// Seconds of a phase.
+    /// Returns the seconds of a phase.
     pub(super) fn phase(&self, name: &str) -> f64 {
         self.timing_seconds.get(name).copied().unwrap_or(f64::NAN)
     }
 }
 
-/// Runs a case; its results go to a folder that is gone afterwards.
+/// Runs a case; its results go to a temporary folder that is removed afterwards.
 pub(super) fn run(case: &Case<'_>, repeat: usize, scratch: &Path) -> anyhow::Result<Run> {
     let out = tempfile::TempDir::with_prefix_in("results-", scratch).context("no folder for the results of a run")?;
     let mut command = Command::new(std::env::current_exe().context("the program does not know where it is")?);
@@ -57,7 +57,7 @@ pub(super) fn run(case: &Case<'_>, repeat: usize, scratch: &Path) -> anyhow::Res
     let start = Instant::now();
     let done = command.output().context("tiers fit could not be started")?;
     let wall = start.elapsed().as_secs_f64();
-    // An optimiser that did not converge has results all the same; the status tells it.
+    // A fit that did not converge has results too; its status is part of them.
     if !matches!(done.status.code(), Some(0 | 2)) {
         bail!("{}: {}", case.table.name, String::from_utf8_lossy(&done.stderr).trim());
     }
@@ -89,7 +89,7 @@ impl Run {
         if let Some(fit) = fit.as_object_mut() {
             fit.remove("timing_seconds");
             fit.remove("peak_memory_bytes");
-            // It covers the two above.
+            // The fingerprint covers the two keys above.
             fit.remove("fingerprint");
         }
         Run { result: fit, ..run }

@@ -1,10 +1,10 @@
-//! From runs to medians, spreads and exponents.
+//! Computes medians, spreads and exponents from runs.
 
 use super::run::Run;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Phases of a fit in the order in which they are told; see [`tiers_report::Phases`].
+/// Phases of a fit in the order in which they are printed; see [`tiers_report::Phases`].
 pub(super) const PHASES: [&str; 13] = [
     "read",
     "scan",
@@ -32,9 +32,9 @@ pub(super) struct Cell {
     pub threads: usize,
     /// Median of the seconds of the processes.
     pub wall: f64,
-    /// (slowest − fastest) / median.
+    /// `(slowest − fastest) / median`.
     pub spread: f64,
-    /// Most memory of any run.
+    /// Peak memory over all runs.
     pub peak_memory_bytes: Option<u64>,
     /// Medians of the phases' seconds.
     pub phases: BTreeMap<String, f64>,
@@ -44,7 +44,8 @@ pub(super) struct Cell {
     pub evaluations: u64,
 }
 
-/// How a model's time and memory grow: exponents of the rows, by least squares on the logarithms.
+/// Exponents by which a model's time and memory grow with the number of rows, by least squares on the
+/// logarithms.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Growth {
     /// Name of the model.
@@ -53,28 +54,28 @@ pub(super) struct Growth {
     pub threads: usize,
     /// Fewest and most rows.
     pub rows: (u64, u64),
-    /// Of the seconds of the processes.
+    /// Exponent of the seconds of the processes.
     pub wall: f64,
-    /// Of reading, up to the moments.
+    /// Exponent of reading, up to the moments.
     pub read: f64,
-    /// Of fitting, from the moments.
+    /// Exponent of fitting, from the moments.
     pub fit: f64,
-    /// Of the memory.
+    /// Exponent of the memory.
     pub memory: Option<f64>,
 }
 
-/// Whether runs of one model and table gave the same results to the last bit.
+/// Whether all runs of a model and table gave bit-identical results.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Identical {
     /// Name of the model.
     pub model: String,
     /// Name of the table.
     pub table: String,
-    /// Whether all of fit.json but its times was the same in all runs, whatever their threads.
+    /// Whether fit.json, except for times and memory, was the same for all runs and numbers of threads.
     pub identical: bool,
 }
 
-/// The runs of each case together, in the order in which cases first come.
+/// Summarises the runs of each case, in the order in which the cases first occur.
 pub(super) fn cells(runs: &[Run]) -> Vec<Cell> {
     let mut cells = Vec::new();
     let mut seen: Vec<(&str, &str, usize)> = Vec::new();
@@ -108,7 +109,7 @@ fn cell(runs: &[&Run]) -> Cell {
     }
 }
 
-/// Growth of every model and number of threads that were run at more than one size.
+/// Computes the growth of every model and number of threads that was run at more than one size.
 pub(super) fn growths(cells: &[Cell]) -> Vec<Growth> {
     let mut out: Vec<Growth> = Vec::new();
     for first in cells {
@@ -148,7 +149,7 @@ pub(super) fn identical(runs: &[Run]) -> Vec<Identical> {
     out
 }
 
-/// Median; of an even number the mean of the two in the middle.
+/// Returns the median; for an even number of values, the mean of the two in the middle.
 pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
@@ -158,7 +159,7 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// Slope of log y on log x by least squares.
+/// Returns the slope of log y on log x by least squares.
 fn slope(points: impl Iterator<Item = (f64, f64)>) -> f64 {
     let points: Vec<(f64, f64)> = points.map(|(x, y)| (x.ln(), y.ln())).collect();
     let n = points.len() as f64;

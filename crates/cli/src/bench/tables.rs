@@ -5,7 +5,7 @@ use super::stats::{Cell, Growth, Identical, PHASES};
 use std::fmt::Write;
 use tiers_report::layout::{Column, paragraph, table};
 
-/// What is printed.
+/// Returns the printed tables.
 pub(super) fn text(cells: &[Cell], growths: &[Growth], identical: &[Identical]) -> String {
     let mut out = String::from("Medians in seconds; spread is (slowest - fastest) / median; whole processes.\n");
     out += &table(0, &totals(cells));
@@ -74,7 +74,7 @@ fn exponents(growths: &[Growth]) -> Vec<Column> {
     ]
 }
 
-/// With as many decimals as make three digits or so.
+/// Formats seconds with about three or four significant digits.
 fn seconds(value: f64) -> String {
     match value {
         v if v.is_nan() => "?".to_owned(),
@@ -84,7 +84,8 @@ fn seconds(value: f64) -> String {
     }
 }
 
-/// All runs, one line each.
+/// Returns all runs as CSV, one line each.
+
 pub(super) fn csv(runs: &[Run]) -> String {
     let mut out =
         String::from("model,rows,threads,repeat,groups,evaluations,status,criterion,peak_memory_bytes,wall,total");

@@ -1,4 +1,4 @@
-//! The command line of `tiers confint`.
+//! Arguments of `tiers confint`.
 
 use super::wanted::{BootstrapType, IntervalMethod, Wanted};
 use crate::saved::RefitArgs;
@@ -16,25 +16,25 @@ Examples:
   tiers confint results --parm \"sd_(Intercept)|school\" treat
 
 Parameters have lme4's names: sd_(Intercept)|school, cor_year.(Intercept)|child, sigma, and those of the
-coefficients; theta_ stands for all of the variances, beta_ for all coefficients. Profiles and the
-bootstrap read the data again; wald needs nothing but the saved fit.";
+coefficients; theta_ stands for all variance parameters, beta_ for all coefficients. Profiles and the
+bootstrap read the data again; wald needs only the saved fit.";
 
-/// `tiers confint`.
+/// Arguments of `tiers confint`.
 #[derive(Debug, Args)]
 pub(crate) struct ConfintArgs {
     /// Folder of results of `tiers fit --out`, or its fit.json
     #[arg(value_name = "FIT")]
     pub fit: PathBuf,
 
-    /// How intervals are made
+    /// Method for the intervals
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = IntervalMethod::Profile)]
     pub method: IntervalMethod,
 
-    /// Level of the intervals
+    /// Confidence level of the intervals
     #[arg(long, value_name = "LEVEL", default_value_t = 0.95)]
     pub level: f64,
 
-    /// Parameters to give intervals of (default: all); theta_ or beta_ for all of a kind
+    /// Parameters to compute intervals for (default: all); theta_ or beta_ for all of a kind
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub parm: Vec<String>,
 
@@ -46,7 +46,7 @@ pub(crate) struct ConfintArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Bootstrap: what is made of the replicates [default: percentile]
+    /// Bootstrap: type of the intervals [default: percentile]
     #[arg(long = "type", value_name = "TYPE", value_enum)]
     pub kind: Option<BootstrapType>,
 
@@ -63,24 +63,24 @@ pub(crate) struct ConfintArgs {
 }
 
 impl ConfintArgs {
-    /// Checks what can be checked without the fit.
+    /// Checks the arguments as far as possible without the fit.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let level = self.level;
         ensure!(level > 0.0 && level < 1.0, "--level {level}: a confidence level lies between 0 and 1, such as 0.95");
-        let told = [
+        let given = [
             ("--replicates", self.replicates.is_some()),
             ("--seed", self.seed.is_some()),
             ("--type", self.kind.is_some()),
         ];
         if self.method != IntervalMethod::Bootstrap
-            && let Some((option, _)) = told.iter().find(|(_, is_given)| *is_given)
+            && let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given)
         {
-            anyhow::bail!("{option} is of the bootstrap: add --method bootstrap, or leave it out");
+            anyhow::bail!("{option} applies to the bootstrap only: add --method bootstrap, or leave it out");
         }
         self.wanted().check_replicates().map_err(|why| anyhow!("--replicates {why}"))
     }
 
-    /// What intervals are wanted.
+    /// Returns the settings of the intervals.
     pub(crate) fn wanted(&self) -> Wanted {
         let all = Wanted::new(self.method, self.level, self.replicates, self.seed);
         Wanted { parm: self.parm.clone(), kind: self.kind.unwrap_or(all.kind), ..all }

@@ -1,4 +1,4 @@
-//! Intervals that were made, and their JSON.
+//! Computed intervals, and their JSON.
 
 use super::text;
 use super::wanted::Wanted;
@@ -11,14 +11,15 @@ use tiers_report::section::Section;
 pub(super) struct Interval {
     /// lme4's name, or `icc_LEVEL`.
     pub(super) parameter: String,
-    /// Null for a correlation with what does not vary.
+    /// `None` for a correlation with an effect that does not vary.
     pub(super) estimate: Option<f64>,
-    /// From the information, or the standard deviation of replicates.
+    /// From the information matrix, or the standard deviation of the replicates.
     pub(super) std_error: Option<f64>,
     pub(super) lower: Option<f64>,
     pub(super) upper: Option<f64>,
-    /// Whether the range of the parameter ends the interval.
+    /// Whether the lower end is the bound of the parameter's range.
     pub(super) lower_at_bound: bool,
+    /// Whether the upper end is the bound of the parameter's range.
     pub(super) upper_at_bound: bool,
     /// Mean of the replicates less the estimate.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +27,7 @@ pub(super) struct Interval {
 }
 
 impl Interval {
-    /// An interval that is still to be had.
+    /// Creates an interval without ends, which are to be filled in.
     pub(super) fn of(parameter: String, estimate: f64) -> Self {
         Interval {
             parameter,
@@ -41,36 +42,36 @@ impl Interval {
     }
 }
 
-/// Intervals that were made.
+/// Computed intervals.
 pub(crate) struct Found {
     pub(super) intervals: Vec<Interval>,
     pub(super) bootstrap: Option<Counts>,
-    /// A deviance below that of the estimates, where a profile met one.
+    /// A deviance below that of the estimates, if a profile found one.
     pub(super) lower_deviance: Option<f64>,
     pub(super) kept: Kept,
 }
 
-/// What the folder gets beside the intervals.
+/// Results that are written besides the intervals.
 pub(super) enum Kept {
     Nothing,
     Profile(Profile, Vec<String>),
     Replicates(Bootstrap),
 }
 
-/// How the replicates went.
+/// Counts of bootstrap replicates.
 #[derive(Debug, Serialize)]
 pub(super) struct Counts {
     pub(super) replicates: u64,
     pub(super) seed: u64,
     #[serde(rename = "type")]
     pub(super) kind: &'static str,
-    /// Ended on the boundary.
+    /// Replicates with a singular fit (on the boundary).
     pub(super) singular: usize,
-    /// Did not converge; left out.
+    /// Replicates that did not converge, which are left out.
     pub(super) failed: usize,
 }
 
-/// What `--json` prints and `confint.json` holds.
+/// Output of `--json` and contents of `confint.json`.
 #[derive(Serialize)]
 struct Report<'a> {
     tiers: &'static str,
@@ -80,18 +81,18 @@ struct Report<'a> {
     method: &'static str,
     level: f64,
     bootstrap: Option<&'a Counts>,
-    /// A deviance below that of the estimates, where a profile met one.
+    /// A deviance below that of the estimates, if a profile found one.
     lower_deviance: Option<f64>,
     intervals: &'a [Interval],
 }
 
 impl Found {
-    /// The table with its notes.
+    /// Returns the table with its notes.
     pub(crate) fn section(&self, wanted: &Wanted, fit: &Fit) -> Section {
         text::section(wanted, fit, self)
     }
 
-    /// What `--json` prints and `confint.json` holds.
+    /// Returns the output of `--json`, which is also the contents of `confint.json`.
     pub(super) fn json(&self, wanted: &Wanted, fit: &Fit) -> String {
         tiers_report::json(&Report {
             tiers: env!("CARGO_PKG_VERSION"),

@@ -1,4 +1,4 @@
-//! Intervals from the likelihood: profiles and the bootstrap, in pieces that can take long.
+//! Intervals from the likelihood: profile likelihood and the parametric bootstrap, with progress.
 
 use super::found::{Counts, Found, Interval, Kept};
 use super::select::select;
@@ -6,27 +6,27 @@ use super::wanted::Wanted;
 use std::sync::{Mutex, PoisonError};
 use tiers_reml::{Curve, End, NewtonSettings, Objective, Optimum, Quantity, Target, bootstrap, profile};
 
-/// How far the work is.
+/// Progress of the computation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pieces {
     /// `profiles` or `replicates`.
     pub what: &'static str,
-    /// So many are done.
+    /// Number that is done.
     pub done: u64,
-    /// Of so many.
+    /// Number in all.
     pub all: u64,
 }
 
-/// Is told how far the work is; returning false calls it off.
+/// Called with the progress of the computation; return `false` to cancel.
 pub(crate) type Tell<'a> = dyn FnMut(Pieces) -> bool + Send + 'a;
 
-/// Told of pieces from any thread.
+/// Returns a callback that reports progress from any thread.
 fn observer<'a>(what: &'static str, all: usize, tell: &'a mut Tell<'_>) -> impl Fn(u64) -> bool + Sync + 'a {
     let tell = Mutex::new(tell);
     move |done| tell.lock().unwrap_or_else(PoisonError::into_inner)(Pieces { what, done, all: all as u64 })
 }
 
-/// Intervals by profiles, about the optimum of the likelihood; none if they were called off.
+/// Computes profile likelihood intervals around the optimum; `None` if cancelled.
 pub(super) fn by_profile(
     wanted: &Wanted,
     objective: &Objective<'_>,
@@ -52,7 +52,7 @@ pub(super) fn by_profile(
     Ok(Some(Found { intervals, bootstrap: None, lower_deviance, kept: Kept::Profile(found, names) }))
 }
 
-/// Intervals by replicates of a fit; none if they were called off.
+/// Computes intervals from bootstrap replicates of a fit; `None` if cancelled.
 pub(super) fn by_bootstrap(
     wanted: &Wanted,
     objective: &Objective<'_>,

@@ -1,12 +1,12 @@
-//! Intervals of all parameters: `tiers confint` of a saved fit, and those that a job asks for.
+//! Intervals of all parameters, for `tiers confint` and for jobs that request them.
 //!
 //! ```text
-//! args        what the command line may say
-//! wanted      what intervals are wanted, by whichever way
-//! select      the parameters that are wanted
+//! args        arguments of the command line
+//! wanted      settings of the intervals
+//! select      selects the parameters that `--parm` names
 //! wald        intervals from a fit alone
 //! likelihood  profiles and the bootstrap, from an objective and its optimum
-//! found       what was made, as JSON
+//! found       computed intervals, as JSON
 //! text        the table and its notes
 //! write       confint.json, profile.parquet, replicates.parquet
 //! ```
@@ -32,22 +32,22 @@ use anyhow::ensure;
 use tiers_moments::Until;
 use tiers_reml::{Fit, FixedInference, NewtonSettings, Objective, Optimum, Status};
 
-/// A fit at hand, with all that it was made from.
+/// A fit with its objective and optimum.
 pub(crate) struct Fitted<'a> {
-    /// What is told of it.
+    /// The reported fit.
     pub fit: &'a Fit,
     /// Inference on its fixed effects.
     pub inference: &'a FixedInference,
-    /// Its likelihood.
+    /// Its objective, the likelihood.
     pub objective: &'a Objective<'a>,
-    /// Where that is highest.
+    /// The optimum of the objective.
     pub optimum: &'a Optimum,
-    /// When searches stop.
+    /// Stopping rules of searches.
     pub newton: &'a NewtonSettings,
 }
 
 impl Fitted<'_> {
-    /// Intervals of the fit; none if they were called off.
+    /// Computes intervals of the fit; `None` if cancelled.
     pub(crate) fn intervals(&self, wanted: &Wanted, tell: &mut Tell<'_>) -> anyhow::Result<Option<Found>> {
         match wanted.method {
             IntervalMethod::Wald => wald::by_wald(wanted, self.fit, self.inference).map(Some),
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &ConfintArgs) -> anyhow::Result<Outcome> {
     let (wanted, saved) = (args.wanted(), Saved::open(&args.fit)?);
     ensure!(
         saved.fit().status != Status::NotConverged,
-        "{}: this fit did not converge, so that there is nothing to give intervals of; fit it again with a larger \
+        "{}: this fit did not converge, so it has no estimates to give intervals for; fit it again with a larger \
          --max-evaluations, or a simpler model",
         saved.name
     );
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &ConfintArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Intervals of a saved fit, whose data are read again where they need the moments.
+/// Computes intervals of a saved fit; reads its data again if the method needs the moments.
 fn of_saved(args: &ConfintArgs, wanted: &Wanted, saved: &Saved) -> anyhow::Result<Found> {
     let (fit, refit) = (saved.fit(), &args.refit);
     let mut bar = Progress::new(refit.quiet).counting();
@@ -93,12 +93,12 @@ fn of_saved(args: &ConfintArgs, wanted: &Wanted, saved: &Saved) -> anyhow::Resul
             likelihood::by_profile(wanted, &objective, &saved.newton(), &mut tell)?
         }
         IntervalMethod::Bootstrap => {
-            // The moments are copied, which is what random effects would need as much memory for.
+            // The bootstrap copies the moments, which takes as much memory as random effects would.
             let (model, _) = saved.read(refit, Until::Effects)?;
             let objective = Objective::new(&model, fit.method);
             let optimum = saved.optimum(&objective, refit)?;
             likelihood::by_bootstrap(wanted, &objective, &optimum, &mut tell)?
         }
     };
-    Ok(found.expect("nobody called it off"))
+    Ok(found.expect("the callback never cancels"))
 }

@@ -1,8 +1,8 @@
-//! The parameters that `--parm` names.
+//! Selects the parameters that `--parm` names.
 
 use anyhow::bail;
 
-/// Places of the wanted parameters, in the order of all; all for none wanted.
+/// Returns the places of the named parameters, in the order of `names`; all places if none is named.
 pub(super) fn select(
     wanted: &[String],
     names: &[String],
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_kinds() {
+    fn parameters_are_selected_by_name_and_kind() {
         let names = ["sd_(Intercept)|school", "sigma", "(Intercept)", "treat"].map(str::to_owned);
         let of = |wanted: &[&str]| {
             let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();

@@ -1,4 +1,4 @@
-//! The intervals as R prints them, and what is to be said of them.
+//! The table of intervals as R prints it, with notes.
 
 use super::found::{Found, Interval};
 use super::wanted::{IntervalMethod, Wanted};
@@ -10,7 +10,7 @@ use tiers_report::section::{Note, Section};
 /// Significant digits.
 const DIGITS: usize = 5;
 
-/// The table with its notes.
+/// Returns the table with its notes.
 pub(super) fn section(wanted: &Wanted, fit: &Fit, found: &Found) -> Section {
     let percent = |share: f64| format!("{} %", trim_number(100.0 * share));
     let tail = 0.5 - 0.5 * wanted.level;
@@ -29,7 +29,7 @@ pub(super) fn section(wanted: &Wanted, fit: &Fit, found: &Found) -> Section {
     Section { title: "Intervals of all parameters".to_owned(), columns, notes, ..Section::default() }
 }
 
-/// How the intervals were made, and what is special about some.
+/// Returns notes on the method, and on intervals that need an explanation.
 fn notes(wanted: &Wanted, fit: &Fit, found: &Found) -> Vec<String> {
     let mut notes = Vec::new();
     match wanted.method {
@@ -76,14 +76,14 @@ fn notes(wanted: &Wanted, fit: &Fit, found: &Found) -> Vec<String> {
     if found.lower_deviance.is_some() {
         notes.push(
             "A profile met a likelihood higher than that of the estimates: they are a local optimum, and these \
-             intervals are not to be used. Look for a variance that the data hardly tell."
+             intervals are not to be used. Look for a variance that the data hardly determine."
                 .to_owned(),
         );
     }
     notes
 }
 
-/// Ends that are those of a parameter's range, and parameters without any.
+/// Returns notes on ends at the bound of a parameter's range, and on missing ends.
 fn special(wanted: &Wanted, found: &Found) -> Vec<String> {
     let names = |keep: &dyn Fn(&&Interval) -> bool| -> Vec<&str> {
         found.intervals.iter().filter(keep).map(|interval| interval.parameter.as_str()).collect()

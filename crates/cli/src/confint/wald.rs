@@ -1,11 +1,11 @@
-//! Wald intervals, from the fit alone.
+//! Wald intervals, which need only the saved fit.
 
 use super::found::{Found, Interval, Kept};
 use super::select::select;
 use super::wanted::Wanted;
 use tiers_reml::{Fit, FixedInference, WaldScale, wald_interval};
 
-/// Intervals of a fit by its standard errors.
+/// Computes intervals from the standard errors of a fit.
 pub(super) fn by_wald(wanted: &Wanted, fit: &Fit, inference: &FixedInference) -> anyhow::Result<Found> {
     let all = intervals(fit, inference, wanted.level);
     let names: Vec<String> = all.iter().map(|interval| interval.parameter.clone()).collect();
@@ -16,7 +16,7 @@ pub(super) fn by_wald(wanted: &Wanted, fit: &Fit, inference: &FixedInference) ->
     Ok(Found { intervals, bootstrap: None, lower_deviance: None, kept: Kept::Nothing })
 }
 
-/// Intervals of all parameters in lme4's order, then of the intraclass correlations.
+/// Computes intervals of all parameters in lme4's order, then of the intraclass correlations.
 fn intervals(fit: &Fit, inference: &FixedInference, level: f64) -> Vec<Interval> {
     let mut out = Vec::new();
     for component in &fit.variance_components {

@@ -1,25 +1,25 @@
-//! What intervals are wanted.
+//! Settings of intervals.
 
 use clap::ValueEnum;
 use tiers_reml::{BootstrapSettings, IntervalType};
 
-/// Intervals that are wanted.
+/// Settings of intervals of all or some parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    /// How they are made.
+    /// Method.
     pub method: IntervalMethod,
-    /// Their level.
+    /// Confidence level.
     pub level: f64,
-    /// Of these parameters, or of all if none is named.
+    /// Names of the parameters; all if empty.
     pub parm: Vec<String>,
-    /// Of the bootstrap, if that makes them: how many replicates, and their seed.
+    /// Number and seed of the replicates, for the bootstrap.
     pub bootstrap: BootstrapSettings,
-    /// Of the bootstrap: what is made of the replicates.
+    /// Type of the intervals, for the bootstrap.
     pub kind: BootstrapType,
 }
 
 impl Wanted {
-    /// Intervals of all parameters.
+    /// Creates settings for intervals of all parameters.
     pub(crate) fn new(method: IntervalMethod, level: f64, replicates: Option<u64>, seed: Option<u64>) -> Wanted {
         let default = BootstrapSettings::default();
         let bootstrap = BootstrapSettings {
@@ -29,9 +29,9 @@ impl Wanted {
         Wanted { method, level, parm: Vec::new(), bootstrap, kind: BootstrapType::Percentile }
     }
 
-    /// Whether there are as many replicates as the level takes; if not, why that is too few.
+    /// Checks that there are enough replicates for the level; the error says why not.
     pub(crate) fn check_replicates(&self) -> Result<(), String> {
-        // Below, there is no replicate beyond an end.
+        // With fewer replicates, none lies beyond an end of the interval.
         let least = (2.0 / (1.0 - self.level) - 1.0 - 1e-9).ceil().max(2.0);
         let (level, replicates) = (self.level, self.bootstrap.replicates);
         match self.method != IntervalMethod::Bootstrap || replicates as f64 >= least {
@@ -43,19 +43,19 @@ impl Wanted {
     }
 }
 
-/// How intervals are made.
+/// Method for the intervals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum IntervalMethod {
-    /// By standard errors
+    /// From standard errors
     Wald,
-    /// By the likelihood, each parameter held in turn
+    /// From the profile likelihood, with each parameter held fixed in turn
     Profile,
-    /// By refitting responses drawn from the fitted model
+    /// Parametric bootstrap: refits to responses drawn from the fitted model
     Bootstrap,
 }
 
 impl IntervalMethod {
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             IntervalMethod::Wald => "wald",
@@ -65,19 +65,19 @@ impl IntervalMethod {
     }
 }
 
-/// What is made of bootstrap replicates.
+/// Type of bootstrap intervals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BootstrapType {
-    /// Their quantiles
+    /// Quantiles of the replicates
     Percentile,
-    /// Twice the estimate less their quantiles
+    /// Twice the estimate minus the quantiles of the replicates
     Basic,
-    /// Estimate less bias, and their standard deviation
+    /// Bias-corrected estimate, and the standard deviation of the replicates
     Normal,
 }
 
 impl BootstrapType {
-    /// As the library knows it.
+    /// Returns the library's name for the type.
     pub(crate) fn interval_type(self) -> IntervalType {
         match self {
             BootstrapType::Percentile => IntervalType::Percentile,
@@ -86,7 +86,7 @@ impl BootstrapType {
         }
     }
 
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             BootstrapType::Percentile => "percentile",
@@ -101,11 +101,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_needs_a_replicate_beyond_it() {
+    fn too_few_replicates_for_a_level_are_an_error() {
         let check = |level, replicates| Wanted::new(IntervalMethod::Bootstrap, level, Some(replicates), None);
         assert_eq!(check(0.95, 39).check_replicates(), Ok(()));
-        let told = check(0.95, 38).check_replicates().expect_err("too few");
-        assert!(told.starts_with("38: ") && told.contains("need 39"), "{told}");
+        let error = check(0.95, 38).check_replicates().expect_err("too few");
+        assert!(error.starts_with("38: ") && error.contains("need 39"), "{error}");
         assert_eq!(check(0.1, 2).check_replicates(), Ok(()));
         assert!(check(0.1, 1).check_replicates().is_err());
         assert_eq!(Wanted::new(IntervalMethod::Profile, 0.95, Some(1), None).check_replicates(), Ok(()));

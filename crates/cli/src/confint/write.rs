@@ -1,4 +1,4 @@
-//! `confint.json`, and profiles and replicates as parquet.
+//! Writes `confint.json`, and profiles and replicates as parquet.
 
 use super::found::{Found, Kept};
 use super::wanted::Wanted;
@@ -8,13 +8,13 @@ use tiers_design::PackedText;
 use tiers_reml::{Bootstrap, Fit, Profile, Status};
 use tiers_tables::{OutColumn, OutValues, TableError, write_file, write_parquet};
 
-/// Name of the intervals in their folder.
+/// Name of the file of intervals.
 const FILE: &str = "confint.json";
 /// Names of the tables beside them.
 const PROFILE: &str = "profile.parquet";
 const REPLICATES: &str = "replicates.parquet";
 
-/// Finds out whether files can be written into a folder, before anything long begins.
+/// Checks that files can be written into a folder, before any long computation.
 pub(super) fn check(folder: &Path) -> anyhow::Result<()> {
     outputs::check_files(folder, &[FILE, PROFILE, REPLICATES])
 }
@@ -27,13 +27,13 @@ pub(super) fn write(folder: &Path, found: &Found, json: &str) -> anyhow::Result<
 }
 
 impl Found {
-    /// Writes them beside the other files of their fit.
+    /// Writes the intervals beside the other files of their fit.
     pub(crate) fn stage(&self, wanted: &Wanted, fit: &Fit, staged: &Staged<'_>) -> anyhow::Result<()> {
         self.write_table(&staged.path("")).map_err(|error| staged.told(error))?;
         staged.write(FILE, &self.json(wanted, fit))
     }
 
-    /// What the intervals are made of, as a table.
+    /// Writes the profiles or replicates as a table.
     fn write_table(&self, folder: &Path) -> Result<(), TableError> {
         match &self.kept {
             Kept::Nothing => {}
@@ -48,8 +48,8 @@ impl Found {
     }
 }
 
-/// A row per point of each profile: the parameter held, its value, ζ and the deviance, then all
-/// parameters.
+/// Returns a row per point of each profile: the parameter held fixed, its value, ζ and the deviance,
+/// then all parameters.
 fn of_profile(profile: &Profile, names: &[String]) -> Vec<OutColumn> {
     let points = || profile.curves.iter().flat_map(|curve| curve.points.iter().map(move |point| (curve, point)));
     let number = |name: &str, value: &dyn Fn(&tiers_reml::ProfilePoint) -> f64| {
@@ -68,7 +68,7 @@ fn of_profile(profile: &Profile, names: &[String]) -> Vec<OutColumn> {
     columns
 }
 
-/// A row per replicate: how it ended, then all quantities.
+/// Returns a row per replicate: its status and number of evaluations, then all quantities.
 fn of_replicates(bootstrap: &Bootstrap) -> Vec<OutColumn> {
     let replicates = &bootstrap.replicates;
     let word = |status: Status| match status {
@@ -89,7 +89,7 @@ fn of_replicates(bootstrap: &Bootstrap) -> Vec<OutColumn> {
     columns
 }
 
-/// A column of numbers, missing where there is none.
+/// Returns a column of numbers; NaN becomes a missing value.
 fn numbers(name: &str, values: Vec<f64>) -> OutColumn {
     let missing: Vec<bool> = values.iter().map(|value| value.is_nan()).collect();
     let mut column = OutColumn::new(name, OutValues::F64(values));
@@ -97,7 +97,7 @@ fn numbers(name: &str, values: Vec<f64>) -> OutColumn {
     column
 }
 
-/// A coefficient that is called `value` is `value_2` here.
+/// Returns a name that is not taken: a coefficient called `value` becomes `value_2`.
 fn own_name(name: &str, taken: &[OutColumn]) -> String {
     let is_free = |name: &String| taken.iter().all(|other| other.name != *name);
     let further = (2..).map(|n| format!("{name}_{n}"));

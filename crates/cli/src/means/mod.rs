@@ -1,4 +1,4 @@
-//! `tiers means`: marginal means, their differences, and linear hypotheses, of a saved fit.
+//! `tiers means`: marginal means of a saved fit, their differences, and linear hypotheses.
 //!
 //! ```text
 //! text   the tables
@@ -18,7 +18,7 @@ use tiers_reml::{
     MeanDifference, MeansError, Setting, TTest, pairwise,
 };
 
-/// More means than this are not compared pair by pair.
+/// Largest number of means that are compared pair by pair.
 const MOST_COMPARED: usize = 100;
 
 /// Examples below the help.
@@ -30,18 +30,18 @@ Examples:
   tiers means results sector --weights proportional --adjust none
   tiers means results --test \"treat - 2*minority = 0\" --test \"pretest = 1\"
 
-Numbers stand at their means (weighted, where the fit is), other factors are averaged over with
-equal weights. A number can be compared too, at the values of --at; one that is 0 or 1 at these.
-In a hypothesis the names are those of the coefficients; odd ones stand in `backticks`.";
+Numeric variables are set to their means (weighted, if the fit is), and other factors are averaged
+over with equal weights. Numeric variables can be compared too, at the values of --at, or at 0 and 1
+if they have no other values. Hypotheses name the coefficients; put unusual names in `backticks`.";
 
-/// `tiers means`.
+/// Arguments of `tiers means`.
 #[derive(Debug, Args)]
 pub(crate) struct MeansArgs {
     /// Folder of results of `tiers fit --out`, or its fit.json
     #[arg(value_name = "FIT")]
     pub fit: PathBuf,
 
-    /// Whose levels are compared: a factor or number of the fixed effects, several joined by `*`
+    /// Factors or numeric variables of the fixed effects to compare, joined by `*`
     #[arg(required_unless_present = "test")]
     pub margins: Option<String>,
 
@@ -49,19 +49,19 @@ pub(crate) struct MeansArgs {
     #[arg(long, value_name = "NAME", requires = "margins")]
     pub by: Vec<String>,
 
-    /// Values of a number, or levels of a factor; may be repeated
+    /// Values of a numeric variable, or levels of a factor; may be repeated
     #[arg(long, value_name = "NAME=A,B", requires = "margins")]
     pub at: Vec<String>,
 
-    /// How the levels that are averaged over weigh
+    /// Weights of the levels that are averaged over
     #[arg(long, value_name = "HOW", value_enum, default_value_t = Weights::Equal)]
     pub weights: Weights,
 
-    /// Adjustment of the differences' p values for their number
+    /// Adjustment of the p values of the differences for multiple tests
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = Adjust::Holm)]
     pub adjust: Adjust,
 
-    /// Test a linear hypothesis about coefficients; several are tested together too
+    /// Test a linear hypothesis about coefficients; repeated hypotheses are also tested jointly
     #[arg(long, value_name = "HYPOTHESIS", allow_hyphen_values = true)]
     pub test: Vec<String>,
 
@@ -69,30 +69,30 @@ pub(crate) struct MeansArgs {
     #[arg(long, value_name = "LEVEL")]
     pub conf_level: Option<f64>,
 
-    /// Print all as JSON
+    /// Print the results as JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// How levels weigh in an average.
+/// Weights of levels in an average.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Weights {
-    /// All alike
+    /// Equal weights
     Equal,
-    /// As often as they occur in the data
+    /// Frequencies in the data
     Proportional,
 }
 
-/// How p values are adjusted.
+/// Adjustment of p values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Adjust {
     /// Holm's step-down method
     Holm,
-    /// Not at all
+    /// No adjustment
     None,
 }
 
-/// What is found; `--json` prints it.
+/// Results, as `--json` prints them.
 #[derive(Debug, Serialize)]
 struct Found {
     tiers: &'static str,
@@ -102,7 +102,7 @@ struct Found {
     #[serde(flatten)]
     means: Option<Means>,
     tests: Vec<Tested>,
-    /// All hypotheses together, where there are several.
+    /// Joint test of all hypotheses, if there are several.
     joint: Option<FTest>,
 }
 
@@ -110,7 +110,7 @@ struct Found {
 struct Means {
     averaged_over: Vec<String>,
     weights: &'static str,
-    /// Where the numbers stand.
+    /// Values of the numeric variables.
     at: BTreeMap<String, String>,
     means: Vec<MarginalMean>,
     adjust: &'static str,
@@ -120,7 +120,7 @@ struct Means {
 #[derive(Debug, Serialize)]
 struct Tested {
     hypothesis: String,
-    /// What the combination is to be.
+    /// Hypothesised value of the combination.
     value: f64,
     #[serde(flatten)]
     test: TTest,
@@ -150,7 +150,7 @@ pub(crate) fn run(args: &MeansArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// What was asked for by names.
+/// Computes the means and differences of the named variables.
 fn means(args: &MeansArgs, margins: &str, saved: &Saved, inference: &FixedInference) -> anyhow::Result<Means> {
     let averaging = match args.weights {
         Weights::Equal => Averaging::Equal,
@@ -200,7 +200,7 @@ fn means(args: &MeansArgs, margins: &str, saved: &Saved, inference: &FixedInfere
     })
 }
 
-/// `name=a,b`.
+/// Parses `name=a,b`.
 fn values(text: &str) -> anyhow::Result<(String, Vec<String>)> {
     match text.split_once('=') {
         Some((name, values)) if !name.is_empty() && !values.is_empty() => {
@@ -211,7 +211,7 @@ fn values(text: &str) -> anyhow::Result<(String, Vec<String>)> {
     }
 }
 
-/// The settings of a variable: those of `--at`, else all levels.
+/// Returns the settings of a variable: those of `--at`, or all levels.
 fn settings(grid: &Grid<'_>, name: &str, at: Option<&Vec<String>>) -> anyhow::Result<Vec<(String, Setting)>> {
     let Some(values) = at else { return Ok(grid.settings(name, None)?) };
     if grid.factor(name).is_some() {
@@ -226,13 +226,13 @@ fn settings(grid: &Grid<'_>, name: &str, at: Option<&Vec<String>>) -> anyhow::Re
     }
     let number = |value: &String| match value.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
-        _ => Err(anyhow!("--at {name}={value}: `{name}` is a number, and `{value}` is none")),
+        _ => Err(anyhow!("--at {name}={value}: `{name}` is numeric, but `{value}` is not a number")),
     };
     let numbers = values.iter().map(number).collect::<anyhow::Result<Vec<f64>>>()?;
     Ok(grid.settings(name, Some(&numbers))?)
 }
 
-/// Tests hypotheses one by one, and all of them together.
+/// Tests the hypotheses one by one and jointly.
 fn tests(texts: &[String], saved: &Saved, inference: &FixedInference) -> anyhow::Result<(Vec<Tested>, Option<FTest>)> {
     let names: Vec<String> = saved.fit().fixed_effects.iter().map(|effect| effect.term.clone()).collect();
     let mut hypotheses = Vec::new();

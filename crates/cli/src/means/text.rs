@@ -1,4 +1,4 @@
-//! The tables of `tiers means`, as emmeans lays them out.
+//! The tables of `tiers means`, in the layout of emmeans.
 
 use crate::means::{Found, Means, Tested};
 use crate::saved::Saved;
@@ -9,7 +9,7 @@ use tiers_report::numbers::{column, decimals_of_smallest, fixed_point, p_values,
 /// Significant digits of estimates.
 const DIGITS: usize = 4;
 
-/// All that was asked for.
+/// Returns all requested tables.
 pub(super) fn text(found: &Found, saved: &Saved) -> String {
     let mut sections: Vec<String> = Vec::new();
     if let Some(means) = &found.means {
@@ -28,14 +28,15 @@ pub(super) fn text(found: &Found, saved: &Saved) -> String {
 
 type Settings = [(String, String)];
 
-/// A column per variable of the settings.
+/// Returns a column per variable of the settings.
 fn settings<'a>(rows: &(impl Iterator<Item = &'a Settings> + Clone)) -> Vec<Column> {
     let names: Vec<String> = rows.clone().next().unwrap_or(&[]).iter().map(|(name, _)| name.clone()).collect();
     let cells = |i: usize| rows.clone().map(|row| row[i].1.clone()).collect();
     names.iter().enumerate().map(|(i, name)| Column::names(name, cells(i))).collect()
 }
 
-/// Estimates and standard errors with common decimals, as in the summary; `nonEst` where there are none.
+/// Formats estimates and standard errors with common decimals, as in the summary, and the ends of the
+/// intervals; what is not estimable becomes `nonEst`.
 fn estimates(tests: &[Option<TTest>]) -> [Vec<String>; 4] {
     let of = |value: fn(&TTest) -> f64| -> Vec<f64> { tests.iter().flatten().map(value).collect() };
     let both = [of(|t| t.estimate), of(|t| t.std_error)].concat();
@@ -52,7 +53,7 @@ fn estimates(tests: &[Option<TTest>]) -> [Vec<String>; 4] {
     [cells(|t| t.estimate, "nonEst"), cells(|t| t.std_error, ""), cells(|t| t.lower, ""), cells(|t| t.upper, "")]
 }
 
-/// Degrees of freedom, with a decimal where there are few.
+/// Formats degrees of freedom, with a decimal if some are below 100.
 fn degrees(tests: &[Option<TTest>]) -> Vec<String> {
     let known = |test: &TTest| test.df.filter(|df| *df < 1e9);
     let fewest = tests.iter().flatten().filter_map(known).fold(f64::INFINITY, f64::min);
@@ -64,7 +65,7 @@ fn degrees(tests: &[Option<TTest>]) -> Vec<String> {
     tests.iter().map(one).collect()
 }
 
-/// Test statistics and p values.
+/// Formats test statistics and p values.
 fn statistics(tests: &[Option<TTest>], p_of: impl Fn(usize) -> Option<f64>) -> [Vec<String>; 2] {
     let known: Vec<f64> = tests.iter().flatten().map(|test| round(test.statistic, 3)).collect();
     let p: Vec<f64> = (0..tests.len()).filter(|&i| tests[i].is_some()).map(|i| p_of(i).unwrap_or(f64::NAN)).collect();
@@ -164,30 +165,30 @@ fn method(found: &Found) -> String {
     format!("{by}; confidence level {} %", level.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// What the means are means of.
+/// Returns notes on how the means were computed.
 fn notes(found: &Found, saved: &Saved) -> String {
     let Some(means) = &found.means else { return String::new() };
-    let mut told = Vec::new();
+    let mut notes = Vec::new();
     if !means.averaged_over.is_empty() {
         let how = if means.weights == "equal" { "with equal weights" } else { "as often as they occur" };
-        told.push(format!("Averaged over the levels of {} ({how})", means.averaged_over.join(", ")));
+        notes.push(format!("Averaged over the levels of {} ({how})", means.averaged_over.join(", ")));
     }
     if !means.at.is_empty() {
         let number = |text: &String| text.parse().map_or_else(|_| text.clone(), |v: f64| column(&[v], 5)[0].clone());
         let stand: Vec<String> = means.at.iter().map(|(name, value)| format!("{name} = {}", number(value))).collect();
-        told.push(format!("At {}", stand.join(", ")));
+        notes.push(format!("At {}", stand.join(", ")));
     }
     if !saved.recipe.offsets.is_empty() {
-        told.push("The offset is left out".to_owned());
+        notes.push("The offset is left out".to_owned());
     }
     if means.means.iter().any(|mean| mean.mean.is_none()) {
-        told.push("nonEst: the data do not determine this, for a combination of levels does not occur".to_owned());
+        notes.push("nonEst: not estimable, since a combination of levels does not occur in the data".to_owned());
     }
     if means.differences.is_empty() && means.means.len() > 1 {
-        told.push("So many means are not compared pair by pair; name fewer levels by --at".to_owned());
+        notes.push("There are too many means to compare pair by pair; name fewer levels with --at".to_owned());
     }
     if found.tests.is_empty() {
-        told.push(method(found));
+        notes.push(method(found));
     }
-    told.iter().map(|line| paragraph(line, 2)).collect()
+    notes.iter().map(|line| paragraph(line, 2)).collect()
 }

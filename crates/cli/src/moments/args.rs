@@ -1,4 +1,4 @@
-//! The command line of `tiers moments`.
+//! Arguments of `tiers moments`.
 
 use crate::csv::CsvArgs;
 use clap::Args;
@@ -8,59 +8,60 @@ use std::path::PathBuf;
 /// Examples below the help.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  Moments of two halves of a data set, made apart (on two machines, say), and their fit:
+  Moments of two halves of a data set, computed separately (say, on two machines), and their fit:
     tiers moments \"score ~ pretest + (1 | school/class)\" a.parquet --out a.moments
     tiers moments \"score ~ pretest + (1 | school/class)\" b.parquet --out b.moments
     tiers fit --moments a.moments b.moments
 
-  Parts of which one lacks a level of a factor, made alike:
+  Parts of which one lacks a level of a factor:
     tiers moments \"y ~ arm + (1 | site)\" a.csv --out a.moments --levels arm=drug,placebo
     tiers moments \"y ~ arm + (1 | site)\" b.csv --out b.moments --like a.moments
 
-Groups may be spread over parts. The format is told in docs/moments.md; a GROUP BY can write it.";
+Groups may be spread over parts. The format is documented in docs/moments.md; a GROUP BY query can
+write it.";
 
-/// `tiers moments`.
+/// Arguments of `tiers moments`.
 #[derive(Debug, Args)]
 pub(crate) struct MomentsArgs {
-    /// The model in lme4's language, as in "y ~ x + (1 + x | school/class)"
+    /// Model formula in lme4's syntax, as in "y ~ x + (1 + x | school/class)"
     pub formula: String,
 
-    /// Files, folders or globs: parquet, csv or arrow; all of one table
+    /// Files, folders or globs (parquet, csv or arrow) that together hold one table
     #[arg(required = true)]
     pub data: Vec<PathBuf>,
 
-    /// Folder for the moments; moments that stand there are replaced
+    /// Folder for the moments; existing moments are replaced
     #[arg(long, value_name = "DIR", required = true)]
     pub out: PathBuf,
 
-    /// Column of prior weights: a row of weight w has residual variance sigma^2 / w
+    /// Column of prior weights: a row with weight w has residual variance sigma^2 / w
     #[arg(long, value_name = "COL")]
     pub weights: Option<String>,
 
-    /// Reference level of a factor (default: the first in order); may be repeated
+    /// Reference level of a factor (default: its first level); may be repeated
     #[arg(long, value_name = "FACTOR=LEVEL")]
     pub reference: Vec<String>,
 
-    /// All levels of a factor, where this part may lack some; may be repeated
+    /// All levels of a factor, if this part may lack some; may be repeated
     #[arg(long, value_name = "FACTOR=A,B,C")]
     pub levels: Vec<String>,
 
-    /// Take levels and shifts from these moments of another part of the same data
+    /// Use the levels and shifts of these moments of another part of the same data
     #[arg(long, value_name = "DIR", conflicts_with = "levels")]
     pub like: Option<PathBuf>,
 
     #[command(flatten)]
     pub csv: CsvArgs,
 
-    /// Most memory to use: bytes, 2GB, or a share of what is available
+    /// Limit on memory: bytes, a size such as 2GB, or a percentage of the available memory
     #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT)]
     pub memory_limit: String,
 
-    /// No progress and no message, only errors
+    /// Print no progress and no messages, only errors
     #[arg(long, short)]
     pub quiet: bool,
 
-    /// Threads to use (default: all cores); the results do not depend on it
+    /// Number of threads (default: all cores); the results do not depend on it
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 }

@@ -1,4 +1,4 @@
-//! `moments.json`: what the moments beside it are moments of.
+//! `moments.json`: describes the columns that the moments beside it were computed from.
 
 use anyhow::{anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -8,20 +8,20 @@ use std::path::Path;
 use tiers_moments::Definition;
 use tiers_report::saved::Seal;
 
-/// Version of the format that is written, and the only one that is read.
+/// Version of the format, the only one that is read.
 pub(crate) const VERSION: u64 = 1;
 
-/// What the fingerprints of tiers 0.1.0 begin with.
+/// Prefix of the fingerprints of tiers 0.1.0.
 const OLD_KIND: &str = "fnv1a64:";
 
-/// Names of the files in a folder of moments.
+/// Name of the header in a folder of moments.
 pub(crate) const HEADER: &str = "moments.json";
-/// The cells.
+/// Name of the file of cells.
 pub(crate) const CELLS: &str = "cells.parquet";
-/// C'WC.
+/// Name of the file of totals, `C'WC`.
 pub(crate) const TOTALS: &str = "totals.parquet";
 
-/// What `moments.json` says. What another program may leave out has a default.
+/// Contents of `moments.json`. Fields that another program may omit have a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Header {
     /// Version of the format.
@@ -29,10 +29,10 @@ pub(crate) struct Header {
     /// The program that wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_by: Option<String>,
-    /// What the moments are moments of.
+    /// Definition of the columns that the moments were computed from.
     #[serde(flatten)]
     pub definition: Definition,
-    /// n.
+    /// Number of rows, n.
     pub rows: u64,
     /// Number of cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,19 +40,19 @@ pub(crate) struct Header {
     /// `Σ log w`.
     #[serde(default)]
     pub sum_log_weights: f64,
-    /// Rows left out for missing values.
+    /// Number of rows dropped for missing values (listwise deletion).
     #[serde(default)]
     pub dropped_rows: u64,
-    /// Per column or expression the rows where it is missing.
+    /// Number of rows where a column or expression is missing.
     #[serde(default)]
     pub missing: BTreeMap<String, u64>,
-    /// The files beside it, and the fingerprint; not checked where it is absent.
+    /// Hashes of the files beside the header, and the fingerprint, which is checked only if present.
     #[serde(flatten)]
     pub seal: Seal,
 }
 
 impl Header {
-    /// Reads a header; `path` is where it stands.
+    /// Parses a header; `path` is its path in error messages.
     pub(crate) fn parse(text: &str, path: &str) -> anyhow::Result<Header> {
         let damaged = |why: serde_json::Error| {
             anyhow!("{path}: not what docs/moments.md says it should be: {why}; make the moments again")
@@ -65,9 +65,9 @@ impl Header {
                  moments again with this program, or fit them with the one that made them",
                 env!("CARGO_PKG_VERSION")
             ),
-            None => bail!("{path}: no header of moments, for it does not say `\"tiers_moments\": {VERSION}`"),
+            None => bail!("{path}: this is not a header of moments, since it lacks `\"tiers_moments\": {VERSION}`"),
         }
-        // From the text, for numbers keep all their digits only so.
+        // Parsed from the text, since only that keeps all digits of the numbers.
         let header: Header = serde_json::from_str(text).map_err(damaged)?;
         ensure!(
             header.seal.fingerprint.is_none() || header.has_old_fingerprint() || header.seal.is_intact(text),
@@ -77,12 +77,12 @@ impl Header {
         Ok(header)
     }
 
-    /// Whether the fingerprint is one of tiers 0.1.0, which is not of bytes but of what they mean.
+    /// Whether the fingerprint was written by tiers 0.1.0, which hashed the values and not the bytes.
     pub(crate) fn has_old_fingerprint(&self) -> bool {
         self.seal.fingerprint.as_ref().is_some_and(|own| own.starts_with(OLD_KIND))
     }
 
-    /// The old fingerprint that belongs to this header and these totals (`C'WC`, row-major).
+    /// Computes the old fingerprint of this header and these totals (`C'WC`, row-major).
     pub(crate) fn old_fingerprint_with(&self, cross: &[f64]) -> String {
         let bare = Header { seal: Seal::default(), ..self.clone() };
         let text = serde_json::to_string(&bare).expect("plain data without keys that are not strings");
@@ -92,7 +92,7 @@ impl Header {
         format!("{OLD_KIND}{:016x}", hash.0)
     }
 
-    /// As JSON, ending in a line feed, with the fingerprint of the files that stand in a folder.
+    /// Returns the header as JSON that ends in a line feed, with the fingerprint of the files in `folder`.
     pub(crate) fn sealed(&mut self, folder: &Path) -> io::Result<String> {
         [TOTALS, CELLS].iter().try_for_each(|name| self.seal.add(folder, name))?;
         let mut seal = self.seal.clone();
@@ -102,7 +102,7 @@ impl Header {
     }
 }
 
-/// The hash of Fowler, Noll and Vo (1a, 64 bits): it finds damage, not forgery.
+/// The hash of Fowler, Noll and Vo (1a, 64 bits), which detects damage but not forgery.
 struct Fnv(u64);
 
 impl Fnv {
@@ -122,7 +122,7 @@ mod tests {
     use super::Fnv;
 
     #[test]
-    fn fnv_of_the_published_examples() {
+    fn fnv_matches_the_published_examples() {
         let of = |text: &str| {
             let mut hash = Fnv::new();
             hash.add(text.as_bytes());

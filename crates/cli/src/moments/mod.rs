@@ -1,11 +1,11 @@
-//! `tiers moments`: the moments of a data set or of a part of it, written to a folder; and the
-//! reading of such folders by `tiers fit --moments`.
+//! `tiers moments`: writes the moments (sufficient statistics) of a data set or of a part of it to a
+//! folder; and reads such folders for `tiers fit --moments`.
 //!
 //! ```text
-//! args    what the command line may say
-//! header  moments.json: what the moments are moments of, counts, a fingerprint
-//! write   the folder, put in place as a whole
-//! read    folders of moments, checked, as parts to be merged
+//! args    arguments of the command line
+//! header  moments.json: the columns of the moments, counts, a fingerprint
+//! write   writes the folder, which is put in place as a whole
+//! read    opens and checks folders of moments, to be merged
 //! ```
 
 mod args;
@@ -27,7 +27,7 @@ use tiers_design::{DesignError, EncodeError, Formula, Plan, Recipe, Settings};
 use tiers_moments::{Definition, IngestError, Reading, Until, accumulate_with, merged_definition};
 use tiers_tables::Source;
 
-/// Writes moments.
+/// Computes and writes the moments.
 pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
     let formula: Formula = args.formula.parse()?;
     let reference = args.reference.iter().map(|text| crate::job::reference(text)).collect::<anyhow::Result<_>>()?;
@@ -61,7 +61,7 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The recipe of other moments for this table, if they are of the same model.
+/// Returns the recipe of other moments, applied to this table; an error if their models differ.
 fn recipe_like(like: &Opened, formula: &Formula, settings: &Settings, source: &Source) -> anyhow::Result<Recipe> {
     let theirs = &like.header.definition;
     let ours = Definition {
@@ -75,7 +75,7 @@ fn recipe_like(like: &Opened, formula: &Formula, settings: &Settings, source: &S
     ours.recipe().map_err(|error| anyhow!("--like {}: {error}", like.name))
 }
 
-/// Errors about levels, with what can be done here.
+/// Adds the remedy to errors about levels.
 fn explain(error: IngestError, like: bool) -> anyhow::Error {
     let remedy = "name all levels that the parts have together by --levels, or freeze a part that has them all first and \
                   make the others --like it";

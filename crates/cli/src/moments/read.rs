@@ -1,4 +1,4 @@
-//! Folders of moments, opened and checked.
+//! Opens and checks folders of moments.
 
 use crate::files::read_text;
 use crate::moments::header::{CELLS, HEADER, Header, TOTALS};
@@ -16,7 +16,7 @@ use tiers_tables::Source;
 pub(crate) struct Opened {
     /// As the user named it.
     pub name: String,
-    /// What `moments.json` says.
+    /// Contents of `moments.json`.
     pub header: Header,
     totals: Totals,
     dropped: Dropped,
@@ -24,7 +24,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens a folder: reads the header and the totals, not the cells.
+    /// Opens a folder; reads the header and the totals, but not the cells.
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Opened> {
         let name = folder.display().to_string();
         repair(folder, &MOMENTS);
@@ -40,10 +40,10 @@ impl Opened {
             0 => None,
             _ => Some(Source::open(&[folder.join(CELLS)])?),
         };
-        if let (Some(told), Some(there)) = (header.cells, cells.as_ref().and_then(Source::rows)) {
+        if let (Some(listed), Some(there)) = (header.cells, cells.as_ref().and_then(Source::rows)) {
             ensure!(
-                told == there,
-                "{name}: {CELLS} holds {there} cells, but {HEADER} says {told}; make the moments again"
+                listed == there,
+                "{name}: {CELLS} holds {there} cells, but {HEADER} says {listed}; make the moments again"
             );
         }
         let totals = Totals { rows: header.rows, sum_log_weights: header.sum_log_weights, cross };
@@ -52,7 +52,7 @@ impl Opened {
         Ok(Opened { name, header, totals, dropped, cells })
     }
 
-    /// To be merged with others.
+    /// Returns the moments as a part to be merged with others.
     pub(crate) fn part(&self) -> Part<'_> {
         Part {
             name: &self.name,
@@ -63,12 +63,12 @@ impl Opened {
         }
     }
 
-    /// Number of cells, where that is known.
+    /// Returns the number of cells, if it is known.
     pub(crate) fn count(&self) -> Option<u64> {
         self.cells.as_ref().map_or(Some(0), Source::rows)
     }
 
-    /// The files that are read.
+    /// Returns the files that are read.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> + '_ {
         let own = [HEADER, TOTALS].map(|file| Path::new(&self.name).join(file));
         let cells = self.cells.iter().flat_map(|cells| cells.files().iter().map(|file| file.path.clone()));
@@ -82,13 +82,13 @@ fn read_header(folder: &Path) -> anyhow::Result<Header> {
         bail!("{name}: no such folder of moments; `tiers moments` writes them");
     }
     if !path.is_file() {
-        bail!("{name}: no folder of moments, for it holds no {HEADER}; `tiers moments` writes them");
+        bail!("{name}: this is not a folder of moments, since it has no {HEADER}; `tiers moments` writes one");
     }
     let text = read_text(&path, u64::MAX).map_err(|error| anyhow!("{}: {error}", path.display()))?;
     Header::parse(&text, &path.display().to_string())
 }
 
-/// Whether the other files are those that the header lists; another program need not list them.
+/// Checks the other files against the hashes of the header, which another program need not list.
 fn check_files(folder: &Path, header: &Header) -> anyhow::Result<()> {
     for name in header.seal.files.keys() {
         ensure!(
@@ -113,7 +113,7 @@ fn check_files(folder: &Path, header: &Header) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// C'WC, row-major, from the rows of either triangle.
+/// Reads `C'WC`, row-major, from the entries of either triangle.
 fn read_totals(folder: &Path, header: &Header) -> anyhow::Result<Vec<f64>> {
     let path = folder.join(TOTALS);
     let source = Source::open(std::slice::from_ref(&path))?;
@@ -134,7 +134,7 @@ fn read_totals(folder: &Path, header: &Header) -> anyhow::Result<Vec<f64>> {
                     if code == tiers_design::MISSING { String::new() } else { labels.dictionary.label(code as usize) };
                 place.get(label.as_str()).copied().ok_or_else(|| {
                     anyhow!(
-                        "{}: `{label}` is no column of these moments; they are {}",
+                        "{}: `{label}` is not a column of these moments; the columns are {}",
                         path.display(),
                         names.join(", ")
                     )

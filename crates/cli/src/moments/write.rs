@@ -1,4 +1,4 @@
-//! A folder of moments, written aside and put in place as a whole.
+//! Writes a folder of moments, which is put in place as a whole.
 
 use crate::moments::header::{CELLS, HEADER, Header, TOTALS, VERSION};
 use crate::outputs::{Folder, Staged};
@@ -8,7 +8,7 @@ use tiers_moments::{CellColumns, Cells, Definition, Ingested, Totals};
 use tiers_report::saved::Seal;
 use tiers_tables::{OutColumn, OutField, OutKind, OutValues, TableError, TableSink, write_parquet};
 
-/// Writes moments; gives what their header says.
+/// Writes moments and returns their header.
 pub(crate) fn write(folder: &Folder, definition: Definition, ingested: &Ingested) -> anyhow::Result<Header> {
     let staged = folder.stage()?;
     let header = write_files(&staged, definition, ingested)?;
@@ -19,9 +19,9 @@ pub(crate) fn write(folder: &Folder, definition: Definition, ingested: &Ingested
 fn write_files(staged: &Staged<'_>, definition: Definition, ingested: &Ingested) -> anyhow::Result<Header> {
     let Ingested { moments, dropped, .. } = ingested;
     let totals = Totals::of(moments);
-    let told = |error: TableError| staged.told(error);
-    write_parquet(&staged.path(TOTALS), totals_columns(&definition, &totals)).map_err(told)?;
-    write_cells(&staged.path(CELLS), &definition, ingested).map_err(told)?;
+    let named = |error: TableError| staged.told(error);
+    write_parquet(&staged.path(TOTALS), totals_columns(&definition, &totals)).map_err(named)?;
+    write_cells(&staged.path(CELLS), &definition, ingested).map_err(named)?;
     let mut header = Header {
         tiers_moments: VERSION,
         written_by: Some(format!("tiers {}", env!("CARGO_PKG_VERSION"))),
@@ -38,7 +38,7 @@ fn write_files(staged: &Staged<'_>, definition: Definition, ingested: &Ingested)
     Ok(header)
 }
 
-/// The upper triangle of C'WC, a row per entry.
+/// Returns the upper triangle of `C'WC`, a row per entry.
 fn totals_columns(definition: &Definition, totals: &Totals) -> Vec<OutColumn> {
     let m = definition.columns.len();
     let upper: Vec<(usize, usize)> = (0..m).flat_map(|i| (i..m).map(move |j| (i, j))).collect();
@@ -50,7 +50,8 @@ fn totals_columns(definition: &Definition, totals: &Totals) -> Vec<OutColumn> {
     ]
 }
 
-/// The cells, a shard at a time.
+/// Writes the cells, a shard at a time.
+
 fn write_cells(path: &Path, definition: &Definition, ingested: &Ingested) -> Result<(), TableError> {
     let Ingested { recipe, moments, .. } = ingested;
     let columns = CellColumns::of(recipe);

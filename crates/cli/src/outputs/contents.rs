@@ -1,4 +1,4 @@
-//! What a folder of results or of moments holds, by which a program's own files are told from others.
+//! Names of the files in a folder of results or of moments, to distinguish our files from others.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,42 +8,42 @@ use std::path::{Path, PathBuf};
 /// The files that tiers writes into a folder of one kind.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    /// What messages call them.
+    /// Name of the files in messages.
     pub called: &'static str,
-    /// Files at the top. The last of them is written last and removed first: where it is, all that
-    /// stands beside it is of the same run.
+    /// Files at the top. The last of them is written last and removed first: if it exists, all files
+    /// beside it are of the same run.
     pub files: &'static [&'static str],
-    /// A folder of parquet files.
+    /// Subfolder of parquet files.
     pub folder: Option<&'static str>,
-    /// A key that the last of the files has, if tiers or a program that keeps to its format wrote it.
+    /// A JSON key of the last file, if tiers or a program that follows its format wrote it.
     pub key: &'static str,
 }
 
 impl Contents {
-    /// The file that says that all others are there.
+    /// Returns the name of the last file, whose presence means that all others are complete.
     pub(crate) fn last(&self) -> &'static str {
         self.files.last().expect("a folder has one file at least")
     }
 
-    /// Whether the last of the files stands in a folder and says that it is of this kind.
+    /// Whether a folder holds the last file, and it has the key of this kind.
     pub(crate) fn is_complete(&self, folder: &Path) -> bool {
         let text = fs::read_to_string(folder.join(self.last())).unwrap_or_default();
         serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|json| json.get(self.key).is_some())
     }
 
-    /// Whether a path below a folder, relative to it, has a name that results have.
+    /// Whether a path relative to a folder has the name of one of our files.
     pub(crate) fn has(&self, path: &Path) -> bool {
         let is_file = self.files.iter().any(|name| path == Path::new(name));
         is_file || self.folder.is_some_and(|folder| path.starts_with(folder))
     }
 
-    /// The first name of ours under which something stands.
+    /// Returns the first of our names that exists in a folder.
     pub(crate) fn standing(&self, folder: &Path) -> Option<&'static str> {
         self.files.iter().copied().chain(self.folder).find(|name| folder.join(name).exists())
     }
 
-    /// What stands in a folder and was not written by tiers, relative to it: files with other names,
-    /// links, devices and folders.
+    /// Returns the paths, relative to a folder, that tiers did not write: files with other names, links,
+    /// devices and folders.
     pub(crate) fn strangers(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
         let mut strangers = Vec::new();
         for entry in fs::read_dir(folder)? {
@@ -63,20 +63,20 @@ impl Contents {
     }
 }
 
-/// Whether a file has the name of one that is still being written, or of the journal of its folder.
+/// Whether this is the name of a file that is still being written, or of a journal.
 fn is_temporary(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     name == super::place::JOURNAL || (name.starts_with('.') && name.ends_with(".tmp"))
 }
 
-/// A hidden folder that a run works in: its name says for which folder, of which process, and what for.
+/// Use of a hidden folder that a run works in. Its name holds the target, the process and the use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// New results are being written. After an exchange with the former ones it holds those.
+    /// New results are being written. After an exchange, it holds the former results.
     New,
     /// Former results that were moved aside.
     Former,
-    /// New results, complete, that are being moved one by one into a folder that stays.
+    /// Complete new results that are being moved one by one into an existing folder.
     Moving,
 }
 
@@ -90,12 +90,12 @@ impl Use {
     }
 }
 
-/// The name of such a folder of this process.
+/// Returns the name of such a folder of this process.
 pub(crate) fn hidden_name(name: &OsStr, what: Use) -> String {
     format!(".{}.tiers-{}.{}", name.to_string_lossy(), std::process::id(), what.ending())
 }
 
-/// Reads such a name: the folder that it is for, the process, and what for.
+/// Parses such a name into the name of the target, the process and the use.
 pub(crate) fn parse_hidden(name: &str) -> Option<(&str, u32, Use)> {
     let (of, rest) = name.strip_prefix('.')?.rsplit_once(".tiers-")?;
     let (pid, ending) = rest.split_once('.')?;

@@ -1,4 +1,4 @@
-//! What killed runs left beside or within a folder of results: removed, or their last steps taken.
+//! Cleans up after killed runs: removes their folders, or completes the step that they left unfinished.
 
 use super::contents::{Contents, Use, parse_hidden};
 use super::place::{continue_moving, keep_strangers};
@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tiers_tables::is_abandoned;
 
-/// Tidies a folder of results before something is written to it.
+/// Cleans up a folder of results before something is written to it.
 pub(crate) fn tidy(target: &Path, contents: &Contents) -> io::Result<()> {
     for (path, what) in within(target) {
         match what {
@@ -23,7 +23,7 @@ pub(crate) fn tidy(target: &Path, contents: &Contents) -> io::Result<()> {
         if target.is_dir() {
             keep_strangers(&path, target, contents)?;
         } else if !contents.strangers(&path)?.is_empty() {
-            // Not of tiers, and nowhere to move it.
+            // Files that tiers did not write, and no folder to move them to.
             continue;
         }
         fs::remove_dir_all(&path)?;
@@ -31,8 +31,8 @@ pub(crate) fn tidy(target: &Path, contents: &Contents) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the last step of a run that was killed between two of them, before a folder is read: as long
-/// as that is not done, it is not there or not complete. Whatever fails shows in the reading.
+/// Completes the last step of a run that was killed between two steps, before its folder is read:
+/// until then, the folder is missing or incomplete. Failures are ignored, since reading reports them.
 pub(crate) fn repair(target: &Path, contents: &Contents) {
     if !target.exists() {
         complete(target, &beside(target)).ok();
@@ -42,20 +42,20 @@ pub(crate) fn repair(target: &Path, contents: &Contents) {
     }
 }
 
-/// Where former results were moved aside and nothing has taken their place: the new ones of the same
-/// run do, which were complete, or else the former ones return.
+/// If former results were moved aside and nothing has taken their place, puts the new results of the
+/// same run there, which are complete, or else puts the former ones back.
 fn complete(target: &Path, beside: &[(PathBuf, Use)]) -> io::Result<()> {
     let Some((former, _)) = beside.iter().find(|(_, what)| *what == Use::Former) else { return Ok(()) };
     let new = former.with_extension("tmp");
     fs::rename(if new.is_dir() { &new } else { former }, target)
 }
 
-/// Abandoned folders of runs that wrote into a folder.
+/// Returns abandoned folders of runs within `target`.
 fn within(target: &Path) -> Vec<(PathBuf, Use)> {
     abandoned(target, "results")
 }
 
-/// Abandoned folders beside the one that they were to become.
+/// Returns abandoned folders of runs beside `target`.
 fn beside(target: &Path) -> Vec<(PathBuf, Use)> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.parent().map_or_else(Vec::new, |above| abandoned(above, &name))
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use tempfile::TempDir;
 
-    /// A folder with some files; those that end in a slash are folders.
+    /// Creates a folder with some files.
     fn folder(files: &[(&str, &str)]) -> TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         for (name, text) in files {
@@ -92,7 +92,7 @@ mod tests {
         folder
     }
 
-    /// All files below a folder with what they hold.
+    /// Returns all files below a folder with their contents.
     fn files(folder: &Path) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let mut left = vec![folder.to_owned()];
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn half_written_results_are_removed_and_those_of_the_living_stay() {
+    fn only_partial_results_of_dead_processes_are_removed() {
         let half = hidden("out", "tmp", "summary.txt");
         let other = hidden("other", "tmp", "summary.txt");
         let living = ".out.tiers-1.tmp/summary.txt";
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_step_that_is_missing_is_taken() {
+    fn a_missing_second_rename_is_completed() {
         let (former, new) = (hidden("out", "old", "fit.json"), hidden("out", "tmp", "fit.json"));
         let notes = hidden("out", "old", "notes.txt");
         for by_reader in [false, true] {
@@ -148,20 +148,20 @@ mod tests {
             tidy(&out, &RESULTS).expect("tidy");
             check(&folder, &[("out/fit.json", "new"), ("out/notes.txt", "mine")]);
         }
-        // Without the new results the former ones return.
+        // Without new results, the former ones are put back.
         let folder = folder(&[(&former, "former")]);
         tidy(&folder.path().join("out"), &RESULTS).expect("tidy");
         check(&folder, &[("out/fit.json", "former")]);
     }
 
     #[test]
-    fn what_others_put_into_former_results_is_moved() {
+    fn other_files_among_former_results_are_moved() {
         let former = hidden("out", "tmp", "fit.json");
         let within = hidden("out", "tmp", "random_effects/mine.txt");
         let folder = folder(&[(&former, "former"), (&within, "mine"), ("out/fit.json", "new")]);
         tidy(&folder.path().join("out"), &RESULTS).expect("tidy");
         check(&folder, &[("out/fit.json", "new"), ("out/random_effects/mine.txt", "mine")]);
-        // Where there is no folder to move it to, it stays where it is.
+        // Without a folder to move it to, the file stays.
         let moments = hidden("m", "tmp", "notes.txt");
         let folder = super::tests::folder(&[(&moments, "mine")]);
         tidy(&folder.path().join("m"), &MOMENTS).expect("tidy");
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_half_moved_are_moved() {
+    fn an_interrupted_move_of_files_is_completed() {
         let moving = |file: &str| format!("out/{}", hidden("results", "moving", file));
         let all = ["summary.txt", "model.json", "fit.json", "random_effects/g.parquet"];
         let journal = all.join("\n");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn two_steps_do_what_the_exchange_does() {
+    fn two_renames_replace_a_folder_like_an_exchange() {
         let staging = super::super::contents::hidden_name("out".as_ref(), Use::New);
         let folder = folder(&[("out/fit.json", "former"), (&format!("{staging}/fit.json"), "new")]);
         let (out, staging) = (folder.path().join("out"), folder.path().join(staging));

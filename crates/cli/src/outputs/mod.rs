@@ -1,25 +1,24 @@
-//! Folders of results and of moments, put in place as a whole.
+//! Folders of results and of moments, replaced as a whole.
 //!
 //! Everything is first written into a *staging* folder with a hidden temporary name, synced to
-//! disk, and then put in place by renaming, so that a reader never sees half a result and a run
-//! that fails leaves what was there. What happens at the end depends on what is there *then*:
+//! disk, and then put in place by renaming. So a reader never sees partial results, and a run that
+//! fails leaves the former ones. What happens at the end depends on what exists *then*:
 //!
 //! - Nothing: the staging folder, a sibling, is renamed to its final name.
 //! - An empty folder, or one with nothing but results of a former run: the two exchange their names,
-//!   in one step where the file system can, and the former one is removed.
-//! - A folder that holds files with names of ours which tiers did not write: an error.
+//!   in one step if the file system supports that, and the former one is removed.
+//! - A folder that holds files with our names that tiers did not write: an error.
 //! - A folder that holds other files, or one that cannot be renamed (a mount point, the current
-//!   folder): it stays, and the files are renamed into it one by one. The old `fit.json` goes first
-//!   and the new one comes last: where there is a `fit.json`, all that stands beside it is of the
+//!   folder): it stays, and the files are renamed into it one by one. The old `fit.json` is removed
+//!   first and the new one is moved last: if there is a `fit.json`, all files beside it are of the
 //!   same fit. Files of a former fit that the new one does not have are removed.
 //!
-//! Whether all this will be possible is tried out before the data are read; what killed runs left is
-//! tidied then.
+//! Before the data are read, all this is tried out, and what killed runs left is cleaned up.
 //!
 //! ```text
-//! contents   the names of our own files, by which others are told from them
-//! place      the exchange, two renames where there is none, and the moving of files one by one
-//! leftovers  what killed runs left: removed, or their last steps taken
+//! contents   names of our files, to distinguish them from others
+//! place      exchanges two folders, renames in two steps, or moves files one by one
+//! leftovers  cleans up after killed runs
 //! ```
 
 mod contents;
@@ -41,8 +40,8 @@ use tiers_tables::{TableError, destination};
 /// Name of the folder of random effects.
 pub(crate) const EFFECTS: &str = "random_effects";
 
-/// A folder of results: names of the files of a fit, whether it writes them itself or a later
-/// command does: they say nothing about another fit.
+/// A folder of results. Files that later commands write are included, since they belong to the fit
+/// and are removed with it.
 pub(crate) const RESULTS: Contents = Contents {
     called: "results",
     files: &[
@@ -50,11 +49,11 @@ pub(crate) const RESULTS: Contents = Contents {
         PAGE,
         "fitted.parquet",
         "by.parquet",
-        // By a job, or by `tiers confint --out`, which may name the folder of the fit.
+        // Written by a job, or by `tiers confint --out`, which may name the folder of the fit.
         "profile.parquet",
         "replicates.parquet",
         "confint.json",
-        // By `tiers influence --out`.
+        // Written by `tiers influence --out`.
         "influence.parquet",
         "model.json",
         "fit.json",
@@ -74,11 +73,11 @@ pub(crate) const MOMENTS: Contents = Contents {
 /// A folder that is to receive results.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    /// What messages call it: the option that named it and the name.
+    /// Name of the folder in messages: the option that named it and the path.
     called: String,
-    /// As the user named it.
+    /// The path as the user named it.
     named: PathBuf,
-    /// Where it is or will be, absolute.
+    /// Absolute path of the folder, which may not exist yet.
     target: PathBuf,
     /// The data files that are read.
     read: Vec<PathBuf>,
@@ -86,7 +85,7 @@ pub(crate) struct Folder {
     end: End,
 }
 
-/// How results get into their place.
+/// How results are put in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The folder does not exist yet.
@@ -98,17 +97,17 @@ enum End {
 }
 
 impl Folder {
-    /// Finds out whether results can be written to the folder that `--out` names. Leaves nothing behind.
+    /// Checks that results can be written to the folder that `--out` names. Leaves nothing behind.
     pub(crate) fn open(named: &Path, read: &[PathBuf]) -> anyhow::Result<Folder> {
         Folder::open_as(&format!("--out {}", named.display()), named, read, &RESULTS)
     }
 
-    /// The same for a folder within that of a job.
+    /// Like [`Folder::open`], for a folder within that of a job.
     pub(crate) fn of_job(named: &Path, read: &[PathBuf]) -> anyhow::Result<Folder> {
         Folder::open_as(&named.display().to_string(), named, read, &RESULTS)
     }
 
-    /// The same for a folder of moments, which holds nothing else at the start.
+    /// Like [`Folder::open`], for a folder of moments, which must hold nothing else at the start.
     pub(crate) fn of_moments(named: &Path) -> anyhow::Result<Folder> {
         let folder = Folder::open_as(&format!("--out {}", named.display()), named, &[], &MOMENTS)?;
         ensure!(folder.target.file_name().is_some(), "{}: name a folder of its own for the moments", folder.called);
@@ -116,7 +115,7 @@ impl Folder {
             let strangers = MOMENTS.strangers(&folder.target).map_err(|error| folder.cannot(&error))?;
             if let Some(name) = strangers.first() {
                 bail!(
-                    "{}: {} stands there, which is no file of moments; name another folder",
+                    "{}: it holds {}, which is not a file of moments; name another folder",
                     folder.called,
                     folder.named.join(name).display()
                 );
@@ -142,7 +141,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// How results would get into their place if they were put there now.
+    /// Returns how results would be put in place now.
     fn how_to_end(&self) -> anyhow::Result<End> {
         check_is_folder(&self.called, &self.target)?;
         if !self.target.exists() {
@@ -157,7 +156,7 @@ impl Folder {
         }
     }
 
-    /// Refuses to replace the very data that are read.
+    /// Returns an error if results would replace the data that are read.
     fn keep_data(&self) -> anyhow::Result<()> {
         match inside(&self.target, &self.read).find(|path| self.contents.has(path)) {
             None => Ok(()),
@@ -170,12 +169,12 @@ impl Folder {
         }
     }
 
-    /// Refuses to replace files that only happen to have our names.
+    /// Returns an error if results would replace files that have our names but are not ours.
     fn keep_others(&self) -> anyhow::Result<()> {
         match self.contents.standing(&self.target) {
             Some(name) if !self.contents.is_complete(&self.target) => bail!(
-                "{}: {} stands there, but no {} that says it is a result of tiers, so it is not replaced; \
-                 name another folder, or remove what stands there",
+                "{}: {} exists, but no {} that marks it as a result of tiers, so it is not replaced; \
+                name another folder, or remove the file",
                 self.called,
                 self.named.join(name).display(),
                 self.contents.last()
@@ -184,7 +183,7 @@ impl Folder {
         }
     }
 
-    /// Whether the folder has to stay, and the files be moved into it.
+    /// Whether the folder has to stay, so that files are moved into it.
     fn stays(&self) -> io::Result<bool> {
         let current = std::env::current_dir().and_then(fs::canonicalize);
         Ok(current.is_ok_and(|current| current.starts_with(&self.target))
@@ -193,10 +192,10 @@ impl Folder {
             || !is_renamable(&self.target))
     }
 
-    /// Makes a folder where the staging folder will be, and removes it.
+    /// Creates a folder in the place of the staging folder, and removes it.
     fn probe(&self) -> io::Result<()> {
         let staging = self.staging();
-        // Folders above that do not exist yet are made at the end; the first that exists must allow it.
+        // Missing parent folders are created at the end; the first that exists must be writable.
         let above = staging.ancestors().skip(1).find(|folder| folder.exists());
         let above = above.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let trial = above.join(staging.file_name().unwrap_or(OsStr::new(".tiers.tmp")));
@@ -211,13 +210,13 @@ impl Folder {
         }
     }
 
-    /// Begins to write results.
+    /// Creates the staging folder.
     pub(crate) fn stage(&self) -> anyhow::Result<Staged<'_>> {
         let path = self.staging();
         let new = path.ancestors().skip(1).take_while(|above| !above.exists()).map(Path::to_owned).collect();
         let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::create_dir(&path));
         made.map_err(|error| self.cannot(&error))?;
-        // Tells other processes that this one lives; without the lock they go by its number.
+        // The lock shows other processes that this one is alive; without it they check its number.
         let lock = File::open(&path).ok().filter(|folder| folder.try_lock().is_ok());
         Ok(Staged { folder: self, path, new, done: false, _lock: lock })
     }
@@ -232,15 +231,15 @@ impl Folder {
 pub(crate) struct Staged<'a> {
     folder: &'a Folder,
     path: PathBuf,
-    /// Folders above that were made for it, innermost first.
+    /// Parent folders that were created for it, innermost first.
     new: Vec<PathBuf>,
     done: bool,
-    /// The staging folder, locked as long as this lives.
+    /// The staging folder, locked for the lifetime of this value.
     _lock: Option<File>,
 }
 
 impl Staged<'_> {
-    /// Writes a file of text.
+    /// Writes a text file.
     pub(crate) fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
         let write = || {
             let mut file = File::create(self.path.join(name))?;
@@ -250,17 +249,17 @@ impl Staged<'_> {
         write().map_err(|error: io::Error| self.failed(name, &error))
     }
 
-    /// Makes a folder below.
+    /// Creates a subfolder.
     pub(crate) fn folder(&self, name: &str) -> anyhow::Result<()> {
         fs::create_dir(self.path(name)).map_err(|error| self.failed(name, &error))
     }
 
-    /// Where to write a file or folder of this name.
+    /// Returns the path to write a file or folder of this name to.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Why a table could not be written, told of the folder that the user named.
+    /// Converts an error of writing a table, with the path in the folder that the user named.
     pub(crate) fn told(&self, error: TableError) -> anyhow::Error {
         match error {
             TableError::Write { path, source } => {
@@ -270,12 +269,12 @@ impl Staged<'_> {
         }
     }
 
-    /// Puts everything in place. What was put there since the start is not lost.
+    /// Puts everything in place. Files that others put into the folder since the start are kept.
     pub(crate) fn put_in_place(mut self) -> anyhow::Result<()> {
         let Folder { target, contents, .. } = self.folder;
         contents.folder.iter().for_each(|folder| place::sync(&self.path.join(folder)));
         place::sync(&self.path);
-        // A folder that has to stay at the start has the staging folder within it.
+        // A folder that had to stay at the start contains the staging folder.
         let end = match self.folder.end {
             End::OneByOne => End::OneByOne,
             End::Rename | End::Replace => self.folder.how_to_end()?,
@@ -294,7 +293,7 @@ impl Staged<'_> {
         Ok(())
     }
 
-    /// Why a file could not be written.
+    /// Returns the error for a file that could not be written.
     pub(crate) fn failed(&self, name: &str, error: &io::Error) -> anyhow::Error {
         anyhow!("{}: {}", self.folder.named.join(name).display(), cannot(self.folder.contents, error))
     }
@@ -305,29 +304,29 @@ impl Drop for Staged<'_> {
         if self.done {
             return;
         }
-        // After a failed exchange these are the former results, in which others may have put files.
+        // After a failed exchange this holds the former results, where others may have put files.
         if self.folder.contents.strangers(&self.path).is_ok_and(|strangers| strangers.is_empty()) {
             fs::remove_dir_all(&self.path).ok();
         }
-        // Those only that are empty.
+        // Only empty folders are removed.
         self.new.iter().all(|above| fs::remove_dir(above).is_ok());
     }
 }
 
-/// Finds out whether a command can write single files of these names into the folder that `--out` names.
+/// Checks that a command can write single files of these names into the folder that `--out` names.
 pub(crate) fn check_files(folder: &Path, names: &[&str]) -> anyhow::Result<()> {
     check_is_folder(&format!("--out {}", folder.display()), folder)?;
     let check = |name: &&str| destination(&folder.join(name)).map(drop).map_err(|error| anyhow!("--out {error}"));
     names.iter().try_for_each(check)
 }
 
-/// Makes a folder for single files, if need be.
+/// Creates a folder for single files if it does not exist.
 pub(crate) fn make_folder(folder: &Path) -> anyhow::Result<()> {
     let cannot = |error: io::Error| anyhow!("--out {}: {}", folder.display(), cannot(&RESULTS, &error));
     fs::create_dir_all(folder).map_err(cannot)
 }
 
-/// Refuses what exists and is no folder.
+/// Returns an error if the path exists and is not a folder.
 fn check_is_folder(called: &str, path: &Path) -> anyhow::Result<()> {
     match fs::metadata(path) {
         Ok(about) if about.is_file() => bail!("{called}: this is a file; name a folder, which may but need not exist"),
@@ -339,7 +338,8 @@ fn check_is_folder(called: &str, path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Where a folder is or will be, absolute; links are followed, also one whose target does not exist yet.
+/// Returns the absolute path of a folder that may not exist yet. Links are followed, even if their
+/// target does not exist.
 fn resolve(named: &Path) -> io::Result<PathBuf> {
     let mut path = named.to_owned();
     for _ in 0..40 {
@@ -355,14 +355,14 @@ fn resolve(named: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("this symbolic link leads in a circle"))
 }
 
-/// Paths, relative to the folder, of the data files that lie in it.
+/// Returns the paths, relative to the folder, of the data files in it.
 fn inside<'a>(folder: &'a Path, read: &'a [PathBuf]) -> impl Iterator<Item = PathBuf> + 'a {
     let files = read.iter().filter_map(|file| fs::canonicalize(file).ok());
     files.filter_map(move |file| file.strip_prefix(folder).ok().map(Path::to_owned))
 }
 
-/// Whether a folder can be renamed within the one above: it is no mount point, and that one can be
-/// written to.
+/// Whether a folder can be renamed within its parent: it is not a mount point, and the parent is
+/// writable.
 fn is_renamable(folder: &Path) -> bool {
     let (Some(above), Some(name)) = (folder.parent(), folder.file_name()) else { return false };
     #[cfg(unix)]
@@ -373,12 +373,12 @@ fn is_renamable(folder: &Path) -> bool {
             return false;
         }
     }
-    // Another name than that of the staging folder, which may be there already.
+    // A name that differs from the staging folder, which may exist already.
     let trial = above.join(hidden_name(name, Use::Moving));
     fs::create_dir(&trial).and_then(|()| fs::remove_dir(&trial)).is_ok()
 }
 
-/// What stands in the way, and what to try.
+/// Formats the reason and a remedy for results that cannot be written.
 fn cannot(contents: &Contents, error: &io::Error) -> String {
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {

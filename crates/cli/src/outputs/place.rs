@@ -1,4 +1,4 @@
-//! How a folder of new results takes the place of former ones.
+//! Replaces a folder of former results by the new one.
 
 use super::contents::{Contents, Use, hidden_name};
 use std::collections::BTreeSet;
@@ -7,11 +7,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// In a folder of results that are being moved one by one: the names of all of them.
+/// File in a folder of results that are being moved one by one, which lists all their names.
 pub(super) const JOURNAL: &str = ".tiers-names";
 
-/// Puts a folder in the place of another one, in one step where the system can exchange two names.
-/// What others put into the former folder meanwhile is moved into the new one.
+/// Replaces a folder by another one, in one step if the system can exchange two names. Files that
+/// others put into the former folder are moved into the new one.
 pub(super) fn replace(staging: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
     let former = match exchange(staging, target)? {
         true => staging.to_owned(),
@@ -19,12 +19,12 @@ pub(super) fn replace(staging: &Path, target: &Path, contents: &Contents) -> io:
     };
     target.parent().into_iter().for_each(sync);
     keep_strangers(&former, target, contents)?;
-    // The new results stand; remains of the old ones are no reason to fail.
+    // The new results are in place; a failure to remove the old ones is ignored.
     fs::remove_dir_all(&former).ok();
     Ok(())
 }
 
-/// Exchanges the names of two folders; `false` where the system or the file system cannot.
+/// Exchanges the names of two folders; `false` if the system or the file system does not support it.
 #[cfg(target_os = "linux")]
 fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -41,10 +41,10 @@ fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Moves the former folder aside and the new one into its place; gives where the former one is.
+/// Moves the former folder aside and the new one into its place; returns the path of the former one.
 ///
-/// The names are the journal: a former folder that is aside, with none in its place, says that the
-/// new one was complete. [`super::leftovers`] takes the second step then.
+/// The names serve as a journal: a former folder that was moved aside, with none in its place, means
+/// that the new one was complete. [`super::leftovers`] then completes the second step.
 pub(super) fn in_two_steps(staging: &Path, target: &Path) -> io::Result<PathBuf> {
     let aside = staging.with_file_name(hidden_name(target.file_name().unwrap_or_default(), Use::Former));
     fs::rename(target, &aside)?;
@@ -55,7 +55,7 @@ pub(super) fn in_two_steps(staging: &Path, target: &Path) -> io::Result<PathBuf>
     Ok(aside)
 }
 
-/// Moves what is not of tiers from a former folder of results into the one that took its place.
+/// Moves files that tiers did not write from a former folder of results into the new one.
 pub(super) fn keep_strangers(former: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
     for stranger in contents.strangers(former)? {
         let (from, to) = (former.join(&stranger), target.join(&stranger));
@@ -75,7 +75,7 @@ pub(super) fn keep_strangers(former: &Path, target: &Path, contents: &Contents) 
     Ok(())
 }
 
-/// Moves complete results, file by file, into a folder that stays. The list of their names makes it
+/// Moves complete results, file by file, into an existing folder. The journal of their names makes it
 /// possible to continue after a kill.
 pub(super) fn one_by_one(staging: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
     let names = own_files(staging, contents)?;
@@ -88,8 +88,8 @@ pub(super) fn one_by_one(staging: &Path, target: &Path, contents: &Contents) -> 
     continue_moving(&moving, target, contents)
 }
 
-/// Takes the steps that are left: removes former results, moves the new ones, the file that says that
-/// they are complete last.
+/// Takes the remaining steps: removes former results and moves the new ones, ending with the file
+/// whose presence means that they are complete.
 pub(super) fn continue_moving(moving: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
     let text = fs::read_to_string(moving.join(JOURNAL))?;
     let names: BTreeSet<&str> = text.lines().collect();
@@ -117,7 +117,7 @@ pub(super) fn continue_moving(moving: &Path, target: &Path, contents: &Contents)
     fs::remove_dir_all(moving)
 }
 
-/// All files of results in a folder, relative to it, with slashes.
+/// Returns the paths of all files of results in a folder, relative to it, with slashes.
 fn own_files(folder: &Path, contents: &Contents) -> io::Result<Vec<String>> {
     let at_top = contents.files.iter().filter(|name| folder.join(name).exists());
     let mut names: Vec<String> = at_top.map(|name| (*name).to_owned()).collect();
@@ -127,7 +127,7 @@ fn own_files(folder: &Path, contents: &Contents) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// The parquet files of a folder below another one, which need not exist.
+/// Returns the parquet files of a subfolder, which need not exist.
 fn parquet_files(folder: &Path, below: &str) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(folder.join(below)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -145,7 +145,7 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Syncs the names in a folder to disk, where the system offers that.
+/// Syncs the names in a folder to disk, if the system supports that.
 pub(super) fn sync(folder: &Path) {
     File::open(folder).and_then(|folder| folder.sync_all()).ok();
 }

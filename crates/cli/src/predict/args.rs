@@ -1,4 +1,4 @@
-//! The command line of `tiers predict`.
+//! Arguments of `tiers predict`.
 
 use crate::csv::CsvArgs;
 use crate::saved::{RefitArgs, Saved};
@@ -15,48 +15,48 @@ Examples:
     tiers fit \"score ~ pretest + (1 | school/class)\" students.parquet --out results
     tiers predict results new_students.parquet --out predicted.parquet --interval prediction
 
-  With the effects of schools only, the id of the student kept beside the prediction:
+  With the effects of schools only, keeping the id of the student beside the prediction:
     tiers predict results new_students.parquet --out predicted.parquet --level school --keep student
 
-  For the population, no group known, with standard errors:
+  For the population (no group known), with standard errors:
     tiers predict results new_students.parquet --out predicted.parquet --population --se
 
   As text, for a spreadsheet:
     tiers predict results new_students.csv --out predicted.csv
 
-Rows of groups that the fit has not seen are predicted without their effects, and `known_LEVEL`
-tells them apart. Predictions alone need nothing but the folder of results, and so do --population
---se and --interval confidence of a fit with Satterthwaite's degrees of freedom; other standard
-errors and intervals read the data of the fit once more.";
+Rows of groups that the fit has not seen are predicted without random effects of these groups, and
+the column `known_LEVEL` marks them. Predictions alone need only the folder of results, and so do
+--population --se and --interval confidence for a fit with Satterthwaite's degrees of freedom; other
+standard errors and intervals read the data of the fit again.";
 
-/// `tiers predict`.
+/// Arguments of `tiers predict`.
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
-    /// Folder that `tiers fit --out` wrote, or the fit.json in it
+    /// Folder of results of `tiers fit --out`, or its fit.json
     pub fit: PathBuf,
 
-    /// Rows to predict for: files, folders or globs, all of one table; the response is not needed
+    /// Files, folders or globs of one table with the rows to predict for; the response is not needed
     #[arg(required = true)]
     pub new_data: Vec<PathBuf>,
 
-    /// File for the predictions, a row for each row, in the same order; its ending says the format:
-    /// .csv, .tsv, .arrow, otherwise parquet
+    /// File for the predictions, one row per row of the new data in the same order. The extension sets
+    /// the format: .csv, .tsv or .arrow, otherwise parquet
     #[arg(long, value_name = "FILE", required = true)]
     pub out: PathBuf,
 
-    /// Use the random effects of this level and all coarser ones (default: of all levels)
+    /// Use the random effects of this level and all coarser ones (default: all levels)
     #[arg(long, value_name = "LEVEL")]
     pub level: Option<String>,
 
-    /// Use no random effects: predictions for the population
+    /// Use no random effects: predict for the population
     #[arg(long, conflicts_with = "level")]
     pub population: bool,
 
-    /// Standard errors too
+    /// Also write standard errors
     #[arg(long)]
     pub se: bool,
 
-    /// Lower and upper ends too
+    /// Also write the lower and upper ends of intervals
     #[arg(long, value_name = "KIND", value_enum)]
     pub interval: Option<Kind>,
 
@@ -68,7 +68,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub keep: Vec<String>,
 
-    /// Print what was done as JSON
+    /// Print the report of the run as JSON
     #[arg(long)]
     pub json: bool,
 
@@ -76,29 +76,29 @@ pub(crate) struct PredictArgs {
     pub refit: RefitArgs,
 }
 
-/// What an interval is for.
+/// Kind of interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// The mean of rows like this: uncertain estimates, and effects of groups not seen
+    /// For the mean of rows like this: uncertainty of the estimates, and effects of unseen groups
     Confidence,
-    /// A new response: the residual on top, and the effects of levels that are left out
+    /// For a new response: also the residual, and the effects of levels that are left out
     Prediction,
 }
 
 impl PredictArgs {
-    /// The new data, read as those of the fit unless the options say otherwise.
+    /// Opens the new data, with the text options of the fit unless others are given.
     pub(crate) fn open(&self, saved: &Saved) -> anyhow::Result<Source> {
         let said = self.refit.csv.options()?;
         let source = Source::open_with(&self.new_data, &said.or(&saved.report.data.csv))?;
         crate::csv::checked(source, &said)
     }
 
-    /// How the data of the fit are read once more: the options are of the new data.
+    /// Returns the options for reading the data of the fit again; the text options are for the new data.
     pub(crate) fn of_fit(&self) -> RefitArgs {
         RefitArgs { csv: CsvArgs::default(), ..self.refit.clone() }
     }
 
-    /// The interval that is wanted.
+    /// Returns the requested interval.
     pub(crate) fn interval(&self) -> anyhow::Result<Option<Interval>> {
         let level = self.conf_level;
         ensure!(
@@ -112,7 +112,7 @@ impl PredictArgs {
         Ok(self.interval.map(|of| Interval { kind: kind(of), level }))
     }
 
-    /// The levels whose random effects are used, coarsest first.
+    /// Returns the levels whose random effects are used, coarsest first.
     pub(crate) fn levels(&self, saved: &Saved) -> anyhow::Result<Vec<String>> {
         let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
         match &self.level {

@@ -1,5 +1,5 @@
-//! Whether the new data can be used and the file written, found out before anything long begins;
-//! and errors of rows with the file that they are in.
+//! Checks the new data and the output file before any long computation; adds the file to errors about
+//! rows.
 
 use crate::predict::PredictArgs;
 use crate::saved::{Again, Saved};
@@ -10,7 +10,7 @@ use tiers_design::{Doubt, EncodeError, Field, Kind, Recipe, Request, Role};
 use tiers_reml::{LevelEffects, PredictError};
 use tiers_tables::{Source, destination};
 
-/// Refuses to write over anything that is read.
+/// Checks the output path: it must be writable and must not be a file that is read.
 pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: Option<&Again>) -> anyhow::Result<()> {
     let out = &args.out;
     ensure!(
@@ -46,7 +46,7 @@ pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: 
     }
 }
 
-/// Whether all columns are there, as what the fit had them for.
+/// Checks that all columns exist and hold what they held in the fit.
 pub(crate) fn columns(
     source: &Source,
     requests: &[Request],
@@ -64,7 +64,7 @@ pub(crate) fn columns(
             let coarser = levels.iter().take_while(|other| other.level != level.level).last();
             let by_level = coarser.map_or_else(String::new, |coarser| format!("--level {} or ", coarser.level));
             bail!(
-                "{path}: no column `{}`, which tells the groups of {}; predict without their effects by {by_level}--population",
+                "{path}: no column `{}`, which holds the groups of {}; predict without their effects by {by_level}--population",
                 key.name,
                 level.level
             );
@@ -106,7 +106,7 @@ pub(crate) fn columns(
     }
 }
 
-/// An error of the pass, with the file it is of where that can be told.
+/// Converts an error of the pass, adding the file if it is known.
 pub(crate) fn of_pass(error: PredictError, source: &Source, recipe: &Recipe) -> anyhow::Error {
     match &error {
         PredictError::UnseenLevel { column, row, label } => {
@@ -135,7 +135,7 @@ fn over_all(source: &Source) -> &'static str {
     if source.files().len() > 1 { " over all files" } else { "" }
 }
 
-/// The file that has a row, counted from 1 over all files; the first where that is not known.
+/// Returns the file that has a row, counted from 1 over all files; the first file if that is unknown.
 fn file_of(source: &Source, row: u64) -> &Path {
     let mut before = 0;
     for file in source.files() {

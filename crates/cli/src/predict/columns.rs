@@ -1,4 +1,4 @@
-//! The columns of the file of predictions.
+//! Columns of the file of predictions.
 
 use crate::tables::own_name;
 use anyhow::{anyhow, bail};
@@ -6,7 +6,7 @@ use tiers_design::{Block, Column, Dictionary, Field, Kind, Labels, MISSING, Pack
 use tiers_reml::PredictedRows;
 use tiers_tables::{OutColumn, OutField, OutKind, OutValues, Source};
 
-/// What stands in the file, in order.
+/// The columns of the file, in order.
 #[derive(Debug)]
 pub(crate) struct Layout {
     fields: Vec<OutField>,
@@ -17,7 +17,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Row number, columns to keep, prediction and errors, and whether groups are known.
+    /// Creates the layout: row number, kept columns, prediction, errors, and whether groups are known.
     pub(crate) fn new(
         source: &Source,
         keep: &[String],
@@ -33,7 +33,7 @@ impl Layout {
             let name = own_name(&format!("known_{}", level.replace(':', ".")), &taken);
             own.push(field(&name, OutKind::Bool));
         }
-        // A column that is called like one of ours is `prediction_2` and so on.
+        // A kept column with the name of one of ours becomes `prediction_2` and so on.
         let mut taken: Vec<String> = own.iter().map(|field| field.name.clone()).collect();
         let mut fields = vec![own.remove(0)];
         for (request, kind) in &kept {
@@ -45,22 +45,22 @@ impl Layout {
         Ok(Layout { fields, kept, with_std_error, with_interval })
     }
 
-    /// All columns.
+    /// Returns all columns.
     pub(crate) fn fields(&self) -> &[OutField] {
         &self.fields
     }
 
-    /// What is to be read for the columns that are copied.
+    /// Returns the requests for the columns that are copied.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.kept.iter().map(|(request, _)| request.clone()).collect()
     }
 
-    /// The columns of a block whose last columns are those to copy.
+    /// Returns the columns for a block, whose last columns are those to copy.
     pub(crate) fn columns(&self, mut block: Block, rows: PredictedRows) -> Vec<OutColumn> {
         let first = block.first_row as i64 + 1;
         let row = OutValues::I64((first..first + block.rows as i64).collect());
         let mut values = vec![(row, None)];
-        // A block without rows may be without columns.
+        // A block without rows may have no columns.
         let start = block.columns.len().saturating_sub(self.kept.len());
         let copied = block.columns.drain(start..).zip(&self.kept).map(|(column, (_, kind))| copied(column, *kind));
         values.extend(copied);
@@ -84,7 +84,7 @@ fn field(name: &str, kind: OutKind) -> OutField {
     OutField { name: name.to_owned(), kind }
 }
 
-/// How a column is read and written so that it stays what it is.
+/// Returns how to read and write a column so that its type is kept.
 fn kept(source: &Source, name: &str) -> anyhow::Result<(Request, OutKind)> {
     let Some(Field { kind, .. }) = source.fields().iter().find(|field| field.name == name) else {
         let names: Vec<&str> = source.fields().iter().map(|field| &field.name[..]).collect();
@@ -107,7 +107,7 @@ fn kept(source: &Source, name: &str) -> anyhow::Result<(Request, OutKind)> {
     Ok((Request { column: name.to_owned(), role }, kind))
 }
 
-/// A column as it was read, to be written.
+/// Converts a column that was read for writing.
 fn copied(column: Column, kind: OutKind) -> (OutValues, Option<Vec<bool>>) {
     let Labels { codes, dictionary } = match column {
         Column::Numbers(values) => {

@@ -1,4 +1,4 @@
-//! The random effects of a saved fit, read back from its folder.
+//! Reads the random effects of a saved fit from its folder.
 
 use crate::outputs::EFFECTS;
 use crate::saved::Saved;
@@ -9,7 +9,7 @@ use tiers_design::{Column, Dictionary, Kind, Labels, MISSING, PackedText, Recipe
 use tiers_reml::{KeyColumn, KeyLabels, LevelEffects};
 use tiers_tables::Source;
 
-/// The files with the effects of these levels.
+/// Returns the files with the effects of these levels.
 pub(crate) fn files(saved: &Saved, levels: &[String]) -> Vec<PathBuf> {
     let names = effects_file_names(saved.fit().levels.iter().map(|level| &level.name[..]));
     let of_level = |level: &String| {
@@ -19,7 +19,7 @@ pub(crate) fn files(saved: &Saved, levels: &[String]) -> Vec<PathBuf> {
     levels.iter().map(of_level).collect()
 }
 
-/// The effects of these levels.
+/// Reads the effects of these levels.
 pub(crate) fn read(saved: &Saved, levels: &[String]) -> anyhow::Result<Vec<LevelEffects>> {
     let of_level = |(level, path): (&String, PathBuf)| {
         let groups = saved.fit().levels.iter().find(|l| l.name == *level).expect("a level of the fit").groups;
@@ -40,7 +40,7 @@ pub(crate) fn read(saved: &Saved, levels: &[String]) -> anyhow::Result<Vec<Level
     levels.iter().zip(files(saved, levels)).map(of_level).collect()
 }
 
-/// Whether a file of effects is that of the fit: by its fingerprint or, where there is none, because
+/// Checks that a file of effects belongs to the fit: by its fingerprint or, without one, by
 /// `variance = (estimate / standardised)² + prediction_sd²`.
 pub(crate) fn verify(saved: &Saved, level: &str, path: &Path) -> anyhow::Result<()> {
     if saved.report.seal.fingerprint.is_some() {
@@ -67,8 +67,8 @@ pub(crate) fn verify(saved: &Saved, level: &str, path: &Path) -> anyhow::Result<
             let variance =
                 variances.iter().find(|(name, _)| Some(*name) == term.as_deref()).map(|(_, variance)| *variance);
             let (of_error, of_estimate) = (sd[i] * sd[i], (estimate[i] / standardised[i]).powi(2));
-            // Where the variance is zero all effects are, and none is standardised; nor is one of which the
-            // rows say nothing.
+            // If the variance is zero, all effects are zero and none is standardised. An effect that the rows
+            // do not inform is not standardised either.
             match variance {
                 None => false,
                 Some(0.0) => estimate[i] == 0.0,
@@ -87,7 +87,7 @@ pub(crate) fn verify(saved: &Saved, level: &str, path: &Path) -> anyhow::Result<
     Ok(())
 }
 
-/// The levels without their groups: enough to know which columns are needed.
+/// Returns the levels without their groups, which suffice to find the columns that are needed.
 pub(crate) fn skeletons(saved: &Saved, levels: &[String]) -> Vec<LevelEffects> {
     levels.iter().map(|level| skeleton(&saved.recipe, level)).collect()
 }
@@ -110,7 +110,7 @@ fn skeleton(recipe: &Recipe, level: &str) -> LevelEffects {
     }
 }
 
-/// Fills in groups and estimates: r rows for each group, the terms in their order.
+/// Fills in groups and estimates from a file with r rows per group, the terms in their order.
 fn read_level(mut level: LevelEffects, path: &Path) -> anyhow::Result<LevelEffects> {
     let source = Source::open(&[path.to_owned()])?;
     let names: Vec<String> = level.keys.iter().map(|key| key_name(&key.name)).collect();
@@ -130,7 +130,7 @@ fn read_level(mut level: LevelEffects, path: &Path) -> anyhow::Result<LevelEffec
         else {
             bail!("it is not laid out as random effects are");
         };
-        // A group may begin in one block and end in the next.
+        // The rows of a group may span two blocks.
         let at = |i: usize| (block.first_row as usize + i) % r;
         let in_order = (0..block.rows).all(|i| label(&terms, i).is_some_and(|term| term == level.terms[at(i)]));
         ensure!(in_order, "its terms are not {} for every group", level.terms.join(", "));

@@ -1,11 +1,11 @@
-//! `tiers predict`: predictions for rows of another table, from a saved fit.
+//! `tiers predict`: predictions for rows of another table.
 //!
 //! ```text
-//! args      what the command line may say
-//! check     whether data and file can be used; errors with the file that they are of
-//! effects   the random effects of the fit, read back from its folder
-//! columns   the columns that are written
-//! told      what is said of it afterwards
+//! args      arguments of the command line
+//! check     checks of the new data and the output file; errors with the file they are in
+//! effects   reads the random effects of the fit from its folder
+//! columns   columns of the output file
+//! told      report of the run
 //! ```
 
 mod args;
@@ -27,7 +27,7 @@ use tiers_reml::{
 use tiers_tables::{Format, Source, TableSink};
 use told::Told;
 
-/// Predicts.
+/// Predicts, and writes the file of predictions.
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let interval = args.interval()?;
     let saved = Saved::open(&args.fit)?;
@@ -66,10 +66,10 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     job.write(&Predictor::with_errors(fixed, effects, errors, interval)?, sink)
 }
 
-/// Errors of the population's means by what is saved of the fit, where that suffices.
+/// Returns a predictor for the population with errors, if the saved fit suffices for that.
 fn of_population(saved: &Saved, fixed: FixedPart<'_>, interval: Option<Interval>) -> Option<Predictor<'static>> {
     match interval {
-        // A new response needs the variances of all levels, and the columns of their slopes.
+        // A new response also needs the variances of all levels, and the columns of their slopes.
         Some(Interval { kind: IntervalKind::Prediction, .. }) => None,
         _ => {
             let confidence = interval.map(|interval| interval.level);
@@ -78,7 +78,7 @@ fn of_population(saved: &Saved, fixed: FixedPart<'_>, interval: Option<Interval>
     }
 }
 
-/// Whether the new data have all that will be asked of them.
+/// Checks that the new data have all columns that are needed.
 fn check_columns(
     saved: &Saved,
     source: &Source,
@@ -102,7 +102,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Predicts for all rows; the file is there when they are.
+    /// Predicts for all rows; the file appears when it is complete.
     fn write(&self, predictor: &Predictor<'_>, mut sink: TableSink) -> anyhow::Result<Outcome> {
         let Job { args, saved, source, layout } = self;
         let mut told = Told::new(args, saved, predictor);

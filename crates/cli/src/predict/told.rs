@@ -1,4 +1,4 @@
-//! What is told of a run: how many rows were predicted, and which of them how far.
+//! Report of a run: numbers of rows that were predicted, missing, or of unknown groups.
 
 use crate::predict::PredictArgs;
 use crate::predict::args::Kind;
@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use tiers_reml::{PredictedRows, Predictor};
 
-/// An account of the predictions.
+/// Report of the predictions.
 #[derive(Debug, Serialize)]
 pub(crate) struct Told {
     /// Version of the program.
@@ -50,7 +50,7 @@ struct IntervalTold {
 }
 
 impl Told {
-    /// Before the first row.
+    /// Creates an empty report.
     pub(crate) fn new(args: &PredictArgs, saved: &Saved, predictor: &Predictor<'_>) -> Told {
         let kind = |kind| match kind {
             Kind::Confidence => "confidence",
@@ -73,7 +73,7 @@ impl Told {
         }
     }
 
-    /// Takes note of some rows.
+    /// Counts some rows.
     pub(crate) fn see(&mut self, rows: &PredictedRows) {
         let is_missing = |i: usize| rows.missing.as_ref().is_some_and(|missing| missing[i]);
         let count = rows.prediction.len();
@@ -89,17 +89,17 @@ impl Told {
         }
     }
 
-    /// After the last row.
+    /// Completes the report after the last row.
     pub(crate) fn finish(&mut self) {
         self.missing.retain(|(_, rows)| *rows > 0);
     }
 
-    /// As JSON, ending in a line feed.
+    /// Returns the report as JSON that ends in a line feed.
     pub(crate) fn json(&self) -> String {
         tiers_report::json(self)
     }
 
-    /// For a person.
+    /// Returns the report as text.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("Predictions of {}\n", self.formula);
         let mut line = |name: &str, what: String| writeln!(text, "{name:<9} {what}").expect("writing to a text");
@@ -137,7 +137,7 @@ impl Told {
         text
     }
 
-    /// Rows that have a combination of predictors which the data of the fit say nothing of.
+    /// Returns a note if rows have a combination of predictors that is not estimable.
     pub(crate) fn not_estimable(&self) -> Option<String> {
         let first = self.first_not_estimable?;
         let rows = match self.not_estimable {
@@ -150,8 +150,8 @@ impl Told {
         ))
     }
 
-    /// Levels of which no group at all was known, where there were rows: ids are written otherwise,
-    /// most likely.
+    /// Returns a note if no row has a known group of some level, most likely because ids are written
+    /// differently.
     pub(crate) fn strangers(&self) -> Option<String> {
         let all_new = self.levels.iter().find(|level| self.predicted > 0 && level.unknown == self.predicted)?;
         Some(format!(

@@ -1,4 +1,4 @@
-//! `tiers ranef`: the groups of a saved fit with the largest and the smallest random effects.
+//! `tiers ranef`: the groups of a saved fit with the largest and smallest random effects.
 
 use tiers_report::extremes::{Effect, Extremes, note};
 
@@ -15,17 +15,17 @@ use tiers_design::{Column as Read, Dictionary, Labels, Request, Role};
 use tiers_reml::normal_quantile;
 use tiers_tables::Source;
 
-/// `tiers ranef`.
+/// Arguments of `tiers ranef`.
 #[derive(Debug, Args)]
 pub(crate) struct RanefArgs {
-    /// The fit: the folder that `tiers fit --out` wrote, or the fit.json in it
+    /// Folder of results of `tiers fit --out`, or its fit.json
     pub fit: PathBuf,
 
-    /// The level whose groups are shown (default: the top level)
+    /// Level whose groups are shown (default: the top level)
     #[arg(long, value_name = "LEVEL")]
     pub level: Option<String>,
 
-    /// How many of the largest and how many of the smallest are shown
+    /// Number of largest and of smallest effects to show
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: usize,
 
@@ -33,7 +33,7 @@ pub(crate) struct RanefArgs {
     #[arg(long, value_name = "LEVEL")]
     pub conf_level: Option<f64>,
 
-    /// Print as JSON
+    /// Print the groups as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -70,7 +70,7 @@ fn level<'a>(saved: &'a Saved, named: Option<&str>) -> anyhow::Result<&'a str> {
     }
 }
 
-/// The file of a level, by the rule by which it was named.
+/// Returns the name of the file of a level.
 fn file(saved: &Saved, level: &str) -> String {
     let mut taken = Vec::new();
     let names = saved.fit().levels.iter().map(|other| (other.name.as_str(), file_name(&other.name, &mut taken)));
@@ -79,7 +79,7 @@ fn file(saved: &Saved, level: &str) -> String {
     name.expect("a level of the fit")
 }
 
-/// Goes through the file, keeping no more than what is shown.
+/// Reads the file and keeps only the groups that are shown.
 fn extremes(source: &Source, ids: &[String], top: usize) -> anyhow::Result<Vec<Extremes>> {
     let request = |name: &str, role| Request { column: name.to_owned(), role };
     let mut requests: Vec<Request> = ids.iter().map(|id| request(id, Role::Label)).collect();

@@ -1,4 +1,4 @@
-//! What the command line of `tiers run` may say.
+//! Arguments of `tiers run`.
 
 use crate::run::log::{Format, Level};
 use clap::Args;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  Fit all models of a job; the same command goes on after an interruption:
+  Fit all models of a job; repeat the command to resume after an interruption:
     tiers run job.toml
 
-  See what it would do, without reading a row; then with another method for one model:
+  Show what the job would do, without reading a row; then run it with another method for one model:
     tiers run job.toml --dry-run
     tiers run job.toml --set models.growth.method=ML --set run.threads=8
 
@@ -27,25 +27,25 @@ A job file:
 
 Exit codes: 0 all models are fitted, 1 bad input or usage, or a model could not be fitted, 2 a model
 did not converge (its results are written all the same), 3 internal error, 4 interrupted by a signal:
-run it again to go on. docs/batch.md tells more.";
+run it again to resume. See docs/batch.md for details.";
 
-/// `tiers run`.
+/// Arguments of `tiers run`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// The job file, in TOML
+    /// Job file, in TOML
     #[arg(required_unless_present = "schema")]
     pub job: Option<PathBuf>,
 
-    /// Change a key of the job file, as in models.growth.method=ML; `*` is all models; may be repeated
+    /// Override a key of the job file, as in models.growth.method=ML; `*` means all models; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 
-    /// Check files, columns, types, formulas, space and memory, print the plan, and read no row
+    /// Check files, columns, types, formulas, disk space and memory, and print the plan; reads no rows
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Start anew: forget checkpoints and finished models
+    /// Start from the beginning: discard checkpoints and finished models
     #[arg(long, conflicts_with = "dry_run")]
     pub fresh: bool,
 
@@ -53,19 +53,19 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// No progress, and no log but errors; no table of models
+    /// Print no progress, no table of models, and only errors in the log
     #[arg(long, short)]
     pub quiet: bool,
 
-    /// Log lines on standard error, where that is no terminal or this is given
+    /// Format of the log on standard error; without it, a terminal shows progress bars instead
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub log_format: Option<Format>,
 
-    /// How much is logged
+    /// Lowest level of messages to log
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Level::Info)]
     pub log_level: Level,
 
-    /// Print the JSON Schema of job files, and do no more
+    /// Print the JSON Schema of job files and exit
     #[arg(long, exclusive = true)]
     pub schema: bool,
 }

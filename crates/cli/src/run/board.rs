@@ -1,5 +1,5 @@
-//! What the outside sees of a job at work: bars where a person is watching, log lines where not,
-//! `status.json` in either case; and where a request to stop comes in.
+//! Reports the progress of a job: bars on a terminal, log lines otherwise, and `status.json` in either
+//! case. Requests to stop are checked here, too.
 
 use super::checkpoint::Keeper;
 use super::status::{ModelState, Phase, Status};
@@ -13,25 +13,25 @@ use tiers_moments::{PassState, ReadObserver, ReadTimes};
 use tiers_reml::{SearchObserver, Step};
 use tracing::{debug, info, warn};
 
-/// Time between log lines while nothing but numbers changes.
+/// Time between log lines within a phase.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// The face of a job.
+/// Progress bars, log lines and `status.json` of a job.
 #[derive(Debug)]
 pub(crate) struct Board {
-    /// Where `status.json` is.
+    /// Folder of `status.json`.
     pub store: Store,
-    /// Whether somebody asked the job to stop.
+    /// Whether the job was asked to stop.
     pub stop: Stop,
-    /// What `status.json` says.
+    /// Contents of `status.json`.
     pub status: Status,
-    /// Bars.
+    /// Settings of the progress bars.
     pub progress: Progress,
     logged: Instant,
 }
 
 impl Board {
-    /// A job that begins now.
+    /// Creates the board of a job that begins now.
     pub(crate) fn new(store: Store, stop: Stop, progress: Progress, models: impl Iterator<Item = String>) -> Board {
         Board { store, stop, status: Status::begin(models), progress, logged: Instant::now() }
     }
@@ -58,13 +58,13 @@ impl Board {
         due
     }
 
-    /// A model is being fitted.
+    /// Begins the fit of a model.
     pub(crate) fn begin_model(&mut self, model: &str) {
         self.status.of_model(model, ModelState::Fitting, None);
         self.phase(Phase::Fitting, Some(model));
     }
 
-    /// A model of all rows is being fitted.
+    /// Begins the fit of a model of all rows.
     pub(crate) fn fitting(&mut self, model: &str) -> FitWatch<'_> {
         self.begin_model(model);
         let bar = self.progress.fitting();
@@ -72,26 +72,26 @@ impl Board {
     }
 }
 
-/// A pass over the rows.
+/// Observer of a pass over the rows.
 #[derive(Debug)]
 pub(crate) struct ReadWatch<'a> {
     board: &'a mut Board,
     bar: Reading,
     keeper: Option<Keeper>,
     began: Instant,
-    /// Rows that were there before the first was read.
+    /// Rows from a checkpoint, before the first row was read.
     before: Option<u64>,
     total: Option<u64>,
 }
 
 impl<'a> ReadWatch<'a> {
-    /// A pass over so many rows, if that is known, with its checkpoints.
+    /// Creates the observer of a pass; `rows` is the number of rows if it is known.
     pub(crate) fn new(board: &'a mut Board, rows: Option<u64>, keeper: Option<Keeper>) -> ReadWatch<'a> {
         let bar = board.progress.reading(rows);
         ReadWatch { board, bar, keeper, began: Instant::now(), before: None, total: rows }
     }
 
-    /// Where the time went, and what was kept.
+    /// Returns the time by phase, and the writer of checkpoints.
     pub(crate) fn end(mut self) -> (ReadTimes, Option<Keeper>) {
         (self.bar.times, self.keeper.take())
     }
@@ -113,7 +113,7 @@ impl ReadObserver for ReadWatch<'_> {
 
     fn restarted(&mut self, column: &str, level: &str) {
         self.bar.restarted(column, level);
-        info!(column, level, "reading starts again, for a factor has further levels");
+        info!(column, level, "reading starts again, since a factor has more levels");
     }
 
     fn checkpoint(&mut self, state: &PassState<'_>) {
@@ -127,7 +127,7 @@ impl ReadObserver for ReadWatch<'_> {
     }
 }
 
-/// A model being fitted.
+/// Observer of a model that is being fitted.
 #[derive(Debug)]
 pub(crate) struct FitWatch<'a> {
     board: &'a mut Board,
@@ -182,7 +182,7 @@ impl Watch for FitWatch<'_> {
     }
 }
 
-/// The second pass over the rows, for fitted values.
+/// Observer of the second pass over the rows.
 #[derive(Debug)]
 struct SecondPass {
     bar: Reading,

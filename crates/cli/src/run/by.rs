@@ -1,4 +1,4 @@
-//! The same model in every partition of the rows: many small fits, one table.
+//! Fits the same model in every partition of the rows, with the results in one table.
 
 use super::job::ModelJob;
 use super::kept::Counts;
@@ -19,20 +19,20 @@ use tiers_tables::{OutColumn, OutValues, Source, TableError, write_parquet};
 /// Name of the table in the folder of the model.
 pub(crate) const TABLE: &str = "by.parquet";
 
-/// What became of a partition: its fit, or why there is none.
+/// Result of a partition: its fit, or the error.
 type Outcome = Result<Box<Fit>, String>;
 
-/// All partitions of a model, fitted.
+/// The fits of all partitions of a model.
 #[derive(Debug)]
 pub(crate) struct Fitted {
     by: Vec<String>,
-    /// Rows that belong to no partition.
+    /// Number of rows that belong to no partition.
     pub unlabelled_rows: u64,
     labels: Vec<Vec<String>>,
     outcomes: Vec<Outcome>,
 }
 
-/// What is written as `fit.json` of a model by partitions.
+/// Contents of `fit.json` of a model by partitions.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     tiers: &'static str,
@@ -44,7 +44,7 @@ struct Report<'a> {
     unlabelled_rows: u64,
 }
 
-/// Fits all partitions side by side; nothing if the job is asked to stop.
+/// Fits all partitions in parallel; `None` if the job was asked to stop.
 pub(crate) fn fit(
     partitions: &Partitions,
     model: &ModelJob,
@@ -86,7 +86,7 @@ fn fit_one(partitions: &Partitions, index: usize, model: &ModelJob, stop: &Stop)
 }
 
 impl Fitted {
-    /// How the partitions ended.
+    /// Counts the partitions by status.
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts { all: self.outcomes.len() as u64, ..Counts::default() };
         for outcome in &self.outcomes {
@@ -99,17 +99,17 @@ impl Fitted {
         counts
     }
 
-    /// Rows used by all fits together.
+    /// Returns the number of rows used by all fits together.
     pub(crate) fn n_obs(&self) -> u64 {
         self.fits().map(|fit| fit.n_obs).sum()
     }
 
-    /// Evaluations of all searches together.
+    /// Returns the number of evaluations of all searches together.
     pub(crate) fn evaluations(&self) -> u64 {
         self.fits().map(|fit| fit.optimizer.evaluations as u64).sum()
     }
 
-    /// The partitions that could not be fitted, as `state=TX`, and why.
+    /// Returns the partitions that could not be fitted, as `state=TX`, and the errors.
     pub(crate) fn failures(&self) -> impl Iterator<Item = (String, &str)> {
         let named = self.labels.iter().zip(&self.outcomes);
         named.filter_map(|(labels, outcome)| {
@@ -122,7 +122,7 @@ impl Fitted {
         self.outcomes.iter().flatten().map(|fit| &**fit)
     }
 
-    /// Writes the table, with a word on it as text and as JSON.
+    /// Writes the table, and a short summary as text and JSON.
     pub(crate) fn write(&self, model: &ModelJob, source: &Source, staged: &Staged<'_>) -> anyhow::Result<()> {
         self.write_table(source, &staged.path(TABLE)).map_err(|error| staged.told(error))?;
         let counts = self.counts();
@@ -179,7 +179,7 @@ impl Fitted {
             OutColumn::new("message", OutValues::Text(self.outcomes.iter().map(message).collect::<PackedText>()));
         messages.missing = Some(self.outcomes.iter().map(Result::is_ok).collect());
         columns.push(messages);
-        // A column of the table may have one of these names: then it comes second.
+        // If two columns have the same name, the later one is renamed.
         for i in 1..columns.len() {
             while columns[..i].iter().any(|before| before.name == columns[i].name) {
                 columns[i].name += "_2";
@@ -188,7 +188,7 @@ impl Fitted {
         write_parquet(path, columns)
     }
 
-    /// Standard deviations and correlations of the random effects.
+    /// Returns the columns of standard deviations and correlations of the random effects.
     fn components(&self) -> Vec<OutColumn> {
         let name = |component: &VarianceComponent, term: &str| format!("{} {term}", component.level);
         let mut columns = Vec::new();
@@ -220,7 +220,7 @@ impl Fitted {
         columns
     }
 
-    /// Names that any of the fits has, in the order in which they come.
+    /// Returns the names that occur in any of the fits, in the order of first occurrence.
     fn names(&self, of: impl Fn(&Fit) -> Vec<String>) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for name in self.fits().flat_map(of) {

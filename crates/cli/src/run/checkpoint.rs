@@ -1,8 +1,8 @@
-//! Checkpoints of a job: the sums of an interrupted read, written from time to time and when the job is
-//! asked to stop.
+//! Checkpoints of a job: the sums of an interrupted read, written at intervals and when the job is asked
+//! to stop.
 //!
-//! The format is the library's, which checks every byte against checksums, and what the sums were made
-//! of against the fingerprint. The search that follows is repeated: it takes a small part of the time.
+//! The library defines the format. It verifies every byte by checksums, and the inputs by the
+//! fingerprint. The search that follows is repeated, since it takes a small part of the time.
 
 use super::store::Store;
 use std::fs::File;
@@ -11,31 +11,31 @@ use std::time::{Duration, Instant};
 use tiers_moments::{Checkpoint, PassState};
 use tracing::{info, warn};
 
-/// Name in the hidden folder.
+/// Name of the checkpoint in the hidden folder.
 const READ: &str = "read.checkpoint";
 
-/// A checkpoint need not be more than this long ago when all rows have been read.
+/// Largest age of a checkpoint when all rows have been read.
 const AT_THE_END: Duration = Duration::from_secs(5);
 
-/// Writes checkpoints when it is time.
+/// Writes checkpoints when they are due.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     fingerprint: String,
     every: Duration,
     last: Instant,
-    /// Checkpoints written.
+    /// Number of checkpoints written.
     pub written: usize,
-    /// Seconds that they took.
+    /// Seconds spent on writing checkpoints.
     pub seconds: f64,
 }
 
 impl Keeper {
-    /// For work of this fingerprint.
+    /// Creates a writer of checkpoints with this fingerprint.
     pub(crate) fn new(fingerprint: &str, every: Duration) -> Keeper {
         Keeper { fingerprint: fingerprint.to_owned(), every, last: Instant::now(), written: 0, seconds: 0.0 }
     }
 
-    /// Writes the sums of a read if it is time, or `now`.
+    /// Writes the sums of a read if a checkpoint is due or `now` is set.
     pub(crate) fn offer(&mut self, store: &Store, state: &PassState<'_>, now: bool) {
         let every = if state.is_complete() { self.every.min(AT_THE_END) } else { self.every };
         if !now && self.last.elapsed() < every {
@@ -57,7 +57,8 @@ impl Keeper {
     }
 }
 
-/// The sums of an interrupted read, if any; a checkpoint that cannot be used is reported and left alone.
+/// Returns the sums of an interrupted read, if any. A checkpoint that cannot be used is reported and
+/// left in place.
 pub(crate) fn find_sums(store: &Store, fingerprint: &str) -> Option<Checkpoint> {
     let mut from = BufReader::with_capacity(1 << 20, File::open(store.hidden(READ)).ok()?);
     match Checkpoint::read(&mut from, fingerprint) {

@@ -1,4 +1,4 @@
-//! What a job would do, told without reading a row.
+//! `--dry-run`: reports what a job would do, without reading a row.
 
 use super::file::{DfKey, IntervalsKey};
 use super::inputs::Inputs;
@@ -11,10 +11,10 @@ use tiers_design::{Kind, Role, TermList};
 use tiers_moments::{Size, Until, in_words};
 use tiers_report::layout::{Column, table};
 
-/// Groups by which memory is told.
+/// Number of groups from which the memory per group is computed.
 const MANY: u64 = 1_000_000;
 
-/// What a job would do.
+/// Plan of a job.
 #[derive(Debug, Serialize)]
 struct Planned {
     files: usize,
@@ -22,9 +22,9 @@ struct Planned {
     rows: Option<u64>,
     columns: Vec<Used>,
     folder: String,
-    /// Space on its file system.
+    /// Free space on the file system of the folder.
     free_bytes: Option<u64>,
-    /// What results that are by row take, roughly.
+    /// Approximate size of the results that have a row per row of the data.
     by_row_bytes: Option<u64>,
     memory_limit_bytes: Option<u64>,
     models: Vec<PlannedModel>,
@@ -51,11 +51,11 @@ struct PlannedModel {
     memory_bytes: u64,
     /// Memory of a group of the finest level, each factor counted as one column.
     bytes_per_group: u64,
-    /// So many groups the limit allows.
+    /// Number of groups that the memory limit allows.
     groups_within_limit: Option<u64>,
 }
 
-/// Prints what the job would do.
+/// Prints the plan of the job.
 pub(crate) fn run(job: &Job, inputs: &Inputs, json: bool) -> anyhow::Result<()> {
     let planned = plan(job, inputs);
     print(&if json { tiers_report::json(&planned) } else { planned.in_words(job, inputs) })
@@ -79,7 +79,7 @@ fn plan(job: &Job, inputs: &Inputs) -> Planned {
     }
 }
 
-/// Every column that any model reads, with what for.
+/// Returns every column that any model reads, with its uses.
 fn columns(job: &Job, inputs: &Inputs) -> Vec<Used> {
     let all = |name: &str| -> Vec<&str> {
         let requests = inputs.wanted.iter().flat_map(|wanted| wanted.plan.requests());
@@ -141,8 +141,9 @@ fn planned_model(model: &ModelJob, rows: Option<u64>, limit: Option<u64>) -> Pla
     }
 }
 
-/// The size of a model with so many groups at its finest level, a tenth of them at the next one and
-/// so on. How many levels a factor has is not known without reading: it counts as one column.
+/// Returns the size of a model with `groups` groups at its finest level, a tenth of them at the next
+/// one, and so on. The number of levels of a factor is not known without reading, so a factor counts
+/// as one column.
 fn size(model: &ModelJob, rows: Option<u64>, groups: u64) -> Size {
     let count = |terms: &TermList| (terms.terms.len() + usize::from(terms.intercept)) as u64;
     let formula = &model.formula;
@@ -172,7 +173,7 @@ fn size(model: &ModelJob, rows: Option<u64>, groups: u64) -> Size {
     }
 }
 
-/// Space on the file system of a folder that may not exist yet.
+/// Returns the free space on the file system of a folder that may not exist yet.
 fn free(folder: &Path) -> Option<u64> {
     let there = folder.ancestors().find(|folder| folder.exists())?;
     fs4::available_space(if there.as_os_str().is_empty() { Path::new(".") } else { there }).ok()
@@ -180,7 +181,7 @@ fn free(folder: &Path) -> Option<u64> {
 
 impl Planned {
     fn in_words(&self, job: &Job, inputs: &Inputs) -> String {
-        let rows = self.rows.map_or_else(|| "rows not told by the files".to_owned(), |rows| format!("{rows} rows"));
+        let rows = self.rows.map_or_else(|| "number of rows not known".to_owned(), |rows| format!("{rows} rows"));
         let mut out = format!("Data: {} file(s), {}, {rows}\n", self.files, in_words(self.bytes));
         for file in inputs.source.files().iter().take(10) {
             let rows = file.rows.map_or(String::new(), |rows| format!(", {rows} rows"));
@@ -229,7 +230,7 @@ impl Planned {
     }
 }
 
-/// What is done beside a fit of all rows.
+/// Describes partitions and intervals of a model.
 fn further(model: &PlannedModel) -> String {
     let by = if model.by.is_empty() { String::new() } else { format!("  by {}", model.by.join(", ")) };
     by + match model.intervals {

@@ -1,5 +1,5 @@
-//! The job file as it is written: its keys, their types and defaults. From these types the schema in
-//! `docs/job.schema.json` is generated, so what is said here is what users read there.
+//! The keys of the job file, with their types and defaults. The schema in `docs/job.schema.json` is
+//! generated from these types, so users read these comments there.
 
 use crate::robust::Robust;
 use schemars::JsonSchema;
@@ -96,7 +96,7 @@ pub(crate) struct RunKeys {
     /// Threads; by default all cores. Results do not depend on it.
     #[schemars(range(min = 1))]
     pub threads: Option<usize>,
-    /// Most memory to use: bytes, `2GB`, or a share of what is available.
+    /// Limit on memory: bytes, a size such as `2GB`, or a percentage of the available memory.
     pub memory_limit: String,
     /// What to do when a model cannot be fitted.
     pub on_error: OnError,
@@ -116,9 +116,9 @@ impl Default for RunKeys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OnError {
-    /// Stop; what is done stands, and the next run goes on from there.
+    /// Stop; finished models are kept, and the next run resumes from there.
     Stop,
-    /// Tell it and go on with the next one.
+    /// Report the error and continue with the next one.
     Continue,
 }
 
@@ -128,7 +128,7 @@ pub(crate) enum OnError {
 pub(crate) struct ModelKeys {
     /// Name of the model and of its folder of results.
     pub name: String,
-    /// The model in lme4's language, as in `y ~ x + (1 + x | school/class)`.
+    /// Model formula in lme4's syntax, as in `y ~ x + (1 + x | school/class)`.
     pub formula: String,
     /// Which likelihood is maximised.
     #[serde(default)]
@@ -161,14 +161,14 @@ pub(crate) struct ModelKeys {
     /// Whether to write fitted values and residuals by row too, from a second pass.
     #[serde(default)]
     pub fitted: bool,
-    /// Whether to write `report.html` too: the results as a page to read and to pass on, with figures.
+    /// Whether to also write `report.html`: the results with figures, as one self-contained page.
     #[serde(default)]
     pub report: bool,
     /// Columns whose combinations of values cut the rows into partitions: the model is fitted in each,
     /// and the results are one table, `by.parquet`.
     #[serde(default)]
     pub by: Vec<String>,
-    /// Most evaluations of the likelihood before giving up.
+    /// Limit on evaluations of the likelihood before the optimiser gives up.
     #[serde(default = "hundred")]
     #[schemars(range(min = 1))]
     pub max_evaluations: usize,
@@ -219,7 +219,7 @@ fn hundred() -> usize {
     100
 }
 
-/// The JSON Schema of a job file.
+/// Returns the JSON Schema of a job file.
 pub(crate) fn schema() -> String {
     let schema = schemars::schema_for!(JobFile);
     serde_json::to_string_pretty(&schema).expect("a schema is plain data") + "\n"
@@ -231,6 +231,6 @@ mod tests {
     fn the_schema_in_the_docs_is_up_to_date() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/job.schema.json");
         let docs = std::fs::read_to_string(path).expect("docs/job.schema.json");
-        assert!(docs == super::schema(), "write it anew: tiers run --schema > docs/job.schema.json");
+        assert!(docs == super::schema(), "update it: tiers run --schema > docs/job.schema.json");
     }
 }

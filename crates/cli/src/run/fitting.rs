@@ -1,4 +1,4 @@
-//! One model of a job: fitted, its files put in place, and noted as done.
+//! Fits one model of a job, puts its files in place, and records it as done.
 
 use super::by;
 use super::flow::Flow;
@@ -16,7 +16,7 @@ use tiers_reml::Status;
 use tracing::{error, info, warn};
 
 impl Flow<'_> {
-    /// Fits a model, if the job is not asked to stop; it may fail without stopping the others.
+    /// Fits a model unless the job was asked to stop. Its failure need not stop the other models.
     pub(super) fn model(
         &mut self,
         k: usize,
@@ -47,7 +47,7 @@ impl Flow<'_> {
                 Ok(())
             }
             Err(error) if self.job.goes_on() && !self.board.stop.asked() && self.lock.check().is_ok() => {
-                // The job goes on to the other models, and ends with code 1 because of this one.
+                // The job continues with the other models, and ends with code 1 because of this one.
                 error!(model = name, %error, "not fitted");
                 self.board.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
                 self.failed.insert(name, error.to_string());
@@ -60,7 +60,7 @@ impl Flow<'_> {
         }
     }
 
-    /// One model of all rows.
+    /// Fits a model of all rows.
     fn one(
         &mut self,
         k: usize,
@@ -90,7 +90,7 @@ impl Flow<'_> {
         Ok((outline, Took { seconds: 0.0, phases, evaluations, peak_memory_bytes }))
     }
 
-    /// The same model in every partition.
+    /// Fits the same model in every partition.
     fn partitions(&mut self, k: usize, index: usize, shared: &mut Shared) -> anyhow::Result<(Outline, Took)> {
         let model = &self.job.models[index];
         let folder = self.folder(model)?;
@@ -111,14 +111,14 @@ impl Flow<'_> {
             && self.job.goes_on()
             && let Some((partition, why)) = fitted.failures().next()
         {
-            error!(model = name, partition, why, "the first of the partitions, none of which was fitted");
+            error!(model = name, partition, why, "no partition was fitted; this is the error of the first one");
         }
         for (partition, why) in fitted.failures() {
             warn!(model = name, partition, why, "a partition was not fitted");
         }
         if let (Some((partition, why)), false) = (fitted.failures().next(), self.job.goes_on()) {
             let more = if counts.failed > 1 { format!(" (and {} more)", counts.failed - 1) } else { String::new() };
-            bail!("{partition}: {why}{more}; to go on in spite of it write on_error = \"continue\" in [run]");
+            bail!("{partition}: {why}{more}; to continue after such errors write on_error = \"continue\" in [run]");
         }
         if fitted.unlabelled_rows > 0 {
             warn!(model = name, rows = fitted.unlabelled_rows, "rows belong to no partition");
@@ -143,7 +143,7 @@ impl Flow<'_> {
     }
 }
 
-/// Logs why a model that has results makes the job end with another code than 0.
+/// Logs why a model that has results makes the exit code of the job differ from 0.
 pub(super) fn log_shortfall(result: &Outline) {
     let name = &result.name;
     if result.status == Some(Status::NotConverged) {
@@ -154,7 +154,7 @@ pub(super) fn log_shortfall(result: &Outline) {
     }
 }
 
-/// What a status is called in `fit.json`.
+/// Returns the name of a status in `fit.json`.
 fn words(status: Status) -> String {
     match status {
         Status::Converged => "converged",

@@ -1,4 +1,4 @@
-//! The flow of a job: find out what a former run left, read, fit model by model, complete.
+//! The flow of a job: take over the work of a former run, read, fit model by model, complete.
 
 use super::board::{Board, ReadWatch};
 use super::checkpoint::{self, Keeper};
@@ -24,16 +24,16 @@ use tiers_reml::Status;
 use tiers_report::json;
 use tracing::info;
 
-/// What a job is of, in the hidden folder as long as it is not complete.
+/// File in the hidden folder with the [`Origin`] of an unfinished job.
 const ORIGIN: &str = "job.json";
 
-/// Which models are read together, likewise.
+/// File in the hidden folder with the names of the models that are read together.
 const TOGETHER: &str = "read.json";
 
-/// Says, likewise, that a run is to forget what was kept, until it has.
+/// File in the hidden folder that exists until a `--fresh` run has discarded former work.
 const FRESH: &str = "fresh";
 
-/// A job at work.
+/// A running job.
 pub(crate) struct Flow<'a> {
     pub(super) job: &'a Job,
     pub(super) inputs: &'a Inputs,
@@ -47,28 +47,28 @@ pub(crate) struct Flow<'a> {
     pub(super) failed: BTreeMap<String, String>,
     /// Models that this run has fitted.
     pub(super) fitted: Vec<String>,
-    /// Models that are read together, which a checkpoint is of.
+    /// Models that are read together; a checkpoint holds their sums.
     together: Vec<usize>,
 }
 
 /// How a job ended.
 #[derive(Debug)]
 pub(crate) struct Summary {
-    /// What that comes to.
+    /// Outcome, which sets the exit code.
     pub outcome: Outcome,
-    /// All models in a table.
+    /// Table of all models.
     pub text: String,
-    /// The same as JSON.
+    /// The table as JSON.
     pub json: String,
 }
 
-/// Whether there is anything that a next run could go on from.
+/// Whether there is anything that a next run could resume from.
 pub(crate) fn is_worth_keeping(store: &Store) -> bool {
     checkpoint::is_there(store) || store.hidden("done").exists()
 }
 
 impl<'a> Flow<'a> {
-    /// Finds out what a former run left.
+    /// Begins a job and takes over the work of a former run.
     pub(crate) fn begin(
         job: &'a Job,
         inputs: &'a Inputs,
@@ -98,11 +98,11 @@ impl<'a> Flow<'a> {
         Ok(flow)
     }
 
-    /// Takes over what a former run of the same job left.
+    /// Takes over the work of a former run of the same job.
     fn resume(&mut self, fresh: bool) -> anyhow::Result<()> {
         let store = self.store.clone();
         store.tidy()?;
-        // A run that was to forget all and was killed before it had is continued as such.
+        // A `--fresh` run that was killed before it had discarded everything is still a fresh one.
         let fresh = fresh || store.hidden(FRESH).exists();
         if fresh {
             store.write_text(&store.hidden(FRESH), "")?;
@@ -135,7 +135,7 @@ impl<'a> Flow<'a> {
         store.write_text(&store.hidden(ORIGIN), &self.origin.json())
     }
 
-    /// Refuses what was left by another job.
+    /// Returns an error if the unfinished work is that of another job.
     fn check_origin(&self) -> anyhow::Result<()> {
         let path = self.store.hidden(ORIGIN);
         let text = fs::read_to_string(&path).unwrap_or_default();
@@ -144,11 +144,11 @@ impl<'a> Flow<'a> {
                 None => return Ok(()),
                 Some(difference) => difference,
             },
-            Err(_) => format!("{} does not say what it is of", path.display()),
+            Err(_) => format!("{} is damaged", path.display()),
         };
         bail!(
-            "{}: an unfinished run of another job is kept here: {why}. Start anew by --fresh, or undo the change to go \
-             on with it",
+            "{}: an unfinished run of another job is kept here: {why}. Start from the beginning with --fresh, or undo \
+            the change to resume it",
             self.job.folder.display()
         )
     }
@@ -157,7 +157,7 @@ impl<'a> Flow<'a> {
         self.job.models.iter().position(|model| model.keys.name == name)
     }
 
-    /// Indices of the models that are still to be fitted.
+    /// Returns the indices of the models that remain to be fitted.
     fn left(&self) -> Vec<usize> {
         let is_left = |i: &usize| {
             let name = &self.job.models[*i].keys.name;
@@ -166,7 +166,7 @@ impl<'a> Flow<'a> {
         (0..self.job.models.len()).filter(is_left).collect()
     }
 
-    /// Does all that is left, and completes the job.
+    /// Fits all remaining models and completes the job.
     pub(crate) fn finish(mut self) -> anyhow::Result<Summary> {
         while !self.left().is_empty() {
             let (mut shared, times) = self.read()?;
@@ -191,7 +191,7 @@ impl<'a> Flow<'a> {
         models.iter().map(|&i| self.job.models[i].keys.name.clone()).collect()
     }
 
-    /// What has been read for models some of which are left, if it was kept and is whole.
+    /// Returns the checkpoint of a read, if it is usable and some of its models remain to be fitted.
     fn checkpoint(&self) -> Option<Checkpoint> {
         let left = self.left();
         if !self.together.iter().any(|model| left.contains(model)) {
@@ -201,7 +201,7 @@ impl<'a> Flow<'a> {
         checkpoint::find_sums(&self.store, &fingerprint)
     }
 
-    /// The moments of all models that are left, or of those of the checkpoint.
+    /// Reads the moments of all remaining models, or of those of the checkpoint.
     fn read(&mut self) -> anyhow::Result<(Shared, ReadTimes)> {
         let (clock, store) = (Instant::now(), self.store.clone());
         let checkpoint = self.checkpoint();
@@ -242,7 +242,7 @@ impl<'a> Flow<'a> {
         Ok((shared, times))
     }
 
-    /// Everything is done: says so in the folder of results.
+    /// Completes the job: writes the manifest and the account of the run.
     fn complete(mut self) -> anyhow::Result<Summary> {
         self.lock.check()?;
         let names: Vec<&String> = self.job.models.iter().map(|model| &model.keys.name).collect();
@@ -272,7 +272,8 @@ impl<'a> Flow<'a> {
     }
 }
 
-/// What all models come to. Partitions are told in their table, whatever became of them.
+/// Returns the outcome of all models. Failures of single partitions are in their table and do not
+/// count, unless all partitions of a model failed.
 fn outcome(results: &[&Outline], failed: &BTreeMap<String, String>) -> Outcome {
     let stopped = |result: &&Outline| result.status == Some(Status::NotConverged);
     let no_fit = |counts: Counts| counts.all > 0 && counts.failed == counts.all;

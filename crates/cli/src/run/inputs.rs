@@ -1,4 +1,4 @@
-//! The data of a job, opened, and its models resolved against their columns; no row is read.
+//! Opens the data of a job and resolves its models against the columns, without reading rows.
 
 use super::file::DataKeys;
 use super::job::{Job, ModelJob};
@@ -9,14 +9,14 @@ use tiers_design::{DesignError, Doubt, Kind, Plan, Settings};
 use tiers_moments::Wanted;
 use tiers_tables::Source;
 
-/// A table, and what is wanted of it.
+/// The table of a job, and the models to accumulate.
 #[derive(Debug)]
 pub(crate) struct Inputs {
     /// The table.
     pub source: Source,
-    /// Per model weights and reference levels.
+    /// Weights and reference levels of each model.
     pub settings: Vec<Settings>,
-    /// Per model what to sum.
+    /// Each model, to be accumulated.
     pub wanted: Vec<Wanted>,
 }
 
@@ -49,19 +49,19 @@ impl Inputs {
         for (key, factor) in [("reference", of_reference), ("levels", of_levels)] {
             if let Some(factor) = factor {
                 let key = format!("data.{key}.{factor}");
-                return Err(job.document.error(&key, format!("`{factor}` is no factor of any model")));
+                return Err(job.document.error(&key, format!("`{factor}` is not a factor of any model")));
             }
         }
         Ok(Inputs { source, settings, wanted })
     }
 
-    /// Paths of all files.
+    /// Returns the paths of all files.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         self.source.files().iter().map(|file| file.path.clone()).collect()
     }
 }
 
-/// The model against the columns, with those levels and reference levels that are of its factors.
+/// Resolves a model against the columns, with the levels and reference levels of its factors.
 fn resolve(data: &DataKeys, model: &ModelJob, source: &Source) -> Result<(Settings, Plan), DesignError> {
     let reference = data.reference.iter().map(|(factor, level)| (factor.clone(), level.clone())).collect();
     let levels = data.levels.iter().map(|(factor, levels)| (factor.clone(), levels.clone())).collect();
@@ -86,15 +86,15 @@ fn resolve(data: &DataKeys, model: &ModelJob, source: &Source) -> Result<(Settin
 
 fn check_by(job: &Job, i: usize, source: &Source) -> anyhow::Result<()> {
     for column in &job.models[i].keys.by {
-        let told = |why: &dyn std::fmt::Display| Err(job.document.error(&format!("models[{i}].by"), why));
+        let fail = |why: &dyn std::fmt::Display| Err(job.document.error(&format!("models[{i}].by"), why));
         match source.fields().iter().find(|field| field.name == *column).map(|field| &field.kind) {
             Some(Kind::Mixed(Doubt { odd, remedy, like_ids: false })) => {
-                return told(&format!("`{column}` holds numbers or dates for the most part, but also {odd}; {remedy}"));
+                return fail(&format!("`{column}` holds numbers or dates for the most part, but also {odd}; {remedy}"));
             }
-            Some(Kind::Unequal(why)) => return told(why),
-            Some(Kind::Other(kind)) => return told(&format!("`{column}` is of type {kind}; name integers or texts")),
+            Some(Kind::Unequal(why)) => return fail(why),
+            Some(Kind::Other(kind)) => return fail(&format!("`{column}` is of type {kind}; name integers or texts")),
             Some(_) => {}
-            None => return told(&csv::no_column(column, source)),
+            None => return fail(&csv::no_column(column, source)),
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A job, checked as far as can be without the data.
+//! The settings of a job, checked as far as possible without the data.
 
 use super::file::{DataKeys, DecimalKey, DfKey, IntervalsKey, JobFile, MethodKey, ModelKeys, OnError, TypeKey};
 use super::parse::Document;
@@ -13,20 +13,20 @@ use tiers_design::Formula;
 use tiers_reml::{DfMethod, Inference, Method, NewtonSettings};
 use tiers_tables::{ColumnType, CsvOptions, Decimal};
 
-/// A job to be run.
+/// Checked settings of a job.
 #[derive(Debug)]
 pub(crate) struct Job {
     /// The job file.
     pub document: Document,
-    /// Where the rows are.
+    /// Files, folders or globs of the rows.
     pub paths: Vec<PathBuf>,
     /// How text files are read.
     pub csv: CsvOptions,
-    /// Where results go.
+    /// Folder for the results.
     pub folder: PathBuf,
-    /// Threads, where not all cores.
+    /// Number of threads; all cores if `None`.
     pub threads: Option<NonZeroUsize>,
-    /// How much memory may be used.
+    /// Limit on memory.
     pub memory: Limit,
     /// Time between checkpoints.
     pub checkpoints: Duration,
@@ -34,42 +34,42 @@ pub(crate) struct Job {
     pub models: Vec<ModelJob>,
 }
 
-/// A model to be fitted.
+/// Checked settings of a model.
 #[derive(Clone, Debug)]
 pub(crate) struct ModelJob {
-    /// As the job file has it.
+    /// The keys as written in the job file.
     pub keys: ModelKeys,
-    /// The model.
+    /// The formula.
     pub formula: Formula,
     /// How it is fitted.
     pub how: How,
 }
 
-/// Names in the folder of results that are no models.
+/// Names of files in the folder of results, which models cannot have.
 const TAKEN: [&str; 3] = [super::status::STATUS, super::manifest::MANIFEST, super::manifest::JOB];
 
 impl Job {
-    /// Checks what the job file says. Paths in it are relative to its folder.
+    /// Checks the job file. Its paths are relative to its folder.
     pub(crate) fn new(document: Document, path: &Path) -> anyhow::Result<Job> {
         let JobFile { data, output, run, models } = &document.file;
-        let told = |key: &str, why: &dyn std::fmt::Display| document.error(key, why);
+        let fail = |key: &str, why: &dyn std::fmt::Display| document.error(key, why);
         let above = path.parent().unwrap_or(Path::new(""));
         if data.paths.is_empty() {
-            return Err(told("data.paths", &"no file, folder or glob is named"));
+            return Err(fail("data.paths", &"no file, folder or glob is named"));
         }
         if output.folder.as_os_str().is_empty() {
-            return Err(told("output.folder", &"no folder is named"));
+            return Err(fail("output.folder", &"no folder is named"));
         }
         if models.is_empty() {
-            return Err(told("models", &"there is no model; write a table [[models]] with a name and a formula"));
+            return Err(fail("models", &"there is no model; write a table [[models]] with a name and a formula"));
         }
         let threads = run.threads.map(|n| NonZeroUsize::new(n).ok_or(n)).transpose();
-        let threads = threads.map_err(|_| told("run.threads", &"at least one thread is needed"))?;
+        let threads = threads.map_err(|_| fail("run.threads", &"at least one thread is needed"))?;
         let memory = Limit::parse(&run.memory_limit).map_err(|error| {
-            told("run.memory_limit", &error.to_string().trim_start_matches("--memory-limit ").to_owned())
+            fail("run.memory_limit", &error.to_string().trim_start_matches("--memory-limit ").to_owned())
         })?;
         let checkpoints = Duration::try_from_secs_f64(run.checkpoint_seconds)
-            .map_err(|_| told("run.checkpoint_seconds", &"a number of seconds is 0 or more"))?;
+            .map_err(|_| fail("run.checkpoint_seconds", &"a number of seconds is 0 or more"))?;
         check_names(&document, models)?;
         let checked =
             models.iter().enumerate().map(|(i, keys)| model(&document, i, keys, memory)).collect::<Result<_, _>>()?;
@@ -85,20 +85,20 @@ impl Job {
         })
     }
 
-    /// What is read.
+    /// Returns the keys of the data.
     pub(crate) fn data(&self) -> &DataKeys {
         &self.document.file.data
     }
 
-    /// Whether a model that cannot be fitted is no reason to stop.
+    /// Whether the job continues after a model that cannot be fitted.
     pub(crate) fn goes_on(&self) -> bool {
         self.document.file.run.on_error == OnError::Continue
     }
 }
 
-/// How text files are read.
+/// Returns the options for text files.
 fn csv_options(document: &Document, data: &DataKeys) -> anyhow::Result<CsvOptions> {
-    let told = |key: &str, why: String| document.error(&format!("data.{key}"), why);
+    let fail = |key: &str, why: String| document.error(&format!("data.{key}"), why);
     let kind = |kind: &TypeKey| match kind {
         TypeKey::Number => ColumnType::Number,
         TypeKey::Integer => ColumnType::Integer,
@@ -107,18 +107,18 @@ fn csv_options(document: &Document, data: &DataKeys) -> anyhow::Result<CsvOption
     };
     let na = data.na.iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     Ok(CsvOptions {
-        sep: data.sep.as_ref().map(|text| text.parse().map_err(|why| told("sep", why))).transpose()?,
+        sep: data.sep.as_ref().map(|text| text.parse().map_err(|why| fail("sep", why))).transpose()?,
         decimal: data.decimal.map(|mark| match mark {
             DecimalKey::Point => Decimal::Point,
             DecimalKey::Comma => Decimal::Comma,
         }),
-        encoding: data.encoding.as_ref().map(|text| text.parse().map_err(|why| told("encoding", why))).transpose()?,
+        encoding: data.encoding.as_ref().map(|text| text.parse().map_err(|why| fail("encoding", why))).transpose()?,
         na: na.collect(),
         types: data.types.iter().map(|(column, of)| (column.clone(), kind(of))).collect(),
     })
 }
 
-/// Every model has a name of its own that can be that of a folder.
+/// Checks that model names are unique and can be names of folders.
 fn check_names(document: &Document, models: &[ModelKeys]) -> anyhow::Result<()> {
     for (i, model) in models.iter().enumerate() {
         let (key, name) = (format!("models[{i}].name"), &model.name);
@@ -143,30 +143,30 @@ fn check_names(document: &Document, models: &[ModelKeys]) -> anyhow::Result<()> 
 }
 
 fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyhow::Result<ModelJob> {
-    let told = |key: &str, why: &dyn std::fmt::Display| document.error(&format!("models[{i}].{key}"), why);
-    let formula = keys.formula.parse::<Formula>().map_err(|error| told("formula", &error))?;
+    let fail = |key: &str, why: &dyn std::fmt::Display| document.error(&format!("models[{i}].{key}"), why);
+    let formula = keys.formula.parse::<Formula>().map_err(|error| fail("formula", &error))?;
     if !(keys.conf_level > 0.0 && keys.conf_level < 1.0) {
         let why = format!("{}: a confidence level lies between 0 and 1, such as 0.95", keys.conf_level);
-        return Err(told("conf_level", &why));
+        return Err(fail("conf_level", &why));
     }
     if keys.max_evaluations == 0 {
-        return Err(told("max_evaluations", &"at least one evaluation is needed; the default is 100"));
+        return Err(fail("max_evaluations", &"at least one evaluation is needed; the default is 100"));
     }
     if keys.fitted && !keys.by.is_empty() {
-        return Err(told("fitted", &"fitted values are not written by partition; leave out `fitted` or `by`"));
+        return Err(fail("fitted", &"fitted values are not written by partition; leave out `fitted` or `by`"));
     }
     if keys.robust.is_some() && !keys.by.is_empty() {
-        return Err(told("robust", &"robust standard errors are not made by partition; leave out `robust` or `by`"));
+        return Err(fail("robust", &"robust standard errors are not made by partition; leave out `robust` or `by`"));
     }
     if keys.report && !keys.by.is_empty() {
-        return Err(told("report", &"a page is not made by partition; leave out `report` or `by`"));
+        return Err(fail("report", &"a page is not made by partition; leave out `report` or `by`"));
     }
     if keys.cluster.is_some() && keys.robust.is_none() {
-        return Err(told("cluster", &"it names the clusters of robust standard errors; write robust = \"CR2\" too"));
+        return Err(fail("cluster", &"it names the clusters of robust standard errors; write robust = \"CR2\" too"));
     }
-    let intervals = intervals(keys).map_err(|(key, why)| told(key, &why))?;
+    let intervals = intervals(keys).map_err(|(key, why)| fail(key, &why))?;
     if let Some(again) = keys.by.iter().enumerate().find(|(k, column)| keys.by[..*k].contains(column)) {
-        return Err(told("by", &format!("`{}` stands here twice", again.1)));
+        return Err(fail("by", &format!("`{}` stands here twice", again.1)));
     }
     let method = match keys.method {
         MethodKey::Reml => Method::Reml,
@@ -174,7 +174,7 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
     };
     let df = match (keys.df, method) {
         (DfKey::KenwardRoger, Method::Ml) => {
-            return Err(told(
+            return Err(fail(
                 "df",
                 &"kenward-roger is an adjustment of REML fits; write satterthwaite, or method REML",
             ));
@@ -191,13 +191,16 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
     Ok(ModelJob { keys: keys.clone(), formula, how })
 }
 
-/// The intervals that are wanted; or which key cannot be as it is, and why.
+/// Returns the settings of intervals, if any; the error is the invalid key and the reason.
 fn intervals(keys: &ModelKeys) -> Result<Option<Wanted>, (&'static str, String)> {
-    let told = [("replicates", keys.replicates.is_some()), ("seed", keys.seed.is_some())];
+    let given = [("replicates", keys.replicates.is_some()), ("seed", keys.seed.is_some())];
     if keys.intervals != Some(IntervalsKey::Bootstrap)
-        && let Some((key, _)) = told.into_iter().find(|(_, is_given)| *is_given)
+        && let Some((key, _)) = given.into_iter().find(|(_, is_given)| *is_given)
     {
-        return Err((key, "it is of the bootstrap; write intervals = \"bootstrap\" too, or leave it out".to_owned()));
+        return Err((
+            key,
+            "it applies to the bootstrap only; write intervals = \"bootstrap\" too, or leave it out".to_owned(),
+        ));
     }
     let method = match keys.intervals {
         None => return Ok(None),

@@ -1,8 +1,8 @@
-//! One run at a time on a folder of results.
+//! Allows one run at a time on a folder of results.
 //!
-//! The lock is the operating system's, on a file that stays open: it is gone with the process that
-//! held it, however that ended, so there are no stale locks to be told from live ones. What stands
-//! in the file, process and time, is for people.
+//! The lock is the operating system's, on a file that stays open. It is released when the process
+//! ends for whatever reason, so there are no stale locks. The contents of the file, process and time,
+//! are for error messages.
 
 use super::log::now;
 use super::store::{HIDDEN, remedy};
@@ -14,35 +14,35 @@ use std::path::{Path, PathBuf};
 
 const LOCK: &str = "lock";
 
-/// A folder that is ours as long as this lives.
+/// A lock on a folder, held for the lifetime of this value.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
     path: PathBuf,
     /// This process.
     pub own: Holder,
-    /// Who held it before and did not come to its end.
+    /// The former holder, if it did not complete.
     pub before: Option<Holder>,
 }
 
-/// Who holds a lock.
+/// The holder of a lock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Holder {
-    /// Number of the process.
+    /// Process id.
     pub pid: u32,
-    /// Name of its machine, where that is known.
+    /// Name of the machine, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// When it began.
+    /// Time when the run began.
     pub since: String,
 }
 
 impl Lock {
-    /// Takes the lock of a folder of results, or says who has it.
+    /// Takes the lock of a folder of results; the error names the holder.
     pub(crate) fn take(folder: &Path) -> anyhow::Result<Lock> {
         let hidden = folder.join(HIDDEN);
         let failed = |error: io::Error| {
-            // Nothing was there yet that could have been removed.
+            // The remedy for `NotFound` is for removed files, but nothing exists yet here.
             let remedy = if error.kind() == ErrorKind::NotFound { "name another folder" } else { remedy(&error) };
             anyhow!("output.folder {}: results cannot be written here: {error}; {remedy}", folder.display())
         };
@@ -51,8 +51,8 @@ impl Lock {
             let path = hidden.join(LOCK);
             let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
             let mut file = match open {
-                // A run that came to its end just now has removed the folder that was made. (Where the folder is
-                // there, something else is wrong, and would be at the next attempt.)
+                // A run that ended just now has removed the folder that was created. (If the folder exists,
+                // something else is wrong, and another attempt would fail, too.)
                 Err(error) if error.kind() == ErrorKind::NotFound && !hidden.exists() => continue,
                 open => open.map_err(failed)?,
             };
@@ -65,7 +65,7 @@ impl Lock {
                 ),
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
-            // A run that came to its end just now has removed the file that was opened.
+            // A run that ended just now may have removed the file that was opened.
             if is_at(&file, &path) {
                 let before = holder(&mut file);
                 let own = Holder { pid: std::process::id(), host: host(), since: now() };
@@ -78,7 +78,7 @@ impl Lock {
         }
     }
 
-    /// Whether the folder is still there, and still ours.
+    /// Checks that the folder still exists, and that its lock file is still ours.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         match is_at(&self.file, &self.path) {
             true => Ok(()),
@@ -90,7 +90,7 @@ impl Lock {
     }
 }
 
-/// The name of this machine.
+/// Returns the name of this machine.
 fn host() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
     name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
@@ -102,7 +102,7 @@ fn holder(file: &mut File) -> Option<Holder> {
     serde_json::from_str(&text).ok()
 }
 
-/// Whether an open file is the one that stands there.
+/// Whether an open file is the one at this path.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -122,11 +122,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time_and_nothing_is_left_by_the_dead() {
+    fn a_folder_has_one_lock_and_dead_holders_do_not_block() {
         let folder = tempfile::tempdir().expect("a folder");
         let first = Lock::take(folder.path()).expect("free");
-        let told = Lock::take(folder.path()).expect_err("taken").to_string();
-        assert!(told.contains(&format!("process {}", std::process::id())), "{told}");
+        let error = Lock::take(folder.path()).expect_err("taken").to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         drop(first);
         let second = Lock::take(folder.path()).expect("free again");
         assert_eq!(second.before.as_ref().map(|before| before.pid), Some(std::process::id()));

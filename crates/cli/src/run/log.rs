@@ -1,4 +1,4 @@
-//! Log lines on standard error, for where no person is watching.
+//! Log lines on standard error, for unattended runs.
 
 use clap::ValueEnum;
 use serde_json::{Map, Value};
@@ -13,29 +13,29 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// How a line looks.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// `2026-01-01T00:00:00Z INFO model fitted name=growth criterion=12.5`
     Text,
-    /// An object per line.
+    /// One JSON object per line.
     Json,
 }
 
-/// How much is told.
+/// Level of log messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Level {
-    /// What makes the job fail.
+    /// Failures of the job or of a model.
     Error,
-    /// What somebody should look at.
+    /// Also problems that need attention.
     Warn,
-    /// What happens.
+    /// Also the progress of the job.
     Info,
-    /// Every evaluation of the likelihood, too.
+    /// Also every evaluation of the likelihood.
     Debug,
 }
 
-/// Starts to log.
+/// Starts logging.
 pub(crate) fn start(format: Format, level: Level) {
     let level = match level {
         Level::Error => LevelFilter::ERROR,
@@ -44,18 +44,18 @@ pub(crate) fn start(format: Format, level: Level) {
         Level::Debug => LevelFilter::DEBUG,
     };
     let only_ours = Targets::new().with_target("tiers", level);
-    // A second start in one process changes nothing.
+    // A second call in one process has no effect.
     tracing_subscriber::registry().with(Lines { format }.with_filter(only_ours)).try_init().ok();
 }
 
-/// The time of day by the system's clock, in UTC, as `2026-01-01T00:00:00.000000Z`.
+/// Returns the current UTC time, as `2026-01-01T00:00:00.000000Z`.
 pub(crate) fn now() -> String {
     let mut time = String::new();
     SystemTime.format_time(&mut Writer::new(&mut time)).ok();
     time
 }
 
-/// A line per event.
+/// Writes a line per event.
 struct Lines {
     format: Format,
 }

@@ -1,5 +1,6 @@
-//! `manifest.json`, which says whose run is under way or, when the job is complete, has the models and the
-//! hash of every file, the same for every run of the same job; and `job.json` with what the run took.
+//! `manifest.json` names the run that is under way or, once the job is complete, lists the models and
+//! the hash of every file; it is then the same for every run of the same job. `job.json` has the time
+//! and memory of the run.
 
 use super::kept::{Kept, Took};
 use super::lock::Holder;
@@ -22,39 +23,39 @@ pub(crate) const JOB: &str = "job.json";
 pub(crate) struct Manifest {
     /// Version of the program.
     pub tiers: String,
-    /// How far the job is.
+    /// State of the job.
     #[serde(default)]
     pub state: State,
-    /// Which run has begun and not completed the job.
+    /// The run that has begun and not completed the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Holder>,
     /// The models of a complete job in the order of the job file.
     pub models: Vec<Kept>,
-    /// Models that could not be fitted, and why, where the job goes on in spite of them.
+    /// Models that could not be fitted and their errors, if the job continues after errors.
     pub failed: BTreeMap<String, String>,
-    /// As long as the job is not complete: the models of the last one that was. Those that the new run
-    /// has not replaced need not be fitted again.
+    /// While the job is not complete: the models of the last complete one. Those that the new run has not
+    /// replaced need not be fitted again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<Kept>,
 }
 
-/// How far a job is.
+/// State of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
-    /// A run is at work, or was killed.
+    /// A run is active, or was killed.
     Running,
     /// A run was stopped by a signal.
     Interrupted,
     /// A run was stopped by an error.
     Failed,
-    /// All results are there. (Manifests of tiers 0.1.0, which say nothing of it, are of such jobs.)
+    /// All results are complete. (Manifests of tiers 0.1.0 have no state and are of complete jobs.)
     #[default]
     Complete,
 }
 
 impl Manifest {
-    /// The models that a former run left complete results of, as far as they are not replaced.
+    /// Returns the models with complete results of a former run, as far as they are not replaced.
     pub(crate) fn former_models(store: &Store) -> Vec<Kept> {
         let manifest: Option<Manifest> = Manifest::read(store);
         manifest.map_or_else(Vec::new, |manifest| [manifest.models, manifest.former].concat())
@@ -64,13 +65,13 @@ impl Manifest {
         serde_json::from_str(&fs::read_to_string(store.path(MANIFEST)).ok()?).ok()
     }
 
-    /// Says that a run is under way, before anything changes.
+    /// Records that a run is under way, before anything changes.
     pub(crate) fn begin(run: &Holder, former: Vec<Kept>, store: &Store) -> anyhow::Result<()> {
         let manifest = Manifest { state: State::Running, run: Some(run.clone()), former, ..Manifest::empty() };
         manifest.write(store)
     }
 
-    /// Says that a run has stopped, if it is still the one that the manifest is of.
+    /// Records that a run has stopped, if the manifest is still of that run.
     pub(crate) fn stop(run: &Holder, state: State, store: &Store) {
         let own = Manifest::read(store).filter(|manifest| manifest.run.as_ref() == Some(run));
         let stopped = own.map(|manifest| Manifest { state, ..manifest }.write(store));
@@ -79,7 +80,7 @@ impl Manifest {
         }
     }
 
-    /// Says that the job is complete.
+    /// Records that the job is complete.
     pub(crate) fn complete(models: &[Kept], failed: &BTreeMap<String, String>, store: &Store) -> anyhow::Result<()> {
         let timeless = |kept: &Kept| Kept { took: None, ..kept.clone() };
         let models = models.iter().map(timeless).collect();
@@ -95,81 +96,81 @@ impl Manifest {
     }
 }
 
-/// What a run took.
+/// Account of a run, with time and memory.
 #[derive(Debug, Serialize)]
 pub(crate) struct Account {
     tiers: &'static str,
     /// The job file.
     pub job: String,
-    /// When the run began.
+    /// Time when the run began.
     pub began: String,
     ended: String,
     /// Seconds of this run.
     pub seconds: f64,
-    /// Threads of the reader, which are those of the fits.
+    /// Number of threads of the reader and of the fits.
     pub threads: usize,
-    /// What was read.
+    /// The data.
     pub data: DataAccount,
     /// The passes over the rows.
     pub reads: Vec<ReadAccount>,
     /// The models in the order of the job file.
     pub models: Vec<ModelAccount>,
-    /// Most memory that the process held.
+    /// Peak memory of the process.
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// What was read.
+/// The data of a job.
 #[derive(Debug, Serialize)]
 pub(crate) struct DataAccount {
-    /// As named in the job file.
+    /// Paths as named in the job file.
     pub paths: Vec<PathBuf>,
     /// Number of files.
     pub files: usize,
-    /// Their size.
+    /// Size of the files.
     pub bytes: u64,
-    /// Their rows, where the files tell it.
+    /// Number of rows, if the files store it.
     pub rows: Option<u64>,
 }
 
-/// One read for some of the models.
+/// A read for some of the models.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ReadAccount {
-    /// For which models.
+    /// Names of the models.
     pub models: Vec<String>,
-    /// Seconds by the clock.
+    /// Elapsed seconds.
     pub seconds: f64,
-    /// Rows that a checkpoint saved from being read again.
+    /// Number of rows that were not read again, thanks to a checkpoint.
     pub rows_resumed: u64,
-    /// Passes over the rows: one, unless a factor had a level that the first rows did not show.
+    /// Passes over the rows: one, unless a factor had a level that the first rows lack.
     pub passes: usize,
-    /// Checkpoints written.
+    /// Number of checkpoints written.
     pub checkpoints: usize,
-    /// Seconds that they took.
+    /// Seconds spent on writing checkpoints.
     pub checkpoint_seconds: f64,
     /// Seconds by phase.
     #[serde(flatten)]
     pub times: ReadTimes,
-    /// Most memory that the process had held until then.
+    /// Peak memory of the process until then.
     pub peak_memory_bytes: Option<u64>,
 }
 
 /// A model of this run.
 #[derive(Debug, Serialize)]
 pub(crate) struct ModelAccount {
-    /// Its name.
+    /// Name of the model.
     pub name: String,
     /// `fitted` by this run, `kept` from a former one, or `failed`.
     pub by_this_run: &'static str,
-    /// What it took, in whichever run that was.
+    /// Time and memory, in the run that fitted the model.
     #[serde(flatten)]
     pub took: Option<Took>,
-    /// Why it failed.
+    /// Error, if the model failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
 impl Account {
-    /// An account that begins now.
+    /// Creates the account of a run that begins now.
     pub(crate) fn begin(job: String, data: DataAccount) -> Account {
         Account {
             tiers: env!("CARGO_PKG_VERSION"),
@@ -185,7 +186,7 @@ impl Account {
         }
     }
 
-    /// Writes it.
+    /// Writes `job.json`.
     pub(crate) fn write(&mut self, store: &Store) -> anyhow::Result<()> {
         self.ended = now();
         self.peak_memory_bytes = crate::process::peak_memory();

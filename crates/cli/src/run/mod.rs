@@ -1,21 +1,26 @@
 //! `tiers run`: many models from one job file, unattended.
 //!
 //! ```text
-//! args        what the command line may say
-//! file        the job file's keys, from which its schema is generated
-//! parse       from text to keys; --set; errors with line and nearest key
-//! job         the job, checked without the data
-//! inputs      its data opened, its models resolved against their columns
-//! dry         what it would do, told without reading a row
+//! args        arguments of the command line
+//! file        keys of the job file, from which its schema is generated
+//! parse       parses the job file and --set; errors with line and nearest key
+//! job         settings of the job, checked without the data
+//! inputs      opens the data and resolves the models against the columns
+//! dry         --dry-run: reports what the job would do
 //! mod, flow   the flow: lock, resume, read, fit, complete
-//! fitting     one model: fitted, put in place, noted as done
-//! lock        one run at a time on a folder
-//! origin      what a job is of, by which a run knows its own
-//! checkpoint  the sums of a read, kept from time to time
-//! kept        models that are done, with the hashes of their files
-//! by          the same model in every partition
-//! board       what the outside sees: bars or log lines, status.json, requests to stop
-//! log, status, stop, manifest, table, store   the parts of that, and files written whole
+//! fitting     fits one model and records it as done
+//! lock        allows one run at a time on a folder
+//! origin      inputs of a job, to detect changes between runs
+//! checkpoint  sums of an interrupted read, saved at intervals
+//! kept        records of finished models, with the hashes of their files
+//! by          fits the same model in every partition
+//! board       progress bars or log lines, status.json, requests to stop
+//! log         log lines
+//! status      status.json
+//! stop        signals that ask the job to stop
+//! manifest    manifest.json and job.json
+//! table       the table of all models
+//! store       writes files atomically
 //! ```
 
 mod args;
@@ -64,7 +69,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     }
     let progress = start_telling(args);
     match prepare(args, progress) {
-        // Whoever reads lines of JSON gets nothing else.
+        // With a JSON log, standard error must hold nothing but JSON lines.
         Err(failure) if args.log_format == Some(Format::Json) => {
             error!(error = %failure, "the job failed");
             Ok(Outcome::Failed)
@@ -74,7 +79,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
 }
 
 fn prepare(args: &RunArgs, progress: Progress) -> anyhow::Result<Outcome> {
-    // Absolute, so that what is written is the same from whichever folder the job is started.
+    // The path is made absolute, so that results do not depend on the current folder.
     let path = std::path::absolute(args.job.as_deref().unwrap_or(Path::new("")))?;
     let job = Job::new(parse::read(&path, &args.set)?, &path)?;
     threads::with_notes(job.threads, &|note| warn!("{note}"), || go(args, &job, &path, progress))
@@ -88,7 +93,7 @@ fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Res
     }
     let stop = stop::Stop::listen()?;
     let store = Store::new(&job.folder);
-    // A file that stands in the place of the folder is told better than by the lock.
+    // This error message is clearer than that of the lock.
     if job.folder.exists() && !job.folder.is_dir() {
         return Err(job.document.error("output.folder", format!("{} is a file", job.folder.display())));
     }
@@ -97,12 +102,12 @@ fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Res
     }
     let lock = Lock::take(&job.folder)?;
     if let Some(before) = &lock.before {
-        info!(pid = before.pid, since = before.since, "a former run did not come to its end");
+        info!(pid = before.pid, since = before.since, "a former run did not complete");
     }
     let names = job.models.iter().map(|model| model.keys.name.clone());
     let mut board = board::Board::new(store.clone(), stop, progress, names);
     let done = flow::Flow::begin(job, &inputs, path, args.fresh, &lock, &mut board).and_then(flow::Flow::finish);
-    // Whatever failed, it did so because the folder is gone, if it is.
+    // If the folder was removed meanwhile, that is the cause of the error.
     let done = done.map_err(|error| lock.check().err().unwrap_or(error));
     let outcome = end(done, &mut board, job, &lock);
     if let Ok((_, Some(summary))) = &outcome
@@ -113,7 +118,7 @@ fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Res
     outcome.map(|(outcome, _)| outcome)
 }
 
-/// Log lines, unless a person is watching, who gets bars.
+/// Starts the log, or progress bars if standard error is a terminal.
 fn start_telling(args: &RunArgs) -> Progress {
     let progress = Progress::new(args.quiet || args.log_format.is_some());
     let level = match (args.quiet, progress.is_shown()) {
@@ -125,7 +130,8 @@ fn start_telling(args: &RunArgs) -> Progress {
     progress
 }
 
-/// Tells how the job ended, where programs look for it; what is of no further use is removed.
+/// Records how the job ended in `status.json` and the manifest, and removes files that are no longer
+/// needed.
 fn end(
     done: anyhow::Result<flow::Summary>,
     board: &mut board::Board,
@@ -137,13 +143,13 @@ fn end(
         Ok(summary) => {
             (board.status.state, board.status.phase, board.status.model) = (State::Done, None, None);
             board.status.write(&store);
-            // The lock goes with it, as the last thing.
+            // This also removes the lock file, as the last step.
             store.remove_hidden()?;
             info!("the job is complete");
             Ok((summary.outcome, Some(summary)))
         }
         Err(_) if board.stop.asked() => {
-            let message = "interrupted; run the job again to go on";
+            let message = "interrupted; run the job again to resume";
             (board.status.state, board.status.message) = (State::Interrupted, Some(message.to_owned()));
             board.status.write(&store);
             Manifest::stop(&lock.own, manifest::State::Interrupted, &store);
@@ -160,7 +166,7 @@ fn end(
             if !flow::is_worth_keeping(&store) {
                 store.remove_hidden().ok();
             }
-            // Gone if it is empty, that is, if it was made by this run and nothing was written.
+            // This succeeds only if the folder is empty: this run created it and wrote nothing.
             fs::remove_dir(&job.folder).ok();
             Err(failure)
         }

@@ -1,5 +1,4 @@
-//! What a job is of: its files as they are, and its models. By this a run knows whether what a former
-//! one left is its own, and can say what has changed if it is not.
+//! Inputs of a job (files with size and time, settings, models), to detect changes between runs.
 
 use super::file::ModelKeys;
 use super::job::Job;
@@ -10,10 +9,10 @@ use std::time::UNIX_EPOCH;
 use tiers_report::saved::hash;
 use tiers_tables::{CsvOptions, Source};
 
-/// Version of all that is kept between runs; another one is not read.
+/// Format version of the files that are kept between runs; other versions are not read.
 const FORMAT: u32 = 2;
 
-/// What a job is of.
+/// Inputs of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     format: u32,
@@ -28,18 +27,18 @@ pub(crate) struct Origin {
     models: Vec<ModelKeys>,
 }
 
-/// A file as it was.
+/// A data file with its size and time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct FileMark {
     path: PathBuf,
     bytes: u64,
-    /// Time of the last change, in seconds and nanoseconds since 1970; only ever compared for being
-    /// the same, so that it does not matter whether clocks are right.
+    /// Time of the last change, in seconds and nanoseconds since 1970. It is compared for equality only,
+    /// so wrong clocks do not matter.
     modified: Option<(u64, u32)>,
 }
 
 impl Origin {
-    /// That of a job, with its files opened.
+    /// Returns the inputs of a job.
     pub(crate) fn of(job: &Job, source: &Source) -> Origin {
         let mark = |file: &tiers_tables::DataFile| {
             let since = file.modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -57,17 +56,18 @@ impl Origin {
         }
     }
 
-    /// As JSON.
+    /// Returns the inputs as JSON.
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).expect("plain data")
     }
 
-    /// What a model's results depend on.
+    /// Returns the fingerprint of all inputs that a model's results depend on.
     pub(crate) fn fingerprint_of(&self, model: &ModelKeys) -> String {
         hash(&Origin { models: vec![model.clone()], ..self.clone() }.json())
     }
 
-    /// What the sums of these models depend on: their formulas, not how they are fitted.
+    /// Returns the fingerprint of all inputs that the sums of these models depend on, which includes
+    /// their formulas but not how they are fitted.
     pub(crate) fn fingerprint_of_read(&self, names: &[String]) -> String {
         let models = names.iter().filter_map(|name| self.models.iter().find(|model| model.name == *name));
         let models: Vec<_> = models.map(|model| (&model.formula, &model.weights, &model.by)).collect();
@@ -75,7 +75,7 @@ impl Origin {
         hash(&(Origin { models: Vec::new(), ..self.clone() }.json() + &models))
     }
 
-    /// What is different now, in words; `None` where nothing is.
+    /// Describes the first difference to the inputs now; `None` if there is none.
     pub(crate) fn difference(&self, now: &Origin) -> Option<String> {
         if (self.format, &self.tiers) != (now.format, &now.tiers) {
             return Some(format!("it was begun by tiers {}, and this is tiers {}", self.tiers, now.tiers));
@@ -84,10 +84,10 @@ impl Origin {
             return Some(difference);
         }
         if self.reference != now.reference {
-            return Some("data.reference is another one now".to_owned());
+            return Some("data.reference has changed".to_owned());
         }
         if self.levels != now.levels {
-            return Some("data.levels are others now".to_owned());
+            return Some("data.levels has changed".to_owned());
         }
         if self.csv != now.csv {
             return Some(

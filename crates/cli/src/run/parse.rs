@@ -1,5 +1,4 @@
-//! From the text of a job file, and what `--set` says, to its keys; and where a key stands, for
-//! errors that are found later.
+//! Parses a job file with the changes of `--set`, and finds the lines of keys for later errors.
 
 use super::file::JobFile;
 use crate::files::{WRITTEN_BY_HAND, read_text};
@@ -13,29 +12,29 @@ use toml::{Spanned, Table, Value};
 /// A job file that has been read.
 #[derive(Debug)]
 pub(crate) struct Document {
-    /// Its name in messages.
+    /// Name of the file in messages.
     name: String,
     text: String,
-    /// What `--set` said, in its words.
+    /// Arguments of `--set`.
     sets: Vec<String>,
-    /// What it says, `--set` included.
+    /// The keys, including the changes of `--set`.
     pub file: JobFile,
 }
 
 impl Document {
-    /// Reads the text; `sets` are changes such as `models.growth.method=ML`.
+    /// Parses the text; `sets` are changes such as `models.growth.method=ML`.
     pub(crate) fn parse(name: &str, text: &str, sets: &[String]) -> anyhow::Result<Document> {
-        let spanned = DeTable::parse(text).map_err(|error| told(name, text, None, &error))?;
+        let spanned = DeTable::parse(text).map_err(|error| located(name, text, None, &error))?;
         let plain: Result<JobFile, _> = toml::from_str(text);
         let file = match (plain, sets) {
             (Ok(file), []) => file,
-            (Err(error), []) => return Err(told(name, text, Some(spanned.get_ref()), &error)),
+            (Err(error), []) => return Err(located(name, text, Some(spanned.get_ref()), &error)),
             (plain, sets) => {
-                let table: Table = toml::from_str(text).map_err(|error| told(name, text, None, &error))?;
+                let table: Table = toml::from_str(text).map_err(|error| located(name, text, None, &error))?;
                 match (with_sets(table, sets, plain.is_ok()), plain) {
                     (Ok(file), _) => file,
-                    // What the file lacks, --set may have; if not, the file is to blame.
-                    (Err(_), Err(error)) => return Err(told(name, text, Some(spanned.get_ref()), &error)),
+                    // --set may supply what the file lacks; if it does not, the error is that of the file.
+                    (Err(_), Err(error)) => return Err(located(name, text, Some(spanned.get_ref()), &error)),
                     (Err(error), Ok(_)) => return Err(error),
                 }
             }
@@ -43,7 +42,7 @@ impl Document {
         Ok(Document { name: name.to_owned(), text: text.to_owned(), sets: sets.to_vec(), file })
     }
 
-    /// An error about the value of a key, such as `models[1].formula`, with its line.
+    /// Returns an error about the value of a key, such as `models[1].formula`, with its line.
     pub(crate) fn error(&self, key: &str, why: impl Display) -> anyhow::Error {
         if let Some(set) = self.sets.iter().find(|set| self.is_of(set, key)) {
             return anyhow!("--set {}: {why}", shown(set));
@@ -54,7 +53,7 @@ impl Document {
         anyhow!("{}{line}: {key}: {why}", self.name)
     }
 
-    /// Whether a `--set` is about this key.
+    /// Whether a `--set` changes this key.
     fn is_of(&self, set: &str, key: &str) -> bool {
         let Some(segments) = set.split_once('=').and_then(|(key, _)| segments(key).ok()) else { return false };
         let models = &self.file.models;
@@ -67,7 +66,7 @@ impl Document {
     }
 }
 
-/// The beginning of a change, for messages.
+/// Returns the beginning of a change, for messages.
 fn shown(set: &str) -> String {
     const LONG: usize = 200;
     match set.char_indices().nth(LONG) {
@@ -76,7 +75,7 @@ fn shown(set: &str) -> String {
     }
 }
 
-/// The keys after all changes.
+/// Returns the keys after all changes.
 fn with_sets(mut table: Table, sets: &[String], was_valid: bool) -> anyhow::Result<JobFile> {
     let mut file = None;
     for set in sets {
@@ -85,7 +84,8 @@ fn with_sets(mut table: Table, sets: &[String], was_valid: bool) -> anyhow::Resu
             .filter(|(key, _)| !key.trim().is_empty())
             .ok_or_else(|| anyhow!("--set {}: write key=value, as in --set models.growth.method=ML", shown(set)))?;
         let segments = segments(key).map_err(|why| anyhow!("--set {}: {why}", shown(set)))?;
-        // What is no value of TOML is a string that needs no quotes, and so is a number where one is wanted.
+        // Text that is not a TOML value is a string without quotes, and so is a number where a string is
+        // expected.
         let values = [value(text), Some(Value::String(text.to_owned()))];
         let mut failure = None;
         for value in values.into_iter().flatten() {
@@ -114,10 +114,10 @@ fn value(text: &str) -> Option<Value> {
     (table.len() == 1).then(|| table["x"].clone())
 }
 
-/// More parts than any key has: tables within tables are entered by recursion.
+/// Largest number of parts of a key; the number is limited since tables are entered recursively.
 const MOST_PARTS: usize = 8;
 
-/// `data.reference."a.b"` in its parts.
+/// Splits a key such as `data.reference."a.b"` into its parts.
 fn segments(key: &str) -> Result<Vec<String>, String> {
     let (mut all, mut part, mut quoted) = (Vec::new(), String::new(), false);
     for c in key.trim().chars() {
@@ -129,7 +129,7 @@ fn segments(key: &str) -> Result<Vec<String>, String> {
     }
     all.push(part);
     if quoted || all.iter().any(|part| part.trim().is_empty()) {
-        return Err(format!("`{key}` is no key; its parts are joined by dots, as in models.growth.method"));
+        return Err(format!("`{key}` is not a key; its parts are joined by dots, as in models.growth.method"));
     }
     if all.len() > MOST_PARTS {
         let begin: String = key.chars().take(40).collect();
@@ -138,7 +138,7 @@ fn segments(key: &str) -> Result<Vec<String>, String> {
     Ok(all.into_iter().map(|part| part.trim().to_owned()).collect())
 }
 
-/// Puts a value in its place; `models` are addressed by name, `*` being all of them.
+/// Sets a value; `models` are addressed by name, and `*` means all of them.
 fn put(table: &mut Table, segments: &[String], value: &Value) -> Result<(), String> {
     match segments {
         [] => Ok(()),
@@ -164,7 +164,7 @@ fn put_in_models(models: &mut [Value], segments: &[String], value: &Value) -> Re
     let mut found = false;
     for (model, name) in models.iter_mut().zip(&names) {
         if wanted == "*" || wanted == name {
-            let Value::Table(model) = model else { return Err(format!("`{wanted}` is no table of keys")) };
+            let Value::Table(model) = model else { return Err(format!("`{wanted}` is not a table of keys")) };
             if rest.is_empty() {
                 return Err(format!("name a key of the model, as in models.{wanted}.method"));
             }
@@ -179,8 +179,8 @@ fn put_in_models(models: &mut [Value], segments: &[String], value: &Value) -> Re
     }
 }
 
-/// An error of the parser in our words: file, line, key, what is wrong and the nearest valid key.
-fn told(name: &str, text: &str, table: Option<&DeTable<'_>>, error: &toml::de::Error) -> anyhow::Error {
+/// Converts an error of the parser, with file, line, key and the nearest valid key.
+fn located(name: &str, text: &str, table: Option<&DeTable<'_>>, error: &toml::de::Error) -> anyhow::Error {
     let at = error.span().map(|span| span.start);
     let key = at.zip(table).and_then(|(at, table)| key_at(table, at)).map_or_else(String::new, |key| key + ": ");
     let place = at.map_or_else(String::new, |at| {
@@ -190,7 +190,7 @@ fn told(name: &str, text: &str, table: Option<&DeTable<'_>>, error: &toml::de::E
     anyhow!("{name}{place}: {key}{}; see docs/batch.md, or `tiers run --schema`", explained(error.message()))
 }
 
-/// serde's words, with the key or value that was probably meant.
+/// Rewrites serde's message, with the key or value that was probably meant.
 fn explained(message: &str) -> String {
     let message = message.trim().replace('\n', ", ");
     let kind = match &message {
@@ -202,17 +202,17 @@ fn explained(message: &str) -> String {
     let Some(wanted) = words.next() else { return message };
     let valid: Vec<String> = words.collect();
     let meant = nearest(&wanted, &valid).map_or_else(String::new, |near| format!(" Did you mean `{near}`?"));
-    format!("unknown {kind} `{wanted}`.{meant} Here can stand: {}", valid.join(", "))
+    format!("unknown {kind} `{wanted}`.{meant} Valid {kind}s are {}", valid.join(", "))
 }
 
-/// Line and column of a byte, counted from 1.
+/// Returns the line and column of a byte, counted from 1.
 fn place(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
     (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
-/// The key, as in `models[0].formula`, whose name or value is at this byte.
+/// Returns the key, as in `models[0].formula`, whose name or value is at this byte.
 fn key_at(table: &DeTable<'_>, at: usize) -> Option<String> {
     table.iter().find_map(|(key, value)| {
         let below = key_in(value, at).map(|below| match below.as_str() {
@@ -236,7 +236,7 @@ fn key_in(value: &Spanned<DeValue<'_>>, at: usize) -> Option<String> {
     below.or_else(|| value.span().contains(&at).then(String::new))
 }
 
-/// Where the value of a key stands; the innermost part of it that stands anywhere.
+/// Returns the position of the value of a key, or of the innermost part of the key that exists.
 fn find(table: &DeTable<'_>, key: &str) -> Option<usize> {
     let mut at = None;
     let mut table = Some(table);

@@ -1,4 +1,4 @@
-//! `status.json`: where the job is, for programs that watch it.
+//! `status.json`: the progress of a job, for programs that monitor it.
 
 use super::log::now;
 use super::store::Store;
@@ -6,40 +6,40 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 use tiers_report::json;
 
-/// Its name in the folder of results.
+/// Name of the file in the folder of results.
 pub(crate) const STATUS: &str = "status.json";
 
-/// Time between writes while nothing but numbers changes.
+/// Time between writes within a phase.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Where a job is.
+/// Progress of a job.
 #[derive(Debug, Serialize)]
 pub(crate) struct Status {
     tiers: &'static str,
     pid: u32,
-    /// How it stands with the job.
+    /// State of the job.
     pub state: State,
-    /// When this run began.
+    /// Time when this run began.
     began: String,
-    /// When this was written.
+    /// Time when this was written.
     updated: String,
-    /// What it is at.
+    /// Current phase.
     pub phase: Option<Phase>,
-    /// With which model.
+    /// Model of the current phase.
     pub model: Option<String>,
     /// Rows read in this phase.
     pub rows: u64,
-    /// Of how many, where that is known.
+    /// Number of rows in all, if it is known.
     pub rows_total: Option<u64>,
-    /// Rows by second.
+    /// Rows per second.
     pub rows_per_second: f64,
-    /// Profiles or replicates made in this phase.
+    /// Profiles or replicates computed in this phase.
     pub pieces: u64,
-    /// Of how many.
+    /// Number of profiles or replicates in all.
     pub pieces_total: Option<u64>,
-    /// Where the search for the optimum is.
+    /// Current parameters of the search for the optimum.
     pub theta: Vec<f64>,
-    /// The criterion there; none where it does not exist.
+    /// The criterion at `theta`, if it exists there.
     pub criterion: Option<f64>,
     /// Evaluations of the likelihood so far.
     pub evaluations: u64,
@@ -51,13 +51,13 @@ pub(crate) struct Status {
     written: Option<Instant>,
 }
 
-/// How it stands with a job.
+/// State of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
-    /// At work.
+    /// Active.
     Running,
-    /// Stopped by a signal; the next run goes on.
+    /// Stopped by a signal; the next run resumes.
     Interrupted,
     /// Stopped by an error.
     Failed,
@@ -65,32 +65,32 @@ pub(crate) enum State {
     Done,
 }
 
-/// What a job is at.
+/// Phase of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Phase {
     /// Reading rows.
     Reading,
-    /// Searching an optimum; with partitions, fitting them.
+    /// Searching for an optimum, or fitting partitions.
     Fitting,
-    /// Random effects, fitted values, files.
+    /// Computing random effects and fitted values, and writing files.
     Writing,
-    /// Intervals by profiles or the bootstrap.
+    /// Computing intervals by profiles or the bootstrap.
     Intervals,
 }
 
-/// How it stands with a model.
+/// Progress of a model.
 #[derive(Debug, Serialize)]
 pub(crate) struct ModelStatus {
-    /// Its name.
+    /// Name of the model.
     pub name: String,
-    /// Where it is.
+    /// State of the model.
     pub state: ModelState,
-    /// What there is to tell: how the search ended, or why there is no fit.
+    /// Status of the fit, or the error.
     pub message: Option<String>,
 }
 
-/// Where a model is.
+/// State of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ModelState {
@@ -98,14 +98,14 @@ pub(crate) enum ModelState {
     Waiting,
     /// Being fitted.
     Fitting,
-    /// Its results are in their place.
+    /// Its results are in place.
     Done,
     /// It could not be fitted.
     Failed,
 }
 
 impl Status {
-    /// A job that begins now.
+    /// Creates the status of a job that begins now.
     pub(crate) fn begin(models: impl Iterator<Item = String>) -> Status {
         let models = models.map(|name| ModelStatus { name, state: ModelState::Waiting, message: None });
         Status {
@@ -130,21 +130,21 @@ impl Status {
         }
     }
 
-    /// Notes how it stands with a model.
+    /// Records the state of a model.
     pub(crate) fn of_model(&mut self, name: &str, state: ModelState, message: Option<&str>) {
         for model in self.models.iter_mut().filter(|model| model.name == name) {
             (model.state, model.message) = (state, message.map(str::to_owned));
         }
     }
 
-    /// Writes it, if the last time was long ago.
+    /// Writes the file if the last write was long ago.
     pub(crate) fn refresh(&mut self, store: &Store) {
         if self.written.is_none_or(|written| written.elapsed() > EVERY) {
             self.write(store);
         }
     }
 
-    /// Writes it. That it cannot be written is no reason to stop: what matters is written otherwise.
+    /// Writes the file. Failures do not stop the job, since no results depend on this file.
     pub(crate) fn write(&mut self, store: &Store) {
         self.updated = now();
         self.written = Some(Instant::now());

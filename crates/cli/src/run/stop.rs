@@ -1,5 +1,5 @@
-//! Signals that ask the job to stop: it comes to the end of what it is at, keeps what it has, and
-//! ends with a code of its own. A second one ends the process at once.
+//! Signals that ask the job to stop: it ends its current step, saves its work, and exits with its own
+//! code. A second signal ends the process at once.
 
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -7,18 +7,18 @@ use signal_hook::flag;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether somebody asked the job to stop.
+/// Whether the job was asked to stop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop {
     asked: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Listens to SIGINT and SIGTERM from now on.
+    /// Starts to listen for SIGINT and SIGTERM.
     pub(crate) fn listen() -> anyhow::Result<Stop> {
         let stop = Stop::default();
         for signal in [SIGINT, SIGTERM] {
-            // In this order: at the first signal the flag is not yet set.
+            // The order matters: the shutdown handler must run before the flag is set by the first signal.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.asked))
                 .and_then(|_| flag::register(signal, Arc::clone(&stop.asked)))
                 .context("signals cannot be listened to")?;
@@ -26,7 +26,7 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Whether it was asked.
+    /// Whether the job was asked to stop.
     pub(crate) fn asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }

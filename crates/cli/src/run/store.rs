@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all, and the hidden folder of what a job keeps for itself.
+//! Writes files atomically, and manages the hidden folder with a job's own files.
 
 use crate::outputs::{RESULTS, parse_hidden, tidy};
 use anyhow::anyhow;
@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Folder, within that of the results, of all that is gone when the job is complete.
+/// Folder within that of the results, which is removed when the job is complete.
 pub(crate) const HIDDEN: &str = ".tiers";
 
 /// The folder of results of a job.
@@ -17,22 +17,22 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// That folder.
+    /// Creates a store for a folder.
     pub(crate) fn new(folder: &Path) -> Store {
         Store { folder: folder.to_owned() }
     }
 
-    /// A file or folder of results.
+    /// Returns the path of a file or folder of results.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// A file or folder that is gone when the job is complete.
+    /// Returns the path of a file or folder that is removed when the job is complete.
     pub(crate) fn hidden(&self, name: &str) -> PathBuf {
         self.folder.join(HIDDEN).join(name)
     }
 
-    /// Writes a file aside, syncs it and gives it its name. Where that fails, what was there stays.
+    /// Writes a temporary file, syncs it and renames it. If that fails, the former file stays.
     pub(crate) fn write(
         &self,
         path: &Path,
@@ -49,19 +49,19 @@ impl Store {
         written.map_err(|error| cannot("be written", path, &error))
     }
 
-    /// Writes a file of text.
+    /// Writes a text file.
     pub(crate) fn write_text(&self, path: &Path, text: &str) -> anyhow::Result<()> {
         self.write(path, |to| to.write_all(text.as_bytes()))
     }
 
-    /// Writes a file that is only looked at, by renaming but without waiting for the disk.
+    /// Writes a file that need not survive a crash: renames it, but does not wait for the disk.
     pub(crate) fn write_quickly(&self, path: &Path, text: &str) -> io::Result<()> {
         let aside = self.hidden("quick.tmp");
         fs::write(&aside, text)?;
         fs::rename(&aside, path)
     }
 
-    /// Removes what a run that was killed left half-written; puts back results that it had moved aside.
+    /// Removes partial files of killed runs, and puts back results that they had moved aside.
     pub(crate) fn tidy(&self) -> anyhow::Result<()> {
         self.put_back().map_err(|error| cannot("be tidied up after a former run", &self.folder, &error))
     }
@@ -82,19 +82,19 @@ impl Store {
         Ok(())
     }
 
-    /// Removes all that the job kept for itself.
+    /// Removes the hidden folder.
     pub(crate) fn remove_hidden(&self) -> anyhow::Result<()> {
         let hidden = self.folder.join(HIDDEN);
         fs::remove_dir_all(&hidden).map_err(|error| cannot("be removed", &hidden, &error))
     }
 }
 
-/// What cannot be done to a file or folder of results, why, and what to try.
+/// Returns the error for something that cannot be done to a file or folder of results, with a remedy.
 pub(crate) fn cannot(be_done: &str, path: &Path, error: &io::Error) -> anyhow::Error {
     anyhow!("{}: this cannot {be_done}: {error}; {}", path.display(), remedy(error))
 }
 
-/// What to try when something cannot be done to the results.
+/// Returns the remedy for an error of writing results.
 pub(crate) fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "it was removed while the job was running: run it again",
@@ -115,7 +115,7 @@ fn write_and_sync(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<
     file.into_inner()?.sync_all()
 }
 
-/// Syncs the names in a folder to disk, where the system offers that.
+/// Syncs the names in a folder to disk, if the system supports that.
 fn sync(folder: &Path) {
     File::open(folder).and_then(|folder| folder.sync_all()).ok();
 }
@@ -125,10 +125,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_killed_left_is_tidied_up() {
+    fn leftovers_of_killed_runs_are_cleaned_up() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::new(folder.path());
-        // The highest number of a process is below.
+        // This exceeds the largest possible process id.
         let of_the_dead = [".a.tiers-4194305.old", ".b.tiers-4194305.old", ".c.tiers-4194305.tmp"];
         for name in of_the_dead.iter().chain(&["b", ".tiers", "notes"]) {
             fs::create_dir(folder.path().join(name)).expect("a folder");

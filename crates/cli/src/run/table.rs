@@ -1,4 +1,4 @@
-//! All models of a job in one table.
+//! The table of all models of a job.
 
 use super::kept::Outline;
 use std::collections::BTreeMap;
@@ -7,16 +7,17 @@ use tiers_report::layout::{Column, table};
 use tiers_report::numbers::fixed_point;
 use tiers_report::visible;
 
-/// One line.
+/// A line of the table.
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// What the model came to.
+    /// Result of the model.
     pub result: Outline,
-    /// Seconds of its own, where it was fitted by this run.
+    /// Seconds of the model, if it was fitted by this run.
     pub seconds: Option<f64>,
 }
 
-/// The table, with the models that failed and why below it.
+/// Returns the table, followed by the models that failed and their errors.
+
 pub(crate) fn text(lines: &[Line], failed: &BTreeMap<String, String>) -> String {
     let column = |cell: &dyn Fn(&Line) -> String| -> Vec<String> { lines.iter().map(cell).collect() };
     let columns = [

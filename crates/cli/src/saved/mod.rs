@@ -1,7 +1,7 @@
-//! A fit that was saved: the folder of results, opened to be asked further questions.
+//! Saved fits: opens a folder of results for further commands.
 //!
 //! ```text
-//! refit        reads the data once more and finds the optimum again, where moments are needed
+//! refit  reads the data again and finds the optimum again, if moments are needed
 //! ```
 
 mod refit;
@@ -25,22 +25,22 @@ use tiers_report::saved::{FIT, MODEL, SavedModel, Texts};
 pub(crate) struct Saved {
     /// The folder as the user named it.
     pub name: String,
-    /// What `fit.json` says.
+    /// Contents of `fit.json`.
     pub report: Report,
-    /// What `model.json` says.
+    /// Contents of `model.json`.
     pub model: SavedModel,
-    /// How the columns came about: the definition, frozen again.
+    /// Recipe of the columns, from the saved definition.
     pub recipe: Recipe,
 }
 
 impl Saved {
-    /// Opens a folder of results, named itself or by its `fit.json`.
+    /// Opens a folder of results; the path is the folder or its `fit.json`.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Saved> {
         let folder = match path.file_name() {
             Some(name) if name == FIT || name == MODEL => path.parent().unwrap_or(Path::new("")).to_owned(),
             _ => path.to_owned(),
         };
-        // `fit.json` alone lies in the current folder.
+        // The bare path `fit.json` is in the current folder.
         let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
         let name = folder.display().to_string();
         repair(&folder, &RESULTS);
@@ -50,13 +50,12 @@ impl Saved {
         }
         ensure!(
             folder.join(FIT).is_file(),
-            "{name}: no folder of results, for it holds no {FIT}; `tiers fit … --out DIR` writes one"
+            "{name}: this is not a folder of results, since it has no {FIT}; `tiers fit … --out DIR` writes one"
         );
         let fit = read(&folder.join(FIT))?;
         ensure!(
             folder.join(MODEL).is_file(),
-            "{name}: it holds no {MODEL}, which says what a fit is made of, beside its {FIT}. Fit the model again with \
-             `--out`"
+            "{name}: it has no {MODEL} beside its {FIT}, which later commands need. Fit the model again with `--out`"
         );
         let Texts { report, model, recipe, unsealed } = Texts::read(&name, &fit, &read(&folder.join(MODEL))?)?;
         if unsealed {
@@ -69,14 +68,14 @@ impl Saved {
         Ok(Saved { name, report, model, recipe })
     }
 
-    /// Whether a file of the folder that no other check covers is the one that the fit was written with.
+    /// Checks that another file of the folder is the one that was written with the fit.
     pub(crate) fn check_file(&self, file: &str) -> anyhow::Result<()> {
         if self.report.seal.fingerprint.is_none() {
             return Ok(());
         }
         let path = Path::new(&self.name).join(file);
         let holds = self.report.seal.holds(Path::new(&self.name), file);
-        // Who reads it says better that it is not there.
+        // The code that reads a missing file reports it better.
         if holds.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             return Ok(());
         }
@@ -89,22 +88,22 @@ impl Saved {
         Ok(())
     }
 
-    /// The fit.
+    /// Returns the fit.
     pub(crate) fn fit(&self) -> &Fit {
         &self.report.fit
     }
 
-    /// The definition of the design.
+    /// Returns the definition of the design.
     pub(crate) fn definition(&self) -> &Definition {
         &self.model.definition
     }
 
-    /// When searches stop: as that of the fit did.
+    /// Returns the stopping rules of the search of the fit.
     pub(crate) fn newton(&self) -> NewtonSettings {
         NewtonSettings { max_evaluations: self.model.max_evaluations, ..NewtonSettings::default() }
     }
 
-    /// Inference on β, ready for any l'β.
+    /// Returns the inference on β, which serves for any linear combination l'β.
     pub(crate) fn inference(&self) -> &FixedInference {
         &self.model.fixed.inference
     }
@@ -112,7 +111,9 @@ impl Saved {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     read_text(path, u64::MAX).map_err(|error| match error.kind() {
-        ErrorKind::InvalidData => anyhow!("{}: this is no text; fit the model again with `--out`", path.display()),
+        ErrorKind::InvalidData => {
+            anyhow!("{}: this is not a text file; fit the model again with `--out`", path.display())
+        }
         _ => anyhow!("{}: {error}", path.display()),
     })
 }

@@ -1,8 +1,8 @@
-//! The data of a saved fit, read once more; and its optimum, found again.
+//! Reads the data of a saved fit again, and finds its optimum again.
 //!
-//! Profiles, bootstraps, influence and the like need the moments, which are not saved: they can be
-//! large, and a pass over the rows is short. The rows are encoded by the saved definition, so all
-//! that follows has the bits of the first fit. Data that changed are refused.
+//! Profiles, bootstraps, influence and other commands need the moments. These are not saved, since
+//! they can be large and a pass over the rows is short. The rows are encoded with the saved
+//! definition, so the results are bit-identical to those of the first fit. Changed data are an error.
 
 use crate::csv::CsvArgs;
 use crate::memory::{Limit, check_heads};
@@ -21,25 +21,25 @@ use tiers_reml::{
 use tiers_report::saved::Fingerprint;
 use tiers_tables::Source;
 
-/// Options of commands that read the data of a fit once more.
+/// Options of commands that read the data of a fit again.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RefitArgs {
-    /// Where the data (or moments) of the fit are now, if they moved
+    /// Current location of the data (or moments) of the fit, if they were moved
     #[arg(long, value_name = "PATHS", num_args = 1..)]
     pub data: Vec<PathBuf>,
 
     #[command(flatten)]
     pub csv: CsvArgs,
 
-    /// Threads to use (default: all cores); the results do not depend on it
+    /// Number of threads (default: all cores); the results do not depend on it
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 
-    /// Most memory to use: bytes, 2GB, or a share of what is available
+    /// Limit on memory: bytes, a size such as 2GB, or a percentage of the available memory
     #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT)]
     pub memory_limit: String,
 
-    /// No progress, only results and errors
+    /// Print no progress, only results and errors
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -47,7 +47,7 @@ pub(crate) struct RefitArgs {
 /// The data of a fit, opened again.
 #[derive(Debug)]
 pub(crate) enum Again {
-    /// Rows, to be encoded by the saved recipe.
+    /// Rows, to be encoded with the saved recipe.
     Rows {
         /// The table.
         source: Source,
@@ -59,7 +59,7 @@ pub(crate) enum Again {
 }
 
 impl Saved {
-    /// Opens the data of the fit again, where the fit or `--data` says they are.
+    /// Opens the data of the fit again, at the saved location or that of `--data`.
     pub(crate) fn open_data(&self, args: &RefitArgs) -> anyhow::Result<Again> {
         let paths = self.paths(args);
         if paths.iter().all(|path| path.join(crate::moments::HEADER).is_file()) {
@@ -81,7 +81,7 @@ impl Saved {
         Ok(Again::Rows { source, plan: Box::new(plan) })
     }
 
-    /// Reads the data again, up to a model that has the moments of the first fit.
+    /// Reads the data again and returns the model with the moments of the first fit.
     pub(crate) fn read(&self, args: &RefitArgs, until: Until) -> anyhow::Result<(Model, Dropped)> {
         let limit = Limit::parse(&args.memory_limit)?;
         let again = self.open_data(args)?;
@@ -103,7 +103,7 @@ impl Saved {
         Ok((model, dropped))
     }
 
-    /// Finds the optimum again, and sees that it is the one that was saved.
+    /// Finds the optimum again, and checks that it is the saved one.
     pub(crate) fn optimum(&self, objective: &Objective<'_>, args: &RefitArgs) -> anyhow::Result<Optimum> {
         let watch = Progress::new(args.quiet).optimising();
         let optimum = find_optimum(objective, &self.newton(), &mut |_: &[f64], step: &tiers_reml::Step| {
@@ -121,8 +121,8 @@ impl Saved {
         Ok(optimum)
     }
 
-    /// Inference on the fixed effects by some degrees of freedom (`None`: those of the fit). Others
-    /// than those of the fit need the moments.
+    /// Returns inference on the fixed effects by a method for the degrees of freedom (`None`: that of the
+    /// fit). A method other than that of the fit reads the data again.
     pub(crate) fn fixed_by(&self, df: Option<DfMethod>, args: &RefitArgs) -> anyhow::Result<FixedModel> {
         let of_fit = self.inference().df_method();
         let df = df.unwrap_or(of_fit);
@@ -136,7 +136,7 @@ impl Saved {
         Ok(FixedModel::new(&model, FixedInference::new(&objective, &optimum, settings)))
     }
 
-    /// The formula of the fit, resolved against a table.
+    /// Resolves the formula of the fit against a table.
     pub(crate) fn plan(&self, source: &Source) -> anyhow::Result<Plan> {
         let definition = self.definition();
         let formula: Formula = definition.formula.parse()?;
@@ -153,21 +153,21 @@ impl Saved {
         Ok(Plan::new(&formula, &fields, &settings)?)
     }
 
-    /// Where the data are: as named when the fit was made, seen from the folder it was made in.
+    /// Returns the paths of the data, relative to the folder where the fit was made.
     fn paths(&self, args: &RefitArgs) -> Vec<PathBuf> {
         if !args.data.is_empty() {
             return args.data.clone();
         }
         let from = self.model.working_folder.as_deref().unwrap_or(Path::new(""));
         let named = &self.report.data.paths;
-        // What moved together with the results is still found under the name that was given.
+        // Data that were moved together with the results are found relative to the current folder.
         let moved = !from.is_dir() || named.iter().all(|path| !from.join(path).exists() && path.exists());
         named.iter().map(|path| if moved { path.clone() } else { from.join(path) }).collect()
     }
 
     fn check(&self, model: &Model) -> anyhow::Result<()> {
         if let Some(difference) = self.model.fingerprint.difference(&Fingerprint::of(model)) {
-            bail!(self.changed(&format!("then and now, {difference}")));
+            bail!(self.changed(&format!("{difference} (in the fit and now)")));
         }
         ensure!(
             model.coefficients == self.model.fixed.coefficients,
@@ -178,14 +178,14 @@ impl Saved {
 
     fn changed(&self, how: &str) -> anyhow::Error {
         anyhow!(
-            "{}: the data are not those of the fit any more: {how}. Name those data by --data, or fit the model again",
+            "{}: the data are not those of the fit: {how}. Name the data of the fit with --data, or fit the model again",
             self.name
         )
     }
 }
 
 impl Again {
-    /// All files that are read.
+    /// Returns all files that are read.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         match self {
             Again::Rows { source, .. } => source.files().iter().map(|file| file.path.clone()).collect(),
@@ -193,7 +193,7 @@ impl Again {
         }
     }
 
-    /// How many rows, or cells of moments, there are to be read, where that is known.
+    /// Returns the number of rows, or cells of moments, to read, if it is known.
     pub(crate) fn count(&self) -> Option<u64> {
         match self {
             Again::Rows { source, .. } => source.rows(),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_optimum_is_found_again_to_the_last_bit() {
+    fn the_optimum_of_a_refit_is_bit_identical() {
         let folder = tempfile::tempdir().expect("a folder");
         let saved = saved(folder.path());
         let (model, _) = saved.read(&refit(&[]), Until::Estimates).expect("the same data");
@@ -258,19 +258,19 @@ mod tests {
     }
 
     #[test]
-    fn data_that_changed_are_refused() {
+    fn changed_data_are_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let saved = saved(folder.path());
-        let told = |args: &RefitArgs| saved.read(args, Until::Estimates).expect_err("changed").to_string();
+        let message = |args: &RefitArgs| saved.read(args, Until::Estimates).expect_err("changed").to_string();
         let other = folder.path().join("b.csv");
         fs::write(&other, rows(Some(17))).expect("a file");
-        let text = told(&refit(&["--data", other.to_str().expect("UTF-8")]));
+        let text = message(&refit(&["--data", other.to_str().expect("UTF-8")]));
         assert!(text.contains("mean of the response") && text.contains("--data"), "{text}");
         fs::write(&other, rows(None) + "1.5,2,X,3\n").expect("a file");
-        let text = told(&refit(&["--data", other.to_str().expect("UTF-8")]));
+        let text = message(&refit(&["--data", other.to_str().expect("UTF-8")]));
         assert!(text.contains("not those of the fit") && text.contains('X'), "{text}");
         fs::remove_file(folder.path().join("a.csv")).expect("removed");
-        let text = told(&refit(&[]));
+        let text = message(&refit(&[]));
         assert!(text.contains("a.csv") && text.contains("--data"), "{text}");
     }
 }

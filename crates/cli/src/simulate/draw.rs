@@ -1,36 +1,36 @@
-//! All chunks of rows, drawn on all cores, handed on in their order.
+//! Draws all chunks of rows on all cores, and passes them on in order.
 
 use rayon::prelude::*;
 use tiers_simulate::{Block, CHUNK_ROWS, Column, Place, Simulation};
 
-/// Chunks that are drawn at once, for every thread; what they hold is most of the memory.
+/// Number of chunks per thread that are drawn at once; they take most of the memory.
 const CHUNKS_PER_THREAD: usize = 4;
 
-/// Groups of the finest level that the blocks drawn at once may have, about. What is drawn per
-/// group takes some ten numbers.
+/// Approximate limit on groups of the finest level in the blocks that are drawn at once. A group takes
+/// about ten numbers.
 const MOST_GROUPS: f64 = 2e6;
 
-/// A chunk to be drawn.
+/// A chunk to draw.
 pub(super) struct Task<'a> {
-    /// Its number, counted over all blocks.
+    /// Number of the chunk, counted over all blocks.
     pub number: u64,
     block: &'a Block,
     place: &'a Place,
-    /// Its number within the block.
+    /// Number of the chunk within the block.
     chunk: u64,
-    /// Rows of the block that are wanted.
+    /// Number of rows of the block that are used.
     end: u64,
 }
 
 impl Task<'_> {
-    /// Draws it.
+    /// Draws the chunk.
     pub(super) fn draw(&self, simulation: &Simulation) -> Vec<Column> {
         self.block.chunk(simulation, self.place, self.chunk, self.end)
     }
 }
 
-/// Draws all chunks and hands over what is made of them, in their order. Gives the place where
-/// the rows end.
+/// Draws all chunks with `draw` and passes the results to `take`, in order. Returns the place where the
+/// rows end.
 pub(super) fn each_chunk<T: Send>(
     simulation: &Simulation,
     draw: impl Fn(&Task<'_>) -> T + Sync,
@@ -67,7 +67,7 @@ pub(super) fn each_chunk<T: Send>(
     Ok(place)
 }
 
-/// How many blocks are drawn at once; the rows do not depend on it.
+/// Returns the number of blocks that are drawn at once; the rows do not depend on it.
 fn blocks_at_once(simulation: &Simulation) -> u64 {
     let most = (MOST_GROUPS / simulation.expected_groups_per_block()).max(1.0) as u64;
     (rayon::current_num_threads() as u64).clamp(1, most)

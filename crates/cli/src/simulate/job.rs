@@ -1,4 +1,4 @@
-//! The specification read and checked, and the names of the files to be written.
+//! Reads and checks the specification, and the names of the files to write.
 
 use super::SimulateArgs;
 use crate::files::{WRITTEN_BY_HAND, read_text};
@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use tiers_simulate::{Simulation, Spec};
 use tiers_tables::destination;
 
-/// A simulation to be made.
+/// A simulation to run.
 #[derive(Debug)]
 pub(super) struct Job {
-    /// What to draw.
+    /// The simulation.
     pub simulation: Simulation,
-    /// Where to; nowhere if it is only to be told what it comes to.
+    /// Output files; `None` for a dry run.
     pub output: Option<Output>,
 }
 
-/// Files to be written.
+/// Files to write.
 #[derive(Debug)]
 pub(super) struct Output {
     /// The rows.
@@ -27,7 +27,7 @@ pub(super) struct Output {
 }
 
 impl Job {
-    /// Checks what the command line and the specification say.
+    /// Checks the command line and the specification.
     pub(super) fn new(args: &SimulateArgs) -> anyhow::Result<Job> {
         let path = args.spec.as_deref().ok_or_else(|| anyhow!("no specification is named"))?;
         let text = read_text(path, WRITTEN_BY_HAND).map_err(|error| unreadable(path, &error))?;
@@ -82,7 +82,7 @@ fn parse(path: &Path, text: &str) -> anyhow::Result<Spec> {
     bail!("{}{place}: {message}; `tiers simulate --example` prints a specification to compare with", path.display())
 }
 
-/// Line and column of a byte, counted from 1.
+/// Returns the line and column of a byte, counted from 1.
 fn place(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_the_text_say_where() {
+    fn errors_of_the_specification_have_their_position() {
         let check = |text: &str, words: &[&str]| {
             let error = parse(Path::new("a.toml"), text).unwrap_err().to_string();
             assert!(words.iter().all(|word| error.contains(word)), "{words:?} are not all in {error:?}");

@@ -1,12 +1,12 @@
 //! `tiers simulate`: nested data of any size from a specification.
 //!
 //! ```text
-//! args     what the command line may say
-//! job      the specification read and checked, and the names of the files
-//! draw     all chunks of rows, drawn on all cores, handed on in their order
-//! sink     rows as parquet columns, written by a thread of its own
-//! shuffle  rows in random order by way of a temporary file               (spill, record)
-//! preview  what it will come to, for --dry-run
+//! args     arguments of the command line
+//! job      reads and checks the specification, and the names of the files
+//! draw     draws all chunks of rows on all cores, and passes them on in order
+//! sink     writes rows as parquet columns on a separate thread
+//! shuffle  puts rows in random order by way of a temporary file          (spill, record)
+//! preview  expected numbers of rows, groups and bytes, for --dry-run
 //! ```
 
 mod args;
@@ -45,13 +45,13 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     threads::with(args.threads, || {
         let truth = write(&job, output, Progress::new(args.quiet))?;
         if !args.quiet {
-            print(&told(output, &truth))?;
+            print(&summary(output, &truth))?;
         }
         Ok(Outcome::Done)
     })
 }
 
-/// Writes the data and the truth beside it; either both of them or neither.
+/// Writes the data, and the parameters beside it; either both files appear or neither.
 fn write(job: &Job, output: &Output, progress: Progress) -> anyhow::Result<Truth> {
     let simulation = &job.simulation;
     let watch = progress.simulating(simulation.expected().rows as u64);
@@ -78,7 +78,7 @@ fn write(job: &Job, output: &Output, progress: Progress) -> anyhow::Result<Truth
     Ok(truth)
 }
 
-fn told(output: &Output, truth: &Truth) -> String {
+fn summary(output: &Output, truth: &Truth) -> String {
     let mut text = format!("{}: {} rows", output.data.display(), truth.rows);
     for level in &truth.levels {
         let _ = write!(text, ", {} groups of {}", level.groups, level.name);
@@ -88,7 +88,7 @@ fn told(output: &Output, truth: &Truth) -> String {
     text
 }
 
-/// Formula within double quotes: names in backticks would be taken for commands.
+/// Escapes a formula for double quotes, where the shell would run names in backticks as commands.
 fn shell(formula: &str) -> String {
     formula.replace('`', "\\`")
 }

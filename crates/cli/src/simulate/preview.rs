@@ -1,10 +1,10 @@
-//! What a simulation will come to, for `--dry-run`.
+//! Expected numbers of rows, groups and bytes of a simulation, for `--dry-run`.
 
 use super::record::Record;
 use std::fmt::Write;
 use tiers_simulate::{Limit, Simulation};
 
-/// Rows, groups, bytes and the formula.
+/// Returns rows, groups, bytes and the formula as text.
 pub(super) fn text(simulation: &Simulation) -> String {
     let expected = simulation.expected();
     let is_exact = matches!(simulation.limit(), Limit::Rows(_));
@@ -27,7 +27,7 @@ pub(super) fn text(simulation: &Simulation) -> String {
     })
 }
 
-/// Bytes for a person.
+/// Formats a number of bytes with a unit.
 fn size(bytes: f64) -> String {
     let units = ["bytes", "kB", "MB", "GB", "TB", "PB"];
     let power = ((bytes.max(1.0).log10() / 3.0) as usize).min(units.len() - 1);
@@ -41,7 +41,7 @@ mod tests {
     use super::size;
 
     #[test]
-    fn sizes() {
+    fn sizes_have_units() {
         assert_eq!([0.0, 999.0, 3100.0, 42e6, 3.14e9].map(size), ["0 bytes", "999 bytes", "3.1 kB", "42 MB", "3.1 GB"]);
     }
 }

@@ -1,14 +1,14 @@
-//! Rows as records of bytes, all of one width.
+//! Packs rows into records of bytes of fixed width.
 
 use tiers_simulate::{Column, Field, FieldKind, Values};
 
-/// What a record holds.
+/// Layout of a record.
 pub(super) struct Record {
     fields: Vec<Place>,
     width: usize,
 }
 
-/// A column's place in a record.
+/// Place of a column in a record.
 struct Place {
     start: usize,
     width: usize,
@@ -16,11 +16,11 @@ struct Place {
     has_missing: bool,
 }
 
-/// Records in the order of their buckets.
+/// Records, sorted by bucket.
 pub(super) struct Packed {
     /// The records.
     pub bytes: Vec<u8>,
-    /// Where every bucket ends in `bytes`.
+    /// End of every bucket in `bytes`.
     pub ends: Vec<usize>,
 }
 
@@ -34,7 +34,7 @@ impl Record {
                 FieldKind::Categorical(_) => 4,
                 FieldKind::Id(_) | FieldKind::Real | FieldKind::Count => 8,
             };
-            // A byte more says whether the value is missing.
+            // One more byte marks missing values.
             end += width + usize::from(field.has_missing);
             Place { start, width, kind: field.kind.clone(), has_missing: field.has_missing }
         };
@@ -42,12 +42,12 @@ impl Record {
         Record { fields, width: end }
     }
 
-    /// Bytes of a record.
+    /// Returns the number of bytes of a record.
     pub(super) fn width(&self) -> usize {
         self.width
     }
 
-    /// Packs rows by the buckets that they go to, which keep their order.
+    /// Packs rows, sorted by bucket; the order within a bucket is kept.
     pub(super) fn pack(&self, columns: &[Column], bucket_of: &[u32], buckets: usize) -> Packed {
         let mut next = vec![0; buckets + 1];
         for &bucket in bucket_of {
@@ -70,7 +70,7 @@ impl Record {
         Packed { bytes, ends }
     }
 
-    /// Columns of the records of these numbers.
+    /// Unpacks the records with these numbers into columns.
     pub(super) fn unpack(&self, bytes: &[u8], rows: &[u32]) -> Vec<Column> {
         let records: Vec<&[u8]> =
             rows.iter().map(|&row| &bytes[row as usize * self.width..(row as usize + 1) * self.width]).collect();
@@ -119,7 +119,7 @@ mod tests {
     use tiers_simulate::IdStyle;
 
     #[test]
-    fn what_is_packed_is_unpacked() {
+    fn packed_rows_are_unpacked() {
         let kinds =
             [FieldKind::Id(IdStyle::Integer), FieldKind::Real, FieldKind::Binary, FieldKind::Categorical(Vec::new())];
         let field = |kind| Field { name: String::new(), kind, has_missing: true };

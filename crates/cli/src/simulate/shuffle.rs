@@ -1,5 +1,5 @@
-//! Rows in random order by way of a temporary file: first every row to a bucket drawn at random,
-//! then every bucket shuffled in memory.
+//! Puts rows in random order by way of a temporary file: every row goes to a random bucket, then every
+//! bucket is shuffled in memory.
 
 use super::draw::each_chunk;
 use super::record::Record;
@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use std::path::Path;
 use tiers_simulate::{CHUNK_ROWS, Place, Shuffle, Simulation};
 
-/// Draws all rows and sends them in random order. Gives the place where the rows end.
+/// Draws all rows and sends them in random order. Returns the place where the rows end.
 pub(super) fn rows(simulation: &Simulation, out: &Path, watch: &Simulating, sink: &Sink<'_>) -> anyhow::Result<Place> {
     let record = Record::new(&simulation.fields());
     let shuffle = Shuffle::new(simulation);

@@ -1,4 +1,4 @@
-//! Rows as parquet columns, written by a thread of its own while the next are drawn.
+//! Writes rows as parquet columns on a separate thread while the next ones are drawn.
 
 use crate::progress::Simulating;
 use anyhow::anyhow;
@@ -9,16 +9,17 @@ use tiers_design::PackedText;
 use tiers_simulate::{Column, Field, FieldKind, IdPattern, IdStyle, Values};
 use tiers_tables::{OutColumn, OutField, OutKind, OutValues, TableError, TableSink};
 
-/// Chunks that wait to be written.
+/// Largest number of chunks that wait to be written.
 const WAITING: usize = 16;
 
-/// Where rows go.
+/// Receives the rows to write.
 pub(super) struct Sink<'a> {
     fields: &'a [Field],
     sender: SyncSender<Vec<OutColumn>>,
 }
 
-/// Runs `produce`, which sends rows to the sink. Gives the file, to be finished: it has no name yet.
+/// Runs `produce`, which sends rows to the sink. Returns the file, which gets its name when it is
+/// finished.
 pub(super) fn write(
     path: &Path,
     fields: &[Field],
@@ -35,7 +36,7 @@ pub(super) fn write(
         let sink = Sink { fields, sender };
         let produced = produce(&sink);
         drop(sink);
-        // Where the writer failed, the producer only knows that nobody takes its rows.
+        // If the writer failed, its error says more than that of the producer, so it is checked first.
         let file = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         produced?;
         Ok(file)
@@ -50,7 +51,7 @@ fn push_all(mut file: TableSink, rows: &Receiver<Vec<OutColumn>>) -> Result<Tabl
 }
 
 impl Sink<'_> {
-    /// Columns as they are written. Takes longer than drawing them: call it on any thread.
+    /// Converts columns for writing. This takes longer than drawing them, so call it from many threads.
     pub(super) fn prepare(&self, columns: Vec<Column>) -> Vec<OutColumn> {
         let both = self.fields.iter().zip(columns);
         both.map(|(field, column)| OutColumn {
@@ -61,7 +62,7 @@ impl Sink<'_> {
         .collect()
     }
 
-    /// Sends rows to be written; in the order of the calls.
+    /// Sends rows to the writer, which keeps the order of the calls.
     pub(super) fn send(&self, columns: Vec<OutColumn>, watch: &Simulating) -> anyhow::Result<()> {
         let rows = columns.first().map_or(0, |column| column.values.len());
         self.sender.send(columns).map_err(|_| anyhow!("the file cannot be written"))?;

@@ -1,8 +1,8 @@
 //! Buckets of bytes in one temporary file.
 //!
-//! The file has no name: the system frees it when the program ends, however it ends. It lies
-//! beside the output, where there must be space for about as much anyway. A bucket is written in
-//! pieces, wherever the file ends when a piece is full; so one file serves any number of buckets.
+//! The file has no name, so the system frees it when the program ends for whatever reason. It is in
+//! the folder of the output, which needs about as much space anyway. A bucket is written in pieces,
+//! each appended to the file when it is full, so one file serves any number of buckets.
 
 use super::record::Packed;
 use anyhow::anyhow;
@@ -10,17 +10,17 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Bytes of all buckets together that wait to be written, about.
+/// Approximate number of bytes in memory for all buckets together.
 const WAITING: usize = 64 << 20;
 
-/// A bucket's piece has at least, and at most, so many bytes.
+/// Smallest and largest size of a piece, in bytes.
 const PIECE: [usize; 2] = [16 << 10, 2 << 20];
 
 /// Buckets of bytes.
 pub(super) struct Spill<'a> {
     out: &'a Path,
     file: File,
-    /// Where the file ends.
+    /// Length of the file.
     end: u64,
     buckets: Vec<Bucket>,
     piece: usize,
@@ -29,12 +29,12 @@ pub(super) struct Spill<'a> {
 #[derive(Default)]
 struct Bucket {
     waiting: Vec<u8>,
-    /// Where its pieces are in the file, and how long.
+    /// Position and length of its pieces in the file.
     pieces: Vec<(u64, usize)>,
 }
 
 impl<'a> Spill<'a> {
-    /// Empty buckets, on the disk where `out` will be.
+    /// Creates empty buckets, in the folder of `out`.
     pub(super) fn create(out: &'a Path, buckets: usize) -> anyhow::Result<Self> {
         let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = tempfile::tempfile_in(folder).map_err(|error| fail(out, "created", &error))?;
@@ -58,7 +58,7 @@ impl<'a> Spill<'a> {
         Ok(())
     }
 
-    /// Takes out the content of a bucket, in the order in which it was added.
+    /// Removes and returns the contents of a bucket, in the order in which they were added.
     pub(super) fn take(&mut self, bucket: usize) -> anyhow::Result<Vec<u8>> {
         let Bucket { waiting, pieces } = std::mem::take(&mut self.buckets[bucket]);
         let mut bytes = vec![0; pieces.iter().map(|&(_, length)| length).sum()];
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_give_back_what_they_were_given() {
+    fn buckets_return_their_contents_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out.parquet");
         let mut spill = Spill::create(&out, 2).unwrap();

@@ -1,57 +1,57 @@
-//! Formulas and options that say nothing, or too much.
+//! Invalid formulas and options.
 
-use crate::support::{Folder, fit, fit_refused, program, run, students};
+use crate::support::{Folder, fit, fit_err, program, run, students};
 
-/// Refused before any file is opened: there is none.
-fn refused_formula(formula: &str, words: &[&str]) {
-    fit_refused(&[formula, "there-is-no-such-file.parquet"], words);
+/// Checks that a formula is an error before any file is opened.
+fn formula_err(formula: &str, words: &[&str]) {
+    fit_err(&[formula, "there-is-no-such-file.parquet"], words);
 }
 
 #[test]
-fn empty_formula() {
-    refused_formula("", &["the formula is empty", "y ~ x + (1 | school)"]);
-    refused_formula("  ", &["the formula is empty"]);
-    refused_formula("y", &["`~`"]);
-    refused_formula("~ x", &["response"]);
+fn an_incomplete_formula_is_an_error() {
+    formula_err("", &["the formula is empty", "y ~ x + (1 | school)"]);
+    formula_err("  ", &["the formula is empty"]);
+    formula_err("y", &["`~`"]);
+    formula_err("~ x", &["response"]);
 }
 
 #[test]
-fn unbalanced_parenthesis() {
-    refused_formula("y ~ x + (1 | school", &["never closed", "\n            ^"]);
-    refused_formula("y ~ x + 1 | school)", &["closes no parenthesis", "^"]);
+fn unbalanced_parentheses_are_errors() {
+    formula_err("y ~ x + (1 | school", &["never closed", "\n            ^"]);
+    formula_err("y ~ x + 1 | school)", &["closes no parenthesis", "^"]);
 }
 
 #[test]
-fn random_term_without_grouping() {
-    refused_formula("y ~ x + (1 | )", &["no grouping", "(1 | school)"]);
-    refused_formula("y ~ x + (1 |)", &["no grouping"]);
-    refused_formula("y ~ x + 1 | school", &["outside parentheses"]);
+fn a_random_term_without_grouping_is_an_error() {
+    formula_err("y ~ x + (1 | )", &["no grouping", "(1 | school)"]);
+    formula_err("y ~ x + (1 |)", &["no grouping"]);
+    formula_err("y ~ x + 1 | school", &["outside parentheses"]);
 }
 
 #[test]
-fn no_random_term() {
+fn a_formula_without_random_terms_is_an_error() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    fit_refused(&["y ~ x", &path], &["no random effect", "(1 | school)"]);
+    fit_err(&["y ~ x", &path], &["no random effect", "(1 | school)"]);
 }
 
 #[test]
-fn options() {
+fn invalid_options_are_errors() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     let model = "y ~ sex + (1 | school)";
-    fit_refused(&[model, &path, "--conf-level", "95"], &["--conf-level 95", "0.95"]);
-    fit_refused(&[model, &path, "--max-evaluations", "0"], &["--max-evaluations 0"]);
-    fit_refused(&[model, &path, "--df", "exact"], &["exact", "satterthwaite", "kenward-roger", "none"]);
-    fit_refused(&[model, &path, "--df", "kenward-roger", "--ml"], &["REML", "--ml"]);
-    fit_refused(&[model, &path, "--reference", "sex"], &["--reference sex", "gender=F"]);
-    fit_refused(&[model, &path, "--reference", "sex=X"], &["`sex`", "`X`", "F, M"]);
-    fit_refused(&[model, &path, "--reference", "school=1"], &["`school`", "sex"]);
-    fit_refused(&[model, &path, "--threads", "0"], &["--threads"]);
-    fit_refused(&[model, &path, "--fitted"], &["--out"]);
-    fit_refused(&[model, &path, "--ml", "--reml"], &["--ml", "--reml"]);
-    fit_refused(&[model, &path, "--maxevaluations", "3"], &["--max-evaluations"]);
-    fit_refused(&[model], &["<DATA>"]);
+    fit_err(&[model, &path, "--conf-level", "95"], &["--conf-level 95", "0.95"]);
+    fit_err(&[model, &path, "--max-evaluations", "0"], &["--max-evaluations 0"]);
+    fit_err(&[model, &path, "--df", "exact"], &["exact", "satterthwaite", "kenward-roger", "none"]);
+    fit_err(&[model, &path, "--df", "kenward-roger", "--ml"], &["REML", "--ml"]);
+    fit_err(&[model, &path, "--reference", "sex"], &["--reference sex", "gender=F"]);
+    fit_err(&[model, &path, "--reference", "sex=X"], &["`sex`", "`X`", "F, M"]);
+    fit_err(&[model, &path, "--reference", "school=1"], &["`school`", "sex"]);
+    fit_err(&[model, &path, "--threads", "0"], &["--threads"]);
+    fit_err(&[model, &path, "--fitted"], &["--out"]);
+    fit_err(&[model, &path, "--ml", "--reml"], &["--ml", "--reml"]);
+    fit_err(&[model, &path, "--maxevaluations", "3"], &["--max-evaluations"]);
+    fit_err(&[model], &["<DATA>"]);
 }
 
 #[test]

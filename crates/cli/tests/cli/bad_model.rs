@@ -1,59 +1,59 @@
-//! Models that the data cannot tell anything about, or that are not nested.
+//! Models that the data do not identify, or that are not nested.
 
-use crate::support::{Folder, ROWS, fit_refused, fit_well, integers, numbers, students, students_with, texts};
+use crate::support::{Folder, ROWS, fit_err, fit_ok, integers, numbers, students, students_with, texts};
 
 #[test]
-fn string_response() {
+fn a_text_response_is_an_error() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    fit_refused(&["sex ~ x + (1 | school)", &path], &["response `sex`", "text", "number"]);
+    fit_err(&["sex ~ x + (1 | school)", &path], &["response `sex`", "text", "number"]);
 }
 
 #[test]
-fn constant_response() {
+fn a_constant_response_is_an_error() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students_with(numbers("y", vec![7.1; ROWS])));
-    fit_refused(&["y ~ x + (1 | school)", &path], &["response y", "same value", "96"]);
+    fit_err(&["y ~ x + (1 | school)", &path], &["response y", "same value", "96"]);
 }
 
 #[test]
-fn response_that_the_fixed_effects_fit_exactly() {
+fn a_response_that_the_fixed_effects_fit_exactly_is_an_error() {
     let folder = Folder::new();
     let twice = numbers("twice", (0..ROWS).map(|i| 2.0 * (i * i % 17) as f64 + 1.0));
     let mut columns = students_with(twice);
     columns.push(numbers("once", (0..ROWS).map(|i| (i * i % 17) as f64)));
-    fit_refused(&["twice ~ once + (1 | school)", &folder.parquet("a.parquet", columns)], &["twice", "exactly"]);
+    fit_err(&["twice ~ once + (1 | school)", &folder.parquet("a.parquet", columns)], &["twice", "exactly"]);
 }
 
 #[test]
-fn one_group_only() {
+fn a_single_group_is_an_error() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students_with(integers("school", vec![5; ROWS])));
-    fit_refused(&["y ~ x + (1 | school)", &path], &["school", "one group", "Drop the term"]);
+    fit_err(&["y ~ x + (1 | school)", &path], &["school", "one group", "Drop the term"]);
 }
 
 #[test]
-fn every_group_of_size_one() {
+fn groups_of_size_one_are_an_error() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    fit_refused(&["y ~ x + (1 | student)", &path], &["student", "96 groups", "96 rows", "residual"]);
+    fit_err(&["y ~ x + (1 | student)", &path], &["student", "96 groups", "96 rows", "residual"]);
 }
 
 #[test]
-fn a_level_too_many() {
+fn a_level_with_one_row_per_group_is_an_error() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     let words = ["school:class:student", "96 groups", "residual", "Drop that level"];
-    fit_refused(&["y ~ x + (1 | school/class/student)", &path], &words);
+    fit_err(&["y ~ x + (1 | school/class/student)", &path], &words);
 }
 
 #[test]
-fn as_many_coefficients_as_rows() {
+fn as_many_coefficients_as_rows_are_an_error() {
     let folder = Folder::new();
     let columns =
         vec![numbers("y", [1.0, 2.5, 2.0, 4.0]), texts("kind", ["a", "b", "c", "d"]), integers("school", [1, 1, 2, 2])];
     let path = folder.parquet("a.parquet", columns);
-    fit_refused(&["y ~ kind + (1 | school)", &path], &["4 fixed-effect coefficients", "4 rows", "drop terms"]);
+    fit_err(&["y ~ kind + (1 | school)", &path], &["4 fixed-effect coefficients", "4 rows", "drop terms"]);
 }
 
 #[test]
@@ -63,38 +63,38 @@ fn dependent_columns_are_dropped_and_named() {
     columns.push(numbers("u", (0..ROWS).map(|i| (i % 7) as f64)));
     columns.push(numbers("v", (0..ROWS).map(|i| 100.0 - 2.0 * (i % 7) as f64)));
     let path = folder.parquet("a.parquet", columns);
-    let told = "fixed-effect model matrix is rank deficient so dropping";
-    // The names may stand on the next line.
+    let message = "fixed-effect model matrix is rank deficient so dropping";
+    // The names may be on the next line.
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let text = fit_well(&["y ~ x + three + (1 | school)", &path]);
-    assert!(one_line(&text).contains(&format!("{told} 1 column / coefficient: three")), "{text}");
-    let text = fit_well(&["y ~ x + three + u + v + (1 | school)", &path]);
-    assert!(one_line(&text).contains(&format!("{told} 2 columns / coefficients: three, v")), "{text}");
+    let text = fit_ok(&["y ~ x + three + (1 | school)", &path]);
+    assert!(one_line(&text).contains(&format!("{message} 1 column / coefficient: three")), "{text}");
+    let text = fit_ok(&["y ~ x + three + u + v + (1 | school)", &path]);
+    assert!(one_line(&text).contains(&format!("{message} 2 columns / coefficients: three, v")), "{text}");
     assert!(!text.lines().any(|line| line.starts_with("three ") || line.starts_with("v ")), "{text}");
 }
 
 #[test]
-fn a_factor_with_one_level() {
+fn a_factor_with_one_level_is_an_error() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students_with(texts("sex", vec!["F"; ROWS])));
-    fit_refused(&["y ~ sex + (1 | school)", &path], &["`sex`", "only one level", "`F`"]);
+    fit_err(&["y ~ sex + (1 | school)", &path], &["`sex`", "only one level", "`F`"]);
 }
 
 #[test]
 fn crossed_terms_are_shown_by_two_rows() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students_with(integers("day", (0..ROWS).map(|i| (i % 5) as i64))));
-    let told = fit_refused(&["y ~ x + (1 | school) + (1 | day)", &path], &["school", "day", "cross", "row 1 ", "row "]);
-    assert_eq!(told.matches("row ").count(), 2, "{told}");
-    // Ids that start anew in every school: the remedy is named.
+    let error = fit_err(&["y ~ x + (1 | school) + (1 | day)", &path], &["school", "day", "cross", "row 1 ", "row "]);
+    assert_eq!(error.matches("row ").count(), 2, "{error}");
+    // For ids that are reused in every school, the error names the remedy.
     let words = ["class", "cross", "(1 | school/class)"];
-    fit_refused(&["y ~ x + (1 | school) + (1 | class)", &path], &words);
+    fit_err(&["y ~ x + (1 | school) + (1 | class)", &path], &words);
 }
 
 #[test]
-fn the_same_groups_twice() {
+fn two_groupings_with_the_same_groups_are_an_error() {
     let folder = Folder::new();
     let names = texts("name", (0..ROWS).map(|i| format!("s{}", i / 16)));
     let path = folder.parquet("a.parquet", students_with(names));
-    fit_refused(&["y ~ x + (1 | school) + (1 | name)", &path], &["school", "name", "same 6 groups"]);
+    fit_err(&["y ~ x + (1 | school) + (1 | name)", &path], &["school", "name", "same 6 groups"]);
 }

@@ -1,11 +1,11 @@
-//! `tiers bench`: files, figures, and how good the estimates are.
+//! `tiers bench`: files, figures, and accuracy of the estimates.
 
 use crate::support::{Folder, program, run};
 use serde_json::Value;
 
 const MODEL: &str = "score ~ pretest + ses + female + minority + treat + class_size + (1 | school/class)";
 
-/// Students in classes in schools.
+/// Simulates students in classes in schools.
 fn students(folder: &Folder, rows: &str) -> String {
     let example = run(program().args(["simulate", "--example"]));
     let (spec, data) = (folder.text("students.toml", &example.out), folder.join("students.parquet"));
@@ -39,7 +39,7 @@ fn growth_is_measured_and_drawn() {
 }
 
 #[test]
-fn own_tables_are_measured() {
+fn tables_of_the_user_are_measured() {
     let folder = Folder::new();
     let (data, out) = (students(&folder, "2000"), folder.join("bench"));
     let ran = run(program().args(["bench", MODEL, &data, "--repeats", "1", "--out", &out]));
@@ -48,7 +48,7 @@ fn own_tables_are_measured() {
     assert!(ran.code == 1 && ran.err.contains("no_such"), "{ran:?}");
 }
 
-/// Memory that was estimated and memory that was held differ by less than this factor.
+/// Largest factor between the estimated memory and the memory held.
 const FACTOR: f64 = 1.5;
 
 #[test]
@@ -74,7 +74,7 @@ fn estimated_memory_is_near_the_memory_held() {
 }
 
 #[test]
-fn a_plan_in_words() {
+fn a_plan_is_printed_as_text() {
     let folder = Folder::new();
     let data = students(&folder, "5000");
     let ran = run(program().args(["bench", "--plan", MODEL, &data]));

@@ -1,8 +1,8 @@
 //! Data that change or disappear between opening and reading.
 //!
-//! The moment is caught by a pipe in the place of a former `fit.json`, which the program looks at
-//! after it has opened the data and before it reads them: it waits there until the test has done
-//! its mischief.
+//! The tests catch that moment by a pipe in the place of a former `fit.json`, which the program reads
+//! after it has opened the data and before it reads them: it waits there until the test has changed
+//! the data.
 
 use crate::support::{Folder, assert_error, program, students, students_with, texts};
 use std::fs::{self, File, OpenOptions};
@@ -12,10 +12,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-/// Fits `data` into `out`, with something happening to the data after they were opened.
-fn fit_while(folder: &Folder, data: &[&str], mischief: impl FnOnce()) -> Output {
+/// Fits `data` into `out`; `change` runs after the data were opened.
+fn fit_while(folder: &Folder, data: &[&str], change: impl FnOnce()) -> Output {
     fs::create_dir_all(folder.join("out")).expect("a folder");
-    // With a file of somebody else in the folder, `fit.json` is looked at only once.
+    // If the folder holds another file, the program reads `fit.json` only once.
     folder.text("out/notes.txt", "mine");
     let pipe = folder.join("out/fit.json");
     let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success();
@@ -24,15 +24,15 @@ fn fit_while(folder: &Folder, data: &[&str], mischief: impl FnOnce()) -> Output 
     command.args(["fit", "y ~ x + sex + (1 | school)"]).args(data).args(["--out", &folder.join("out"), "--fitted"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut writer = other_end(&pipe, &mut child);
-    mischief();
-    // Whoever looks again sees no pipe that nobody writes to.
+    change();
+    // The program may look again, and must not find a pipe that nobody writes to.
     fs::remove_file(&pipe).expect("removed");
     writer.write_all(br#"{"tiers": "0"}"#).expect("a line");
     drop(writer);
     child.wait_with_output().expect("the program ends")
 }
 
-/// The pipe, opened for writing: that waits until the program opens it for reading.
+/// Opens the pipe for writing, which waits until the program opens it for reading.
 fn other_end(pipe: &str, child: &mut Child) -> File {
     let (send, opened) = channel();
     let path = pipe.to_owned();
@@ -47,9 +47,9 @@ fn other_end(pipe: &str, child: &mut Child) -> File {
     }
 }
 
-/// What becomes of a fit whose data change: an error that names the file, and nothing written.
-fn refused(folder: &Folder, data: &[&str], words: &[&str], mischief: impl FnOnce()) {
-    let output = fit_while(folder, data, mischief);
+/// Checks that a fit whose data change is an error with these words, and writes nothing.
+fn err_while(folder: &Folder, data: &[&str], words: &[&str], change: impl FnOnce()) {
+    let output = fit_while(folder, data, change);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!((output.status.code(), out.as_str()), (Some(1), ""), "{err}");
@@ -60,7 +60,7 @@ fn refused(folder: &Folder, data: &[&str], words: &[&str], mischief: impl FnOnce
     fs::remove_dir_all(folder.join("out")).expect("removed");
 }
 
-/// The students as csv.
+/// Returns students as csv.
 fn csv(rows: usize) -> String {
     let row =
         |i: usize| format!("{}.5,{},{},{}\n", (i * 7) % 11, i % 5, if i.is_multiple_of(3) { "F" } else { "M" }, i / 16);
@@ -68,7 +68,7 @@ fn csv(rows: usize) -> String {
 }
 
 #[test]
-fn nothing_happens_and_the_fit_is_made() {
+fn unchanged_data_are_fitted() {
     let folder = Folder::new();
     let data = folder.parquet("a.parquet", students());
     let output = fit_while(&folder, &[&data], || {});
@@ -78,30 +78,30 @@ fn nothing_happens_and_the_fit_is_made() {
 }
 
 #[test]
-fn a_file_that_disappears() {
+fn a_file_that_disappears_is_an_error() {
     let folder = Folder::new();
     for data in [folder.parquet("a.parquet", students()), folder.text("a.csv", &csv(90))] {
         let name = data.rsplit('/').next().expect("a name").to_owned();
-        refused(&folder, &[&data], &[&name, "disappeared"], || fs::remove_file(&data).expect("removed"));
+        err_while(&folder, &[&data], &[&name, "disappeared"], || fs::remove_file(&data).expect("removed"));
     }
 }
 
 #[test]
-fn one_of_several_files_that_disappears() {
+fn one_of_several_files_that_disappears_is_an_error() {
     let folder = Folder::new();
     let one = folder.parquet("a/1.parquet", students());
     let two = folder.parquet("a/2.parquet", students());
     let both = folder.join("a");
-    refused(&folder, &[&both], &["2.parquet", "disappeared"], || fs::remove_file(&two).expect("removed"));
+    err_while(&folder, &[&both], &["2.parquet", "disappeared"], || fs::remove_file(&two).expect("removed"));
     assert!(fs::exists(&one).expect("it is there"));
 }
 
 #[test]
-fn a_file_that_is_written_again() {
+fn a_file_that_is_rewritten_is_an_error() {
     let folder = Folder::new();
-    // Of another size; of the same size; longer; shorter.
+    // Parquet with other contents; then csv that is longer, shorter, or of the same size.
     let data = folder.parquet("a.parquet", students());
-    refused(&folder, &[&data], &["a.parquet", "while it was being read"], || {
+    err_while(&folder, &[&data], &["a.parquet", "while it was being read"], || {
         let other = texts("sex", (0..96).map(|i| if i % 2 == 0 { "Female" } else { "Male" }));
         folder.parquet("a.parquet", students_with(other));
     });
@@ -110,12 +110,12 @@ fn a_file_that_is_written_again() {
         let mut file = OpenOptions::new().append(true).open(&data).expect("the file");
         file.write_all(text.as_bytes()).expect("written");
     };
-    refused(&folder, &[&data], &["a.csv", "changed its size"], || append("3.5,1,F,5\n"));
-    refused(&folder, &[&data], &["a.csv", "changed its size"], || {
+    err_while(&folder, &[&data], &["a.csv", "changed its size"], || append("3.5,1,F,5\n"));
+    err_while(&folder, &[&data], &["a.csv", "changed its size"], || {
         folder.text("a.csv", &csv(40));
     });
     let same_size = csv(40).replace('M', "W");
-    refused(&folder, &[&data], &["a.csv", "was written to"], || {
+    err_while(&folder, &[&data], &["a.csv", "was written to"], || {
         folder.text("a.csv", &same_size);
         // The clock of the file system may be coarse.
         let later = SystemTime::now() + Duration::from_secs(5);
@@ -124,10 +124,10 @@ fn a_file_that_is_written_again() {
 }
 
 #[test]
-fn a_file_that_becomes_a_folder() {
+fn a_file_that_becomes_a_folder_is_an_error() {
     let folder = Folder::new();
     let data = folder.parquet("a.parquet", students());
-    refused(&folder, &[&data], &["a.parquet"], || {
+    err_while(&folder, &[&data], &["a.parquet"], || {
         fs::remove_file(&data).expect("removed");
         fs::create_dir(&data).expect("a folder");
     });

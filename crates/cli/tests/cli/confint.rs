@@ -1,20 +1,20 @@
 //! `tiers confint` on saved fits.
 
-use crate::support::{Folder, dataset, fit_well, labels_of, numbers_of, refused, well};
+use crate::support::{Folder, dataset, fit_ok, labels_of, numbers_of, run_err, run_ok};
 use serde_json::Value;
 
 fn confint(arguments: &[&str]) -> String {
-    well(&[&["confint"], arguments].concat())
+    run_ok(&[&["confint"], arguments].concat())
 }
 
-fn told(arguments: &[&str], words: &[&str]) {
-    refused(&[&["confint"], arguments].concat(), words);
+fn confint_err(arguments: &[&str], words: &[&str]) {
+    run_err(&[&["confint"], arguments].concat(), words);
 }
 
-/// A folder with the fit of a formula to a data set.
+/// Saves the fit of a formula to a data set; returns its folder.
 fn saved(folder: &Folder, formula: &str, data: &str) -> String {
     let out = folder.join("fit");
-    fit_well(&[formula, data, "--out", &out, "--quiet"]);
+    fit_ok(&[formula, data, "--out", &out, "--quiet"]);
     out
 }
 
@@ -59,7 +59,7 @@ Profile likelihood intervals. The fit is by REML; profiles, as lme4's, are of
 }
 
 #[test]
-fn an_end_at_zero_is_told() {
+fn an_interval_that_ends_at_zero_has_a_note() {
     let folder = Folder::new();
     let fit = saved(&folder, "strength ~ 1 + (1 | batch/cask)", &dataset("pastes"));
     let text = confint(&[&fit, "--parm", "sd_(Intercept)|batch", "sigma"]);
@@ -69,7 +69,7 @@ fn an_end_at_zero_is_told() {
         "{text}"
     );
     assert!(!text.contains("batch:cask"), "{text}");
-    told(&[&fit, "--parm", "sd_cask"], &["--parm sd_cask", "sd_(Intercept)|batch:cask", "sigma"]);
+    confint_err(&[&fit, "--parm", "sd_cask"], &["--parm sd_cask", "sd_(Intercept)|batch:cask", "sigma"]);
 }
 
 #[test]
@@ -91,11 +91,11 @@ fn wald_intervals_need_no_data() {
     assert!(
         (0.5 * (lower + upper) - 10.467_29).abs() < 1e-4 && (upper - lower - 2.0 * 1.739_607 * 1.545_79).abs() < 1e-3
     );
-    told(&[&fit], &["data.parquet", "--data"]);
+    confint_err(&[&fit], &["data.parquet", "--data"]);
 }
 
 #[test]
-fn a_bootstrap_is_the_same_on_any_number_of_threads() {
+fn a_bootstrap_does_not_depend_on_the_number_of_threads() {
     let folder = Folder::new();
     let fit = saved(&folder, "Yield ~ 1 + (1 | Batch)", &dataset("dyestuff2"));
     let out = folder.join("boot");
@@ -116,13 +116,13 @@ fn a_bootstrap_is_the_same_on_any_number_of_threads() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_options_are_errors() {
     let folder = Folder::new();
     let fit = saved(&folder, "Yield ~ 1 + (1 | Batch)", &dataset("dyestuff2"));
-    told(&[&fit, "--seed", "3"], &["--seed", "--method bootstrap"]);
-    told(&[&fit, "--level", "95"], &["--level 95", "between 0 and 1"]);
-    told(&[&fit, "--method", "bootstrap", "--replicates", "20"], &["--replicates 20", "39"]);
-    told(&[&folder.join("nothing")], &["no such folder"]);
+    confint_err(&[&fit, "--seed", "3"], &["--seed", "--method bootstrap"]);
+    confint_err(&[&fit, "--level", "95"], &["--level 95", "between 0 and 1"]);
+    confint_err(&[&fit, "--method", "bootstrap", "--replicates", "20"], &["--replicates 20", "39"]);
+    confint_err(&[&folder.join("nothing")], &["no such folder"]);
     let text = confint(&[&fit, "--method", "wald"]);
     assert!(text.contains("On the boundary") && text.contains("NA"), "{text}");
 }

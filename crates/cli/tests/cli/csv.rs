@@ -1,14 +1,14 @@
-//! Text files as people have them: separators, decimal commas, encodings, missing values, ids with
-//! leading zeros; and rows that do not fit their header.
+//! Text files in many variants: separators, decimal commas, encodings, missing values, ids with leading
+//! zeros, and rows that do not fit their header.
 
-use crate::support::{Folder, fit_refused, fit_well, refused, texts, well};
+use crate::support::{Folder, fit_err, fit_ok, run_err, run_ok, texts};
 use serde_json::Value;
 use tiers_tables::{OutColumn, OutValues};
 
 const MODEL: &str = "y ~ x + (1 | g)";
 const ROWS: usize = 60;
 
-/// Response, predictor, and group from 0 to 5 of a row.
+/// Returns the response, the predictor and the group (0 to 5) of a row.
 fn row(i: usize) -> (f64, f64, usize) {
     let g = i % 6;
     let noise = ((i * 37) % 11) as f64 / 4.0 - 1.25;
@@ -16,7 +16,7 @@ fn row(i: usize) -> (f64, f64, usize) {
     ((g * g) as f64 / 3.0 + 0.75 * x + noise, x, g)
 }
 
-/// A table as text: what stands between fields, and how numbers and groups are written.
+/// Formats a table as text with a separator, and formats for numbers and groups.
 fn table(sep: &str, number: impl Fn(f64) -> String, group: impl Fn(usize) -> String) -> String {
     let line = |i: usize| {
         let (y, x, g) = row(i);
@@ -30,7 +30,7 @@ fn plain() -> String {
 }
 
 fn fitted(arguments: &[&str]) -> Value {
-    serde_json::from_str(&fit_well(&[arguments, &["--json", "-q"]].concat())).expect("JSON")
+    serde_json::from_str(&fit_ok(&[arguments, &["--json", "-q"]].concat())).expect("JSON")
 }
 
 fn criterion(arguments: &[&str]) -> f64 {
@@ -42,7 +42,7 @@ fn groups(arguments: &[&str]) -> u64 {
 }
 
 #[test]
-fn the_same_table_in_other_clothes() {
+fn variants_of_a_text_file_give_the_same_fit() {
     let folder = Folder::new();
     let expected = criterion(&[MODEL, &folder.text("plain.csv", &plain())]);
     let comma = |v: f64| v.to_string().replace('.', ",");
@@ -72,7 +72,7 @@ fn the_same_table_in_other_clothes() {
 }
 
 #[test]
-fn compressed_and_encoded_files() {
+fn compressed_and_encoded_files_give_the_same_fit() {
     let folder = Folder::new();
     let text = plain().replace("y,x,g", "y,größe,g");
     let model = "y ~ größe + (1 | g)";
@@ -87,17 +87,17 @@ fn compressed_and_encoded_files() {
     assert_eq!(criterion(&[model, &write("unmarked.csv", &utf16[2..]), "--encoding", "utf-16"]), expected);
     let latin = write("latin.csv", &latin);
     assert_eq!(criterion(&[model, &latin, "--encoding", "latin-1"]), expected);
-    fit_refused(&[model, &latin], &["latin.csv", "not valid utf-8", "--encoding latin-1"]);
-    fit_refused(&[model, &write("bare.csv", &utf16[2..])], &["bare.csv", "--encoding utf-16"]);
+    fit_err(&[model, &latin], &["latin.csv", "not valid utf-8", "--encoding latin-1"]);
+    fit_err(&[model, &write("bare.csv", &utf16[2..])], &["bare.csv", "--encoding utf-16"]);
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     std::io::Write::write_all(&mut gz, text.as_bytes()).expect("compressed");
     let gz = gz.finish().expect("compressed");
     assert_eq!(criterion(&[model, &write("plain.csv.gz", &gz)]), expected);
-    fit_refused(&[model, &write("cut.csv.gz", &gz[..gz.len() / 2])], &["cut.csv.gz"]);
+    fit_err(&[model, &write("cut.csv.gz", &gz[..gz.len() / 2])], &["cut.csv.gz"]);
 }
 
 #[test]
-fn rows_longer_than_the_header_are_refused_whatever_columns_are_used() {
+fn rows_longer_than_the_header_are_errors_whatever_columns_are_used() {
     let folder = Folder::new();
     let with_last =
         |text: &str| text.lines().map(|line| format!("{line},9\n")).collect::<String>().replacen(",9", ",z", 1);
@@ -107,17 +107,17 @@ fn rows_longer_than_the_header_are_refused_whatever_columns_are_used() {
         whole.lines().enumerate().map(|(i, l)| if i == 4 { format!("7,{l}") } else { l.into() }).collect();
     let path = folder.text("ragged.csv", &(lines.join("\n") + "\n"));
     let words = ["ragged.csv", "line 5 has 5 fields", "header 4"];
-    fit_refused(&[MODEL, &path], &words);
-    fit_refused(&["y ~ x + z + (1 | g)", &path], &words);
-    refused(&["moments", MODEL, &path, "--out", &folder.join("m")], &words);
+    fit_err(&[MODEL, &path], &words);
+    fit_err(&["y ~ x + z + (1 | g)", &path], &words);
+    run_err(&["moments", MODEL, &path, "--out", &folder.join("m")], &words);
     let out = folder.join("fit");
-    well(&["fit", MODEL, &folder.text("plain.csv", &plain()), "--out", &out, "-q"]);
-    refused(&["predict", &out, &path, "--out", &folder.join("p.parquet")], &words);
+    run_ok(&["fit", MODEL, &folder.text("plain.csv", &plain()), "--out", &out, "-q"]);
+    run_err(&["predict", &out, &path, "--out", &folder.join("p.parquet")], &words);
     let job = folder.text(
         "job.toml",
         &format!("[data]\npaths = [\"ragged.csv\"]\n[output]\nfolder = \"o\"\n[[models]]\nname = \"m\"\nformula = \"{MODEL}\"\n"),
     );
-    refused(&["run", &job, "-q"], &words);
+    run_err(&["run", &job, "-q"], &words);
 }
 
 #[test]
@@ -128,8 +128,8 @@ fn a_header_without_a_name_for_row_names_is_explained() {
         .enumerate()
         .map(|(i, l)| if i == 0 { format!("{l}\n") } else { format!("\"{i}\",{l}\n") })
         .collect();
-    fit_refused(&[MODEL, &folder.text("r.csv", &text)], &["r.csv", "row names", "row.names = FALSE"]);
-    // With an empty name, as R's write.csv has it, it is a column like others.
+    fit_err(&[MODEL, &folder.text("r.csv", &text)], &["r.csv", "row names", "row.names = FALSE"]);
+    // With an empty name, as R's write.csv writes it, it is a column like others.
     let named = format!("\"\",{text}");
     assert_eq!(
         criterion(&[MODEL, &folder.text("named.csv", &named)]),
@@ -137,7 +137,7 @@ fn a_header_without_a_name_for_row_names_is_explained() {
     );
 }
 
-/// The table with some values of x replaced.
+/// Returns the table with some values of x replaced.
 fn with_odd(odd: &[(usize, &str)]) -> String {
     let line = |(i, line): (usize, &str)| match odd.iter().find(|(row, _)| *row == i) {
         Some((_, value)) => {
@@ -150,17 +150,17 @@ fn with_odd(odd: &[(usize, &str)]) -> String {
 }
 
 #[test]
-fn numbers_with_a_few_texts_are_refused_unless_something_says_what_they_are() {
+fn numbers_with_a_few_texts_are_errors_unless_options_say_what_they_are() {
     let folder = Folder::new();
     let odd = [(8, "."), (12, "NULL"), (13, "-99")];
     let path = folder.text("odd.csv", &with_odd(&odd));
     let error =
-        fit_refused(&[MODEL, &path], &["`x`", "`.` in row 8", "`NULL` in row 12", "--na '.,NULL'", "--types x=text"]);
+        fit_err(&[MODEL, &path], &["`x`", "`.` in row 8", "`NULL` in row 12", "--na '.,NULL'", "--types x=text"]);
     assert!(!error.contains("-99"), "{error}");
     let missing = folder.text("na.csv", &with_odd(&odd.map(|(row, _)| (row, "NA"))));
     let (said, expected) = (fitted(&[MODEL, &path, "--na", ".,NULL,-99"]), fitted(&[MODEL, &missing]));
     assert_eq!((&said["criterion"], &said["n_dropped"]), (&expected["criterion"], &Value::from(3)));
-    // A factor is what the formula or the type says it is.
+    // The formula or the type can make the column a factor.
     let model = "y ~ g + (1 | s)";
     let lines: String = plain()
         .lines()
@@ -172,14 +172,14 @@ fn numbers_with_a_few_texts_are_refused_unless_something_says_what_they_are() {
         })
         .collect();
     let path = folder.text("codes.csv", &lines);
-    fit_refused(&[model, &path], &["`g`", "`?` in row 8"]);
+    fit_err(&[model, &path], &["`g`", "`?` in row 8"]);
     let by_type = fitted(&[model, &path, "--types", "g=text"]);
     assert_eq!(by_type["criterion"], fitted(&["y ~ factor(g) + (1 | s)", &path])["criterion"]);
     assert_eq!(by_type["fixed_effects"].as_array().map(Vec::len), Some(7));
-    fit_refused(&[model, &path, "--types", "g=number"], &["row 8 (line 9)", "column `g`", "`?`", "--na '?'"]);
+    fit_err(&[model, &path, "--types", "g=number"], &["row 8 (line 9)", "column `g`", "`?`", "--na '?'"]);
     // The response, and groups without any digit.
-    fit_refused(&["g ~ x + (1 | s)", &path], &["`g`", "`?` in row 8"]);
-    fit_refused(&["y ~ x + (1 | g)", &path], &["`g`", "`?` in row 8", "--na"]);
+    fit_err(&["g ~ x + (1 | s)", &path], &["`g`", "`?` in row 8"]);
+    fit_err(&["y ~ x + (1 | g)", &path], &["`g`", "`?` in row 8", "--na"]);
 }
 
 #[test]
@@ -190,10 +190,10 @@ fn ids_that_are_mostly_numbers_may_have_letters() {
 }
 
 #[test]
-fn decimal_commas_are_named_and_not_guessed() {
+fn decimal_commas_are_reported_and_not_guessed() {
     let folder = Folder::new();
     let text = table(";", |v| v.to_string().replace('.', ","), |g| g.to_string());
-    fit_refused(&[MODEL, &folder.text("euro.csv", &text)], &["--decimal ,"]);
+    fit_err(&[MODEL, &folder.text("euro.csv", &text)], &["--decimal ,"]);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn ids_keep_leading_zeros_signs_and_quoted_blanks() {
     let path = folder.text("ids.csv", &text);
     assert_eq!(groups(&[MODEL, &path]), 6);
     assert_eq!(groups(&[MODEL, &path, "--types", "g=integer"]), 2);
-    // As the same ids in parquet, which has them as text.
+    // The same ids as text in parquet give the same fit.
     let labels: Vec<String> = (0..ROWS).map(|i| ids[row(i).2].replace('"', "")).collect();
     let numbers = |of: fn((f64, f64, usize)) -> f64| OutValues::F64((0..ROWS).map(|i| of(row(i))).collect());
     let parquet = folder.parquet(
@@ -216,17 +216,17 @@ fn ids_keep_leading_zeros_signs_and_quoted_blanks() {
         ],
     );
     assert_eq!(criterion(&[MODEL, &path]), criterion(&[MODEL, &parquet]));
-    // Such numbers are still numbers where they are computed with.
+    // Such numbers are still numbers as predictors.
     let padded = table(",", |v| format!("0{v}"), |g| g.to_string());
     let padded = padded.replace("0-", "-0");
     assert_eq!(
         criterion(&[MODEL, &folder.text("padded.csv", &padded)]),
         criterion(&[MODEL, &folder.text("p.csv", &plain())])
     );
-    // A fit knows its groups again in a table of another format.
+    // A fit recognises its groups in a table of another format.
     let out = folder.join("fit");
-    well(&["fit", MODEL, &path, "--out", &out, "-q"]);
-    well(&["predict", &out, &parquet, "--out", &folder.join("p.parquet"), "-q"]);
+    run_ok(&["fit", MODEL, &path, "--out", &out, "-q"]);
+    run_ok(&["predict", &out, &parquet, "--out", &folder.join("p.parquet"), "-q"]);
 }
 
 #[test]
@@ -234,12 +234,12 @@ fn types_keep_ids_as_text() {
     let folder = Folder::new();
     let path = folder.text("plain.csv", &plain());
     let out = folder.join("fit");
-    well(&["fit", MODEL, &path, "--types", "g=text", "--out", &out, "-q"]);
+    run_ok(&["fit", MODEL, &path, "--types", "g=text", "--out", &out, "-q"]);
     let model = std::fs::read_to_string(folder.path().join("fit/model.json")).expect("model.json");
     assert!(model.contains("\"Text\""), "{model}");
-    fit_refused(&[MODEL, &path, "--types", "h=text"], &["--types h", "no column `h`"]);
-    fit_refused(&[MODEL, &path, "--types", "y=integer"], &["`y` must hold integers"]);
-    fit_refused(&[MODEL, &path, "--types", "y=float8"], &["float8", "number, integer, text and boolean"]);
+    fit_err(&[MODEL, &path, "--types", "h=text"], &["--types h", "no column `h`"]);
+    fit_err(&[MODEL, &path, "--types", "y=integer"], &["`y` must hold integers"]);
+    fit_err(&[MODEL, &path, "--types", "y=float8"], &["float8", "number, integer, text and boolean"]);
 }
 
 #[test]
@@ -261,24 +261,24 @@ fn options_are_stored_with_a_fit_and_used_again() {
     let euro = table(";", comma, |g| format!("{g}")).replace("\n0,5;", "\n-99;");
     let path = folder.text("euro.csv", &euro);
     let out = folder.join("fit");
-    well(&["fit", MODEL, &path, "--decimal", ",", "--na", "-99", "--types", "g=text", "--out", &out, "-q"]);
+    run_ok(&["fit", MODEL, &path, "--decimal", ",", "--na", "-99", "--types", "g=text", "--out", &out, "-q"]);
     let json: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.path().join("fit/fit.json")).expect("fit.json"))
             .expect("JSON");
     assert_eq!(json["data"]["csv"], serde_json::json!({"decimal": ",", "na": ["-99"], "types": {"g": "text"}}));
-    well(&["influence", &out, "-q"]);
-    well(&["confint", &out, "-q"]);
-    well(&["anova", &out, "--df", "kenward-roger", "-q"]);
-    // New data are read alike, unless something else is said of them.
+    run_ok(&["influence", &out, "-q"]);
+    run_ok(&["confint", &out, "-q"]);
+    run_ok(&["anova", &out, "--df", "kenward-roger", "-q"]);
+    // New data are read with the same options, unless others are given.
     let predicted = |name: &str, data: &str, options: &[&str]| {
         let to = folder.join(name);
-        well(&[&["predict", &out, data, "--out", &to, "-q"], options].concat());
+        run_ok(&[&["predict", &out, data, "--out", &to, "-q"], options].concat());
         std::fs::read(to).expect("predictions")
     };
     let same = predicted("a.parquet", &path, &[]);
     let point = folder.text("point.csv", &table(",", |v| v.to_string(), |g| g.to_string()));
     assert_eq!(same, predicted("b.parquet", &point, &["--decimal", ".", "--sep", ","]));
-    // Intervals read the data of the fit once more, by its own options.
+    // Intervals read the data of the fit again, with its own options.
     predicted("c.parquet", &point, &["--decimal", ".", "--sep", ",", "--interval", "prediction"]);
 }
 
@@ -293,7 +293,7 @@ fn jobs_have_the_options_as_keys() {
             &format!("[data]\npaths = [\"euro.csv\"]\n{data}\n[output]\nfolder = \"o\"\n[[models]]\nname = \"m\"\nformula = \"{MODEL}\"\n"),
         )
     };
-    well(&[
+    run_ok(&[
         "run",
         &job("sep = \"~\"\ndecimal = \",\"\nencoding = \"latin-1\"\nna = [\".\"]\ntypes = {g = \"text\"}"),
         "-q",
@@ -301,33 +301,33 @@ fn jobs_have_the_options_as_keys() {
     let json: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.path().join("o/m/fit.json")).expect("fit.json"))
             .expect("JSON");
-    // As integers and as text the groups are in another order, and so are the sums.
+    // Groups as integers and as text have different orders, and so have the sums.
     let (got, want) = (json["criterion"].as_f64(), criterion(&[MODEL, &folder.text("plain.csv", &plain())]));
     assert!(got.is_some_and(|got| (got - want).abs() < 1e-10), "{got:?}, not {want}");
     assert_eq!(json["data"]["csv"]["sep"], "~");
-    refused(&["run", &job("sep = \"~~\""), "-q"], &["line 3", "data.sep", "~~"]);
-    refused(
+    run_err(&["run", &job("sep = \"~~\""), "-q"], &["line 3", "data.sep", "~~"]);
+    run_err(
         &["run", &job("sep = \"~\"\ndecimal = \",\"\ntypes = {h = \"text\"}"), "-q"],
         &["data.types.h", "no column `h`"],
     );
 }
 
 #[test]
-fn options_of_text_files_do_not_go_with_parquet() {
+fn options_of_text_files_are_errors_for_parquet() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", crate::support::students());
-    fit_refused(&["y ~ x + (1 | school)", &path, "--na", "."], &["--na", "text files"]);
+    fit_err(&["y ~ x + (1 | school)", &path, "--na", "."], &["--na", "text files"]);
 }
 
 #[test]
-fn lines_that_are_no_lines_of_a_table_are_refused_in_no_time() {
+fn overlong_lines_and_open_quotes_are_errors_at_once() {
     let folder = Folder::new();
     let path = folder.text("long.csv", &format!("y,x,g\n1,2,3\n{}", "1".repeat(40 << 20)));
     let clock = std::time::Instant::now();
-    fit_refused(&[MODEL, &path], &["long.csv", "line 3", "16 MB"]);
+    fit_err(&[MODEL, &path], &["long.csv", "line 3", "16 MB"]);
     assert!(clock.elapsed().as_secs() < 60);
     let open = folder.text("open.csv", &format!("{}\"1,2,3\n", plain()));
-    fit_refused(&[MODEL, &open], &["open.csv", "line 62", "double quote"]);
+    fit_err(&[MODEL, &open], &["open.csv", "line 62", "double quote"]);
 }
 
 #[test]

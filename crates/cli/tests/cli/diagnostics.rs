@@ -1,26 +1,26 @@
 //! `tiers influence`, `tiers ranef` and `tiers diagnose` on saved fits.
 
-use crate::support::{Folder, dataset, fit_well, labels_of, numbers_of, program, refused, run, students, well};
+use crate::support::{Folder, dataset, fit_ok, labels_of, numbers_of, program, run, run_err, run_ok, students};
 use serde_json::Value;
 use tiers_testkit::{Checks, Tolerance};
 
 fn json(arguments: &[&str]) -> Value {
-    serde_json::from_str(&well(arguments)).expect("JSON")
+    serde_json::from_str(&run_ok(arguments)).expect("JSON")
 }
 
 fn sleepstudy(folder: &Folder) -> String {
     let out = folder.join("fit");
-    fit_well(&["Reaction ~ Days + (Days | Subject)", &dataset("sleepstudy"), "--out", &out, "--quiet"]);
+    fit_ok(&["Reaction ~ Days + (Days | Subject)", &dataset("sleepstudy"), "--out", &out, "--quiet"]);
     out
 }
 
 /// R: `m <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)`; for each subject GLS on the other
 /// rows with `V` of `m`; `cooks.distance(influence(m, "Subject"))` refits and so is near to it only.
 #[test]
-fn influence_of_subjects() {
+fn influence_is_printed_and_written() {
     let folder = Folder::new();
     let fit = sleepstudy(&folder);
-    let text = well(&["influence", &fit, "--top", "3", "--quiet"]);
+    let text = run_ok(&["influence", &fit, "--top", "3", "--quiet"]);
     let top = text.lines().find(|line| line.contains("337")).expect("the subject that is furthest out");
     assert!(text.starts_with("Influence of the 18 groups of Subject") && top.contains("10"), "{text}");
     let out = folder.join("influence");
@@ -39,8 +39,8 @@ fn influence_of_subjects() {
     checks.check("beta", numbers_of(&file, "beta:Days")[at], number(&first["beta_without"]["Days"]), same);
     checks.check("sd", numbers_of(&file, "sd:Residual")[at], number(&first["sd_without"]["Residual"]), same);
     checks.finish();
-    refused(&["influence", &fit, "--level", "Day"], &["no such level", "Subject"]);
-    let threads = |n| well(&["influence", &fit, "--json", "--quiet", "--threads", n]);
+    run_err(&["influence", &fit, "--level", "Day"], &["no such level", "Subject"]);
+    let threads = |n| run_ok(&["influence", &fit, "--json", "--quiet", "--threads", n]);
     assert_eq!(threads("1"), threads("3"));
 }
 
@@ -52,14 +52,14 @@ fn influence_needs_rows_and_the_top_level() {
     let model = "y ~ x + (1 | school/class)";
     let made = run(program().args(["moments", model, &data, "--out", &moments, "--quiet"]));
     assert_eq!(made.code, 0, "{made:?}");
-    fit_well(&["--moments", &moments, "--out", &fit, "--quiet"]);
-    refused(&["influence", &fit], &["moments", "--data"]);
-    refused(&["influence", &fit, "--data", &data, "--level", "school:class"], &["top level (school)"]);
-    well(&["influence", &fit, "--data", &data, "--quiet"]);
+    fit_ok(&["--moments", &moments, "--out", &fit, "--quiet"]);
+    run_err(&["influence", &fit], &["moments", "--data"]);
+    run_err(&["influence", &fit, "--data", &data, "--level", "school:class"], &["top level (school)"]);
+    run_ok(&["influence", &fit, "--data", &data, "--quiet"]);
 }
 
 #[test]
-fn random_effects_largest_and_smallest() {
+fn the_largest_and_smallest_random_effects_are_shown() {
     let folder = Folder::new();
     let fit = sleepstudy(&folder);
     let file = folder.join("fit/random_effects/Subject.parquet");
@@ -82,26 +82,28 @@ fn random_effects_largest_and_smallest() {
         let own = (variance - deviations[row].powi(2)).sqrt();
         assert!((standardised[row] - estimates[row] / own).abs() < 1e-3, "{row}: {}", standardised[row]);
     }
-    let text = well(&["ranef", &fit, "--top", "20"]);
+    let text = run_ok(&["ranef", &fit, "--top", "20"]);
     assert!(text.contains("(Intercept) | Subject: all 18\n") && text.contains("Standardised"), "{text}");
     assert_eq!(text.matches(" 337 ").count(), 2, "{text}");
-    refused(&["ranef", &fit, "--level", "School"], &["no such level"]);
-    refused(&["ranef", &folder.join("nothing")], &["no such folder"]);
+    run_err(&["ranef", &fit, "--level", "School"], &["no such level"]);
+    run_err(&["ranef", &folder.join("nothing")], &["no such folder"]);
 }
 
 #[test]
-fn diagnoses_in_plain_words() {
+fn a_diagnosis_is_printed_as_text_and_json() {
     let folder = Folder::new();
     let fit = sleepstudy(&folder);
-    let text = well(&["diagnose", &fit, "--quiet"]);
-    for words in ["The search converged", "told apart well", "Determined least", "condition number"] {
+    let text = run_ok(&["diagnose", &fit, "--quiet"]);
+    for words in
+        ["The search converged", "distinguish the variance parameters well", "Determined least", "condition number"]
+    {
         assert!(text.contains(words), "{words}: {text}");
     }
     let value = json(&["diagnose", &fit, "--json", "--quiet"]);
     assert!(value["diagnosis"]["gradient"].as_f64().expect("a number") < 1e-4, "{value}");
     assert!(value["diagnosis"]["least_curvature"].as_f64().expect("a number") > 0.1, "{value}");
     let flat = folder.join("flat");
-    fit_well(&["Yield ~ 1 + (1 | Batch)", &dataset("dyestuff2"), "--out", &flat, "--quiet"]);
-    let text = well(&["diagnose", &flat, "--quiet"]);
+    fit_ok(&["Yield ~ 1 + (1 | Batch)", &dataset("dyestuff2"), "--out", &flat, "--quiet"]);
+    let text = run_ok(&["diagnose", &flat, "--quiet"]);
     assert!(text.contains("estimated as zero") && text.contains("On the boundary: sd (Intercept) | Batch"), "{text}");
 }

@@ -1,10 +1,10 @@
-//! What columns hold: ids and levels as other programs store them, the order of levels, and notes where a
-//! user may have meant something else.
+//! Kinds of columns: ids and levels as other programs store them, the order of levels, and notes on
+//! values that may not be what the user meant.
 
 use crate::moments::rows_of;
 use crate::support::{
-    Folder, ROWS, fit_refused, fit_well, integers, labels_of, numbers, numbers_of, refused, students, students_with,
-    texts, well, without,
+    Folder, ROWS, fit_err, fit_ok, integers, labels_of, numbers, numbers_of, run_err, run_ok, students, students_with,
+    texts, without,
 };
 use serde_json::Value;
 
@@ -31,40 +31,40 @@ fn whole_floats_are_ids_of_groups_in_every_command() {
     let floats = folder.parquet("floats.parquet", as_floats);
     let whole = folder.parquet("integers.parquet", as_integers);
     let formula = "y ~ x + (1 | school/class)";
-    let want = fit_well(&[formula, &whole, "--json"]);
+    let want = fit_ok(&[formula, &whole, "--json"]);
     let out = folder.join("out");
-    let got = fit_well(&[formula, &floats, "--json", "--out", &out]);
+    let got = fit_ok(&[formula, &floats, "--json", "--out", &out]);
     assert_eq!(criterion(&got), criterion(&want));
     assert_eq!(json(&got)["n_dropped"], 1);
     // Ids are printed as integers.
     let effects = labels_of(&folder.join("out/random_effects/school.parquet"), "school");
     assert_eq!(effects, ["1000", "1001", "1002", "1003", "1004", "1005"]);
-    // The same groups, whichever way the ids are stored.
+    // The groups are the same, however the ids are stored.
     for new in [&floats, &whole] {
         let file = folder.join("p.parquet");
-        well(&["predict", &out, new, "--out", &file, "--quiet"]);
+        run_ok(&["predict", &out, new, "--out", &file, "--quiet"]);
         assert_eq!(labels_of(&file, "known_school").iter().filter(|known| *known == "TRUE").count(), ROWS - 1);
-        well(&["predict", &out, new, "--out", &file, "--quiet", "--se", "--data", new]);
+        run_ok(&["predict", &out, new, "--out", &file, "--quiet", "--se", "--data", new]);
     }
     let (one, two) = (folder.join("one.moments"), folder.join("two.moments"));
-    well(&["moments", formula, &floats, "--out", &one, "--quiet"]);
-    let merged = fit_well(&["--moments", &one, "--json"]);
+    run_ok(&["moments", formula, &floats, "--out", &one, "--quiet"]);
+    let merged = fit_ok(&["--moments", &one, "--json"]);
     assert!((criterion(&merged) - criterion(&want)).abs() < 1e-9);
     // A part may have ids as floating-point numbers because one of them is missing there.
-    well(&["moments", formula, &whole, "--out", &two, "--quiet"]);
-    assert_eq!(json(&fit_well(&["--moments", &one, &two, "--json"]))["levels"][0]["groups"], 6);
+    run_ok(&["moments", formula, &whole, "--out", &two, "--quiet"]);
+    assert_eq!(json(&fit_ok(&["--moments", &one, &two, "--json"]))["levels"][0]["groups"], 6);
     let job = folder.text(
         "job.toml",
         "[data]\npaths = [\"floats.parquet\"]\n[output]\nfolder = \"by\"\n[[models]]\nname = \"m\"\n\
          formula = \"y ~ x + (1 | class)\"\nby = [\"school\"]\n",
     );
-    well(&["run", &job, "--quiet"]);
+    run_ok(&["run", &job, "--quiet"]);
     assert_eq!(numbers_of(&folder.join("by/m/by.parquet"), "school")[0], 1000.0);
     let odd = folder.parquet("odd.parquet", students_with(numbers("school", (0..ROWS).map(|i| school(i) + 0.5))));
-    fit_refused(&[formula, &odd], &["column `school`, row 1", "1000.5", "not a whole number"]);
+    fit_err(&[formula, &odd], &["column `school`, row 1", "1000.5", "not a whole number"]);
 }
 
-/// Doses and times are numbers that serve as factors too.
+/// Doses and times are numbers that can also serve as factors.
 #[test]
 fn numbers_that_are_not_whole_are_levels_of_factors() {
     let folder = Folder::new();
@@ -73,21 +73,21 @@ fn numbers_that_are_not_whole_are_levels_of_factors() {
     let names = ["z0.5", "a12", "b0", "c2.25"];
     let text = folder.parquet("b.parquet", students_with(texts("dose", (0..ROWS).map(|i| names[i % 4]))));
     let out = folder.join("out");
-    let fit = fit_well(&["y ~ factor(dose) + (1 | school)", &data, "--json", "--out", &out]);
-    assert!((criterion(&fit) - criterion(&fit_well(&["y ~ dose + (1 | school)", &text, "--json"]))).abs() < 1e-9);
+    let fit = fit_ok(&["y ~ factor(dose) + (1 | school)", &data, "--json", "--out", &out]);
+    assert!((criterion(&fit) - criterion(&fit_ok(&["y ~ dose + (1 | school)", &text, "--json"]))).abs() < 1e-9);
     let fit = json(&fit);
     assert_eq!(terms(&fit), ["(Intercept)", "factor(dose)0.5", "factor(dose)2.25", "factor(dose)12"]);
     assert_eq!(fit["factors"][0]["levels"], serde_json::json!(["0", "0.5", "2.25", "12"]));
-    assert!(well(&["means", &out, "dose"]).contains("2.25"));
+    assert!(run_ok(&["means", &out, "dose"]).contains("2.25"));
     let reference = ["y ~ factor(dose) + (1 | school)", &data, "--reference", "dose=0.5", "--json"];
-    assert_eq!(terms(&json(&fit_well(&reference)))[1], "factor(dose)0");
+    assert_eq!(terms(&json(&fit_ok(&reference)))[1], "factor(dose)0");
     // New data may have the same levels as text, or some of them as integers.
     let new = folder.text("new.csv", "dose,school\n12,1\n0,2\n");
     let file = folder.join("p.parquet");
-    well(&["predict", &out, &new, "--out", &file, "--quiet"]);
+    run_ok(&["predict", &out, &new, "--out", &file, "--quiet"]);
     assert!(numbers_of(&file, "prediction").iter().all(|value| value.is_finite()));
     let new = folder.text("new.csv", "dose,school\n12,1\n0.75,2\n");
-    refused(&["predict", &out, &new, "--out", &file], &["`dose`", "`0.75`", "row 2", "0, 0.5, 2.25, 12"]);
+    run_err(&["predict", &out, &new, "--out", &file], &["`dose`", "`0.75`", "row 2", "0, 0.5, 2.25, 12"]);
 }
 
 #[test]
@@ -97,41 +97,42 @@ fn levels_can_be_put_in_order() {
     let data = folder.parquet("a.parquet", students_with(texts("size", (0..ROWS).map(|i| sizes[i % 3]))));
     let formula = "y ~ size + (1 | school)";
     let levels = "size=small,medium,large,huge";
-    let fit = json(&fit_well(&[formula, &data, "--levels", levels, "--json"]));
+    let fit = json(&fit_ok(&[formula, &data, "--levels", levels, "--json"]));
     assert_eq!(terms(&fit), ["(Intercept)", "sizemedium", "sizelarge"]);
     let factor = serde_json::json!({"name": "size", "reference": "small", "levels": ["small", "medium", "large"]});
     assert_eq!(fit["factors"], serde_json::json!([factor]));
-    let summary = fit_well(&[formula, &data, "--levels", levels]);
+    let summary = fit_ok(&[formula, &data, "--levels", levels]);
     assert!(summary.contains("Reference levels: size small\n"), "{summary}");
-    let summary = fit_well(&["y ~ size + sex + (1 | school)", &data, "--reference", "sex=M"]);
+    let summary = fit_ok(&["y ~ size + sex + (1 | school)", &data, "--reference", "sex=M"]);
     assert!(summary.contains("Reference levels: size large, sex M\n"), "{summary}");
-    // Where every level has a coefficient there is nothing that it is compared with.
-    assert!(!fit_well(&["y ~ 0 + size + (1 | school)", &data]).contains("Reference levels"));
-    fit_refused(&[formula, &data, "--levels", "size=small,large"], &["`size`", "`medium`", "small, large"]);
-    fit_refused(&[formula, &data, "--levels", "sex=F,M"], &["levels are listed for `sex`"]);
-    fit_refused(&[formula, &data, "--levels", "size"], &["--levels size", "sector=private,public"]);
+    // If every level has a coefficient, there is no reference level.
+    assert!(!fit_ok(&["y ~ 0 + size + (1 | school)", &data]).contains("Reference levels"));
+    fit_err(&[formula, &data, "--levels", "size=small,large"], &["`size`", "`medium`", "small, large"]);
+    fit_err(&[formula, &data, "--levels", "sex=F,M"], &["levels are listed for `sex`"]);
+    fit_err(&[formula, &data, "--levels", "size"], &["--levels size", "sector=private,public"]);
     // The order is kept with the fit, and with moments.
     let (out, part) = (folder.join("out"), folder.join("a.moments"));
-    fit_well(&[formula, &data, "--levels", levels, "--out", &out, "--quiet"]);
-    let means = well(&["means", &out, "size"]);
+    fit_ok(&[formula, &data, "--levels", levels, "--out", &out, "--quiet"]);
+    let means = run_ok(&["means", &out, "size"]);
     let at = |word: &str| means.find(word).expect(word);
     assert!(at("small") < at("medium") && at("medium") < at("large"), "{means}");
-    well(&["moments", formula, &data, "--levels", "size=small,medium,large", "--out", &part, "--quiet"]);
-    let merged = json(&fit_well(&["--moments", &part, "--json"]));
+    run_ok(&["moments", formula, &data, "--levels", "size=small,medium,large", "--out", &part, "--quiet"]);
+    let merged = json(&fit_ok(&["--moments", &part, "--json"]));
     assert_eq!(terms(&merged), ["(Intercept)", "sizemedium", "sizelarge"]);
     let job = folder.text(
         "job.toml",
         "[data]\npaths = [\"a.parquet\"]\n[data.levels]\nsize = [\"medium\", \"small\", \"large\"]\n[output]\n\
          folder = \"run\"\n[[models]]\nname = \"m\"\nformula = \"y ~ size + (1 | school)\"\n",
     );
-    well(&["run", &job, "--quiet"]);
+    run_ok(&["run", &job, "--quiet"]);
     let fit = std::fs::read_to_string(folder.join("run/m/fit.json")).expect("a fit");
     assert_eq!(terms(&json(&fit)), ["(Intercept)", "sizesmall", "sizelarge"]);
-    let ran = refused(&["run", &job, "--set", "data.levels.colour=[\"red\"]"], &["`colour` is no factor of any model"]);
+    let ran =
+        run_err(&["run", &job, "--set", "data.levels.colour=[\"red\"]"], &["`colour` is not a factor of any model"]);
     assert!(ran.contains("data.levels.colour"), "{ran}");
 }
 
-/// A file that came later has a further column, and another type in one that no model names.
+/// A later file has one more column, and another type in a column that no model uses.
 #[test]
 fn parts_of_a_table_may_differ_in_columns_that_are_not_used() {
     let folder = Folder::new();
@@ -146,12 +147,12 @@ fn parts_of_a_table_may_differ_in_columns_that_are_not_used() {
     folder.parquet("parts/b.parquet", second);
     let parts = folder.join("parts");
     let formula = "y ~ x + sex + (1 | school/class)";
-    assert_eq!(criterion(&fit_well(&[formula, &parts, "--json"])), criterion(&fit_well(&[formula, &whole, "--json"])));
-    fit_refused(&["y ~ remark + (1 | school)", &parts], &["`remark`", "a.parquet", "b.parquet", "is of type"]);
-    fit_refused(&["y ~ x + (1 | added)", &parts], &["`added`", "missing in the first file"]);
+    assert_eq!(criterion(&fit_ok(&[formula, &parts, "--json"])), criterion(&fit_ok(&[formula, &whole, "--json"])));
+    fit_err(&["y ~ remark + (1 | school)", &parts], &["`remark`", "a.parquet", "b.parquet", "is of type"]);
+    fit_err(&["y ~ x + (1 | added)", &parts], &["`added`", "missing in the first file"]);
 }
 
-/// The cell of b and w is empty: what would be predicted there depends on the reference level.
+/// The cell of b and w is empty: a prediction there would depend on the reference level.
 #[test]
 fn combinations_that_never_occurred_have_no_prediction() {
     let folder = Folder::new();
@@ -163,15 +164,15 @@ fn combinations_that_never_occurred_have_no_prediction() {
     let new = folder.text("new.csv", "f,g,x,school\na,w,1,1\nb,u,2,1\nb,w,3,1\nc,w,,2\n");
     for reference in ["f=a", "f=b", "g=w"] {
         let (out, file) = (folder.join("out"), folder.join("p.parquet"));
-        fit_well(&["y ~ f * g + x + (1 | school)", &data, "--reference", reference, "--out", &out, "--quiet"]);
+        fit_ok(&["y ~ f * g + x + (1 | school)", &data, "--reference", reference, "--out", &out, "--quiet"]);
         for options in [&["--se"][..], &["--population", "--interval", "confidence"], &[]] {
             let line = [&["predict", &out, &new, "--out", &file, "--json"], options].concat();
             let ran = crate::support::run(crate::support::program().args(&line));
             assert_eq!(ran.code, 0, "{ran:?}");
             assert!(ran.err.contains("row 3 has no prediction"), "{ran:?}");
-            let told = json(&ran.out);
+            let report = json(&ran.out);
             assert_eq!(
-                (&told["not_estimable"], &told["first_not_estimable"], &told["predicted"]),
+                (&report["not_estimable"], &report["first_not_estimable"], &report["predicted"]),
                 (&1.into(), &3.into(), &2.into())
             );
             for column in ["prediction", "std_error", "lower"] {
@@ -183,7 +184,7 @@ fn combinations_that_never_occurred_have_no_prediction() {
                 assert_eq!(there, [true, true, false, false], "{column} {options:?}");
             }
         }
-        assert!(well(&["means", &out, "f*g"]).contains("nonEst"));
+        assert!(run_ok(&["means", &out, "f*g"]).contains("nonEst"));
     }
 }
 
@@ -195,7 +196,7 @@ fn notes_are_in_the_summary_the_json_and_on_the_page() {
     let data = folder.parquet("a.parquet", columns);
     let out = folder.join("out");
     let line = ["y ~ x + (1 | school)", &data, "--weights", "w", "--out", &out, "--report"];
-    let summary = fit_well(&line);
+    let summary = fit_ok(&line);
     let words = ["The mean of the weights in column `w` is", "Column `x` is -999 in 4 rows"];
     let fit = json(&std::fs::read_to_string(folder.join("out/fit.json")).expect("a fit"));
     let notes = fit["notes"].as_array().expect("notes");
@@ -209,12 +210,12 @@ fn notes_are_in_the_summary_the_json_and_on_the_page() {
         assert!(page.contains(words), "{page}");
     }
     let plain = folder.parquet("b.parquet", students());
-    assert_eq!(json(&fit_well(&["y ~ x + (1 | school)", &plain, "--json"]))["notes"], serde_json::json!([]));
+    assert_eq!(json(&fit_ok(&["y ~ x + (1 | school)", &plain, "--json"]))["notes"], serde_json::json!([]));
 }
 
 /// School 3 alone has the new books.
 #[test]
-fn a_robust_error_that_rests_on_one_cluster_is_not_there() {
+fn a_coefficient_of_one_cluster_has_no_robust_standard_error() {
     let folder = Folder::new();
     let books = (0..ROWS).map(|i| match i / 16 {
         3 => "new",
@@ -224,14 +225,14 @@ fn a_robust_error_that_rests_on_one_cluster_is_not_there() {
     let data = folder.parquet("a.parquet", students_with(texts("books", books)));
     for kind in ["CR0", "CR1", "CR1S", "CR2"] {
         let line = ["y ~ books + x + (1 | school)", &data, "--robust", kind];
-        let summary = fit_well(&line);
+        let summary = fit_ok(&line);
         let row = summary.lines().find(|line| line.starts_with("booksnew")).expect("a coefficient");
         assert_eq!(row.split_whitespace().filter(|cell| *cell == "NA").count(), 6, "{row}");
         assert!(
             summary.contains("`booksnew` has no robust standard error (NA): without the cluster 3 of"),
             "{summary}"
         );
-        let fit = json(&fit_well(&[&line[..], &["--json"]].concat()));
+        let fit = json(&fit_ok(&[&line[..], &["--json"]].concat()));
         let robust = &fit["robust"];
         assert_eq!(robust["one_cluster"][0], serde_json::json!({"cluster": "3", "coefficients": ["booksnew"]}));
         for (effect, there) in
@@ -242,14 +243,14 @@ fn a_robust_error_that_rests_on_one_cluster_is_not_there() {
         }
         assert!(fit["fixed_effects"][1]["std_error"].is_number(), "the model's own error stays");
     }
-    // What was saved can be asked further questions.
+    // Later commands can use the saved fit.
     let out = folder.join("out");
-    fit_well(&["y ~ books + x + (1 | school)", &data, "--robust", "CR2", "--out", &out, "--report", "--quiet"]);
-    well(&["anova", &out]);
-    well(&["means", &out, "books"]);
+    fit_ok(&["y ~ books + x + (1 | school)", &data, "--robust", "CR2", "--out", &out, "--report", "--quiet"]);
+    run_ok(&["anova", &out]);
+    run_ok(&["means", &out, "books"]);
 }
 
-/// Dates of a text file are days, as those of parquet are; nothing else is guessed to be one.
+/// Dates in text files are days, as in parquet; no other format is taken for a date.
 #[test]
 fn dates_of_text_files_are_days() {
     let folder = Folder::new();
@@ -265,17 +266,17 @@ fn dates_of_text_files_are_days() {
     let numbers = folder.text("numbers.csv", &rows(&|i| counts[i].to_string()));
     let slashes = folder.text("slashes.csv", &rows(&|i| days[i].replace('-', "/")));
     let formula = "y ~ day + (1 | g)";
-    let fit = |path: &String| json(&fit_well(&[formula, path, "--json"]));
+    let fit = |path: &String| json(&fit_ok(&[formula, path, "--json"]));
     assert_eq!(fit(&dates)["fixed_effects"], fit(&numbers)["fixed_effects"]);
     let per_second = fit(&times)["fixed_effects"][1]["estimate"].as_f64().expect("a number");
     let per_day = fit(&dates)["fixed_effects"][1]["estimate"].as_f64().expect("a number");
     assert!((86_400.0 * per_second - per_day).abs() < 1e-6 * per_day.abs(), "{per_second} {per_day}");
-    let factor = json(&fit_well(&["y ~ factor(day) + (1 | g)", &dates, "--json"]));
+    let factor = json(&fit_ok(&["y ~ factor(day) + (1 | g)", &dates, "--json"]));
     assert_eq!(terms(&factor)[1..], days[1..].iter().map(|day| format!("factor(day){day}")).collect::<Vec<_>>());
     assert_eq!(terms(&fit(&slashes))[1], "day2020/01/01", "text, and so a factor");
     let (out, file) = (folder.join("out"), folder.join("p.parquet"));
-    fit_well(&[formula, &dates, "--out", &out, "--quiet"]);
-    well(&["predict", &out, &dates, "--out", &file, "--quiet", "--se"]);
-    refused(&["predict", &out, &times, "--out", &file], &["`day` holds points in time", "dates in the fit"]);
-    refused(&["predict", &out, &numbers, "--out", &file], &["`day` holds numbers", "dates in the fit"]);
+    fit_ok(&[formula, &dates, "--out", &out, "--quiet"]);
+    run_ok(&["predict", &out, &dates, "--out", &file, "--quiet", "--se"]);
+    run_err(&["predict", &out, &times, "--out", &file], &["`day` holds points in time", "dates in the fit"]);
+    run_err(&["predict", &out, &numbers, "--out", &file], &["`day` holds numbers", "dates in the fit"]);
 }

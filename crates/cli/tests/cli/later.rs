@@ -1,12 +1,12 @@
-//! Questions to saved fits: `tiers anova`, `tiers compare`, `tiers means`.
+//! Commands on saved fits: `tiers anova`, `tiers compare`, `tiers means`.
 
-use crate::support::{Folder, dataset, fit_well, integers, numbers, refused, students, students_with, texts, well};
+use crate::support::{Folder, dataset, fit_ok, integers, numbers, run_err, run_ok, students, students_with, texts};
 use serde_json::Value;
 
-/// Saves a fit in the folder; gives its path.
+/// Saves a fit in the folder; returns its path.
 fn saved(folder: &Folder, name: &str, arguments: &[&str]) -> String {
     let out = folder.join(name);
-    fit_well(&[arguments, &["--out", &out, "--quiet"]].concat());
+    fit_ok(&[arguments, &["--out", &out, "--quiet"]].concat());
     out
 }
 
@@ -21,7 +21,7 @@ fn near(got: &Value, want: f64, tolerance: f64) {
 }
 
 #[test]
-fn tables_of_tests() {
+fn anova_tables_match_lmertest() {
     let folder = Folder::new();
     let fit = saved(
         &folder,
@@ -38,9 +38,9 @@ factor(SC)             25.01   25.01     1   22.8  15.3814 6.91e-04
 factor(TV)              0.00    0.00     1   22.8   0.0013   0.9715
 factor(SC):factor(TV)   6.34    6.34     1   22.8   3.8979   0.0606
 ";
-    assert_eq!(well(&["anova", &fit, "--df", "kenward-roger"]), expected);
+    assert_eq!(run_ok(&["anova", &fit, "--df", "kenward-roger"]), expected);
     let json: Value =
-        serde_json::from_str(&well(&["anova", &(fit + "/fit.json"), "--type", "1", "--json"])).expect("JSON");
+        serde_json::from_str(&run_ok(&["anova", &(fit + "/fit.json"), "--type", "1", "--json"])).expect("JSON");
     assert_eq!((json["type"].as_str(), json["df_method"].as_str()), (Some("I"), Some("satterthwaite")));
     assert_eq!(json["tests"].as_array().map(Vec::len), Some(4));
 }
@@ -50,45 +50,45 @@ fn another_df_reads_the_data_again_and_only_the_same() {
     let folder = Folder::new();
     let data = folder.parquet("a.parquet", students());
     let fit = saved(&folder, "fit", &["y ~ x + sex + (1 | school)", &data]);
-    let of_saved = well(&["anova", &fit]);
+    let of_saved = run_ok(&["anova", &fit]);
     assert!(of_saved.contains("Satterthwaite"), "{of_saved}");
     std::fs::rename(&data, folder.join("b.parquet")).expect("renamed");
-    // What needs no data is the same without them.
-    assert_eq!(well(&["anova", &fit]), of_saved);
-    refused(&["anova", &fit, "--df", "none"], &["a.parquet", "--data"]);
-    let moved = well(&["anova", &fit, "--df", "none", "--data", &folder.join("b.parquet")]);
+    // A command that needs no data gives the same without them.
+    assert_eq!(run_ok(&["anova", &fit]), of_saved);
+    run_err(&["anova", &fit, "--df", "none"], &["a.parquet", "--data"]);
+    let moved = run_ok(&["anova", &fit, "--df", "none", "--data", &folder.join("b.parquet")]);
     assert!(moved.contains("chi-squared") && !moved.contains("DenDF"), "{moved}");
     let other = folder.parquet("c.parquet", students_with(numbers("y", (0..96).map(f64::from))));
-    refused(&["anova", &fit, "--df", "none", "--data", &other], &["not those of the fit", "mean of the response"]);
+    run_err(&["anova", &fit, "--df", "none", "--data", &other], &["not those of the fit", "mean of the response"]);
 }
 
 #[test]
-fn folders_that_hold_no_saved_fit() {
+fn folders_without_a_saved_fit_are_errors() {
     let folder = Folder::new();
-    refused(&["anova", &folder.join("nothing")], &["no such folder", "tiers fit"]);
-    refused(&["anova", folder.path().to_str().expect("UTF-8")], &["no fit.json"]);
+    run_err(&["anova", &folder.join("nothing")], &["no such folder", "tiers fit"]);
+    run_err(&["anova", folder.path().to_str().expect("UTF-8")], &["no fit.json"]);
     let fit = of_sleep(&folder, "fit", "Reaction ~ Days + (1 | Subject)", &[]);
     let model = folder.path().join("fit/model.json");
     let text = std::fs::read_to_string(&model).expect("model.json");
     std::fs::write(&model, text.replace("\"tiers_model\":2", "\"tiers_model\":9")).expect("written");
-    refused(&["anova", &fit], &["version 9", "fit the model again"]);
+    run_err(&["anova", &fit], &["version 9", "fit the model again"]);
     std::fs::write(&model, &text[..text.len() / 2]).expect("written");
-    refused(&["anova", &fit], &["model.json", "fit the model again"]);
+    run_err(&["anova", &fit], &["model.json", "fit the model again"]);
     let other = of_sleep(&folder, "other", "Reaction ~ 1 + (1 | Subject)", &[]);
     std::fs::copy(folder.path().join("other/model.json"), &model).expect("copied");
-    refused(&["anova", &fit], &["model.json", "belongs to another fit"]);
+    run_err(&["anova", &fit], &["model.json", "belongs to another fit"]);
     std::fs::remove_file(&model).expect("removed");
-    refused(&["anova", &fit], &["no model.json"]);
-    assert!(well(&["anova", &other]).contains("No terms"));
+    run_err(&["anova", &fit], &["no model.json"]);
+    assert!(run_ok(&["anova", &other]).contains("No terms"));
 }
 
 #[test]
-fn nested_fits_are_tested_and_a_variance_at_its_boundary() {
+fn nested_fits_are_tested_with_a_variance_at_its_boundary() {
     let folder = Folder::new();
     let small = of_sleep(&folder, "small", "Reaction ~ Days + (1 | Subject)", &[]);
     let large = of_sleep(&folder, "large", "Reaction ~ Days + (Days | Subject)", &[]);
     // R: anova(small, large, refit = FALSE), and 0.5 pchisq(x, 1) + 0.5 pchisq(x, 2)
-    let json: Value = serde_json::from_str(&well(&["compare", &large, &small, "--json"])).expect("JSON");
+    let json: Value = serde_json::from_str(&run_ok(&["compare", &large, &small, "--json"])).expect("JSON");
     let test = &json["tests"][0];
     assert_eq!(test["smaller"].as_str(), Some(&small[..]));
     near(&test["chi_squared"], 42.836_813_435, 1e-8);
@@ -96,47 +96,47 @@ fn nested_fits_are_tested_and_a_variance_at_its_boundary() {
     near(&test["boundary"]["p_value"], 2.792_529_817_11e-10, 1e-6);
     assert_eq!(test["boundary"]["df"], serde_json::json!([1, 2]));
     near(&json["models"][1]["aic"], 1_755.628_27, 1e-7);
-    let text = well(&["compare", &large, &small]);
+    let text = run_ok(&["compare", &large, &small]);
     assert!(text.contains("Pr(>mixture)") && text.contains("4.99e-10") && text.contains("2.79e-10"), "{text}");
     // R: anova(lmer(Reaction ~ 1 + (Days | Subject)), large), which refits by ML
     let constant = of_sleep(&folder, "constant", "Reaction ~ 1 + (Days | Subject)", &[]);
-    refused(&["compare", &constant, &large], &["fixed effects", "--ml"]);
-    let json: Value = serde_json::from_str(&well(&["compare", &constant, &large, "--ml", "--json"])).expect("JSON");
+    run_err(&["compare", &constant, &large], &["fixed effects", "--ml"]);
+    let json: Value = serde_json::from_str(&run_ok(&["compare", &constant, &large, "--ml", "--json"])).expect("JSON");
     near(&json["tests"][0]["chi_squared"], 23.537, 1e-4);
     near(&json["tests"][0]["p_value"], 1.226e-6, 1e-3);
     assert!(json["tests"][0]["boundary"].is_null());
-    // Not nested: criteria only.
-    let text = well(&["compare", &constant, &small, "--ml"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    // Fits that are not nested have criteria but no test.
+    let text = run_ok(&["compare", &constant, &small, "--ml"]).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("neither model is a special case"), "{text}");
 }
 
 #[test]
-fn fits_that_cannot_be_compared() {
+fn fits_that_cannot_be_compared_are_errors() {
     let folder = Folder::new();
     let reml = of_sleep(&folder, "reml", "Reaction ~ Days + (1 | Subject)", &[]);
     let ml = of_sleep(&folder, "ml", "Reaction ~ Days + (Days | Subject)", &["--ml"]);
-    refused(&["compare", &reml, &ml], &["REML", "ML", "--ml"]);
+    run_err(&["compare", &reml, &ml], &["REML", "ML", "--ml"]);
     let data = folder.parquet("a.parquet", students());
     let one = saved(&folder, "one", &["y ~ x + (1 | school)", &data]);
-    refused(&["compare", &reml, &one], &["different data", "Reaction"]);
+    run_err(&["compare", &reml, &one], &["different data", "Reaction"]);
     let gaps = crate::support::without(numbers("z", (0..96).map(f64::from)), |i| i == 5);
     let data = folder.parquet("b.parquet", students_with(gaps));
     let two = saved(&folder, "two", &["y ~ x + z + (1 | school)", &data, "--ml"]);
-    refused(&["compare", &one, &two], &["rows used", "missing"]);
-    refused(&["compare", &one], &["2 values"]);
+    run_err(&["compare", &one, &two], &["rows used", "missing"]);
+    run_err(&["compare", &one], &["2 values"]);
 }
 
 #[test]
-fn coding_by_another_reference_is_the_same_model() {
+fn models_with_different_reference_levels_are_nested() {
     let folder = Folder::new();
     let data = folder.parquet("a.parquet", students());
     let one = saved(&folder, "one", &["y ~ sex + (1 | school)", &data]);
     let two = saved(&folder, "two", &["y ~ 0 + sex + (1 | school/class)", &data, "--reference", "sex=M"]);
-    let json: Value = serde_json::from_str(&well(&["compare", &one, &two, "--json"])).expect("JSON");
+    let json: Value = serde_json::from_str(&run_ok(&["compare", &one, &two, "--json"])).expect("JSON");
     assert_eq!((json["tests"][0]["df"].as_u64(), json["tests"][0]["variances_tested"].as_u64()), (Some(1), Some(1)));
 }
 
-/// Students with two factors and what was given in R by the same formulas.
+/// Students with two factors, by formulas that R used for the same data.
 fn factors(folder: &Folder) -> String {
     let rows: Vec<usize> = (0..180).filter(|i| i % 7 != 3).collect();
     let is = |is: bool| f64::from(u8::from(is));
@@ -163,11 +163,11 @@ fn factors(folder: &Folder) -> String {
 }
 
 #[test]
-fn marginal_means_and_their_differences() {
+fn marginal_means_and_differences_match_lmertest() {
     let folder = Folder::new();
     let fit = saved(&folder, "fit", &["y ~ x + I(x^2) + f*h + d + (1 | g)", &factors(&folder)]);
     let json = |arguments: &[&str]| -> Value {
-        serde_json::from_str(&well(&[&["means", &fit], arguments, &["--json"]].concat())).expect("JSON")
+        serde_json::from_str(&run_ok(&[&["means", &fit], arguments, &["--json"]].concat())).expect("JSON")
     };
     // lmerTest: contest(m, L, joint = FALSE) with the rows of the grid's model matrix.
     let all = json(&["f"]);
@@ -185,22 +185,22 @@ fn marginal_means_and_their_differences() {
     assert_eq!(by["differences"].as_array().map(Vec::len), Some(6));
     let shares = json(&["f", "--weights", "proportional"]);
     check(&shares["means"][2]["mean"], &PROPORTIONAL_C);
-    // A number that is 0 or 1 has these two values; any other needs some.
+    // A 0/1 variable is compared at these two values; other numeric variables need --at.
     let d = json(&["d"]);
     assert_eq!(d["means"].as_array().map(Vec::len), Some(2));
-    refused(&["means", &fit, "x"], &["--at x=0,1"]);
-    refused(&["means", &fit, "ff"], &["no variable", "did you mean `f`"]);
-    refused(&["means", &fit, "f", "--at", "h=r"], &["no level `r`", "p, q"]);
-    refused(&["means", &fit, "f", "--at", "x=1,2"], &["one value"]);
-    let text = well(&["means", &fit, "f", "--by", "h"]);
+    run_err(&["means", &fit, "x"], &["--at x=0,1"]);
+    run_err(&["means", &fit, "ff"], &["no variable", "did you mean `f`"]);
+    run_err(&["means", &fit, "f", "--at", "h=r"], &["no level `r`", "p, q"]);
+    run_err(&["means", &fit, "f", "--at", "x=1,2"], &["one value"]);
+    let text = run_ok(&["means", &fit, "f", "--by", "h"]);
     assert!(text.contains(" h f emmean ") && text.contains("At d = "), "{text}");
 }
 
 #[test]
-fn linear_hypotheses() {
+fn linear_hypotheses_match_lmertest() {
     let folder = Folder::new();
     let fit = saved(&folder, "fit", &["y ~ x + I(x^2) + f*h + d + (1 | g)", &factors(&folder)]);
-    let text = well(&["means", &fit, "--test", "fb - 2*hq = 0", "--test", "d = 1", "--json"]);
+    let text = run_ok(&["means", &fit, "--test", "fb - 2*hq = 0", "--test", "d = 1", "--json"]);
     let json: Value = serde_json::from_str(&text).expect("JSON");
     for (i, (want, p)) in HYPOTHESES.iter().enumerate() {
         check(&json["tests"][i], want);
@@ -209,21 +209,21 @@ fn linear_hypotheses() {
     for (key, want) in [("num_df", JOINT[0]), ("den_df", JOINT[1]), ("f", JOINT[2]), ("p_value", JOINT[3])] {
         near(&json["joint"][key], want, 1e-4);
     }
-    refused(&["means", &fit, "--test", "fb - hqq = 0"], &["character 6", "did you mean `hq`"]);
-    refused(&["means", &fit, "--test", "fb = 0", "--test", "fb = 1"], &["contradict"]);
-    let text = well(&["means", &fit, "--test", "fb - 2*hq", "--conf-level", "0.9"]);
+    run_err(&["means", &fit, "--test", "fb - hqq = 0"], &["character 6", "did you mean `hq`"]);
+    run_err(&["means", &fit, "--test", "fb = 0", "--test", "fb = 1"], &["contradict"]);
+    let text = run_ok(&["means", &fit, "--test", "fb - 2*hq", "--conf-level", "0.9"]);
     assert!(text.contains("fb - 2*hq = 0") && text.contains("90 %"), "{text}");
 }
 
-/// A combination where a cell is empty is not estimated.
+/// The mean of a combination with an empty cell is not estimable.
 #[test]
-fn means_that_the_data_do_not_determine() {
+fn means_with_empty_cells_are_not_estimable() {
     let folder = Folder::new();
     let cell = |i: usize| if i.is_multiple_of(3) { "u" } else { "v" };
     let data = folder.parquet("a.parquet", students_with(texts("cell", (0..96).map(cell))));
     // Students of sex F are all in cell u, and those of M in v.
     let fit = saved(&folder, "fit", &["y ~ sex*cell + x + (1 | school)", &data]);
-    let text = well(&["means", &fit, "sex", "--by", "cell"]);
+    let text = run_ok(&["means", &fit, "sex", "--by", "cell"]);
     assert_eq!(text.matches("nonEst").count(), 5, "{text}");
 }
 
@@ -235,7 +235,7 @@ fn check(test: &Value, want: &[f64; 5]) {
     }
 }
 
-// R's figures for the model in x - 1000, whose effects are the same and whose columns are less alike.
+// R's figures for the model in x - 1000, which has the same effects and less collinear columns.
 #[rustfmt::skip]
 const MEANS_OF_F: [[f64; 5]; 3] = [ [4.375050755, 0.322955665, 40.06795916, 3.722367492, 5.027734018], [5.381416931, 0.3228755767, 40.03531911, 4.728878981, 6.033954881], [4.870039194, 0.324442768, 40.7163772, 4.214675092, 5.525403295] ];
 #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! The real program, run as a person runs it.
+//! Tests of the command-line program.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test that is skipped says so")]
 

@@ -1,11 +1,11 @@
-//! `tiers moments` and `tiers fit --moments`: parts that do not respect groups fit like the whole.
+//! `tiers moments` and `tiers fit --moments`: a fit to parts that cut through groups equals that to the whole.
 
-use crate::support::{Folder, ROWS, fit, fit_refused, fit_well, program, refused, run, students, texts};
+use crate::support::{Folder, ROWS, fit, fit_err, fit_ok, program, run, run_err, students, texts};
 use tiers_tables::{OutColumn, OutValues};
 
 const FORMULA: &str = "y ~ x + sex + (1 + x | school) + (1 | school:class)";
 
-/// Some rows of a table.
+/// Returns some rows of a table.
 pub(crate) fn rows_of(columns: Vec<OutColumn>, rows: &[usize]) -> Vec<OutColumn> {
     let pick = |column: OutColumn| {
         let values = match &column.values {
@@ -19,18 +19,19 @@ pub(crate) fn rows_of(columns: Vec<OutColumn>, rows: &[usize]) -> Vec<OutColumn>
     columns.into_iter().map(pick).collect()
 }
 
-/// Runs `tiers moments`, which must succeed quietly.
+/// Runs `tiers moments`, which must succeed without output.
 fn moments(arguments: &[&str]) {
     let ran = run(program().arg("moments").args(arguments).arg("--quiet"));
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""), "{arguments:?}");
 }
 
-/// Runs `tiers moments`, which must be refused with these words.
-fn moments_refused(arguments: &[&str], words: &[&str]) {
-    refused(&[&["moments"], arguments].concat(), words);
+/// Runs `tiers moments`, which must fail with a message that holds these words.
+fn moments_err(arguments: &[&str], words: &[&str]) {
+    run_err(&[&["moments"], arguments].concat(), words);
 }
 
-/// Moments of the students in three parts: every third pair of rows, so that each group is in all.
+/// Writes the moments of the students in three parts of every third pair of rows, so that every part
+/// has rows of every group.
 fn three_parts(folder: &Folder, formula: &str) -> Vec<String> {
     let part = |p: usize| {
         let rows: Vec<usize> = (0..ROWS).filter(|i| i / 2 % 3 == p).collect();
@@ -46,7 +47,7 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-/// All numbers below a key, in order.
+/// Returns all numbers below a key, in order.
 fn numbers(json: &serde_json::Value) -> Vec<f64> {
     match json {
         serde_json::Value::Number(number) => vec![number.as_f64().expect("a number")],
@@ -56,7 +57,7 @@ fn numbers(json: &serde_json::Value) -> Vec<f64> {
     }
 }
 
-/// Whether two fits are the same but for rounding.
+/// Checks that two fits are the same up to rounding.
 fn check_same(got: &serde_json::Value, want: &serde_json::Value) {
     for key in ["n_obs", "n_dropped", "n_parameters", "levels"] {
         assert_eq!(got[key], want[key], "{key}");
@@ -79,16 +80,16 @@ fn check_same(got: &serde_json::Value, want: &serde_json::Value) {
 }
 
 #[test]
-fn parts_that_cut_through_groups_fit_like_the_whole() {
+fn a_fit_to_parts_that_cut_through_groups_equals_that_to_the_whole() {
     let folder = Folder::new();
     let whole = folder.parquet("whole.parquet", students());
     for formula in ["y ~ x + z + (1 | school/class)", "y ~ x * sex + (1 | school)"] {
         let parts = three_parts(&folder, formula);
         for method in ["--reml", "--ml"] {
-            let want = fit_well(&[formula, &whole, "--json", method]);
+            let want = fit_ok(&[formula, &whole, "--json", method]);
             let arguments: Vec<&str> =
                 ["--json", method, "--moments"].into_iter().chain(parts.iter().map(String::as_str)).collect();
-            check_same(&json(&fit_well(&arguments)), &json(&want));
+            check_same(&json(&fit_ok(&arguments)), &json(&want));
         }
     }
 }
@@ -98,7 +99,7 @@ fn results_are_written_from_moments_too() {
     let folder = Folder::new();
     let parts = three_parts(&folder, "y ~ x + (1 | school/class)");
     let out = folder.join("results");
-    let summary = fit_well(&["--moments", &parts[0], &parts[1], &parts[2], "--out", &out]);
+    let summary = fit_ok(&["--moments", &parts[0], &parts[1], &parts[2], "--out", &out]);
     assert!(summary.contains("school:class, 12; school, 6"), "{summary}");
     assert_eq!(folder.names("results/random_effects"), ["school.class.parquet", "school.parquet"]);
     assert_eq!(folder.names("0.moments"), ["cells.parquet", "moments.json", "totals.parquet"]);
@@ -124,12 +125,12 @@ fn a_part_may_lack_levels_of_a_factor() {
         parts.push(folder.join(&format!("{lacking}.moments")));
         moments(&[formula, &data, "--out", parts.last().unwrap()]);
     }
-    let want = json(&fit_well(&[formula, &whole, "--json"]));
-    check_same(&json(&fit_well(&["--json", "--moments", &parts[0], &parts[1], &parts[2]])), &want);
-    // Another reference level has to be named everywhere, and so all levels too.
+    let want = json(&fit_ok(&[formula, &whole, "--json"]));
+    check_same(&json(&fit_ok(&["--json", "--moments", &parts[0], &parts[1], &parts[2]])), &want);
+    // Another reference level has to be named for all parts, which then need all levels too.
     let data = folder.join("a.parquet");
     let other = ["--reference", "arm=b"];
-    moments_refused(
+    moments_err(
         &[formula, &data, "--out", &parts[0], other[0], other[1]],
         &["no level `b` to take as the reference", "--levels"],
     );
@@ -138,64 +139,64 @@ fn a_part_may_lack_levels_of_a_factor() {
         let data = folder.join(&format!("{name}.parquet"));
         moments(&[formula, &data, "--out", part, other[0], other[1], "--like", &parts[0]]);
     }
-    let want = json(&fit_well(&[formula, &whole, "--json", other[0], other[1]]));
-    check_same(&json(&fit_well(&["--json", "--moments", &parts[0], &parts[1], &parts[2]])), &want);
+    let want = json(&fit_ok(&[formula, &whole, "--json", other[0], other[1]]));
+    check_same(&json(&fit_ok(&["--json", "--moments", &parts[0], &parts[1], &parts[2]])), &want);
     let data = folder.join("c.parquet");
-    moments_refused(&[formula, &data, "--out", &parts[0], "--levels", "arm=a,c"], &["a level `b`", "--levels"]);
-    moments_refused(
+    moments_err(&[formula, &data, "--out", &parts[0], "--levels", "arm=a,c"], &["a level `b`", "--levels"]);
+    moments_err(
         &[formula, &data, "--out", &parts[0], "--levels", "sex=F"],
         &["listed for `sex`, which is not a factor of the formula"],
     );
 }
 
 #[test]
-fn what_cannot_be_merged_is_told() {
+fn moments_that_cannot_be_merged_are_errors() {
     let folder = Folder::new();
     let parts = three_parts(&folder, FORMULA);
     let other = folder.join("other.moments");
     let data = folder.join("0.parquet");
     moments(&["y ~ z + (1 | school)", &data, "--out", &other]);
-    fit_refused(&["--moments", &parts[0], &other], &["different models", "the formula is", "y ~ z + (1 | school)"]);
-    fit_refused(&["--moments", &folder.join("nowhere")], &["nowhere", "no such folder of moments"]);
-    fit_refused(&["--moments", &folder.path().display().to_string()], &["holds no moments.json"]);
-    fit_refused(&["--moments", &parts[0], "--memory-limit", "1MB"], &["not enough memory", "the limit is 1 MB"]);
-    fit_refused(&["--moments", &parts[0], "--memory-limit", "much"], &["--memory-limit much"]);
-    moments_refused(&["y ~ z + (1 | school)", &data, "--out", &other, "--like", &parts[0]], &["different models"]);
+    fit_err(&["--moments", &parts[0], &other], &["different models", "the formula is", "y ~ z + (1 | school)"]);
+    fit_err(&["--moments", &folder.join("nowhere")], &["nowhere", "no such folder of moments"]);
+    fit_err(&["--moments", &folder.path().display().to_string()], &["has no moments.json"]);
+    fit_err(&["--moments", &parts[0], "--memory-limit", "1MB"], &["not enough memory", "the limit is 1 MB"]);
+    fit_err(&["--moments", &parts[0], "--memory-limit", "much"], &["--memory-limit much"]);
+    moments_err(&["y ~ z + (1 | school)", &data, "--out", &other, "--like", &parts[0]], &["different models"]);
     let ran = fit(&["y ~ x + (1 | school)", "--moments", &parts[0]]);
     assert_eq!(ran.code, 1, "{ran:?}");
 }
 
 #[test]
-fn damaged_moments_are_told() {
+fn damaged_moments_are_errors() {
     let folder = Folder::new();
     let parts = three_parts(&folder, FORMULA);
     let header = std::fs::read_to_string(format!("{}/moments.json", parts[0])).unwrap();
     let with = |text: String| folder.text("0.moments/moments.json", &text);
     with(header.replace("\"tiers_moments\": 1", "\"tiers_moments\": 2"));
-    fit_refused(&["--moments", &parts[0]], &["moments.json: moments of format version 2", "reads version 1"]);
+    fit_err(&["--moments", &parts[0]], &["moments.json: moments of format version 2", "reads version 1"]);
     with(header.replace("\"rows\": 32", "\"rows\": 33"));
-    fit_refused(&["--moments", &parts[0]], &["fingerprint"]);
-    // Without a fingerprint the sums themselves tell.
+    fit_err(&["--moments", &parts[0]], &["fingerprint"]);
+    // Without a fingerprint, the damage shows in the sums.
     let mut bare = json(&header);
     bare.as_object_mut().unwrap().remove("fingerprint");
     bare["rows"] = 33.into();
     with(bare.to_string());
-    fit_refused(&["--moments", &parts[0]], &["cannot be sums over rows: the constant sums to 32 over 33 rows"]);
+    fit_err(&["--moments", &parts[0]], &["cannot be sums over rows: the constant sums to 32 over 33 rows"]);
     with(header[..header.len() / 2].to_owned());
-    fit_refused(&["--moments", &parts[0]], &["moments.json: not what docs/moments.md says"]);
+    fit_err(&["--moments", &parts[0]], &["moments.json: not what docs/moments.md says"]);
     with(header.clone());
-    fit_well(&["--quiet", "--moments", &parts[0], "--df", "none"]);
+    fit_ok(&["--quiet", "--moments", &parts[0], "--df", "none"]);
     // Files of another part.
     let swap = |name: &str| std::fs::copy(format!("{}/{name}", parts[1]), format!("{}/{name}", parts[0])).unwrap();
     swap("totals.parquet");
-    fit_refused(&["--moments", &parts[0]], &["fingerprint"]);
+    fit_err(&["--moments", &parts[0]], &["fingerprint"]);
     std::fs::remove_file(format!("{}/totals.parquet", parts[0])).unwrap();
-    fit_refused(&["--moments", &parts[0]], &["totals.parquet: no such file"]);
+    fit_err(&["--moments", &parts[0]], &["totals.parquet: no such file"]);
     swap("totals.parquet");
     swap("moments.json");
-    fit_refused(&["--moments", &parts[0]], &["cells.parquet", "belongs to other moments"]);
+    fit_err(&["--moments", &parts[0]], &["cells.parquet", "belongs to other moments"]);
     std::fs::write(format!("{}/cells.parquet", parts[0]), "PAR1").unwrap();
-    fit_refused(&["--moments", &parts[0]], &["cells.parquet"]);
+    fit_err(&["--moments", &parts[0]], &["cells.parquet"]);
 }
 
 #[test]
@@ -207,14 +208,14 @@ fn a_part_without_complete_rows_adds_nothing() {
     columns[0].missing = Some(vec![true; ROWS]);
     let data = folder.parquet("empty.parquet", columns);
     moments(&["y ~ x + sex + (1 | school/class)", &data, "--out", &empty]);
-    let with = json(&fit_well(&["--json", "--moments", &parts[0], &empty, &parts[1], &parts[2]]));
-    let without = json(&fit_well(&["--json", "--moments", &parts[0], &parts[1], &parts[2]]));
+    let with = json(&fit_ok(&["--json", "--moments", &parts[0], &empty, &parts[1], &parts[2]]));
+    let without = json(&fit_ok(&["--json", "--moments", &parts[0], &parts[1], &parts[2]]));
     assert_eq!(with["n_dropped"], ROWS);
     assert_eq!(with["criterion"], without["criterion"]);
 }
 
-/// Moments as docs/moments.md has them made by a GROUP BY, written as csv would be by hand: no
-/// shifts, no fingerprint, no first rows, one part.
+/// Moments as a GROUP BY query writes them according to docs/moments.md: no shifts, no fingerprint, no
+/// first rows, one part.
 #[test]
 fn moments_of_another_program_fit() {
     let folder = Folder::new();
@@ -262,6 +263,6 @@ fn moments_of_another_program_fit() {
                        {"name": "school", "kind": "Integer"}, {"name": "class", "kind": "Integer"}],
             "columns": [{"name": "1"}, {"name": "x"}, {"name": "y"}]}"#,
     );
-    let want = json(&fit_well(&["y ~ x + (1 | school/class)", &whole, "--json"]));
-    check_same(&json(&fit_well(&["--json", "--moments", &part])), &want);
+    let want = json(&fit_ok(&["y ~ x + (1 | school/class)", &whole, "--json"]));
+    check_same(&json(&fit_ok(&["--json", "--moments", &part])), &want);
 }

@@ -1,19 +1,19 @@
-//! The folder of results: whole or not at all, and nobody's files harmed.
+//! The folder of results: it appears whole or not at all, and other files are kept.
 
-use crate::support::{Folder, fit, fit_refused, fit_well, program, run, students, well};
+use crate::support::{Folder, fit, fit_err, fit_ok, program, run, run_ok, students};
 use std::fs;
 
 const MODEL: &str = "y ~ x + (1 | school)";
 
-/// Fits into `out` and gives what is in the folder of the test afterwards.
+/// Fits into `out` and returns what the fit printed.
 fn fit_into(folder: &Folder, out: &str, further: &[&str]) -> String {
     let path = folder.parquet("data/a.parquet", students());
     let out = folder.join(out);
-    fit_well(&[&[MODEL, &path, "--out", &out], further].concat())
+    fit_ok(&[&[MODEL, &path, "--out", &out], further].concat())
 }
 
 #[test]
-fn a_new_folder_and_those_above_it() {
+fn a_new_folder_and_its_parents_are_created() {
     let folder = Folder::new();
     let printed = fit_into(&folder, "deep/below/results", &[]);
     assert_eq!(folder.names("deep/below"), ["results"]);
@@ -54,15 +54,15 @@ fn other_files_stay() {
     assert_eq!(fs::read_to_string(folder.join("results/notes.txt")).expect("notes"), "mine");
 }
 
-/// Rows in enough files that their reading takes a while.
+/// Simulates enough rows that reading them takes a while.
 fn many_rows(folder: &Folder) -> String {
     let spec = folder.text("spec.toml", &run(program().args(["simulate", "--example"])).out);
     let data = folder.join("large.parquet");
-    well(&["simulate", &spec, "--rows", "400000", "--out", &data, "--quiet"]);
+    run_ok(&["simulate", &spec, "--rows", "400000", "--out", &data, "--quiet"]);
     data
 }
 
-/// Waits until a process has opened a file, at most ten seconds.
+/// Waits until a process has opened a file, for at most ten seconds.
 fn wait_until_it_reads(pid: u32, name: &str) {
     let opened = || {
         let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
@@ -76,16 +76,16 @@ fn wait_until_it_reads(pid: u32, name: &str) {
     }
 }
 
-/// The formula of the data that [`many_rows`] makes.
+/// Returns the formula of the data of [`many_rows`].
 fn formula_of(folder: &Folder) -> String {
     let truth = fs::read_to_string(folder.join("large.truth.json")).expect("the truth");
     let truth: serde_json::Value = serde_json::from_str(&truth).expect("JSON");
     truth["formula"].as_str().expect("a formula").to_owned()
 }
 
-/// A file that somebody puts into the folder while the program is at work stays there.
+/// A file that is put into the folder while the program runs is kept.
 #[test]
-fn what_is_put_there_meanwhile_stays() {
+fn files_added_meanwhile_are_kept() {
     let folder = Folder::new();
     let data = many_rows(&folder);
     let model = formula_of(&folder);
@@ -94,12 +94,12 @@ fn what_is_put_there_meanwhile_stays() {
         fs::remove_dir_all(&out).ok();
         fs::create_dir(&out).expect("a folder");
         if former {
-            well(&[command, &model, &data, "--out", &out, "--quiet"]);
+            run_ok(&[command, &model, &data, "--out", &out, "--quiet"]);
         }
         let mut running = program();
         running.args([command, &model, &data, "--out", &out, "--quiet"]);
         let mut child = running.spawn().expect("the program starts");
-        // Moments are not written where other files stand at the start.
+        // Moments are not written into a folder that holds other files at the start.
         wait_until_it_reads(child.id(), "large.parquet");
         folder.text("out/notes.txt", "my only copy");
         assert!(child.wait().expect("it ends").success());
@@ -111,25 +111,25 @@ fn what_is_put_there_meanwhile_stays() {
 }
 
 #[test]
-fn what_killed_runs_left_is_tidied_by_the_next() {
+fn leftovers_of_killed_runs_are_cleaned_up_by_the_next() {
     let folder = Folder::new();
     fit_into(&folder, "results", &[]);
-    // The highest number of a process is below.
+    // This exceeds the largest possible process id.
     for hidden in [".results.tiers-4194305.tmp", ".other.tiers-4194305.tmp", "results/.results.tiers-4194305.tmp"] {
         folder.text(&format!("{hidden}/summary.txt"), "half");
     }
     fit_into(&folder, "results", &[]);
     assert_eq!(folder.names("."), [".other.tiers-4194305.tmp", "data", "results"]);
     assert_eq!(folder.names("results"), ["fit.json", "model.json", "random_effects", "summary.txt"]);
-    // Killed between two renames, where names cannot be exchanged: the next command finds the results.
+    // After a kill between two renames (if names cannot be exchanged), the next command finds the results.
     fs::rename(folder.join("results"), folder.join(".results.tiers-4194305.old")).expect("renamed");
-    well(&["anova", &folder.join("results")]);
+    run_ok(&["anova", &folder.join("results")]);
     assert_eq!(folder.names("."), [".other.tiers-4194305.tmp", "data", "results"]);
 }
 
-/// What `tiers confint` and `tiers influence` put into the folder of a fit is of no other fit.
+/// Files that `tiers confint` and `tiers influence` wrote into the folder of a fit belong to that fit.
 #[test]
-fn what_later_commands_left_goes_with_the_fit() {
+fn files_of_later_commands_are_removed_with_the_fit() {
     let folder = Folder::new();
     for others in [&[][..], &["notes.txt"]] {
         others.iter().for_each(|name| drop(folder.text(&format!("results/{name}"), "mine")));
@@ -137,7 +137,7 @@ fn what_later_commands_left_goes_with_the_fit() {
         let (results, plain) = (folder.join("results"), folder.names("results"));
         let bootstrap = ["--method", "bootstrap", "--replicates", "40"];
         for (command, further) in [("confint", &[][..]), ("confint", &bootstrap), ("influence", &[])] {
-            well(&[&[command, &results, "--out", &results, "--quiet"], further].concat());
+            run_ok(&[&[command, &results, "--out", &results, "--quiet"], further].concat());
         }
         for name in ["confint.json", "profile.parquet", "replicates.parquet", "influence.parquet"] {
             assert!(folder.names("results").contains(&name.to_owned()), "{name} is written");
@@ -149,16 +149,16 @@ fn what_later_commands_left_goes_with_the_fit() {
 }
 
 #[test]
-fn files_that_only_have_our_names_stay() {
+fn other_files_with_our_names_are_kept() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     folder.text("results/summary.txt", "mine");
-    fit_refused(&[MODEL, &path, "--out", &folder.join("results")], &["summary.txt", "not replaced"]);
+    fit_err(&[MODEL, &path, "--out", &folder.join("results")], &["summary.txt", "not replaced"]);
     assert_eq!(fs::read_to_string(folder.join("results/summary.txt")).expect("summary"), "mine");
 }
 
 #[test]
-fn the_current_folder_stays() {
+fn the_current_folder_is_kept() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     fs::create_dir(folder.path().join("results")).expect("a folder");
@@ -174,33 +174,30 @@ fn the_current_folder_stays() {
 fn the_data_themselves_are_not_replaced() {
     let folder = Folder::new();
     let path = folder.parquet("results/fitted.parquet", students());
-    fit_refused(&[MODEL, &path, "--out", &folder.join("results")], &["fitted.parquet", "read as data"]);
+    fit_err(&[MODEL, &path, "--out", &folder.join("results")], &["fitted.parquet", "read as data"]);
     // Data beside the results are other files, which stay.
     let path = folder.parquet("study/a.parquet", students());
-    fit_well(&[MODEL, &path, "--out", &folder.join("study")]);
+    fit_ok(&[MODEL, &path, "--out", &folder.join("study")]);
     assert_eq!(folder.names("study"), ["a.parquet", "fit.json", "model.json", "random_effects", "summary.txt"]);
 }
 
 #[test]
-fn impossible_folders_are_found_out_before_the_reading() {
+fn unusable_folders_are_errors_before_the_data_are_read() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     folder.text("file", "mine");
-    // The response would be refused too, but only once the columns are looked at.
+    // The response would be an error too, but only once the columns are checked.
     let model = "nothing ~ x + (1 | school)";
-    fit_refused(&[model, &path, "--out", &folder.join("file")], &["--out", "file"]);
-    fit_refused(
-        &[model, &path, "--out", &folder.join("file/results")],
-        &["--out", "file/results", "cannot be written"],
-    );
+    fit_err(&[model, &path, "--out", &folder.join("file")], &["--out", "file"]);
+    fit_err(&[model, &path, "--out", &folder.join("file/results")], &["--out", "file/results", "cannot be written"]);
     #[cfg(target_os = "linux")]
-    fit_refused(&[model, &path, "--out", "/proc/results"], &["--out /proc/results", "cannot be written"]);
+    fit_err(&[model, &path, "--out", "/proc/results"], &["--out /proc/results", "cannot be written"]);
     assert_eq!(folder.names("."), ["a.parquet", "file"]);
 }
 
 #[cfg(unix)]
 #[test]
-fn read_only_folder() {
+fn a_read_only_folder_is_an_error() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
@@ -212,16 +209,16 @@ fn read_only_folder() {
         return;
     }
     for out in ["closed", "closed/results"] {
-        fit_refused(&[MODEL, &path, "--out", &folder.join(out)], &["--out", "cannot be written", "rights"]);
+        fit_err(&[MODEL, &path, "--out", &folder.join(out)], &["--out", "cannot be written", "rights"]);
     }
     assert!(folder.names("closed").is_empty());
 }
 
 #[test]
-fn a_failed_fit_leaves_nothing_and_what_was_there() {
+fn a_failed_fit_writes_nothing_and_keeps_former_results() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    fit_well(&[MODEL, &path, "--out", &folder.join("results")]);
+    fit_ok(&[MODEL, &path, "--out", &folder.join("results")]);
     let before = fs::read_to_string(folder.join("results/fit.json")).expect("fit.json");
     assert_eq!(fit(&["y ~ x + (1 | student)", &path, "--out", &folder.join("results")]).code, 1);
     assert_eq!(before, fs::read_to_string(folder.join("results/fit.json")).expect("fit.json"));

@@ -1,13 +1,14 @@
-//! `report.html`: well-formed, whole in itself, and with the numbers of the fit.
+//! `report.html`: well-formed, self-contained, and with the numbers of the fit.
 
-use crate::support::{Folder, dataset, fit, fit_refused, fit_well, numbers, students, students_with, texts, well};
+use crate::support::{Folder, dataset, fit, fit_err, fit_ok, numbers, run_ok, students, students_with, texts};
 use serde_json::Value;
 use std::fs;
 
-/// Elements that have no end.
+/// Elements without an end tag.
 const VOID: [&str; 1] = ["meta"];
 
-/// Texts of a page by element, `td` say. Fails if elements are not balanced or text is not escaped.
+/// Returns the texts of a page with their elements, such as `td`. Fails if elements are not balanced or
+/// text is not escaped.
 pub(crate) fn elements(page: &str) -> Vec<(String, String)> {
     let rest = page.strip_prefix("<!DOCTYPE html>").expect("the type of the document");
     let (mut open, mut texts): (Vec<&str>, Vec<(String, String)>) = (Vec::new(), Vec::new());
@@ -29,7 +30,7 @@ pub(crate) fn elements(page: &str) -> Vec<(String, String)> {
     texts
 }
 
-/// Text without entities.
+/// Replaces the entities in a text.
 fn plain(text: &str) -> String {
     let mut parts = text.split('&');
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -42,10 +43,10 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// Fits with these arguments and gives the page.
+/// Fits with these arguments and returns the page.
 fn page(folder: &Folder, arguments: &[&str]) -> String {
     let out = folder.join("fit");
-    fit_well(&[arguments, &["--out", &out, "--report", "--quiet"]].concat());
+    fit_ok(&[arguments, &["--out", &out, "--report", "--quiet"]].concat());
     fs::read_to_string(folder.join("fit/report.html")).expect("a page")
 }
 
@@ -54,7 +55,7 @@ fn count(elements: &[(String, String)], element: &str, text: &str) -> usize {
 }
 
 #[test]
-fn it_has_the_numbers_of_the_fit_and_fetches_nothing() {
+fn a_page_has_the_numbers_of_the_fit_and_no_external_resources() {
     let folder = Folder::new();
     let page = page(&folder, &["Reaction ~ Days + (Days | Subject)", &dataset("sleepstudy")]);
     let elements = elements(&page);
@@ -84,7 +85,7 @@ fn it_has_the_numbers_of_the_fit_and_fetches_nothing() {
 }
 
 #[test]
-fn names_are_text_wherever_they_stand() {
+fn names_are_escaped_everywhere() {
     let folder = Folder::new();
     let arm = ["<b>&\"", "</table>", "it's"];
     let mut columns = students_with(texts("arm", (0..96).map(|i| arm[i % 3])));
@@ -102,7 +103,7 @@ fn names_are_text_wherever_they_stand() {
 }
 
 #[test]
-fn a_verdict_stands_out() {
+fn a_verdict_is_highlighted() {
     let folder = Folder::new();
     let boundary = page(&folder, &["Yield ~ 1 + (1 | Batch)", &dataset("dyestuff2")]);
     assert_eq!(count(&elements(&boundary), "strong", "On the boundary:"), 1);
@@ -118,7 +119,7 @@ fn a_verdict_stands_out() {
     assert_eq!(count(&elements(&failed), "strong", "NOT CONVERGED:"), 1);
     assert!(failed.contains("<p class=\"verdict failed\">"));
     // A new fit without a page does not leave the old one beside it.
-    fit_well(&[model, &data, "--out", &out, "--quiet"]);
+    fit_ok(&[model, &data, "--out", &out, "--quiet"]);
     assert_eq!(folder.names("fit"), ["fit.json", "model.json", "random_effects", "summary.txt"]);
 }
 
@@ -132,7 +133,7 @@ fn many_groups_are_shown_at_even_distances() {
     assert_eq!(page.matches("<circle").count(), 201);
     assert_eq!(count(&elements, "th", "Robust SE"), 1);
     // The extreme groups are those that `tiers ranef` finds.
-    let found: Value = serde_json::from_str(&well(&["ranef", &folder.join("fit"), "--json"])).expect("JSON");
+    let found: Value = serde_json::from_str(&run_ok(&["ranef", &folder.join("fit"), "--json"])).expect("JSON");
     for side in ["largest", "smallest"] {
         for effect in found["terms"][0][side].as_array().expect("groups") {
             let id = effect["group"]["childid"].to_string().replace('"', "");
@@ -142,22 +143,13 @@ fn many_groups_are_shown_at_even_distances() {
 }
 
 #[test]
-fn it_goes_into_a_folder() {
+fn a_page_needs_a_folder() {
     let folder = Folder::new();
     let data = folder.parquet("a.parquet", students());
-    fit_refused(&["y ~ x + (1 | school)", &data, "--report"], &["--out"]);
-    // Of several models each has its own.
+    fit_err(&["y ~ x + (1 | school)", &data, "--report"], &["--out"]);
+    // Each of several models has its own page.
     let out = folder.join("fits");
-    fit_well(&[
-        "y ~ 0 + (1 | school)",
-        &data,
-        "--also",
-        "b=y ~ x + (1 | school)",
-        "--out",
-        &out,
-        "--report",
-        "--quiet",
-    ]);
+    fit_ok(&["y ~ 0 + (1 | school)", &data, "--also", "b=y ~ x + (1 | school)", "--out", &out, "--report", "--quiet"]);
     for name in ["model1", "b"] {
         let page = fs::read_to_string(folder.join(&format!("fits/{name}/report.html"))).expect("a page");
         assert_eq!(count(&elements(&page), "h2", "No fixed effects"), usize::from(name == "model1"));

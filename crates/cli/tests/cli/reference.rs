@@ -1,4 +1,4 @@
-//! Every reference model through the real program, against lme4's figures.
+//! Fits every reference model with the program and compares the results with lme4's.
 
 use crate::support::{Folder, fit, labels_of, numbers_of, program, run};
 use serde_json::Value;
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use tiers_testkit::golden::{GoldenAnova, GoldenBlups, GoldenFit};
 use tiers_testkit::{Checks, Golden, Tolerance, datasets_dir, reference_dir, shared_dir};
 
-/// A model takes at most so many evaluations of criterion and gradient.
+/// Largest number of evaluations of criterion and gradient for a model.
 const EVALUATIONS: u64 = 15;
 
 #[test]
-fn models_of_the_datasets() {
+fn models_of_the_datasets_match_lme4() {
     let mut models = 0;
     for entry in std::fs::read_dir(datasets_dir()).expect("datasets") {
         let folder = entry.expect("an entry").path();
@@ -25,7 +25,7 @@ fn models_of_the_datasets() {
 }
 
 #[test]
-fn models_whose_data_are_not_carried_here() {
+fn models_of_shared_data_match_lme4() {
     let Some(shared) = shared_dir() else {
         println!("skipped: there is no folder of shared data");
         return;
@@ -47,7 +47,7 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Fits a model by REML and ML and compares all that is written.
+/// Fits a model by REML and ML and compares all results.
 fn compare(golden: &Golden, data: &Path) {
     for (method, expected) in &golden.fits {
         let folder = Folder::new();
@@ -104,7 +104,7 @@ fn fixed_effects(checks: &mut Checks, expected: &GoldenFit, json: &Value) {
     checks.equal("terms", names, expected.coefficients.iter().map(|c| c.name.as_str()).collect());
     for (i, (effect, wanted)) in effects.iter().zip(&expected.coefficients).enumerate() {
         let name = &wanted.name;
-        // An estimate near zero is held to its standard error.
+        // The tolerance of an estimate near zero is relative to its standard error.
         let own = Tolerance::both(1e-6, 1e-6 * wanted.se);
         checks.check(&format!("estimate of {name}"), number(&effect["estimate"]), wanted.estimate, own);
         checks.check(&format!("se of {name}"), number(&effect["std_error"]), wanted.se, Tolerance::relative(1e-6));
@@ -146,7 +146,7 @@ fn variances(checks: &mut Checks, expected: &GoldenFit, json: &Value) {
     intraclass_correlations(checks, expected, json);
 }
 
-/// Type III tests, by the saved fit.
+/// Compares the type III tests of the saved fit.
 fn tests_of_terms(checks: &mut Checks, expected: &[GoldenAnova], fit: &str) {
     if expected.is_empty() {
         return;
@@ -159,7 +159,7 @@ fn tests_of_terms(checks: &mut Checks, expected: &[GoldenAnova], fit: &str) {
         let name = &wanted.term;
         checks.equal("term", text(&test["term"]), name);
         let mut check = |what: &str, want: f64| {
-            // Figures of lmerTest, which differentiates numerically; p values down to rounding.
+            // lmerTest differentiates numerically; p values are compared down to rounding error.
             let tolerance = Tolerance::both(1e-4, 1e-14);
             checks.check(&format!("{what} of {name}"), number(&test[what]), want, tolerance);
         };
@@ -171,7 +171,7 @@ fn tests_of_terms(checks: &mut Checks, expected: &[GoldenAnova], fit: &str) {
     }
 }
 
-/// A level's correlation is the share of its intercept and those of all coarser levels.
+/// The correlation of a level is the share of the variances of its intercept and all coarser ones.
 fn intraclass_correlations(checks: &mut Checks, expected: &GoldenFit, json: &Value) {
     let shares: BTreeMap<_, _> = expected.icc.share.iter().map(|(name, share)| (same_name(name), *share)).collect();
     let mut sum = 0.0;
@@ -218,7 +218,7 @@ fn random_effects(checks: &mut Checks, blups: &GoldenBlups, folder: &Folder) {
             let of_largest = Tolerance::absolute(1e-5 * blups.max_abs[t]);
             checks.check(&what, value[0][row], shown.value[t], of_largest);
             checks.check(&format!("sd of {what}"), value[1][row], shown.cond_sd[t], Tolerance::relative(1e-5));
-            checks.that("what is not known of beta adds to the error of prediction", value[2][row] >= value[1][row]);
+            checks.that("the uncertainty of beta adds to the error of prediction", value[2][row] >= value[1][row]);
         }
     }
 }
@@ -242,7 +242,7 @@ fn fitted_values(checks: &mut Checks, golden: &Golden, expected: &GoldenFit, fol
     checks.slice("fitted and residual", &sums, &response, Tolerance::relative(1e-12));
 }
 
-/// A level's name without regard to the order of its columns: lme4 writes `class:school`.
+/// Returns a level's name independent of the order of its columns, since lme4 writes `class:school`.
 fn same_name(name: &str) -> Vec<String> {
     let mut parts: Vec<String> = name.split(':').map(str::to_owned).collect();
     parts.sort();

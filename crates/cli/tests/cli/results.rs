@@ -1,7 +1,7 @@
 //! Tables of random effects and fitted values.
 
 use crate::support::{
-    Folder, ROWS, fit_well, integers, labels_of, numbers, numbers_of, students, students_with, texts, without,
+    Folder, ROWS, fit_ok, integers, labels_of, numbers, numbers_of, students, students_with, texts, without,
 };
 
 #[test]
@@ -12,7 +12,7 @@ fn random_effects_are_sorted_by_their_ids_in_the_type_of_the_data() {
     columns.retain(|column| column.name != "class");
     columns.push(texts("class", (0..ROWS).map(|i| if i / 8 % 2 == 0 { "b" } else { "a" })));
     let path = folder.parquet("a.parquet", columns);
-    fit_well(&["y ~ x + (1 + x | school/class)", &path, "--quiet", "--out", &folder.join("out")]);
+    fit_ok(&["y ~ x + (1 + x | school/class)", &path, "--quiet", "--out", &folder.join("out")]);
     assert_eq!(folder.names("out/random_effects"), ["school.class.parquet", "school.parquet"]);
     let file = folder.join("out/random_effects/school.class.parquet");
     let of = |column: &str| labels_of(&file, column);
@@ -29,12 +29,12 @@ fn random_effects_are_sorted_by_their_ids_in_the_type_of_the_data() {
 fn id_columns_named_like_ours_are_renamed() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students_with(integers("term", (0..ROWS).map(|i| i as i64 / 16))));
-    fit_well(&["y ~ x + (1 | term)", &path, "--quiet", "--out", &folder.join("out")]);
+    fit_ok(&["y ~ x + (1 | term)", &path, "--quiet", "--out", &folder.join("out")]);
     assert_eq!(labels_of(&folder.join("out/random_effects/term.parquet"), "term_2").len(), 6);
 }
 
 #[test]
-fn fitted_values_with_weights_offset_and_dropped_rows() {
+fn fitted_values_respect_weights_offset_and_dropped_rows() {
     let folder = Folder::new();
     let mut columns = students();
     columns.push(numbers("w", (0..ROWS).map(|i| 1.0 + (i % 4) as f64)));
@@ -42,7 +42,7 @@ fn fitted_values_with_weights_offset_and_dropped_rows() {
     let path = folder.parquet("a.parquet", columns);
     let out = folder.join("out");
     let model = "y ~ x + offset(e) + (1 + z | school/class)";
-    let json = fit_well(&[model, &path, "--weights", "w", "--fitted", "--json", "--out", &out]);
+    let json = fit_ok(&[model, &path, "--weights", "w", "--fitted", "--json", "--out", &out]);
     let sigma = serde_json::from_str::<serde_json::Value>(&json).expect("valid JSON")["sigma"].as_f64().expect("sigma");
     let file = folder.join("out/fitted.parquet");
     let of = |column: &str| numbers_of(&file, column);
@@ -56,6 +56,6 @@ fn fitted_values_with_weights_offset_and_dropped_rows() {
         let wanted = residual[at] * (1.0 + (i % 4) as f64).sqrt() / sigma;
         assert!((scaled[at] - wanted).abs() < 1e-12 * wanted.abs().max(1.0));
     }
-    // The offset belongs to the fixed part: residuals are small though it goes up to 8.
+    // The offset is in the fixed part: residuals are small although it goes up to 8.
     assert!(residual.iter().all(|r| r.abs() < 30.0 * sigma));
 }

@@ -1,11 +1,11 @@
-//! `tiers fit --robust`: clubSandwich's figures, the summary, and what is refused.
+//! `tiers fit --robust`: clubSandwich's figures, the summary, and errors.
 
-use crate::support::{Folder, dataset, fit_refused, fit_well, students};
+use crate::support::{Folder, dataset, fit_err, fit_ok, students};
 use serde_json::Value;
 use tiers_testkit::{Checks, Golden, Tolerance, golden};
 
 fn json(arguments: &[&str]) -> Value {
-    serde_json::from_str(&fit_well(arguments)).expect("JSON")
+    serde_json::from_str(&fit_ok(arguments)).expect("JSON")
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -14,7 +14,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 
 /// datasets/*/reference: clubSandwich's covariances at lme4's optimum, and its degrees of freedom.
 #[test]
-fn covariances_are_those_of_club_sandwich() {
+fn covariances_match_club_sandwich() {
     for (folder, name) in [("exam", "Exam"), ("sleepstudy", "sleepstudy"), ("pastes", "Pastes")] {
         let golden = Golden::of_dataset(folder, name);
         let want = golden.reml().cluster_robust.as_ref().expect("clubSandwich's figures");
@@ -40,7 +40,7 @@ fn covariances_are_those_of_club_sandwich() {
             let df_in_use = if kind == "CR2" { df[0] } else { clusters - 1.0 };
             checks.check("df in use", first["df"].as_f64().expect("a number"), df_in_use, Tolerance::relative(1e-12));
             checks.finish();
-            // What the model says stays beside it.
+            // The covariance of the model is kept beside it.
             assert_ne!(fit["vcov"], robust["vcov"]);
         }
     }
@@ -49,29 +49,25 @@ fn covariances_are_those_of_club_sandwich() {
 #[test]
 fn the_summary_shows_robust_standard_errors() {
     let path = dataset("sleepstudy");
-    let text = fit_well(&["Reaction ~ Days + (Days | Subject)", &path, "--robust", "CR2"]);
+    let text = fit_ok(&["Reaction ~ Days + (Days | Subject)", &path, "--robust", "CR2"]);
     let note = "t, Pr and the 95 % confidence intervals with standard errors robust to clusters\n\
                 (CR2, 18 clusters of Subject) and Satterthwaite's degrees of freedom\n";
     assert!(text.contains("Robust SE") && text.contains(note), "{text}");
-    let text = fit_well(&["Reaction ~ Days + (Days | Subject)", &path, "--robust", "cr1s", "--df", "none"]);
+    let text = fit_ok(&["Reaction ~ Days + (Days | Subject)", &path, "--robust", "cr1s", "--df", "none"]);
     let note = "(CR1S, 18 clusters of Subject) and clusters - 1 degrees of freedom\n";
     assert!(text.contains(note) && text.contains("17.0"), "{text}");
 }
 
 #[test]
-fn clusters_below_the_top_level_are_refused() {
+fn clusters_below_the_top_level_are_errors() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     let model = "y ~ x + (1 | school/class)";
-    let text =
-        fit_refused(&[model, &path, "--robust", "CR2", "--cluster", "school:class"], &["--cluster", "top level"]);
+    let text = fit_err(&[model, &path, "--robust", "CR2", "--cluster", "school:class"], &["--cluster", "top level"]);
     assert!(text.contains("(school)"), "{text}");
-    fit_refused(&[model, &path, "--robust", "CR2", "--cluster", "pupil"], &["no level pupil", "school, school:class"]);
-    fit_refused(
-        &["y ~ x + z + sex + x:z + x:sex + (1 | school/class)", &path, "--robust", "CR1p"],
-        &["6 clusters", "CR2"],
-    );
-    let same = |more: &[&str]| fit_well(&[&[model, &path, "--robust", "CR0", "--json", "--quiet"], more].concat());
+    fit_err(&[model, &path, "--robust", "CR2", "--cluster", "pupil"], &["no level pupil", "school, school:class"]);
+    fit_err(&["y ~ x + z + sex + x:z + x:sex + (1 | school/class)", &path, "--robust", "CR1p"], &["6 clusters", "CR2"]);
+    let same = |more: &[&str]| fit_ok(&[&[model, &path, "--robust", "CR0", "--json", "--quiet"], more].concat());
     let drop_times = |text: String| text.split_once("\"timing_seconds\"").expect("times").0.to_owned();
     assert_eq!(drop_times(same(&["--threads", "1"])), drop_times(same(&["--threads", "3", "--cluster", "school"])));
 }

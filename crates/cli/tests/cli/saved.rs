@@ -1,18 +1,18 @@
-//! Saved fits and moments whose files were altered, or do not belong together.
+//! Saved fits and moments whose files were altered or do not belong together.
 
-use crate::support::{Folder, fit_refused, fit_well, program, refused, run, students, well};
+use crate::support::{Folder, fit_err, fit_ok, program, run, run_err, run_ok, students};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const MODEL: &str = "y ~ x * sex + (1 + x | school)";
 
-/// A fit in `fit`, and one of another response to the same groups in `other`.
+/// Creates a folder with a fit in `fit`, and one of another response in `other`.
 fn fits() -> Folder {
     let folder = Folder::new();
     let data = folder.parquet("data/a.parquet", students());
-    fit_well(&[MODEL, &data, "--out", &folder.join("fit"), "--quiet"]);
-    fit_well(&["z ~ x * sex + (1 + x | school)", &data, "--out", &folder.join("other"), "--quiet"]);
+    fit_ok(&[MODEL, &data, "--out", &folder.join("fit"), "--quiet"]);
+    fit_ok(&["z ~ x * sex + (1 + x | school)", &data, "--out", &folder.join("other"), "--quiet"]);
     folder
 }
 
@@ -29,14 +29,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Changes a file of JSON.
+/// Changes a JSON file.
 fn change(path: &str, change: &dyn Fn(&mut Value)) {
     let mut value: Value = serde_json::from_str(&fs::read_to_string(path).expect("a file")).expect("JSON");
     change(&mut value);
     fs::write(path, value.to_string()).expect("a file");
 }
 
-/// Makes a fit like one of tiers 0.1.0: without a fingerprint.
+/// Removes the fingerprint of a fit, so that it is like one of tiers 0.1.0.
 pub(crate) fn unseal(fit: &str) {
     change(&format!("{fit}/fit.json"), &|json| {
         json.as_object_mut().expect("an object").retain(|key, _| key != "fingerprint" && key != "files");
@@ -49,7 +49,7 @@ fn golden(name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_fit_that_was_altered_is_refused() {
+fn an_altered_fit_is_an_error() {
     let folder = fits();
     let (fit, data) = (folder.join("v"), folder.join("data/a.parquet"));
     let again = || copy(Path::new(&folder.join("fit")), Path::new(&fit));
@@ -68,21 +68,21 @@ fn a_fit_that_was_altered_is_refused() {
     alter("model.json", &|json| json["fixed"]["inference"]["beta"][1] = json!(50.0));
     questions
         .iter()
-        .for_each(|question| drop(refused(question, &["model.json", "fingerprint", "Fit the model again"])));
+        .for_each(|question| drop(run_err(question, &["model.json", "fingerprint", "Fit the model again"])));
     alter("fit.json", &|json| json["fixed_effects"][0]["p_value"] = json!(0.5));
-    questions.iter().for_each(|question| drop(refused(question, &["fit.json", "was changed", "Fit the model again"])));
-    // Not even other white space.
+    questions.iter().for_each(|question| drop(run_err(question, &["fit.json", "was changed", "Fit the model again"])));
+    // Changed white space is an error, too.
     again();
     let text = fs::read_to_string(folder.join("v/fit.json")).expect("a file");
     folder.text("v/fit.json", &(text + "\n"));
-    refused(&["anova", &fit], &["fit.json", "was changed"]);
-    // Without its fingerprint it is no fit of an older version.
+    run_err(&["anova", &fit], &["fit.json", "was changed"]);
+    // Removing the fingerprint does not make it a fit of an older version.
     alter("fit.json", &|json| drop(json.as_object_mut().expect("an object").remove("fingerprint")));
-    refused(&["anova", &fit], &["fit.json", "fingerprint"]);
+    run_err(&["anova", &fit], &["fit.json", "fingerprint"]);
 }
 
 #[test]
-fn files_of_two_fits_are_refused() {
+fn mixed_files_of_two_fits_are_errors() {
     let folder = fits();
     let (fit, data) = (folder.join("v"), folder.join("data/a.parquet"));
     let mix = |file: &str| {
@@ -91,20 +91,20 @@ fn files_of_two_fits_are_refused() {
     };
     for file in ["fit.json", "model.json"] {
         mix(file);
-        refused(&["anova", &fit], &["model.json", "belongs to another fit"]);
+        run_err(&["anova", &fit], &["model.json", "belongs to another fit"]);
     }
     mix("random_effects/school.parquet");
-    well(&["anova", &fit]);
+    run_ok(&["anova", &fit]);
     let out = folder.join("p.parquet");
     let words = ["school.parquet", "belongs to another fit", "Fit the model again"];
-    refused(&["predict", &fit, &data, "--out", &out], &words);
-    refused(&["ranef", &fit], &words);
+    run_err(&["predict", &fit, &data, "--out", &out], &words);
+    run_err(&["ranef", &fit], &words);
     fs::remove_file(folder.join("v/random_effects/school.parquet")).expect("removed");
-    refused(&["ranef", &fit], &["school.parquet", "fit the model again"]);
+    run_err(&["ranef", &fit], &["school.parquet", "fit the model again"]);
 }
 
 #[test]
-fn values_that_cannot_be_are_refused_without_a_fingerprint_too() {
+fn impossible_values_are_errors_even_without_a_fingerprint() {
     let folder = fits();
     let (fit, data) = (folder.join("v"), folder.join("data/a.parquet"));
     let alter = |file: &str, how: &dyn Fn(&mut Value)| {
@@ -132,8 +132,8 @@ fn values_that_cannot_be_are_refused_without_a_fingerprint_too() {
     ];
     for change in of_fit {
         alter("fit.json", change);
-        refused(&["diagnose", &fit], &words);
-        refused(&["confint", &fit, "--method", "wald"], &words);
+        run_err(&["diagnose", &fit], &words);
+        run_err(&["confint", &fit, "--method", "wald"], &words);
     }
     let of_model: [Change<'_>; 9] = [
         &|j| j["fixed"]["inference"]["shifted"][0][0] = json!(-1.0),
@@ -148,24 +148,24 @@ fn values_that_cannot_be_are_refused_without_a_fingerprint_too() {
     ];
     for change in of_model {
         alter("model.json", change);
-        refused(&["anova", &fit], &["v: "]);
-        refused(&["predict", &fit, &data, "--out", &folder.join("p.parquet")], &["v: "]);
+        run_err(&["anova", &fit], &["v: "]);
+        run_err(&["predict", &fit, &data, "--out", &folder.join("p.parquet")], &["v: "]);
     }
-    // The effects of another fit, whose variances are others.
+    // The effects of another fit with other variances.
     alter("fit.json", &|_| ());
     let effects = "random_effects/school.parquet";
     fs::copy(folder.join(&format!("other/{effects}")), folder.join(&format!("v/{effects}"))).expect("a copy");
     for question in [&["ranef", &fit][..], &["predict", &fit, &data, "--out", &folder.join("p.parquet")]] {
-        refused(question, &["school.parquet", "not those of the variances", "fit the model again"]);
+        run_err(question, &["school.parquet", "not those of the variances", "fit the model again"]);
     }
-    // Two files of fits with nothing but their data in common.
+    // Files of two fits that have only their data in common.
     alter("fit.json", &|_| ());
     fs::copy(folder.join("other/model.json"), folder.join("v/model.json")).expect("a copy");
     change(&folder.join("v/model.json"), &|json| json["tiers_model"] = json!(1));
-    refused(&["anova", &fit], &words);
+    run_err(&["anova", &fit], &words);
 }
 
-/// What the first release wrote, on another machine.
+/// The fit was written by the first release, on another machine.
 #[test]
 fn a_fit_of_the_first_version_is_read_with_a_note() {
     let folder = Folder::new();
@@ -186,10 +186,10 @@ fn a_fit_of_the_first_version_is_read_with_a_note() {
     asked(&["diagnose", &fit, "--data", &data]);
     asked(&["predict", &fit, &data, "--out", &folder.join("p.parquet"), "--quiet"]);
     assert_eq!(crate::support::numbers_of(&folder.join("p.parquet"), "prediction").len(), 180);
-    // Its numbers are those of a fit of today.
+    // Its numbers equal those of a new fit.
     let now = folder.join("now");
-    fit_well(&["Reaction ~ Days + (1 + Days | Subject)", &data, "--out", &now, "--quiet"]);
-    assert_eq!(well(&["anova", &now]), anova);
+    fit_ok(&["Reaction ~ Days + (1 + Days | Subject)", &data, "--out", &now, "--quiet"]);
+    assert_eq!(run_ok(&["anova", &now]), anova);
 }
 
 #[test]
@@ -197,19 +197,19 @@ fn moments_of_the_first_version_are_read() {
     let folder = Folder::new();
     copy(&golden("moments"), &folder.path().join("moments"));
     let moments = folder.join("moments");
-    let told = fit_well(&["--moments", &moments]);
-    assert!(told.contains("1743.6"), "{told}");
+    let summary = fit_ok(&["--moments", &moments]);
+    assert!(summary.contains("1743.6"), "{summary}");
     change(&format!("{moments}/moments.json"), &|json| json["columns"][1]["shift"] = json!(4.0));
-    fit_refused(&["--moments", &moments], &["fingerprint", "Make the moments again"]);
+    fit_err(&["--moments", &moments], &["fingerprint", "Make the moments again"]);
 }
 
 #[test]
-fn moments_that_were_altered_are_refused() {
+fn altered_moments_are_errors() {
     let folder = Folder::new();
     let data = folder.parquet("a.parquet", students());
     let parts = ["one", "two"].map(|name| folder.join(name));
     for (part, response) in parts.iter().zip(["y", "z"]) {
-        well(&["moments", &format!("{response} ~ x + (1 | school)"), &data, "--out", part, "--quiet"]);
+        run_ok(&["moments", &format!("{response} ~ x + (1 | school)"), &data, "--out", part, "--quiet"]);
     }
     let moments = folder.join("v");
     for file in ["cells.parquet", "totals.parquet", "moments.json"] {
@@ -219,10 +219,10 @@ fn moments_that_were_altered_are_refused() {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         fs::write(&path, bytes).expect("a file");
-        fit_refused(&["--moments", &moments], &[file, "ake the moments again"]);
+        fit_err(&["--moments", &moments], &[file, "ake the moments again"]);
         fs::copy(folder.join(&format!("two/{file}")), &path).expect("a copy");
-        fit_refused(&["--moments", &moments], &["ake the moments again"]);
+        fit_err(&["--moments", &moments], &["ake the moments again"]);
         fs::remove_file(&path).expect("removed");
-        fit_refused(&["--moments", &moments], &[file]);
+        fit_err(&["--moments", &moments], &[file]);
     }
 }

@@ -1,10 +1,10 @@
-//! `tiers simulate`: the files it writes, and what it says of specifications that are wrong.
+//! `tiers simulate`: the files it writes, and errors of specifications.
 
 use crate::support::{Folder, Ran, labels_of, numbers_of, program, run};
 use serde_json::Value;
 use std::collections::HashSet;
 
-/// A folder with the example as `spec.toml`, changed by replacing text in it.
+/// Creates a folder with the example as `spec.toml`, with some text replaced.
 fn folder_with(changes: &[(&str, &str)]) -> Folder {
     let example = simulate(&["--example"]);
     assert_eq!((example.code, example.err.as_str()), (0, ""));
@@ -22,7 +22,7 @@ fn simulate(arguments: &[&str]) -> Ran {
     run(program().arg("simulate").args(arguments))
 }
 
-/// Simulates to a file of the folder, which must work; gives the bytes.
+/// Simulates to a file of the folder, which must succeed; returns the bytes.
 fn simulated(folder: &Folder, name: &str, options: &[&str]) -> Vec<u8> {
     let (spec, out) = (folder.join("spec.toml"), folder.join(name));
     let ran = simulate(&[&[spec.as_str(), "--out", &out], options].concat());
@@ -34,7 +34,7 @@ fn json(path: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).expect("a file")).expect("JSON")
 }
 
-/// All columns as text, row by row.
+/// Returns all columns as text, row by row.
 fn rows(path: &str) -> Vec<String> {
     let columns: Vec<Vec<String>> = ["school", "class", "minority"].iter().map(|name| labels_of(path, name)).collect();
     let numbers = ["ses", "pretest", "female", "treat", "class_size", "score"].map(|name| numbers_of(path, name));
@@ -47,7 +47,7 @@ fn rows(path: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_same_bytes_for_any_number_of_threads() {
+fn files_do_not_depend_on_the_number_of_threads() {
     let folder = folder_with(&[]);
     for options in [&["--rows", "300001"][..], &["--rows", "1300000", "--shuffle"]] {
         let one = simulated(&folder, "1.parquet", &[options, &["--threads", "1"]].concat());
@@ -58,7 +58,7 @@ fn the_same_bytes_for_any_number_of_threads() {
 }
 
 #[test]
-fn a_longer_file_begins_with_the_rows_of_a_shorter_one_and_a_shuffled_one_has_the_same() {
+fn a_longer_file_begins_with_the_rows_of_a_shorter_one_and_shuffling_keeps_the_rows() {
     let folder = folder_with(&[]);
     simulated(&folder, "short.parquet", &["--rows", "30000"]);
     simulated(&folder, "long.parquet", &["--rows", "90001"]);
@@ -92,7 +92,7 @@ fn ids_are_reused_within_schools() {
 }
 
 #[test]
-fn a_seed_and_missing_values() {
+fn seeds_and_missing_values_are_respected() {
     let folder = folder_with(&[("missing = 0.0", "missing = 0.05"), ("labels =", "missing = 0.5\nlabels =")]);
     let path = folder.join("a.parquet");
     let first = simulated(&folder, "a.parquet", &["--shuffle"]);
@@ -102,7 +102,7 @@ fn a_seed_and_missing_values() {
     assert_eq!(json(&folder.join("a.truth.json"))["seed"], 2);
 }
 
-/// Estimates within four standard errors of the truth, from a file named without a folder.
+/// Estimates are within four standard errors of the truth. The file is named without a folder.
 #[test]
 fn a_fit_recovers_the_truth() {
     let slopes = "random = { \"(Intercept)\" = 0.30, pretest = 0.10 }\ncorrelation = { \"(Intercept):pretest\" = 0.3 }";
@@ -132,7 +132,7 @@ fn a_fit_recovers_the_truth() {
         let found =
             fit["variance_components"].as_array().unwrap().iter().find(|c| c["level"] == component["level"]).unwrap();
         assert_eq!(found["terms"], component["terms"]);
-        // Of a standard deviation that were seen without noise; with noise, it is at most twice that here.
+        // Twice the relative error of a standard deviation of effects that are observed without noise.
         let relative = 2.0 / (2.0 * level["groups"].as_f64().unwrap()).sqrt();
         for (found, sd) in found["sd"].as_array().unwrap().iter().zip(component["sd"].as_array().unwrap()) {
             let (found, sd) = (found.as_f64().unwrap(), sd.as_f64().unwrap());
@@ -142,7 +142,7 @@ fn a_fit_recovers_the_truth() {
 }
 
 #[test]
-fn a_dry_run_tells_and_writes_nothing() {
+fn a_dry_run_reports_and_writes_nothing() {
     let folder = folder_with(&[]);
     let ran = simulate(&[&folder.join("spec.toml"), "--dry-run", "--shuffle", "--rows", "5000000"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
@@ -176,7 +176,7 @@ fn errors_leave_nothing_behind() {
 }
 
 #[test]
-fn folders_in_the_way_are_seen_at_once() {
+fn folders_in_the_place_of_files_are_errors_at_once() {
     let folder = folder_with(&[]);
     std::fs::create_dir_all(folder.path().join("a.parquet")).unwrap();
     std::fs::create_dir_all(folder.path().join("b.truth.json")).unwrap();

@@ -1,6 +1,6 @@
-//! `--out` that names something else than an ordinary file or folder, and formats by its ending.
+//! `--out` with special files and links, and formats by extension.
 
-use crate::support::{Folder, Ran, labels_of, numbers_of, program, refused, run, run_within, students, well};
+use crate::support::{Folder, Ran, labels_of, numbers_of, program, run, run_err, run_ok, run_within, students};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::process::{Command, Stdio};
@@ -8,11 +8,11 @@ use tiers_tables::{OutColumn, OutValues};
 
 const MODEL: &str = "y ~ x + (1 | school)";
 
-/// A folder with data, a fit of them, a pipe and a link to a file that does not exist yet.
+/// Creates a folder with data, a fit of them and a pipe.
 fn folder() -> Folder {
     let folder = Folder::new();
     let data = folder.parquet("data/a.parquet", students());
-    well(&["fit", MODEL, &data, "--out", &folder.join("fit"), "--quiet"]);
+    run_ok(&["fit", MODEL, &data, "--out", &folder.join("fit"), "--quiet"]);
     assert!(Command::new("mkfifo").arg(folder.join("pipe")).status().expect("mkfifo").success());
     folder
 }
@@ -24,7 +24,7 @@ fn started(arguments: &[&str]) -> Ran {
 }
 
 #[test]
-fn devices_and_pipes_are_refused_and_stay() {
+fn devices_and_pipes_are_errors_and_are_kept() {
     let folder = folder();
     let (fit, data, pipe) = (folder.join("fit"), folder.join("data/a.parquet"), folder.join("pipe"));
     let spec = folder.text("spec.toml", &run(program().args(["simulate", "--example"])).out);
@@ -64,9 +64,9 @@ fn devices_and_pipes_are_refused_and_stay() {
     }
     let is_pipe = |name: &str| fs::metadata(folder.join(name)).expect("it is there").file_type().is_fifo();
     assert!(is_pipe("pipe") && is_pipe("own/confint.json") && is_pipe("own/sim.parquet"));
-    // The machine's own, which a program that renames would remove.
-    refused(&["predict", &fit, &data, "--out", "/dev/null"], &["--out /dev/null", "no ordinary file"]);
-    refused(&["fit", MODEL, &data, "--out", "/dev/null"], &["--out /dev/null", "no ordinary file"]);
+    // A device of the system, which a program that renames files would remove.
+    run_err(&["predict", &fit, &data, "--out", "/dev/null"], &["--out /dev/null", "no ordinary file"]);
+    run_err(&["fit", MODEL, &data, "--out", "/dev/null"], &["--out /dev/null", "no ordinary file"]);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn links_are_followed() {
         if let Some(text) = text {
             fs::write(folder.join(target), text).expect("a file");
         }
-        well(&["predict", &fit, &data, "--out", &link, "--quiet"]);
+        run_ok(&["predict", &fit, &data, "--out", &link, "--quiet"]);
         assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
         assert_eq!(numbers_of(&folder.join(target), "prediction").len(), 96);
     }
@@ -93,14 +93,14 @@ fn links_are_followed() {
         if target.ends_with("old") {
             fs::create_dir(folder.join(target)).expect("a folder");
         }
-        well(&["fit", MODEL, &data, "--out", &link, "--quiet"]);
+        run_ok(&["fit", MODEL, &data, "--out", &link, "--quiet"]);
         assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
         assert!(folder.names(target).contains(&"fit.json".to_owned()));
     }
 }
 
 #[test]
-fn predictions_are_written_in_the_format_of_the_ending() {
+fn predictions_are_written_in_the_format_of_the_extension() {
     let folder = folder();
     let (fit, data) = (folder.join("fit"), folder.join("data/a.parquet"));
     let mut new = students();
@@ -111,13 +111,13 @@ fn predictions_are_written_in_the_format_of_the_ending() {
     let new = folder.parquet("new.parquet", new);
     let predict = |name: &str| {
         let out = folder.join(name);
-        well(&["predict", &fit, &new, "--out", &out, "--keep", "sex", "--se", "--quiet"]);
+        run_ok(&["predict", &fit, &new, "--out", &out, "--keep", "sex", "--se", "--quiet"]);
         out
     };
     let whole = predict("p.parquet");
     for name in ["p.csv", "p.tsv", "p.arrow", "p.feather", "p.dat.parquet"] {
         let out = predict(name);
-        // Text has all digits; where a format is not known by its ending, a copy is.
+        // Text has all digits. The reader does not know the extension of p.feather, so it reads a copy.
         let path = if name == "p.feather" {
             fs::copy(&out, folder.join("q.arrow")).map(|_| folder.join("q.arrow")).expect("a copy")
         } else {
@@ -133,7 +133,7 @@ fn predictions_are_written_in_the_format_of_the_ending() {
     let text = fs::read_to_string(folder.join("p.csv")).expect("text");
     assert_eq!(text.lines().next(), Some("row,sex,prediction,std_error,known_school"));
     assert!(text.lines().nth(4).is_some_and(|line| line.starts_with("4,F,,,")), "{text}");
-    // What is neither is parquet, as ever.
+    // Other extensions mean parquet.
     assert_eq!(fs::read(predict("p.out")).expect("a file"), fs::read(&whole).expect("a file"));
     drop(data);
 }

@@ -1,6 +1,6 @@
-//! What goes to standard output and standard error, exit codes and threads.
+//! Standard output, standard error, exit codes and threads.
 
-use crate::support::{Folder, READ_TIMES, dataset, fit, fit_well, program, students};
+use crate::support::{Folder, READ_TIMES, dataset, fit, fit_ok, program, students};
 use serde_json::Value;
 use std::io::Read;
 use std::process::Stdio;
@@ -8,10 +8,10 @@ use std::process::Stdio;
 const MODEL: &str = "y ~ x + sex + (1 | school/class)";
 
 #[test]
-fn json_is_the_contract() {
+fn json_has_the_documented_keys() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    let fit: Value = serde_json::from_str(&fit_well(&[MODEL, &path, "--json"])).expect("valid JSON");
+    let fit: Value = serde_json::from_str(&fit_ok(&[MODEL, &path, "--json"])).expect("valid JSON");
     assert_eq!(fit["tiers"], env!("CARGO_PKG_VERSION"));
     assert_eq!((&fit["formula"], &fit["method"]), (&Value::from(MODEL), &Value::from("REML")));
     assert_eq!((&fit["n_obs"], &fit["n_dropped"]), (&Value::from(96), &Value::from(0)));
@@ -36,18 +36,18 @@ fn json_is_the_contract() {
 }
 
 #[test]
-fn quiet_with_a_folder_says_nothing() {
+fn quiet_with_a_folder_prints_nothing() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    assert_eq!(fit_well(&[MODEL, &path, "--quiet", "--out", &folder.join("results")]), "");
-    // Without a folder the summary is all that there is.
-    assert!(fit_well(&[MODEL, &path, "--quiet"]).starts_with("Linear mixed model"));
-    let json = fit_well(&[MODEL, &path, "--quiet", "--json", "--out", &folder.join("results")]);
+    assert_eq!(fit_ok(&[MODEL, &path, "--quiet", "--out", &folder.join("results")]), "");
+    // Without a folder the summary is printed.
+    assert!(fit_ok(&[MODEL, &path, "--quiet"]).starts_with("Linear mixed model"));
+    let json = fit_ok(&[MODEL, &path, "--quiet", "--json", "--out", &folder.join("results")]);
     assert!(serde_json::from_str::<Value>(&json).is_ok());
 }
 
 #[test]
-fn not_converged_is_code_2_and_results_are_written() {
+fn not_converged_exits_2_and_results_are_written() {
     let folder = Folder::new();
     let out = folder.join("results");
     let model = "score ~ gcsescore + gender + age + (1 | lea/school)";
@@ -60,13 +60,13 @@ fn not_converged_is_code_2_and_results_are_written() {
 }
 
 #[test]
-fn a_boundary_is_code_0_and_told_in_words() {
-    let text = fit_well(&["Yield ~ 1 + (1 | Batch)", &dataset("dyestuff2")]);
+fn boundary_fit_exits_0_and_is_explained() {
+    let text = fit_ok(&["Yield ~ 1 + (1 | Batch)", &dataset("dyestuff2")]);
     assert!(text.contains("On the boundary: The variance of (Intercept) between groups of Batch"), "{text}");
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
     let mut child = program()
@@ -76,17 +76,17 @@ fn a_reader_that_leaves_early_is_no_error() {
         .spawn()
         .expect("the program starts");
     drop(child.stdout.take());
-    let mut told = String::new();
-    child.stderr.take().expect("piped").read_to_string(&mut told).expect("UTF-8");
+    let mut errors = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut errors).expect("UTF-8");
     let code = child.wait().expect("it ends").code();
-    assert_eq!((code, told.as_str()), (Some(0), ""));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
 }
 
 #[test]
-fn any_number_of_threads_gives_the_same_bits() {
+fn results_are_bit_identical_for_any_number_of_threads() {
     let of = |threads: &str| {
         let model = "score ~ gcsescore + gender + age + (1 | lea/school)";
-        let text = fit_well(&[model, &dataset("chem97"), "--json", "--threads", threads]);
+        let text = fit_ok(&[model, &dataset("chem97"), "--json", "--threads", threads]);
         let mut fit: Value = serde_json::from_str(&text).expect("valid JSON");
         let fit = fit.as_object_mut().expect("an object");
         fit.remove("timing_seconds");
@@ -99,11 +99,11 @@ fn any_number_of_threads_gives_the_same_bits() {
 }
 
 #[test]
-fn factors_weights_and_intervals_as_asked_for() {
+fn options_for_reference_levels_intervals_and_ml_are_respected() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", students());
-    let text = fit_well(&["y ~ x + sex + (1 | school)", &path, "--reference", "sex=M", "--conf-level", "0.9"]);
+    let text = fit_ok(&["y ~ x + sex + (1 | school)", &path, "--reference", "sex=M", "--conf-level", "0.9"]);
     assert!(text.contains("\nsexF ") && text.contains("5 %") && text.contains("90 % confidence"), "{text}");
-    let ml = fit_well(&["y ~ x + (1 | school)", &path, "--ml"]);
+    let ml = fit_ok(&["y ~ x + (1 | school)", &path, "--ml"]);
     assert!(ml.starts_with("Linear mixed model fit by maximum likelihood\n"), "{ml}");
 }

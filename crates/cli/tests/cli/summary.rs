@@ -1,12 +1,12 @@
-//! The summary as a whole, character by character: a change of it is to be seen and judged.
+//! Snapshots of whole summaries, so that every change of their text is noticed.
 
 use crate::support::ROWS;
-use crate::support::{Folder, dataset, fit_well, numbers, students_with, without};
+use crate::support::{Folder, dataset, fit_ok, numbers, students_with, without};
 
 #[test]
-fn chem97() {
+fn summary_of_chem97_is_unchanged() {
     let path = dataset("chem97");
-    let text = fit_well(&["score ~ gcsescore + gender + age + (1 | lea/school)", &path]);
+    let text = fit_ok(&["score ~ gcsescore + gender + age + (1 | lea/school)", &path]);
     let expected = "\
 REML criterion at convergence: 141023.4
 
@@ -45,8 +45,8 @@ Reference levels: gender F
 }
 
 #[test]
-fn correlations_of_slopes() {
-    let text = fit_well(&["Reaction ~ Days + (Days | Subject)", &dataset("sleepstudy"), "--df", "none"]);
+fn summary_of_random_slopes_is_unchanged() {
+    let text = fit_ok(&["Reaction ~ Days + (Days | Subject)", &dataset("sleepstudy"), "--df", "none"]);
     let expected = "\
 Random effects:
  Groups   Name        Variance Std.Dev. SE(Std.Dev.) Corr
@@ -78,7 +78,7 @@ fn dropped_rows_are_counted_by_column_and_lines_are_short() {
     let mut columns = students_with(gaps);
     columns.push(without(numbers("u", (0..ROWS).map(|i| (i % 5) as f64)), |i| i % 20 == 0));
     let path = folder.parquet("a.parquet", columns);
-    let text = fit_well(&["y ~ x + u + (1 + x + u | school) + (1 | school:class)", &path]);
+    let text = fit_ok(&["y ~ x + u + (1 + x + u | school) + (1 | school:class)", &path]);
     assert!(text.contains("   Rows: 86 used of 96, 10 dropped for missing values: x 10, u 5\n"), "{text}");
     let long = text.lines().filter(|line| !line.contains("a.parquet")).find(|line| line.chars().count() > 90);
     assert_eq!(long, None);

@@ -1,4 +1,4 @@
-//! Running the program, and small tables for it to read.
+//! Runs the program, and creates small tables for it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tiers_design::{Column, Labels, MISSING, PackedText, Request, Role};
 use tiers_tables::{OutColumn, OutValues, Source, write_parquet};
 
-/// What a run left behind.
+/// Exit code and output of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -15,7 +15,7 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-/// The program, to be given arguments.
+/// Returns a command of the program without arguments.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tiers"));
     command.stdin(Stdio::null()).env_remove("POLARS_MAX_THREADS").env_remove("RUST_BACKTRACE");
@@ -30,7 +30,7 @@ pub(crate) fn run(command: &mut Command) -> Ran {
     Ran { code, out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// Waits for a program that was started with its outputs piped; kills it and fails when it hangs.
+/// Waits for a program that was started with its outputs piped; kills it and fails if it hangs.
 pub(crate) fn run_within(mut child: Child) -> Ran {
     let clock = Instant::now();
     while child.try_wait().expect("it can be asked").is_none() {
@@ -51,40 +51,40 @@ pub(crate) fn fit(arguments: &[&str]) -> Ran {
     run(program().arg("fit").args(arguments))
 }
 
-/// Runs the program, which must succeed without a word on standard error; gives what it printed.
-pub(crate) fn well(arguments: &[&str]) -> String {
+/// Runs the program, which must succeed without output on standard error; returns what it printed.
+pub(crate) fn run_ok(arguments: &[&str]) -> String {
     let ran = run(program().args(arguments));
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}: {ran:?}");
     ran.out
 }
 
-/// [`well`] of `tiers fit`.
-pub(crate) fn fit_well(arguments: &[&str]) -> String {
-    well(&[&["fit"], arguments].concat())
+/// Like [`run_ok`], for `tiers fit`.
+pub(crate) fn fit_ok(arguments: &[&str]) -> String {
+    run_ok(&[&["fit"], arguments].concat())
 }
 
-/// Runs the program, which must end with code 1, nothing on standard output, and a message on
-/// standard error that holds all these words; gives the message.
-pub(crate) fn refused(arguments: &[&str], words: &[&str]) -> String {
+/// Runs the program, which must fail with code 1, nothing on standard output, and a message on
+/// standard error that holds all these words; returns the message.
+pub(crate) fn run_err(arguments: &[&str], words: &[&str]) -> String {
     let ran = run(program().args(arguments));
     assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
     // Notes may come first.
-    let told = ran.err.lines().find(|line| !line.starts_with("tiers: note: ")).unwrap_or_default();
-    assert!(told.starts_with("tiers: error: "), "{ran:?}");
+    let error = ran.err.lines().find(|line| !line.starts_with("tiers: note: ")).unwrap_or_default();
+    assert!(error.starts_with("tiers: error: "), "{ran:?}");
     assert_error(&ran.err, words);
     ran.err
 }
 
-/// [`refused`] of `tiers fit`.
-pub(crate) fn fit_refused(arguments: &[&str], words: &[&str]) -> String {
-    refused(&[&["fit"], arguments].concat(), words)
+/// Like [`run_err`], for `tiers fit`.
+pub(crate) fn fit_err(arguments: &[&str], words: &[&str]) -> String {
+    run_err(&[&["fit"], arguments].concat(), words)
 }
 
-/// What is told is no fault of the program, and holds all these words.
-pub(crate) fn assert_error(told: &str, words: &[&str]) {
-    assert!(!told.contains("panicked") && !told.contains("internal"), "{told}");
+/// Checks that an error is not an internal one, and holds all these words.
+pub(crate) fn assert_error(error: &str, words: &[&str]) {
+    assert!(!error.contains("panicked") && !error.contains("internal"), "{error}");
     for word in words {
-        assert!(told.contains(word), "`{word}` is not in: {told}");
+        assert!(error.contains(word), "`{word}` is not in: {error}");
     }
 }
 
@@ -100,12 +100,12 @@ impl Folder {
         self.0.path()
     }
 
-    /// Path of a file in it, as text.
+    /// Returns the path of a file in the folder, as text.
     pub(crate) fn join(&self, name: &str) -> String {
         self.path().join(name).to_str().expect("UTF-8").to_owned()
     }
 
-    /// Writes a file of text; gives its path.
+    /// Writes a text file; returns its path.
     pub(crate) fn text(&self, name: &str, text: &str) -> String {
         let path = self.join(name);
         std::fs::create_dir_all(Path::new(&path).parent().expect("it has one")).expect("a folder");
@@ -113,7 +113,7 @@ impl Folder {
         path
     }
 
-    /// Writes a table as parquet; gives its path.
+    /// Writes a table as parquet; returns its path.
     pub(crate) fn parquet(&self, name: &str, columns: Vec<OutColumn>) -> String {
         let path = self.join(name);
         std::fs::create_dir_all(Path::new(&path).parent().expect("it has one")).expect("a folder");
@@ -121,7 +121,7 @@ impl Folder {
         path
     }
 
-    /// Names of what is in it, hidden files included, sorted.
+    /// Returns the sorted names of all entries of a subfolder, including hidden ones.
     pub(crate) fn names(&self, below: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.path().join(below)).expect("a folder");
         let mut names: Vec<String> =
@@ -131,10 +131,10 @@ impl Folder {
     }
 }
 
-/// The seconds of a read that `fit.json` and `job.json` tell.
+/// Keys of the seconds of a read in `fit.json` and `job.json`.
 pub(crate) const READ_TIMES: [&str; 6] = ["scan", "decode", "encode", "sum", "merge", "wait"];
 
-/// A file of `datasets/`.
+/// Returns the path of a file of `datasets/`.
 pub(crate) fn dataset(name: &str) -> String {
     let path: PathBuf = tiers_testkit::datasets_dir().join(name).join(format!("{name}.parquet"));
     path.to_str().expect("UTF-8").to_owned()
@@ -152,17 +152,17 @@ pub(crate) fn texts<S: AsRef<str>>(name: &str, values: impl IntoIterator<Item = 
     OutColumn::new(name, OutValues::Text(values.into_iter().collect::<PackedText>()))
 }
 
-/// The column with these rows missing.
+/// Returns the column with these rows missing.
 pub(crate) fn without(mut column: OutColumn, is_missing: impl Fn(usize) -> bool) -> OutColumn {
     column.missing = Some((0..column.values.len()).map(is_missing).collect());
     column
 }
 
-/// Rows of [`students`].
+/// Number of rows of [`students`].
 pub(crate) const ROWS: usize = 96;
 
-/// 96 students, eight in each of two classes of six schools: `y`, `x`, `z`, `school`, `class`
-/// (numbered anew in each school), `student`, `sex`.
+/// Returns 96 students, eight in each of two classes of six schools: `y`, `x`, `z`, `school`, `class`
+/// (0 and 1 in each school), `student`, `sex`.
 pub(crate) fn students() -> Vec<OutColumn> {
     let noise = |i: usize, salt: f64| ((i as f64 + salt) * 12.9898).sin() * 43_758.545_3 % 1.0;
     let school = |i: usize| i / 16;
@@ -180,7 +180,7 @@ pub(crate) fn students() -> Vec<OutColumn> {
     ]
 }
 
-/// [`students`] with one column in the place of that of its name, or added.
+/// Returns [`students`] with one column replaced or added.
 pub(crate) fn students_with(column: OutColumn) -> Vec<OutColumn> {
     let mut columns = students();
     columns.retain(|other| other.name != column.name);
@@ -188,7 +188,7 @@ pub(crate) fn students_with(column: OutColumn) -> Vec<OutColumn> {
     columns
 }
 
-/// A column of numbers of a parquet file; NaN where it is null.
+/// Reads a column of numbers; null becomes NaN.
 pub(crate) fn numbers_of(path: &str, column: &str) -> Vec<f64> {
     let mut all = Vec::new();
     read(path, column, Role::Number, |column| match column {
@@ -198,7 +198,7 @@ pub(crate) fn numbers_of(path: &str, column: &str) -> Vec<f64> {
     all
 }
 
-/// A column of ids or texts of a parquet file; empty where it is null.
+/// Reads a column of ids or texts; null becomes an empty text.
 pub(crate) fn labels_of(path: &str, column: &str) -> Vec<String> {
     let mut all = Vec::new();
     read(path, column, Role::Label, |column| match column {

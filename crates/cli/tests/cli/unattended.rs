@@ -1,13 +1,13 @@
-//! What happens where nobody is watching: special files, limits of the system, hostile labels.
+//! Unattended runs: special files, limits of the system, hostile labels.
 
-use crate::support::{Folder, Ran, assert_error, fit_refused, fit_well, integers, numbers, program, run_within, texts};
+use crate::support::{Folder, Ran, assert_error, fit_err, fit_ok, integers, numbers, program, run_within, texts};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 use tiers_tables::OutColumn;
 
 const MODEL: &str = "y ~ x + (1 | g)";
 
-/// 60 rows in 12 groups, one of which has this label.
+/// Returns 60 rows in 12 groups, one of which has this label.
 fn table(label: &str) -> Vec<OutColumn> {
     let wave = |i: usize, k: f64| (i as f64 * k).sin();
     let group = |i: usize| if i % 12 == 5 { label.to_owned() } else { format!("g{}", i % 12) };
@@ -22,7 +22,7 @@ fn within(command: &mut Command) -> Ran {
     run_within(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts"))
 }
 
-/// Makes a named pipe that nobody writes to.
+/// Creates a named pipe that nobody writes to.
 #[cfg(unix)]
 fn pipe(path: &str) {
     assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo").success());
@@ -30,7 +30,7 @@ fn pipe(path: &str) {
 
 #[cfg(unix)]
 #[test]
-fn pipes_among_data_are_skipped_and_named_ones_refused() {
+fn pipes_among_data_are_skipped_and_named_ones_are_errors() {
     let folder = Folder::new();
     folder.parquet("data/a.parquet", table("g5"));
     pipe(&folder.join("data/b.parquet"));
@@ -49,7 +49,7 @@ fn pipes_among_data_are_skipped_and_named_ones_refused() {
 
 #[cfg(unix)]
 #[test]
-fn jobs_and_specifications_are_regular_files() {
+fn jobs_and_specifications_must_be_regular_files() {
     let folder = Folder::new();
     pipe(&folder.join("job"));
     for file in [folder.join("job"), "/dev/zero".to_owned(), folder.join("")] {
@@ -63,28 +63,28 @@ fn jobs_and_specifications_are_regular_files() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_a_folder_above_and_a_hard_link_count_rows_once() {
+fn rows_behind_several_links_count_once() {
     let folder = Folder::new();
     folder.parquet("data/sub/a.parquet", table("g5"));
     std::os::unix::fs::symlink(folder.join("data"), folder.join("data/sub/up")).expect("a link");
     std::fs::hard_link(folder.join("data/sub/a.parquet"), folder.join("data/sub/again.parquet")).expect("a link");
     for data in ["data", "data/**/*.parquet", "data/sub/*.parquet"] {
-        let text = fit_well(&[MODEL, &folder.join(data)]);
+        let text = fit_ok(&[MODEL, &folder.join(data)]);
         assert!(text.contains("Number of obs: 60"), "{data}: {text}");
     }
 }
 
 #[test]
-fn a_pattern_of_many_stars_is_matched_at_once() {
+fn a_pattern_of_many_stars_is_matched_quickly() {
     let folder = Folder::new();
     folder.parquet(&format!("{}.parquet", "ab".repeat(60)), table("g5"));
     let began = Instant::now();
-    fit_refused(&[MODEL, &folder.join(&format!("{}c", "*ab".repeat(30)))], &["matches no file"]);
+    fit_err(&[MODEL, &folder.join(&format!("{}c", "*ab".repeat(30)))], &["matches no file"]);
     assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
 }
 
 #[test]
-fn a_thousand_threads_are_as_good_as_a_few() {
+fn a_thousand_threads_are_capped_without_changing_results() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", table("g5"));
     let ran = within(program().args(["fit", MODEL, &path, "--threads", "1000"]));
@@ -107,7 +107,7 @@ fn limited(limit: &str, arguments: &[&str]) -> Ran {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn too_little_address_space_is_no_internal_error() {
+fn too_little_address_space_is_not_an_internal_error() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", table("g5"));
     for kilobytes in [150_000, 200_000, 250_000, 300_000, 400_000] {
@@ -120,10 +120,10 @@ fn too_little_address_space_is_no_internal_error() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn too_few_threads_are_an_error_and_no_hang() {
+fn too_few_threads_are_an_error_and_do_not_hang() {
     let folder = Folder::new();
     let path = folder.parquet("a.parquet", table("g5"));
-    // Root has no limit of processes: as another user, where that can be had.
+    // The limit on processes does not apply to root, so run as another user if possible.
     let as_nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
     let mut allowed = Command::new("setpriv");
     let readable = "test -r \"$0\" && test -x \"$1\" && command -v prlimit >/dev/null";
@@ -139,43 +139,43 @@ fn too_few_threads_are_an_error_and_no_hang() {
         command.args(as_nobody).args(["prlimit", &limit_of_threads, env!("CARGO_BIN_EXE_tiers"), "fit", MODEL, &path]);
         let ran = within(&mut command);
         assert_eq!(ran.code, 1, "{limit}: {ran:?}");
-        assert_error(&ran.err, &["threads are short", "ulimit -u"]);
+        assert_error(&ran.err, &["too few threads", "ulimit -u"]);
     }
 }
 
 #[test]
-fn control_characters_are_shown_and_never_sent() {
+fn control_characters_are_escaped() {
     let folder = Folder::new();
     let hostile = "\u{1b}[2J\u{9b}31m\u{7}\nforged\r\u{7f}";
     let shown = "\\u{1b}[2J\\u{9b}31m\\u{7}\\u{a}forged\\u{d}\\u{7f}";
     let path = folder.parquet("a.parquet", table(hostile));
     let is_raw = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'));
     let out = folder.join("out");
-    let text = fit_well(&[MODEL, &path, "--out", &out, "--report"]);
-    let ranked = crate::support::well(&["ranef", &out, "--top", "12"]);
+    let text = fit_ok(&[MODEL, &path, "--out", &out, "--report"]);
+    let ranked = crate::support::run_ok(&["ranef", &out, "--top", "12"]);
     assert!(ranked.contains(shown), "{ranked}");
-    let json = crate::support::well(&["ranef", &out, "--top", "12", "--json"]);
+    let json = crate::support::run_ok(&["ranef", &out, "--top", "12", "--json"]);
     let page = std::fs::read_to_string(folder.join("out/report.html")).expect("the page");
     assert!(page.contains(shown), "{page}");
-    let told = fit_refused(&["y ~ `\u{1b}[31m` + (1 | g)", &path], &["\\u{1b}[31m"]);
+    let error = fit_err(&["y ~ `\u{1b}[31m` + (1 | g)", &path], &["\\u{1b}[31m"]);
     let files = ["summary.txt", "fit.json", "model.json"].map(|name| folder.join(&format!("out/{name}")));
     let files = files.map(|file| std::fs::read_to_string(file).expect("a file"));
-    for text in [&text, &ranked, &json, &page, &told].into_iter().chain(&files) {
+    for text in [&text, &ranked, &json, &page, &error].into_iter().chain(&files) {
         assert!(!is_raw(text), "{text:?}");
     }
-    // As data the label is what it was.
+    // The label in the data is unchanged.
     let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert!(value.to_string().contains(&serde_json::to_string(hostile).expect("JSON")), "{value}");
 }
 
 #[test]
-fn levels_of_factors_and_partitions_are_shown_too() {
+fn levels_of_factors_and_partitions_are_escaped() {
     let folder = Folder::new();
     let mut columns = table("g5");
     columns.push(texts("f", (0..60).map(|i| ["a", "b\u{1b}]0;title\u{7}\nb"][i % 2])));
     columns.push(integers("k", (0..60).map(|i| (i / 30) as i64)));
     let path = folder.parquet("a.parquet", columns);
-    let text = fit_well(&["y ~ x + f + (1 | g)", &path]);
+    let text = fit_ok(&["y ~ x + f + (1 | g)", &path]);
     assert!(text.contains("fb\\u{1b}]0;title\\u{7}\\u{a}b"), "{text}");
     let job = format!(
         "[data]\npaths = [\"{path}\"]\n[output]\nfolder = \"results\"\n[run]\non_error = \"continue\"\n[[models]]\nname = \
@@ -189,7 +189,7 @@ fn levels_of_factors_and_partitions_are_shown_too() {
 }
 
 #[test]
-fn a_memory_limit_is_kept_before_rows_are_read() {
+fn a_memory_limit_is_enforced_and_does_not_change_results() {
     let folder = Folder::new();
     let mut columns = table("g5");
     let rows = 40_000;

@@ -1,5 +1,5 @@
-//! The figures of a page, as SVG. They are drawn twice as large as they are shown, so that whole
-//! pixels are fine enough.
+//! The figures of a page, as SVG. They are drawn at twice the size at which they are shown, since the
+//! library places elements at whole pixels.
 
 use super::ranks::Point;
 use crate::error::ReportError;
@@ -10,11 +10,11 @@ use std::ops::Range;
 use tiers_reml::FixedEffect;
 
 const WIDTH: u32 = 1640;
-/// Height of a row of the figure of coefficients, and of what stands below the rows.
+/// Heights of a row of the figure of coefficients, and of the axis below the rows.
 const ROW: u32 = 52;
 const AXIS: u32 = 84;
 const CATERPILLAR: u32 = 720;
-/// Most characters of a name; the tables have it in full.
+/// Longest name in a figure, in characters; the tables have names in full.
 const NAME: usize = 40;
 const LETTERS: i32 = 30;
 
@@ -31,7 +31,7 @@ struct Interval {
 }
 
 impl Interval {
-    /// Blue where the interval is without zero.
+    /// Returns blue if the interval does not contain zero.
     fn colour(self) -> RGBColor {
         if self.lower > 0.0 || self.upper < 0.0 { COLOURS[0] } else { GREY }
     }
@@ -45,15 +45,15 @@ impl Interval {
     }
 }
 
-/// An axis with zero on it: values are drawn in units of a power of ten, since ticks are found well
-/// only among numbers of middling size.
+/// An axis that contains zero. Values are drawn in units of a power of ten, since the library finds
+/// good ticks only for numbers of moderate size.
 struct Scale {
     unit: f64,
     range: Range<f64>,
 }
 
 impl Scale {
-    /// A scale for these intervals; none where they have no extent that can be drawn.
+    /// Returns a scale for these intervals; `None` if they have no extent that can be drawn.
     fn of(intervals: &[Interval]) -> Option<Scale> {
         let low = intervals.iter().map(|i| i.lower).fold(0.0, f64::min);
         let high = intervals.iter().map(|i| i.upper).fold(0.0, f64::max);
@@ -63,7 +63,7 @@ impl Scale {
         (unit.is_normal() && range.start.is_finite() && range.end.is_finite()).then_some(Scale { unit, range })
     }
 
-    /// A number of the axis, without the dust of its sum.
+    /// Formats a number of the axis, without rounding error.
     fn label(&self, at: f64) -> String {
         let value: f64 = format!("{:.6e}", at * self.unit).parse().unwrap_or(0.0);
         match value.abs() {
@@ -74,8 +74,7 @@ impl Scale {
     }
 }
 
-/// The coefficients with their intervals, without the intercept; none where there is none that can
-/// be drawn.
+/// Draws the coefficients with their intervals, without the intercept; `None` if there is none to draw.
 pub(super) fn coefficients(effects: &[FixedEffect]) -> Result<Option<String>, ReportError> {
     let interval = |e: &FixedEffect| Interval { lower: e.lower, estimate: e.estimate, upper: e.upper };
     let shown = effects.iter().filter(|effect| effect.term != "(Intercept)" && interval(effect).is_finite());
@@ -117,15 +116,15 @@ pub(super) fn coefficients(effects: &[FixedEffect]) -> Result<Option<String>, Re
     drawn.map(Some)
 }
 
-/// Random effects in the order of their size with intervals of `z` standard deviations; none where
-/// they have no extent.
+/// Draws random effects in increasing order with intervals of `z` standard deviations; `None` if they
+/// have no extent.
 pub(super) fn caterpillar(points: &[Point], z: f64) -> Result<Option<String>, ReportError> {
     let interval =
         |p: &Point| Interval { lower: p.estimate - z * p.sd, estimate: p.estimate, upper: p.estimate + z * p.sd };
     let shown = points.iter().filter(|point| interval(point).is_finite());
     let (ranks, intervals): (Vec<f64>, Vec<Interval>) = shown.map(|p| (p.rank as f64, interval(p))).unzip();
     let (Some(scale), Some(last)) = (Scale::of(&intervals), ranks.last()) else { return Ok(None) };
-    // Half a place more at either end.
+    // Add half a place at either end.
     let side = 0.5 * (last - ranks[0]) / ranks.len() as f64 + 0.5;
     let x = ranks[0] - side..last + side;
     let width = if ranks.len() > 60 { 3 } else { 6 };
@@ -160,7 +159,7 @@ pub(super) fn caterpillar(points: &[Point], z: f64) -> Result<Option<String>, Re
     drawn.map(Some)
 }
 
-/// A name that fits beside a figure.
+/// Shortens a name to fit beside a figure.
 fn short(name: &str) -> String {
     match name.chars().count() > NAME {
         true => name.chars().take(NAME - 1).chain(['…']).collect(),
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_left_out() {
+    fn intervals_that_cannot_be_drawn_are_left_out() {
         let none = [effect("(Intercept)", 5.0, 1.0), effect("a", f64::NAN, 1.0), effect("b", 0.0, 0.0)];
         assert!(coefficients(&none).expect("no error").is_none());
         assert!(coefficients(&[effect("a", 1.0, f64::INFINITY)]).expect("no error").is_none());

@@ -1,10 +1,10 @@
-//! Parts of a report as HTML. All text goes through maud, which escapes it.
+//! Sections of a report as HTML. All text goes through maud, which escapes it.
 
 use crate::layout::Column;
 use crate::section::Section;
 use maud::{Markup, PreEscaped, html};
 
-/// A section: its heading, its table and what is to be said of it.
+/// Returns a section: its heading, its table and its notes.
 pub(super) fn section(section: &Section) -> Markup {
     let Section { title, lead, columns, notes, .. } = section;
     html! {
@@ -16,7 +16,7 @@ pub(super) fn section(section: &Section) -> Markup {
     }
 }
 
-/// A section that is a figure, with what the figure shows.
+/// Returns a section with a figure and its caption.
 pub(super) fn drawn(title: &str, lead: &str, svg: &str, caption: &str) -> Markup {
     html! {
         section {
@@ -35,7 +35,7 @@ fn heading(title: &str, lead: &str) -> Markup {
     }
 }
 
-/// A table; nothing without columns.
+/// Returns a table; nothing if it has no columns.
 pub(super) fn table(columns: &[Column]) -> Markup {
     let rows = columns.iter().map(|column| column.cells().len()).max().unwrap_or(0);
     let class = |column: &Column| column.is_numbers().then_some("number");
@@ -57,7 +57,7 @@ pub(super) fn table(columns: &[Column]) -> Markup {
     }
 }
 
-/// Names and what is to be said of each.
+/// Returns a list of names and values.
 pub(super) fn facts<N: AsRef<str>, V: AsRef<str>>(facts: &[(N, V)]) -> Markup {
     html! {
         dl { @for (name, value) in facts { dt { (name.as_ref()) } dd { (value.as_ref()) } } }

@@ -1,12 +1,11 @@
-//! `report.html`: a report as a page for people, whole in one file: no scripts, nothing fetched.
+//! `report.html`: a report as one self-contained HTML page, without scripts or external resources.
 //!
-//! It says what the summary says, from the same sections, and shows what a summary cannot. Nothing
-//! on it differs from run to run.
+//! The page has the sections of the summary, and figures. Nothing on it differs between runs.
 //!
 //! ```text
 //! html     sections, tables and figures as HTML
 //! figures  coefficients and random effects with their intervals, as SVG
-//! ranks    the groups of a level in the order of a random effect
+//! ranks    the groups of a level, ordered by a random effect
 //! ```
 
 mod figures;
@@ -28,10 +27,11 @@ pub const PAGE: &str = "report.html";
 
 const STYLE: &str = include_str!("style.css");
 
-/// Most coefficients that a figure shows.
+/// Largest number of coefficients in a figure.
 const COEFFICIENTS: usize = 100;
 
-/// The page of a fit; `top` are the random effects of its top level, `intervals` those of all parameters.
+/// Returns the page of a fit; `top` are the random effects of its top level, `intervals` those of all
+/// parameters.
 pub fn page(report: &Report, top: Option<&LevelEffects>, intervals: Option<&Section>) -> Result<String, ReportError> {
     let fit = &report.fit;
     let mut heading = heading(report);
@@ -52,8 +52,8 @@ pub fn page(report: &Report, top: Option<&LevelEffects>, intervals: Option<&Sect
                     code.formula { (heading.formula()) }
                     (html::facts(&heading.facts()))
                 }
-                @if let Some((title, told)) = verdict(fit) {
-                    p.verdict.failed[fit.status == Status::NotConverged] { strong { (title) ":" } " " (told) }
+                @if let Some((title, text)) = verdict(fit) {
+                p.verdict.failed[fit.status == Status::NotConverged] { strong { (title) ":" } " " (text) }
                 }
                 @for note in &fit.notes { p.verdict { strong { "Note:" } " " (note) } }
                 (html::section(&fixed_effects(report)))
@@ -71,7 +71,7 @@ pub fn page(report: &Report, top: Option<&LevelEffects>, intervals: Option<&Sect
     Ok(visible::lines(&page.into_string()).into_owned() + "\n")
 }
 
-/// F tests of type III.
+/// Returns the type III F tests of terms.
 fn tests_of_terms(report: &Report) -> Section {
     let (fit, weighted) = (&report.fit, report.data.weights.is_some());
     let mut section = anova::section(AnovaType::Three, fit.df_method, &fit.anova, weighted);
@@ -81,7 +81,7 @@ fn tests_of_terms(report: &Report) -> Section {
     section
 }
 
-/// The coefficients as a figure, where there are some and they can be taken in at a glance.
+/// Draws the coefficients, unless there are none or too many.
 fn coefficients_drawn(report: &Report) -> Result<Option<Markup>, ReportError> {
     let effects = coefficients(&report.fit);
     if effects.len() > COEFFICIENTS {
@@ -93,7 +93,7 @@ fn coefficients_drawn(report: &Report) -> Result<Option<Markup>, ReportError> {
     Ok(figure.map(|svg| html::drawn("Coefficients", &lead, &svg, caption)))
 }
 
-/// The groups of the top level in the order of their first random effect, and the extreme ones.
+/// Shows the groups of the top level, ordered by their first random effect, and the extreme ones.
 fn groups(report: &Report, top: &LevelEffects) -> Result<Markup, ReportError> {
     let (level, term) = (&top.level, &top.terms[0]);
     let component = report.fit.variance_components.iter().find(|component| component.level == *level);
@@ -124,7 +124,7 @@ fn groups(report: &Report, top: &LevelEffects) -> Result<Markup, ReportError> {
     })
 }
 
-/// How the search for the optimum went, and where it ended.
+/// Shows the course and the result of the search for the optimum.
 fn search(fit: &Fit) -> Markup {
     let Section { title, lead, columns, .. } = criterion(fit);
     let status = match fit.status {
@@ -137,7 +137,7 @@ fn search(fit: &Fit) -> Markup {
         ("Status", status.to_owned()),
         (title.trim_end_matches(':'), lead),
         ("Evaluations", format!("{} of the likelihood with its derivatives", optimizer.evaluations)),
-        ("Newton decrement", format!("{:.1e}, twice the fall that a further step would promise", optimizer.decrement)),
+        ("Newton decrement", format!("{:.1e}, twice the predicted decrease of a further step", optimizer.decrement)),
     ];
     html! {
         section {

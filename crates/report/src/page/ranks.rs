@@ -1,37 +1,37 @@
-//! The groups of a level in the order of a random effect, as far as a page shows them.
+//! The groups of a level that a page shows, ordered by a random effect.
 
 use crate::extremes::{Effect, Extremes, standardise};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use tiers_reml::{KeyColumn, KeyLabels, LevelEffects};
 
-/// Most groups in the figure.
+/// Largest number of groups in the figure.
 const FIGURE: usize = 200;
-/// Groups at either end in the table.
+/// Number of groups at either end in the table.
 const TOP: usize = 10;
 
-/// The groups in the order of the first random effect of a level.
+/// The shown groups of a level, ordered by its first random effect.
 #[derive(Debug)]
 pub(super) struct Ranked {
-    /// Those of the figure, smallest effect first.
+    /// Groups of the figure, smallest effect first.
     pub points: Vec<Point>,
-    /// Those of the table.
+    /// Groups of the table.
     pub extremes: Extremes,
 }
 
 /// A group of the figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Point {
-    /// Its place in the order, 1 for the smallest effect.
+    /// Rank, 1 for the smallest effect.
     pub rank: usize,
-    /// b.
+    /// Conditional mode, b̂.
     pub estimate: f64,
-    /// sd(b̂ - b).
+    /// Square root of the prediction error variance, sd(b̂ - b).
     pub sd: f64,
 }
 
 impl Ranked {
-    /// Ranks the groups of a level by its first coefficient, which has this variance.
+    /// Ranks the groups of a level by its first coefficient; `variance` is that of the coefficient.
     pub(super) fn new(level: &LevelEffects, variance: f64) -> Ranked {
         let (groups, r) = (level.rows.len(), level.terms.len());
         let ends = (0..groups.min(TOP)).chain(groups.saturating_sub(TOP)..groups);
@@ -39,10 +39,10 @@ impl Ranked {
         let mut wanted: Vec<usize> = spread.iter().copied().chain(ends).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        // With millions of groups only those that are shown come to their places.
+        // There may be millions of groups, so only those that are shown are sorted into place.
         let mut order: Vec<u32> = (0..groups as u32).collect();
         let estimate = |group: u32| level.estimate[group as usize * r];
-        // Of equal ones the first by label has the smaller rank.
+        // Ties are broken by the order of the labels.
         let rising = |a: &u32, b: &u32| estimate(*a).total_cmp(&estimate(*b)).then(a.cmp(b));
         place(&mut order, 0, &wanted, &rising);
 
@@ -69,7 +69,7 @@ impl Ranked {
     }
 }
 
-/// All ranks of so many groups, or some at even distances, both ends among them.
+/// Returns all ranks, or some at even distances including both ends if there are many groups.
 fn spread(groups: usize) -> Vec<usize> {
     match groups <= FIGURE {
         true => (0..groups).collect(),
@@ -77,7 +77,8 @@ fn spread(groups: usize) -> Vec<usize> {
     }
 }
 
-/// Brings the groups of some ranks, which rise, to their places; `first` is the rank of the first group.
+/// Moves the groups with the given ranks, in increasing order, to their sorted places; `first` is the
+/// rank of the first group.
 fn place(groups: &mut [u32], first: usize, ranks: &[usize], order: &impl Fn(&u32, &u32) -> Ordering) {
     let middle = ranks.len() / 2;
     let Some(rank) = ranks.get(middle) else { return };
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     fn level(groups: usize) -> LevelEffects {
-        // Every effect stands there twice or more, in no order.
+        // Every effect occurs at least twice, in no order.
         let estimate: Vec<f64> = (0..groups).flat_map(|i| [((i * 7919) % (groups / 2)) as f64, f64::NAN]).collect();
         LevelEffects {
             level: "school".to_owned(),
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_are_shown_stand_where_sorting_puts_them() {
+    fn shown_groups_have_their_sorted_ranks() {
         for groups in [2, 9, 15, 21, 200, 201, 5_003] {
             let (level, mut sorted) = (level(groups), (0..groups).collect::<Vec<usize>>());
             sorted.sort_by(|&a, &b| level.estimate[2 * a].total_cmp(&level.estimate[2 * b]));

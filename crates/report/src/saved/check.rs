@@ -1,8 +1,8 @@
-//! Whether `fit.json` and `model.json` hold what a fit can be: every list as long as it must be, every
-//! name one of the formula's. Whoever reads a saved fit relies on that.
+//! Checks that `fit.json` and `model.json` describe a possible fit: every list has the right length,
+//! and every name occurs in the formula. Code that reads a saved fit relies on that.
 //!
-//! Where there is no fingerprint, numbers that are in the files more than once, or follow from
-//! others, are compared too.
+//! Without a fingerprint, numbers that are in the files more than once, or follow from others, are
+//! compared too.
 
 use super::fingerprint::Fingerprint;
 use super::model::SavedModel;
@@ -13,15 +13,15 @@ use tiers_design::Recipe;
 use tiers_moments::Totals;
 use tiers_reml::{AnovaType, Fit, FixedModel, Method, VarianceComponent};
 
-/// How far numbers may be apart, relatively, that were computed from others on another machine.
+/// Relative tolerance for numbers that were computed from others on another machine.
 const ROUNDING: f64 = 1e-7;
-/// The same for sums that are in the files twice.
+/// Relative tolerance for sums that are in the files twice.
 const SAME: f64 = 1e-12;
 
-/// What is wrong, in words.
+/// Result of a check; the error is a clause that says what is wrong.
 type Checked = Result<(), String>;
 
-/// Checks all; the numbers against each other only where `numbers` says so.
+/// Runs all checks; numbers are compared with each other only if `numbers` is set.
 pub(super) fn check(report: &Report, model: &SavedModel, recipe: &Recipe, numbers: bool) -> Checked {
     let fit = &report.fit;
     described(report, model, recipe)?;
@@ -42,7 +42,7 @@ fn ensure(sound: bool, what: impl FnOnce() -> String) -> Checked {
     if sound { Ok(()) } else { Err(what()) }
 }
 
-/// Formula, data and settings.
+/// Checks the formula, the data and the settings.
 fn described(report: &Report, model: &SavedModel, recipe: &Recipe) -> Checked {
     let (fit, of_data) = (&report.fit, &model.fingerprint);
     ensure(fit.formula == recipe.formula, || "they have different formulas".to_owned())?;
@@ -59,7 +59,7 @@ fn described(report: &Report, model: &SavedModel, recipe: &Recipe) -> Checked {
     ensure(model.max_evaluations > 0, || "the search was allowed no evaluation".to_owned())
 }
 
-/// Coefficients.
+/// Checks the coefficients.
 fn fixed(fit: &Fit, model: &FixedModel, recipe: &Recipe) -> Checked {
     let FixedModel { coefficients, inference, cross } = model;
     let p = coefficients.len();
@@ -67,7 +67,7 @@ fn fixed(fit: &Fit, model: &FixedModel, recipe: &Recipe) -> Checked {
     ensure(rising && coefficients.iter().all(|&i| i < recipe.x.len()), || {
         "they have different coefficients".to_owned()
     })?;
-    ensure(inference.p() == Some(p), || "what is known of the coefficients is not of one size".to_owned())?;
+    ensure(inference.p() == Some(p), || "the inference on the coefficients has inconsistent sizes".to_owned())?;
     ensure(fit.df_method == inference.df_method(), || "they have different degrees of freedom".to_owned())?;
     let m = recipe.columns.len() + 1;
     ensure(cross.nrows() == m && cross.ncols() == m, || "the sums are not of the formula's columns".to_owned())?;
@@ -80,7 +80,7 @@ fn fixed(fit: &Fit, model: &FixedModel, recipe: &Recipe) -> Checked {
     ensure(is_square(&fit.vcov, p), || "the covariance of the coefficients is of another size".to_owned())?;
     let terms = &recipe.term_names;
     ensure(fit.anova.iter().all(|test| terms.contains(&test.term)), || {
-        "a test is of no term of the formula".to_owned()
+        "a test is not of a term of the formula".to_owned()
     })?;
     let Some(robust) = &fit.robust else { return Ok(()) };
     let same = robust.coefficients.iter().map(|effect| effect.term.as_str()).eq(used)
@@ -90,26 +90,26 @@ fn fixed(fit: &Fit, model: &FixedModel, recipe: &Recipe) -> Checked {
     ensure(same, || "the robust standard errors are not of these coefficients and groups".to_owned())
 }
 
-/// The levels of the nest.
+/// Checks the levels of the nest.
 fn levels(fit: &Fit, recipe: &Recipe) -> Checked {
     let mut names: Vec<&str> = fit.levels.iter().map(|level| level.name.as_str()).collect();
     ensure(!names.is_empty(), || "there is no level".to_owned())?;
     let in_order = fit.levels.windows(2).all(|pair| pair[0].groups <= pair[1].groups);
     let counts = fit.levels.iter().all(|level| level.groups > 0 && level.groups as u64 <= fit.n_obs);
-    ensure(in_order && counts, || "the numbers of groups cannot be".to_owned())?;
+    ensure(in_order && counts, || "the numbers of groups are impossible".to_owned())?;
     let same = |others: &mut dyn Iterator<Item = &str>| names.iter().copied().eq(others);
     let icc = same(&mut fit.icc.iter().map(|icc| icc.level.as_str()));
     let effects =
         fit.design_effect.is_empty() || same(&mut fit.design_effect.iter().map(|effect| effect.level.as_str()));
     let explained = fit.r_squared.iter().all(|shares| same(&mut shares.levels.iter().map(|of| of.level.as_str())));
-    ensure(icc && effects && explained, || "what is said of the levels is not said of each".to_owned())?;
+    ensure(icc && effects && explained, || "some levels lack their statistics".to_owned())?;
     let mut groupings: Vec<&str> = recipe.groupings.iter().map(|grouping| grouping.name.as_str()).collect();
     names.sort_unstable();
     groupings.sort_unstable();
     ensure(names == groupings, || "the levels are not those of the formula".to_owned())
 }
 
-/// The random effects' covariances: those of the terms of the formula.
+/// Checks that the covariances of the random effects are those of the terms of the formula.
 fn components(fit: &Fit, recipe: &Recipe) -> Checked {
     let of_fit = fit.variance_components.iter().map(|component| (component.level.as_str(), &component.terms));
     let of_formula = recipe.random.iter().map(|term| (recipe.groupings[term.grouping].name.as_str(), &term.names));
@@ -150,7 +150,7 @@ fn near(one: f64, two: f64, room: f64) -> bool {
     (one - two).abs() <= room * one.abs().max(two.abs())
 }
 
-/// The criterion and what follows from it.
+/// Checks the criterion and the numbers that follow from it.
 fn likelihood(fit: &Fit, model: &SavedModel) -> Checked {
     let (p, k) = (model.fixed.coefficients.len(), fit.n_parameters as f64);
     let (n, criterion) = (fit.n_obs as f64, fit.criterion);
@@ -160,15 +160,15 @@ fn likelihood(fit: &Fit, model: &SavedModel) -> Checked {
         && near(fit.log_likelihood, -0.5 * criterion, SAME)
         && near(fit.aic - criterion, 2.0 * k, ROUNDING)
         && near(fit.bic - criterion, k * n.ln(), ROUNDING);
-    ensure(sound, || "the criterion and what follows from it do not agree".to_owned())?;
+    ensure(sound, || "the criterion and the numbers that follow from it do not agree".to_owned())?;
     let trace = &fit.optimizer.trace;
     let least = trace.iter().filter_map(|step| step.criterion).fold(f64::INFINITY, f64::min);
-    // The end may be better than all trials, where a variance was set to exactly zero there.
+    // The end may be better than all trials if a variance was set to exactly zero there.
     let searched = !trace.is_empty() && trace.len() <= fit.optimizer.evaluations && least >= criterion - 1e-3;
     ensure(searched, || "the search does not end at the criterion".to_owned())
 }
 
-/// Variances and correlations are those of theta and sigma.
+/// Checks that variances and correlations are those of theta and sigma.
 fn variances(fit: &Fit) -> Checked {
     let mut theta = fit.theta.iter().copied();
     for component in &fit.variance_components {
@@ -197,18 +197,18 @@ fn variances(fit: &Fit) -> Checked {
     Ok(())
 }
 
-/// Tests and intervals are those that follow from what is kept of the coefficients.
+/// Checks that tests and intervals follow from the saved inference on the coefficients.
 fn tests(fit: &Fit, fixed: &FixedModel, recipe: &Recipe) -> Checked {
-    ensure(fixed.inference.is_sound(), || "a covariance of the coefficients is none".to_owned())?;
+    ensure(fixed.inference.is_sound(), || "a covariance matrix of the coefficients is invalid".to_owned())?;
     let effects = fixed.inference.coefficients(fit.fixed_effects.iter().map(|effect| effect.term.as_str()));
     same("the coefficients", &fit.fixed_effects, &effects)?;
     let covariance: Vec<Vec<f64>> =
         fixed.inference.covariance.row_iter().map(|row| row.iter().copied().collect()).collect();
-    same("the covariance of the coefficients", &fit.vcov, &covariance)?;
+    same("the covariances of the coefficients", &fit.vcov, &covariance)?;
     same("the tests of terms", &fit.anova, &fixed.anova(recipe, AnovaType::Three, fit.sigma))
 }
 
-/// The data are known again by the sums that are kept.
+/// Checks that the saved sums match the fingerprint of the data.
 fn data(fit: &Fit, model: &SavedModel, recipe: &Recipe) -> Checked {
     let (rows, sum_log_weights) = (fit.n_obs, model.fingerprint.sum_log_weights);
     let cross = model.fixed.cross.as_slice();
@@ -216,14 +216,14 @@ fn data(fit: &Fit, model: &SavedModel, recipe: &Recipe) -> Checked {
     totals.check_products(recipe).map_err(|error| error.to_string())?;
     let own = Fingerprint::of_sums(recipe, rows, sum_log_weights, cross);
     own.difference(&model.fingerprint)
-        .map_or(Ok(()), |difference| Err(format!("the data are told twice: {difference}")))?;
+        .map_or(Ok(()), |difference| Err(format!("the data are described inconsistently: {difference}")))?;
     let most: u64 = fit.missing.iter().map(|(_, rows)| *rows).max().unwrap_or(0);
     let all: u128 = fit.missing.iter().map(|(_, rows)| u128::from(*rows)).sum();
     let dropped = most <= fit.n_dropped && u128::from(fit.n_dropped) <= all;
     ensure(dropped, || "the rows that were dropped are not those with missing values".to_owned())
 }
 
-/// Standard errors and what else follows from numbers that are there.
+/// Checks standard errors and other numbers that follow from saved ones.
 fn errors(fit: &Fit) -> Checked {
     for component in &fit.variance_components {
         let (sds, variances) = (&component.sd_std_error, &component.variance_std_error);
@@ -268,11 +268,11 @@ fn has_shares(fit: &Fit) -> bool {
     fit.icc.iter().enumerate().all(|(k, icc)| near(icc.icc, share(k), ROUNDING))
 }
 
-/// Whether two things are the same in JSON, but for rounding.
+/// Checks that two values are the same in JSON, up to rounding.
 fn same(what: &str, one: &impl Serialize, two: &impl Serialize) -> Checked {
     let json = |error: serde_json::Error| error.to_string();
     let (one, two) = (to_value(one).map_err(json)?, to_value(two).map_err(json)?);
-    ensure(alike(&one, &two), || format!("{what} are not those that follow from what is kept of them"))
+    ensure(alike(&one, &two), || format!("{what} do not follow from the saved inference"))
 }
 
 fn alike(one: &Value, two: &Value) -> bool {

@@ -1,11 +1,11 @@
 //! The files of a saved fit that hold text.
 //!
 //! ```text
-//! text         fit.json and model.json: parsed, and whether they belong together
-//! check        whether they hold what a fit can be
-//! seal         the fingerprint of all files of a folder
-//! model        model.json: what tests need without data, and what a refit must find again
-//! fingerprint  sums by which the data of a fit are recognised
+//! text         parses fit.json and model.json, and checks that they belong together
+//! check        checks that they describe a possible fit
+//! seal         fingerprint of all files of a folder
+//! model        model.json: inference without data, and values that a refit must reproduce
+//! fingerprint  fingerprint of the data
 //! ```
 
 mod check;

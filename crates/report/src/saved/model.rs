@@ -1,4 +1,4 @@
-//! `model.json`: what further questions about a fit need, and what a refit must find again.
+//! `model.json`: inference that later commands need, and values that a refit must reproduce.
 
 use super::fingerprint::Fingerprint;
 use super::text::MODEL;
@@ -10,30 +10,30 @@ use tiers_reml::{FixedModel, Model};
 
 /// Version of the format that is written.
 const VERSION: u64 = 2;
-/// The first version, of tiers 0.1.0, which is read too: no fingerprint covers it.
+/// The first version, of tiers 0.1.0, which has no fingerprint. It can be read, too.
 const UNSEALED: u64 = 1;
 
-/// What `model.json` says.
+/// Contents of `model.json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SavedModel {
     /// Version of the format.
     pub tiers_model: u64,
-    /// What the columns are: the formula, the factors' levels, the shifts.
+    /// Definition of the columns: formula, levels of factors, shifts.
     pub definition: Definition,
     /// Coefficients, their tests, and the cross-products of the columns.
     pub fixed: FixedModel,
-    /// By what the data are known again.
+    /// Fingerprint of the data.
     pub fingerprint: Fingerprint,
-    /// The criterion at the optimum, that of `fit.json`.
+    /// Criterion at the optimum, as in `fit.json`.
     pub criterion: f64,
-    /// Evaluations that the search was allowed.
+    /// Limit on evaluations of the search.
     pub max_evaluations: usize,
-    /// The folder that the names of the data in `fit.json` are relative to.
+    /// Folder that the paths of the data in `fit.json` are relative to.
     pub working_folder: Option<PathBuf>,
 }
 
 impl SavedModel {
-    /// What is kept of a fit.
+    /// Collects the saved values of a fit.
     pub fn new(
         model: &Model,
         definition: Definition,
@@ -52,14 +52,14 @@ impl SavedModel {
         }
     }
 
-    /// As JSON on one line.
+    /// Returns the contents as JSON on one line.
     pub fn json(&self) -> String {
         let mut text = serde_json::to_string(self).expect("plain data without keys that are not strings");
         text.push('\n');
         text
     }
 
-    /// Whether this program knows the format; `name` is that of the folder.
+    /// Checks that this program supports the format version; `name` is that of the folder.
     pub fn check_version(&self, name: &str) -> Result<(), ReportError> {
         if !(UNSEALED..=VERSION).contains(&self.tiers_model) {
             return Err(ReportError(format!(
@@ -72,7 +72,7 @@ impl SavedModel {
         Ok(())
     }
 
-    /// Whether it is of the first version, which has no fingerprint.
+    /// Whether the format is the first version, which has no fingerprint.
     pub fn is_before_seals(&self) -> bool {
         self.tiers_model == UNSEALED
     }

@@ -1,5 +1,5 @@
-//! The fingerprint of a folder: a file of JSON in it lists the SHA-256 of the other files, and has its
-//! own, in which every byte but that hash itself counts.
+//! The fingerprint of a folder: a JSON file in it lists the SHA-256 of the other files, and holds a
+//! hash of its own text, of every byte except that hash itself.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -8,30 +8,30 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// What the hash of a text begins with.
+/// Prefix of the hash of a text.
 const KIND: &str = "sha256:";
 
-/// What a folder of results or of moments holds, by which damage and mixed files are recognised.
+/// Hashes of the files in a folder of results or of moments, to detect damaged and mixed files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seal {
-    /// The files beside the one that holds this, by their names with slashes: SHA-256, as `sha256sum`
-    /// prints it.
+    /// SHA-256, as `sha256sum` prints it, of the files beside the one that holds this, by name with
+    /// slashes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
-    /// Of the file that holds this; none in what tiers 0.1.0 or another program wrote.
+    /// Hash of the file that holds this; absent in files by tiers 0.1.0 or another program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
 }
 
 impl Seal {
-    /// Lists a file of a folder.
+    /// Adds the hash of a file of a folder.
     pub fn add(&mut self, folder: &Path, name: &str) -> io::Result<()> {
         let (hash, _) = hash_file(&folder.join(name))?;
         self.files.insert(name.to_owned(), hash);
         Ok(())
     }
 
-    /// The text of the file that holds this, with its fingerprint. `to_text` makes the text.
+    /// Returns the text of the file that holds this, with its fingerprint. `to_text` formats the text.
     pub fn close(&mut self, mut to_text: impl FnMut(&Seal) -> String) -> String {
         self.fingerprint = Some(KIND.to_owned());
         let open = to_text(self);
@@ -39,35 +39,35 @@ impl Seal {
         to_text(self)
     }
 
-    /// Whether this stands in a text that is as it was written.
+    /// Whether the text that holds this is unchanged.
     pub fn is_intact(&self, text: &str) -> bool {
         self.fingerprint.as_ref().is_some_and(|own| *own == of(text, own))
     }
 
-    /// Whether a file of the folder is the one that is listed.
+    /// Whether a file of the folder has the listed hash.
     pub fn holds(&self, folder: &Path, name: &str) -> io::Result<bool> {
         let Some(listed) = self.files.get(name) else { return Ok(false) };
         Ok(hash_file(&folder.join(name))?.0 == *listed)
     }
 }
 
-/// The fingerprint of a text in which `now` stands for it.
+/// Computes the fingerprint of a text in which `now` is in the place of the fingerprint.
 fn of(text: &str, now: &str) -> String {
     let (before, after) = text.rsplit_once(&format!("\"{now}\"")).unwrap_or((text, ""));
     let mut hash = Sha256::new();
-    // With its length, so that nothing can move from one part to the other.
+    // The length is hashed too, so that bytes cannot move from one part to the other.
     hash.update((before.len() as u64).to_le_bytes());
     hash.update(before.as_bytes());
     hash.update(after.as_bytes());
     format!("{KIND}{}", in_hex(&hash.finalize()))
 }
 
-/// SHA-256 of a text.
+/// Returns the SHA-256 of a text.
 pub fn hash(text: &str) -> String {
     in_hex(&Sha256::digest(text.as_bytes()))
 }
 
-/// SHA-256 of a file, as `sha256sum` prints it, and its size.
+/// Returns the SHA-256 of a file, as `sha256sum` prints it, and its size.
 pub fn hash_file(path: &Path) -> io::Result<(String, u64)> {
     let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
     let (mut buffer, mut bytes) = (vec![0; 1 << 20], 0);
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_are_those_of_sha256sum() {
+    fn hashes_match_sha256sum() {
         assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 

@@ -1,5 +1,5 @@
-//! `fit.json` and `model.json` read from text: whether they are as they were written, belong together
-//! and hold what a fit can be. Nothing here knows of folders.
+//! Parses `fit.json` and `model.json`, and checks that they are unchanged, belong together and describe
+//! a possible fit. This module works on text and does not access the file system.
 
 use super::check;
 use super::model::SavedModel;
@@ -10,24 +10,24 @@ use tiers_design::Recipe;
 
 /// Name of the fit in its folder.
 pub const FIT: &str = "fit.json";
-/// Name of what it was made of.
+/// Name of the file with inference and definition of the model.
 pub const MODEL: &str = "model.json";
 
-/// What the two files say.
+/// Contents of the two files.
 #[derive(Debug)]
 pub struct Texts {
     /// `fit.json`.
     pub report: Report,
     /// `model.json`.
     pub model: SavedModel,
-    /// How the columns came about: the definition, frozen again.
+    /// Recipe of the columns, from the saved definition.
     pub recipe: Recipe,
-    /// Whether there is no fingerprint, as in what tiers 0.1.0 wrote, so that damage may go unseen.
+    /// Whether there is no fingerprint, as in files by tiers 0.1.0, so that damage may go undetected.
     pub unsealed: bool,
 }
 
 impl Texts {
-    /// Reads both; `name` is that of the folder.
+    /// Parses and checks both files; `name` is that of the folder.
     pub fn read(name: &str, fit: &str, model: &str) -> Result<Texts, ReportError> {
         let report: Report = parse(name, FIT, fit)?;
         let saved: SavedModel = parse(name, MODEL, model)?;

@@ -1,4 +1,4 @@
-//! Coefficients with their uncertainty.
+//! Table of the coefficients with their uncertainty.
 
 use super::DIGITS;
 use crate::layout::Column;
@@ -7,12 +7,12 @@ use crate::report::Report;
 use crate::section::{Note, Section};
 use tiers_reml::{DfMethod, FactorLevels, Fit, FixedEffect, Robust, Sandwich};
 
-/// The coefficients with the standard errors that were asked for.
+/// Returns the coefficients with the requested standard errors.
 pub fn coefficients(fit: &Fit) -> &[FixedEffect] {
     fit.robust.as_ref().map_or(&fit.fixed_effects, |robust| &robust.coefficients)
 }
 
-/// Coefficients with their uncertainty.
+/// Returns the table of the coefficients with their uncertainty.
 pub fn fixed_effects(report: &Report) -> Section {
     let robust = report.fit.robust.as_ref();
     let (effects, dropped) = (coefficients(&report.fit), dropped_columns(&report.fit));
@@ -20,7 +20,7 @@ pub fn fixed_effects(report: &Report) -> Section {
         let notes = dropped.into_iter().collect();
         return Section { title: "No fixed effects".to_owned(), notes, ..Section::default() };
     }
-    // What cannot be had is NaN, and stands as NA.
+    // Values that do not exist are NaN, and are printed as NA.
     let of = |value: fn(&FixedEffect) -> f64| -> Vec<f64> { effects.iter().map(value).collect() };
     let (estimates, errors) = (of(|e| e.estimate), of(|e| e.std_error));
     let both = [&estimates[..], &errors[..]].concat();
@@ -29,7 +29,7 @@ pub fn fixed_effects(report: &Report) -> Section {
     let rounded: Vec<f64> = both.iter().map(|&value| round(value, decimals)).collect();
     let cells = known(&rounded, |values| column(values, DIGITS));
     let (estimate_cells, error_cells) = cells.split_at(effects.len());
-    // The intervals get the decimals of the estimates.
+    // The intervals have the decimals of the estimates.
     let decimals = estimate_cells[0].split_once('.').map_or(0, |(_, rest)| rest.len());
     let scientific = cells.iter().any(|cell| cell.contains('e'));
     let bounds = [of(|e| e.lower), of(|e| e.upper)].concat();
@@ -62,7 +62,7 @@ pub fn fixed_effects(report: &Report) -> Section {
     Section { title: "Fixed effects:".to_owned(), columns, notes, ..Section::default() }
 }
 
-/// The letter of the test statistic, and what its distribution rests on.
+/// Returns the letter of the test statistic, and the method for its distribution.
 fn tests_by(method: DfMethod) -> (char, &'static str) {
     match method {
         DfMethod::Satterthwaite => ('t', "with Satterthwaite's degrees of freedom"),
@@ -71,7 +71,7 @@ fn tests_by(method: DfMethod) -> (char, &'static str) {
     }
 }
 
-/// What robust tests rest on.
+/// Describes the method of robust tests.
 fn robust_by(robust: &Robust) -> String {
     let Robust { kind, cluster, clusters, .. } = robust;
     let df = match kind {
@@ -81,8 +81,8 @@ fn robust_by(robust: &Robust) -> String {
     format!("with standard errors robust to clusters ({kind}, {clusters} clusters of {cluster}) and {df}")
 }
 
-/// Degrees of freedom, with a decimal where there are few; where there are none, or too many to
-/// count, the normal distribution serves.
+/// Formats degrees of freedom, with a decimal if some are below 100. Missing or very large ones are
+/// `Inf`, for the normal distribution.
 fn degrees(effects: &[FixedEffect]) -> Vec<String> {
     const UNCOUNTED: f64 = 1e9;
     let counted = |effect: &FixedEffect| effect.df.filter(|df| df.abs() < UNCOUNTED);
@@ -93,7 +93,7 @@ fn degrees(effects: &[FixedEffect]) -> Vec<String> {
     effects.iter().map(one).collect()
 }
 
-/// Formats the numbers that are there; NaN is `NA`.
+/// Formats numbers; NaN becomes `NA`.
 fn known(values: &[f64], format: impl Fn(&[f64]) -> Vec<String>) -> Vec<String> {
     let there: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     let mut cells = format(&there).into_iter();
@@ -101,7 +101,7 @@ fn known(values: &[f64], format: impl Fn(&[f64]) -> Vec<String>) -> Vec<String> 
     values.iter().map(cell).map(|cell| cell.unwrap_or_else(|| "NA".to_owned())).collect()
 }
 
-/// What the coefficients of factors are compared with.
+/// Returns the note on the reference levels of factors.
 fn reference_levels(fit: &Fit) -> Option<Note> {
     let level = |factor: &FactorLevels| Some(format!("{} {}", factor.name, factor.reference.as_ref()?));
     let levels: Vec<String> = fit.factors.iter().filter_map(level).collect();

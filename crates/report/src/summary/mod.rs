@@ -1,9 +1,9 @@
-//! A report in parts, in the order and with the digits of lme4's summary, and as text.
+//! A report as text, in sections with the order and digits of lme4's summary.
 //!
 //! ```text
-//! sections  what was fitted to what, how well, variances, and what follows from them
-//! fixed     coefficients with their uncertainty
-//! verdict   what is to be said of how the search ended
+//! sections  heading, criterion, random effects, intraclass correlations
+//! fixed     table of the coefficients with their uncertainty
+//! verdict   explanation of singular fits and fits that did not converge
 //! ```
 
 mod fixed;
@@ -25,14 +25,14 @@ Scaled residuals: not computed from the sums that the fit uses;
 --fitted writes them row by row
 ";
 
-/// The whole summary.
+/// Returns the whole summary.
 pub fn text(report: &Report) -> String {
     let fit = &report.fit;
     let criterion = criterion(fit);
     let criteria = [criterion.head(), table(criterion.indent, &criterion.columns), RESIDUALS.to_owned()].join("\n");
     let mut parts = vec![heading(report).text(), criteria, random_effects(fit).text(), correlations(report).text()];
     parts.push(fixed_effects(report).text());
-    parts.extend(verdict(fit).map(|(title, told)| paragraph(&format!("{title}: {told}"), 2)));
+    parts.extend(verdict(fit).map(|(title, text)| paragraph(&format!("{title}: {text}"), 2)));
     parts.extend(fit.notes.iter().map(|note| paragraph(&format!("Note: {note}"), 2)));
     parts.join("\n")
 }

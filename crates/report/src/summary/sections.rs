@@ -1,4 +1,4 @@
-//! What was fitted to what, how well, the variances, and what follows from them.
+//! Sections of the summary: heading, criterion, random effects, intraclass correlations.
 
 use super::DIGITS;
 use crate::layout::{Column, paragraph};
@@ -7,16 +7,16 @@ use crate::report::Report;
 use crate::section::{Note, Section};
 use tiers_reml::{Fit, Method, Status, VarianceComponent};
 
-/// What was fitted to what.
+/// Heading of the summary: model and data.
 #[derive(Clone, Debug)]
 pub struct Heading {
     /// Kind and method of the model.
     pub title: String,
-    /// The formula with single spaces, of which those where no line may break are [`NO_BREAK`].
+    /// The formula with single spaces; [`NO_BREAK`] marks spaces where a line may not break.
     formula: String,
-    /// Where the rows came from.
+    /// Source of the rows.
     pub data: String,
-    /// How many were used and why others were not, where there are others.
+    /// Numbers of rows used and dropped, if some were dropped.
     pub rows: Option<String>,
     /// Column of the weights.
     pub weights: Option<String>,
@@ -24,7 +24,7 @@ pub struct Heading {
 
 const NO_BREAK: char = '\u{a0}';
 
-/// What was fitted to what.
+/// Returns the heading of a report.
 pub fn heading(report: &Report) -> Heading {
     let (fit, data) = (&report.fit, &report.data);
     let by = match fit.method {
@@ -52,7 +52,7 @@ pub fn heading(report: &Report) -> Heading {
 }
 
 impl Heading {
-    /// The heading as text.
+    /// Returns the heading as text.
     pub fn text(&self) -> String {
         let formula = paragraph(&format!("Formula: {}", self.formula), 9).replace(NO_BREAK, " ");
         let line = |(name, value): (&str, &String)| paragraph(&format!("{name:>7}: {value}"), 9);
@@ -60,21 +60,21 @@ impl Heading {
         format!("{}\n{formula}{lines}", self.title)
     }
 
-    /// What is said line by line after the formula.
+    /// Returns the lines after the formula, as names and values.
     pub fn facts(&self) -> Vec<(&'static str, &String)> {
         let optional = [("Rows", &self.rows), ("Weights", &self.weights)];
         let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         std::iter::once(("Data", &self.data)).chain(optional).collect()
     }
 
-    /// The formula, however it was typed, with single spaces.
+    /// Returns the formula with single spaces.
     pub fn formula(&self) -> String {
         self.formula.replace(NO_BREAK, " ")
     }
 }
 
-/// A formula, however it was typed, with single spaces, of which only those after a `+` outside of
-/// parentheses are places for a line to break.
+/// Formats a formula with single spaces, where a line may break only after a `+` outside of
+/// parentheses.
 fn breakable(formula: &str) -> String {
     let (mut out, mut depth, mut last) = (String::new(), 0_i32, ' ');
     for word in formula.split_whitespace() {
@@ -90,7 +90,7 @@ fn breakable(formula: &str) -> String {
     out
 }
 
-/// How well it fits.
+/// Returns the section of the criterion.
 pub fn criterion(fit: &Fit) -> Section {
     let end = match fit.status {
         Status::NotConverged => "NOT at convergence",
@@ -117,7 +117,8 @@ pub fn criterion(fit: &Fit) -> Section {
     }
 }
 
-/// Variances and correlations of the random effects, and the sizes of everything.
+/// Returns the section of the random effects: variances and correlations, and numbers of rows and
+/// groups.
 pub fn random_effects(fit: &Fit) -> Section {
     let components = &fit.variance_components;
     let mut groups = Vec::new();
@@ -160,14 +161,14 @@ pub fn random_effects(fit: &Fit) -> Section {
     Section { title: "Random effects:".to_owned(), indent: 1, columns, notes: vec![counts], ..Section::default() }
 }
 
-/// Formats the numbers that are there; the others are `NA`.
+/// Formats numbers; missing ones become `NA`.
 fn known(values: &[Option<f64>], format: impl Fn(&[f64]) -> Vec<String>) -> Vec<String> {
     let mut cells = format(&values.iter().copied().flatten().collect::<Vec<f64>>()).into_iter();
     let cell = |value: &Option<f64>| value.and_then(|_| cells.next()).unwrap_or_else(|| "NA".to_owned());
     values.iter().map(cell).collect()
 }
 
-/// Per coefficient of a term its correlation with coefficient `j`, below the diagonal.
+/// Returns the correlations of a term's coefficients with coefficient `j`, below the diagonal.
 fn correlations_with(component: &VarianceComponent, j: usize) -> Vec<String> {
     let cell = |i: usize| match component.correlation[i].get(j) {
         Some(Some(value)) if i > j => fixed_point(*value, 2),
@@ -177,8 +178,8 @@ fn correlations_with(component: &VarianceComponent, j: usize) -> Vec<String> {
     (0..component.terms.len()).map(cell).collect()
 }
 
-/// The intraclass correlations in words: of two observations that share a group of a level but none
-/// of the finer ones.
+/// Returns the section of the intraclass correlations, each of two observations that share a group of
+/// a level but none of the finer ones.
 pub fn correlations(report: &Report) -> Section {
     let fit = &report.fit;
     // Finest level first, as in the table above.
@@ -207,7 +208,7 @@ pub fn correlations(report: &Report) -> Section {
     }
 }
 
-/// How much the model explains, and how many independent rows the mean of all is worth.
+/// Returns notes on R², the effective sample size and the design effect.
 fn explained(fit: &Fit) -> impl Iterator<Item = Note> {
     let shares = fit.r_squared.as_ref().map(|shares| {
         let [marginal, conditional] = [shares.marginal, shares.conditional].map(|share| fixed_point(share, 4));

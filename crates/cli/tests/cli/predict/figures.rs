@@ -1,8 +1,8 @@
-//! What is predicted: for rows of the fit and for others, with errors, and what is told of it.
+//! Predictions for rows of the fit and for others, with errors, and the report of the run.
 
-use super::{fitted, predict, predict_refused};
+use super::{fitted, predict, predict_err};
 use crate::support::{
-    Folder, ROWS, dataset, fit_well, integers, labels_of, numbers, numbers_of, program, run, students, students_with,
+    Folder, ROWS, dataset, fit_ok, integers, labels_of, numbers, numbers_of, program, run, students, students_with,
     texts, without,
 };
 use serde_json::Value;
@@ -14,7 +14,7 @@ fn floats(value: &Value) -> Vec<f64> {
     value.as_array().expect("figures").iter().map(|v| v.as_f64().expect("a number")).collect()
 }
 
-/// The columns of a table in JSON.
+/// Converts a table in JSON to columns.
 fn table(value: &Value) -> Vec<OutColumn> {
     let column = |(name, values): (&String, &Value)| {
         let values = values.as_array().expect("a column");
@@ -28,13 +28,13 @@ fn table(value: &Value) -> Vec<OutColumn> {
 }
 
 #[test]
-fn figures_are_those_of_lme4_and_of_v_in_full() {
+fn predictions_match_lme4_and_the_full_covariance_matrix() {
     let golden: Value = serde_json::from_str(include_str!("predictions.json")).expect("valid JSON");
     for (name, case) in golden.as_object().expect("cases") {
         let folder = Folder::new();
         let text = |key: &str| case[key].as_str().expect("a text").to_owned();
         let (fit, out) = (folder.join("fit"), folder.join("p.parquet"));
-        fit_well(&[&text("formula"), &dataset(&text("dataset")), "--out", &fit, "--quiet"]);
+        fit_ok(&[&text("formula"), &dataset(&text("dataset")), "--out", &fit, "--quiet"]);
         let new = folder.parquet("new.parquet", table(&case["new"]));
         let coarsest = text("coarsest");
         for (set, which) in [("all", &[][..]), ("coarsest", &["--level", &coarsest]), ("population", &["--population"])]
@@ -92,7 +92,7 @@ fn rows_of_the_fit_have_its_fitted_values() {
 }
 
 #[test]
-fn new_groups_missing_values_and_kept_columns() {
+fn new_groups_and_missing_values_are_reported_and_columns_kept() {
     let folder = fitted();
     let (fit, out) = (folder.join("fit"), folder.join("p.parquet"));
     // Known school and class, a new class, a new school, no school, no x, no z.
@@ -127,13 +127,13 @@ fn new_groups_missing_values_and_kept_columns() {
     assert!(numbers_of(&out, "x")[4].is_nan() && numbers_of(&out, "school")[3].is_nan());
     assert_eq!(labels_of(&out, "known_school"), ["TRUE", "TRUE", "FALSE", "FALSE", "TRUE", "TRUE"]);
     assert_eq!(labels_of(&out, "known_school.class"), ["TRUE", "FALSE", "FALSE", "FALSE", "TRUE", "TRUE"]);
-    // The school alone: the second row has no class to be known by.
+    // With the school alone, the new class of the second row does not matter.
     let school = folder.join("school.parquet");
     predict(&[&fit, &new, "--out", &school, "--level", "school", "--quiet"]);
     let s = numbers_of(&school, "prediction");
     assert_eq!((s[1], s[2], s[0]), (p[1], p[2], s[1]));
     assert_ne!(s[0], p[0]);
-    // The less is known the wider.
+    // The fewer groups are known, the larger the error.
     let text = predict(&[&fit, &new, "--out", &out, "--se", "--interval", "prediction", "--json"]);
     let json: Value = serde_json::from_str(&text).expect("valid JSON");
     assert_eq!((&json["rows"], &json["predicted"]), (&Value::from(6), &Value::from(4)));
@@ -145,7 +145,7 @@ fn new_groups_missing_values_and_kept_columns() {
 }
 
 #[test]
-fn ids_are_the_same_in_numbers_and_in_words() {
+fn ids_match_whether_stored_as_numbers_or_text() {
     let folder = fitted();
     let (fit, data) = (folder.join("fit"), folder.join("data/students.parquet"));
     let (out, other) = (folder.join("p.parquet"), folder.join("q.parquet"));
@@ -158,7 +158,7 @@ fn ids_are_the_same_in_numbers_and_in_words() {
         predict(&[&fit, new, "--out", &other, "--quiet", "--se"]);
         assert!(fs::read(&out).expect("p") == fs::read(&other).expect("q"), "{new}");
     }
-    // Ids that are all strange are pointed out.
+    // A note says that all ids are unknown.
     let school = texts("school", (0..ROWS).map(|i| format!("S{}", i / 16)));
     let strange = folder.parquet("strange.parquet", students_with(school));
     let ran = run(program().args(["predict", &fit, &strange, "--out", &other]));
@@ -167,7 +167,7 @@ fn ids_are_the_same_in_numbers_and_in_words() {
 }
 
 #[test]
-fn the_fit_may_have_moved_and_its_data_be_gone() {
+fn a_moved_fit_without_its_data_predicts() {
     let folder = fitted();
     fs::create_dir(folder.path().join("elsewhere")).expect("a folder");
     fs::rename(folder.join("fit"), folder.join("elsewhere/fit")).expect("moved");
@@ -176,18 +176,18 @@ fn the_fit_may_have_moved_and_its_data_be_gone() {
     let (fit, out) = (folder.join("elsewhere/fit/fit.json"), folder.join("p.parquet"));
     predict(&[&fit, &new, "--out", &out, "--quiet"]);
     fs::remove_file(&out).expect("removed");
-    predict_refused(&folder, &[&fit, &new, "--out", &out, "--se"], &["students.parquet", "--data"]);
+    predict_err(&folder, &[&fit, &new, "--out", &out, "--se"], &["students.parquet", "--data"]);
     // A new response needs the variances of all levels, and those the moments; the population's mean does not.
     let population = [&fit, &new, "--out", &out, "--population", "--quiet"];
     let new_response = [&population[..], &["--interval", "prediction"]].concat();
-    predict_refused(&folder, &new_response, &["students.parquet", "--data"]);
+    predict_err(&folder, &new_response, &["students.parquet", "--data"]);
     predict(&[&population[..], &["--se", "--interval", "confidence"]].concat());
     assert!(numbers_of(&out, "std_error").iter().all(|error| *error > 0.0));
     predict(&[&fit, &new, "--out", &out, "--quiet", "--se", "--data", &folder.join("data/old.parquet")]);
 }
 
 #[test]
-fn the_bits_do_not_depend_on_threads_and_blocks_are_many() {
+fn predictions_of_many_blocks_do_not_depend_on_the_threads() {
     let folder = Folder::new();
     let n = 100_000;
     let noise = |i: usize, salt: f64| ((i as f64 + salt) * 12.9898).sin() * 43_758.545_3 % 1.0;
@@ -199,7 +199,7 @@ fn the_bits_do_not_depend_on_threads_and_blocks_are_many() {
         ]
     };
     let data = folder.parquet("a.parquet", columns());
-    fit_well(&["y ~ x + (1 + x | g)", &data, "--out", &folder.join("fit"), "--fitted", "--quiet"]);
+    fit_ok(&["y ~ x + (1 + x | g)", &data, "--out", &folder.join("fit"), "--fitted", "--quiet"]);
     let arguments = |out: &str| {
         [
             "predict",
@@ -228,14 +228,14 @@ fn the_bits_do_not_depend_on_threads_and_blocks_are_many() {
 }
 
 #[test]
-fn weights_offsets_and_transformations() {
+fn weights_offsets_and_transformations_are_applied() {
     let folder = Folder::new();
     let mut columns = students_with(numbers("w", (0..ROWS).map(|i| 0.5 + (i % 3) as f64)));
     columns.push(numbers("e", (0..ROWS).map(|i| (i % 5) as f64)));
     let data = folder.parquet("a.parquet", columns.clone());
     let (fit, out) = (folder.join("fit"), folder.join("p.parquet"));
     let model = "y ~ log(x + 20) + I(z^2) + offset(2 * e) + (1 | school)";
-    fit_well(&[model, &data, "--weights", "w", "--out", &fit, "--fitted", "--quiet"]);
+    fit_ok(&[model, &data, "--weights", "w", "--out", &fit, "--fitted", "--quiet"]);
     predict(&[&fit, &data, "--out", &out, "--interval", "prediction", "--se", "--quiet"]);
     let mut checks = Checks::new(model);
     let want = numbers_of(&folder.join("fit/fitted.parquet"), "fitted");
@@ -250,7 +250,7 @@ fn weights_offsets_and_transformations() {
     let want: Vec<f64> = (0..ROWS).map(|i| sigma / (0.5 + (i % 3) as f64).sqrt()).collect();
     checks.slice("residual", &got, &want, Tolerance::relative(1e-9));
     checks.finish();
-    // Without the weights there is no interval for a response; a logarithm of less than nothing is missing.
+    // Without the weights there is no interval for a response; the logarithm of a negative number is missing.
     columns.retain(|column| column.name != "w" && column.name != "y");
     let mut x = numbers("x", (0..ROWS).map(|i| (i % 7) as f64));
     if let OutValues::F64(x) = &mut x.values {
@@ -260,11 +260,7 @@ fn weights_offsets_and_transformations() {
     columns.push(x);
     let new = folder.parquet("new.parquet", columns);
     fs::remove_file(&out).expect("removed");
-    predict_refused(
-        &folder,
-        &[&fit, &new, "--out", &out, "--interval", "prediction"],
-        &["new.parquet", "`w`", "weight"],
-    );
+    predict_err(&folder, &[&fit, &new, "--out", &out, "--interval", "prediction"], &["new.parquet", "`w`", "weight"]);
     let text = predict(&[&fit, &new, "--out", &out, "--interval", "confidence"]);
     assert!(text.contains("95 predicted of 96") && text.contains("log(x + 20) 1"), "{text}");
     assert!(numbers_of(&out, "prediction")[3].is_nan());

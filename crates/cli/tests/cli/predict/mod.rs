@@ -1,29 +1,29 @@
-//! `tiers predict`: figures against R, what is written, and input that cannot be used.
+//! `tiers predict`: figures against R, the output files, and input that cannot be used.
 
 mod figures;
 mod unusable;
 
-use crate::support::{Folder, fit_well, refused, students, well};
+use crate::support::{Folder, fit_ok, run_err, run_ok, students};
 
 const MODEL: &str = "y ~ x + sex + (1 + z | school) + (1 | school:class)";
 
-/// Runs `tiers predict`, which must succeed without a word on standard error.
+/// Runs `tiers predict`, which must succeed without output on standard error.
 fn predict(arguments: &[&str]) -> String {
-    well(&[&["predict"], arguments].concat())
+    run_ok(&[&["predict"], arguments].concat())
 }
 
-/// Runs `tiers predict`, which must end with code 1 and a message with all these words, and leave no
-/// file of predictions.
-fn predict_refused(folder: &Folder, arguments: &[&str], words: &[&str]) {
+/// Runs `tiers predict`, which must fail with code 1 and a message that holds all these words, and
+/// write no file of predictions.
+fn predict_err(folder: &Folder, arguments: &[&str], words: &[&str]) {
     let before = folder.names(".");
-    refused(&[&["predict"], arguments].concat(), words);
+    run_err(&[&["predict"], arguments].concat(), words);
     assert_eq!(folder.names("."), before, "{arguments:?}");
 }
 
-/// A folder with `fit`, the fit of [`students`] with its fitted values.
+/// Creates a folder with `fit`, the fit of [`students`] with its fitted values.
 fn fitted() -> Folder {
     let folder = Folder::new();
     let path = folder.parquet("data/students.parquet", students());
-    fit_well(&[MODEL, &path, "--out", &folder.join("fit"), "--fitted", "--quiet"]);
+    fit_ok(&[MODEL, &path, "--out", &folder.join("fit"), "--fitted", "--quiet"]);
     folder
 }

@@ -1,10 +1,10 @@
-//! Disks that are full, files that cannot be read or written, data that are damaged.
+//! Full disks, files that cannot be read or written, damaged data.
 
 use super::*;
 use crate::support::run_within;
 use std::process::Stdio;
 
-/// The job with a limit to the size of files, in blocks of 512 or 1024 bytes.
+/// Runs a job with a limit on the size of files, in blocks of 512 or 1024 bytes.
 #[cfg(unix)]
 fn limited(job: &str, blocks: usize, further: &[&str]) -> Ran {
     let mut shell = Command::new("sh");
@@ -15,18 +15,18 @@ fn limited(job: &str, blocks: usize, further: &[&str]) -> Ran {
 
 #[cfg(unix)]
 #[test]
-fn a_disk_without_room_leaves_former_results() {
+fn a_full_disk_leaves_former_results() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     let former = results(&folder.path().join("results"));
     let change = ["--set", "models.*.conf_level=0.9"];
-    run_well(&job, &[&change[..], &["--set", "output.folder=other"]].concat());
+    job_ok(&job, &[&change[..], &["--set", "output.folder=other"]].concat());
     let new = results(&folder.path().join("other"));
     let mut failures = 0;
     for blocks in [0, 1, 2, 4, 8, 64] {
         fs::remove_dir_all(folder.path().join("results")).expect("removed");
-        run_well(&job, &[]);
+        job_ok(&job, &[]);
         let ran = limited(&job, blocks, &change);
         assert!(matches!(ran.code, 0 | 1) && !ran.err.contains("internal"), "{blocks}: {ran:?}");
         failures += ran.code;
@@ -41,7 +41,7 @@ fn a_disk_without_room_leaves_former_results() {
         }
         if ran.code == 1 {
             assert!(ran.err.contains("tiers: error: ") && ran.err.contains("cannot be written"), "{ran:?}");
-            run_well(&job, &change);
+            job_ok(&job, &change);
             assert_same(&new, &results(&folder.path().join("results")), "with room again");
         }
     }
@@ -49,27 +49,27 @@ fn a_disk_without_room_leaves_former_results() {
 }
 
 #[test]
-fn data_that_cannot_be_read_are_told() {
+fn unreadable_data_are_errors() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
     let data = folder.path().join("data/a.parquet");
     let whole = fs::read(&data).expect("data");
-    run_well(&job, &["--dry-run"]);
-    // Cut short between the plan and the run.
+    job_ok(&job, &["--dry-run"]);
+    // The file is truncated between the plan and the run.
     fs::write(&data, &whole[..whole.len() / 2]).expect("data");
-    run_refused(&job, &[], &["data.paths", "a.parquet"]);
+    job_err(&job, &[], &["data.paths", "a.parquet"]);
     fs::write(&data, "no parquet at all").expect("data");
-    run_refused(&job, &[], &["a.parquet"]);
+    job_err(&job, &[], &["a.parquet"]);
     fs::remove_file(&data).expect("removed");
-    run_refused(&job, &[], &["a.parquet"]);
+    job_err(&job, &[], &["a.parquet"]);
     assert_eq!(folder.names("."), ["data", "job.toml"]);
 }
 
 #[test]
-fn former_results_survive_data_that_cannot_be_read() {
+fn former_results_survive_unreadable_data() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     let without_manifest = || {
         let mut files = results(&folder.path().join("results"));
         files.remove("manifest.json");
@@ -78,34 +78,34 @@ fn former_results_survive_data_that_cannot_be_read() {
     let (former, complete) = (without_manifest(), json(&folder, "results/manifest.json"));
     let data = folder.path().join("data/a.parquet");
     let whole = fs::read(&data).expect("data");
-    // The footer is whole, so only the reading itself finds out.
+    // The footer is intact, so only the read itself fails.
     let mut damaged = whole.clone();
     damaged[4..whole.len() / 2].fill(0xff);
     fs::write(&data, &damaged).expect("data");
     let ran = tiers_run(&job, &[]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert_same(&former, &without_manifest(), "after the failure");
-    // Who looks for new results finds none, and the former ones are still known.
+    // The manifest lists no new results, and still lists the former ones.
     let manifest = json(&folder, "results/manifest.json");
     assert_eq!((&manifest["state"], &manifest["models"]), (&"failed".into(), &serde_json::json!([])));
     assert_eq!(manifest["former"], complete["models"]);
 }
 
 #[test]
-fn folders_that_cannot_be_written_are_told() {
+fn folders_that_cannot_be_written_are_errors() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
-    run_refused(&job, &["--set", "output.folder=job.toml"], &["output.folder", "is a file"]);
-    run_refused(&job, &["--set", "output.folder=job.toml/results"], &["output.folder", "name another"]);
+    job_err(&job, &["--set", "output.folder=job.toml"], &["output.folder", "is a file"]);
+    job_err(&job, &["--set", "output.folder=job.toml/results"], &["output.folder", "name another"]);
     #[cfg(target_os = "linux")]
-    run_refused(
+    job_err(
         &job,
         &["--set", "output.folder=/proc/results"],
         &["output.folder /proc/results", "cannot be written", "name another"],
     );
     // A file in the place of a model's folder.
     folder.text("results/full", "mine");
-    run_refused(&job, &[], &["results/full", "this is a file"]);
+    job_err(&job, &[], &["results/full", "this is a file"]);
     assert_eq!(fs::read_to_string(folder.join("results/full")).expect("it"), "mine");
 }
 

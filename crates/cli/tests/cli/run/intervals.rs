@@ -1,11 +1,11 @@
-//! Intervals that a job makes beside its fits.
+//! Intervals that a job computes with its fits.
 
 use super::*;
-use crate::support::well;
+use crate::support::run_ok;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-/// The same model with intervals of each kind, at a level of its own.
+/// Models with intervals of each kind.
 const KINDS: &str = r#"
 [[models]]
 name = "profile"
@@ -27,11 +27,11 @@ replicates = 60
 seed = 5
 "#;
 
-/// What `tiers confint --out` writes of a finished fit, by name.
+/// Returns the files that `tiers confint --out` writes for a finished fit, by name.
 fn confint(folder: &Folder, fit: &str, arguments: &[&str]) -> BTreeMap<String, Vec<u8>> {
     let out = folder.join(&format!("of_{fit}"));
     let fit = folder.join(&format!("results/{fit}"));
-    well(&[&["confint", &fit, "--out", &out, "--quiet"], arguments].concat());
+    run_ok(&[&["confint", &fit, "--out", &out, "--quiet"], arguments].concat());
     results(Path::new(&out))
 }
 
@@ -39,7 +39,7 @@ fn confint(folder: &Folder, fit: &str, arguments: &[&str]) -> BTreeMap<String, V
 fn intervals_of_a_job_are_those_of_the_finished_fit() {
     let folder = Folder::new();
     let job = job(&folder, KINDS);
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     let manifest = json(&folder, "results/manifest.json");
     let bootstrap = ["--method", "bootstrap", "--level", "0.9", "--replicates", "60", "--seed", "5"];
     for (model, arguments, files) in [
@@ -61,8 +61,8 @@ fn intervals_of_a_job_are_those_of_the_finished_fit() {
     }
     let phases = &json(&folder, "results/job.json")["models"][0]["phases"];
     assert!(phases["intervals"].is_f64(), "{phases}");
-    // Another number of threads is no other result.
-    run_well(&job, &["--set", "output.folder=\"other\"", "--set", "run.threads=1"]);
+    // The number of threads does not change the results.
+    job_ok(&job, &["--set", "output.folder=\"other\"", "--set", "run.threads=1"]);
     let [one, two] = ["results", "other"].map(|out| results(&folder.path().join(out)));
     assert_same(&one, &two, "on one thread");
 }
@@ -71,8 +71,8 @@ fn intervals_of_a_job_are_those_of_the_finished_fit() {
 fn a_page_shows_the_intervals_as_they_are_printed() {
     let folder = Folder::new();
     let job = job(&folder, KINDS);
-    run_well(&job, &["--set", "models.*.report=true"]);
-    let printed = well(&["confint", &folder.join("results/profile"), "--level", "0.9", "--quiet"]);
+    job_ok(&job, &["--set", "models.*.report=true"]);
+    let printed = run_ok(&["confint", &folder.join("results/profile"), "--level", "0.9", "--quiet"]);
     let page = fs::read_to_string(folder.join("results/profile/report.html")).expect("a page");
     let elements = crate::page::elements(&page);
     assert!(elements.iter().any(|(name, text)| name == "h2" && text == "Intervals of all parameters"), "{page}");
@@ -85,26 +85,26 @@ fn a_page_shows_the_intervals_as_they_are_printed() {
 }
 
 #[test]
-fn a_model_with_other_intervals_is_made_again_and_leaves_none_of_the_former() {
+fn a_model_with_other_intervals_is_fitted_again_and_former_files_are_removed() {
     let folder = Folder::new();
     let job = job(&folder, KINDS);
-    run_well(&job, &[]);
-    let printed = run_well(&job, &["--set", "models.bootstrap.seed=6"]);
+    job_ok(&job, &[]);
+    let printed = job_ok(&job, &["--set", "models.bootstrap.seed=6"]);
     assert_eq!(printed.matches("kept").count(), 2, "{printed}");
     let set = ["--set", "models.bootstrap.intervals=wald", "--set", "models.bootstrap.replicates=60"];
-    run_refused(&job, &set, &["models.bootstrap.replicates", "of the bootstrap"]);
+    job_err(&job, &set, &["models.bootstrap.replicates", "applies to the bootstrap only"]);
     let plain = folder.text("plain.toml", &with_data("data/a.parquet", &KINDS.replace("intervals = \"profile\"", "")));
-    let printed = run_well(&plain, &["--fresh"]);
+    let printed = job_ok(&plain, &["--fresh"]);
     assert_eq!(printed.matches("kept").count(), 0, "{printed}");
     assert_eq!(folder.names("results/profile"), ["fit.json", "model.json", "random_effects", "summary.txt"]);
 }
 
 #[test]
-fn keys_that_make_no_sense_are_told() {
+fn invalid_keys_are_errors() {
     let folder = Folder::new();
     let first = "[[models]]\nname = \"a\"\nformula = \"y ~ x + (1 | school)\"\n";
     let check = |keys: &str, words: &[&str]| {
-        run_refused(&job(&folder, &format!("{first}{keys}")), &["--dry-run"], words);
+        job_err(&job(&folder, &format!("{first}{keys}")), &["--dry-run"], words);
     };
     check("seed = 3\n", &["line 8: models[0].seed", "intervals = \"bootstrap\""]);
     check("intervals = \"profile\"\nreplicates = 100\n", &["line 9: models[0].replicates", "bootstrap"]);
@@ -112,7 +112,7 @@ fn keys_that_make_no_sense_are_told() {
     check("intervals = \"bootstrap\"\nconf_level = 0.999\n", &["models[0].replicates: 1000", "1999"]);
     check("intervals = \"bootstrp\"\n", &["line 8", "models[0].intervals", "`bootstrp`", "`bootstrap`"]);
     check("intervals = \"wald\"\nby = [\"sex\"]\n", &["line 8: models[0].intervals", "by partition"]);
-    let printed = run_well(&job(&folder, KINDS), &["--dry-run"]);
+    let printed = job_ok(&job(&folder, KINDS), &["--dry-run"]);
     assert!(printed.contains("(1 + x | school)  with profile intervals"), "{printed}");
 }
 
@@ -128,13 +128,13 @@ fn a_model_that_did_not_converge_has_no_intervals() {
     assert!(folder.names("results/profile").contains(&"confint.json".to_owned()));
 }
 
-/// Waits until the job is at its intervals, as `status.json` tells.
+/// Waits until the job computes its intervals, according to `status.json`.
 fn wait_for_intervals(folder: &Folder, child: &mut Child) {
     let clock = Instant::now();
     loop {
         let text = fs::read_to_string(folder.join("results/status.json")).unwrap_or_default();
         let status: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        // What a former run left says that it was interrupted, or is of its process.
+        // The file of a former run has another state or process.
         if status["pid"] == child.id() && status["phase"] == "intervals" && status["model"] == "bootstrap" {
             return;
         }
@@ -146,9 +146,9 @@ fn wait_for_intervals(folder: &Folder, child: &mut Child) {
 
 #[cfg(unix)]
 #[test]
-fn a_job_that_is_interrupted_at_its_intervals_goes_on() {
+fn a_job_that_is_interrupted_at_its_intervals_resumes() {
     let folder = Folder::new();
-    // Many enough that the signal comes before the last.
+    // There are enough replicates that the signal comes before the last.
     let job = job(&folder, &KINDS.replace("replicates = 60", "replicates = 4000"));
     let start = || command(&job, &["--quiet"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut child = start();
@@ -157,15 +157,15 @@ fn a_job_that_is_interrupted_at_its_intervals_goes_on() {
     assert!(sent.is_ok_and(|sent| sent.success()), "a signal");
     assert_eq!(child.wait().expect("it ends").code(), Some(4));
     assert_eq!(json(&folder, "results/status.json")["state"], "interrupted");
-    assert!(!folder.names("results").contains(&"bootstrap".to_owned()), "nothing of it is in its place");
-    // Killed at the same place, nothing is lost either.
+    assert!(!folder.names("results").contains(&"bootstrap".to_owned()), "none of its files are in place");
+    // A kill at the same place loses nothing either.
     let mut child = start();
     wait_for_intervals(&folder, &mut child);
     child.kill().expect("killed");
     child.wait().expect("it ends");
-    let printed = run_well(&job, &[]);
+    let printed = job_ok(&job, &[]);
     assert_eq!(printed.matches("kept").count(), 2, "{printed}");
-    run_well(&job, &["--set", "output.folder=\"whole\"", "--quiet"]);
+    job_ok(&job, &["--set", "output.folder=\"whole\"", "--quiet"]);
     let [resumed, whole] = ["results", "whole"].map(|out| results(&folder.path().join(out)));
     assert_same(&whole, &resumed, "the resumed job");
 }

@@ -1,15 +1,15 @@
-//! What a job leaves behind when all goes well, or when a model does not.
+//! Results of a job when all goes well, or when a model fails.
 
 use super::*;
-use crate::support::{READ_TIMES, fit_well, labels_of, numbers_of};
+use crate::support::{READ_TIMES, fit_ok, labels_of, numbers_of};
 use std::ops::Range;
 use tiers_tables::{OutColumn, OutValues};
 
 #[test]
-fn every_model_has_its_folder_and_the_job_its_account() {
+fn every_model_has_a_folder_and_the_job_has_an_account() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
-    let printed = run_well(&job, &[]);
+    let printed = job_ok(&job, &[]);
     assert!(printed.starts_with("model status") && printed.contains("null") && printed.contains("full"), "{printed}");
     assert_eq!(folder.names("results"), ["full", "job.json", "manifest.json", "null", "status.json"]);
     let full = ["fit.json", "fitted.parquet", "model.json", "random_effects", "summary.txt"];
@@ -23,7 +23,7 @@ fn every_model_has_its_folder_and_the_job_its_account() {
         let seconds = [&account["reads"][0][key], &account["models"][0]["phases"][key]];
         assert!(seconds.iter().all(|seconds| seconds.is_f64()), "{key}: {account}");
     }
-    // Of every file there is a hash, and it is right.
+    // Every file has a hash in the manifest.
     let manifest = json(&folder, "results/manifest.json");
     let files = manifest["models"].as_array().into_iter().flatten();
     let files: Vec<(&String, &serde_json::Value)> =
@@ -37,12 +37,12 @@ fn every_model_has_its_folder_and_the_job_its_account() {
 }
 
 #[test]
-fn a_model_of_a_job_is_that_of_a_fit() {
+fn a_model_of_a_job_equals_a_fit() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     let data = folder.join("data/a.parquet");
-    let alone = fit_well(&["y ~ x + sex + (1 | school/class)", &data, "--ml", "--json"]);
+    let alone = fit_ok(&["y ~ x + sex + (1 | school/class)", &data, "--ml", "--json"]);
     let alone: serde_json::Value = serde_json::from_str(&alone).expect("JSON");
     let of_job = json(&folder, "results/full/fit.json");
     let number = |fit: &serde_json::Value, key: &str| fit[key].as_f64().expect("a number");
@@ -59,28 +59,28 @@ fn a_page_is_the_same_for_every_run_and_number_of_threads() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
     let report = ["--set", "models.full.report=true"];
-    run_well(&job, &report);
+    job_ok(&job, &report);
     let one = results(&folder.path().join("results"));
     let page = String::from_utf8(one["full/report.html"].clone()).expect("UTF-8");
     assert!(!crate::page::elements(&page).is_empty() && !one.contains_key("null/report.html"));
     let manifest = json(&folder, "results/manifest.json");
     assert_eq!(manifest["models"][1]["files"]["full/report.html"]["bytes"], page.len());
     for threads in ["run.threads=1", "run.threads=2"] {
-        run_well(&job, &[&report[..], &["--set", threads, "--fresh"]].concat());
+        job_ok(&job, &[&report[..], &["--set", threads, "--fresh"]].concat());
         assert_same(&one, &results(&folder.path().join("results")), threads);
     }
-    // Without it the page goes.
-    run_well(&job, &[]);
+    // Without `report`, the page is removed.
+    job_ok(&job, &[]);
     assert_eq!(folder.names("results/full").iter().filter(|name| *name == "report.html").count(), 0);
 }
 
 #[test]
-fn robust_standard_errors_of_a_job_are_those_of_a_fit() {
+fn robust_standard_errors_of_a_job_equal_those_of_a_fit() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
-    run_well(&job, &["--set", "models.*.robust=CR2", "--set", "models.full.cluster=school"]);
+    job_ok(&job, &["--set", "models.*.robust=CR2", "--set", "models.full.cluster=school"]);
     let data = folder.join("data/a.parquet");
-    let alone = fit_well(&["y ~ x + sex + (1 | school/class)", &data, "--ml", "--json", "--robust", "CR2"]);
+    let alone = fit_ok(&["y ~ x + sex + (1 | school/class)", &data, "--ml", "--json", "--robust", "CR2"]);
     let alone: serde_json::Value = serde_json::from_str(&alone).expect("JSON");
     let of_job = json(&folder, "results/full/fit.json");
     assert_eq!(of_job["robust"]["type"], "CR2");
@@ -88,46 +88,46 @@ fn robust_standard_errors_of_a_job_are_those_of_a_fit() {
         let error = |fit: &serde_json::Value| fit["robust"]["coefficients"][i]["std_error"].as_f64().expect("a number");
         assert!((error(&alone) - error(&of_job)).abs() < 1e-8 * error(&alone), "coefficient {i}");
     }
-    run_refused(&job, &["--set", "models.full.cluster=school"], &["models.full.cluster", "robust = \"CR2\""]);
+    job_err(&job, &["--set", "models.full.cluster=school"], &["models.full.cluster", "robust = \"CR2\""]);
 }
 
 #[test]
-fn what_is_done_is_not_done_again() {
+fn finished_models_are_not_fitted_again() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     let before = results(&folder.path().join("results"));
-    let printed = run_well(&job, &[]);
+    let printed = job_ok(&job, &[]);
     assert_eq!(printed.matches("kept").count(), 2, "{printed}");
     assert_same(&before, &results(&folder.path().join("results")), "the second run");
     assert_eq!(json(&folder, "results/job.json")["reads"].as_array().map(Vec::len), Some(0));
-    // A file that is no longer what it was is made again, and only its model is fitted.
+    // If a file was changed, its model is fitted again, and only that one.
     fs::write(folder.join("results/null/summary.txt"), "mine").expect("a file");
-    let printed = run_well(&job, &[]);
+    let printed = job_ok(&job, &[]);
     assert_eq!(printed.matches("kept").count(), 1, "{printed}");
     assert_same(&before, &results(&folder.path().join("results")), "after the repair");
-    let printed = run_well(&job, &["--fresh"]);
+    let printed = job_ok(&job, &["--fresh"]);
     assert_eq!(printed.matches("kept").count(), 0, "{printed}");
     assert_same(&before, &results(&folder.path().join("results")), "a fresh run");
-    // A complete job whose model changed fits that one.
-    let printed = run_well(&job, &["--set", "models.null.method=ML"]);
+    // If a model of a complete job changes, that one is fitted.
+    let printed = job_ok(&job, &["--set", "models.null.method=ML"]);
     assert_eq!(printed.matches("kept").count(), 1, "{printed}");
 }
 
 #[test]
-fn partitions_come_in_one_table() {
+fn partitions_are_written_as_one_table() {
     let folder = Folder::new();
     folder.parquet("data/a.parquet", states(false));
     let models = "[[models]]\nname = \"by\"\nformula = \"y ~ x + (1 | school)\"\nby = [\"state\"]\n";
     let job = folder.text("job.toml", &with_data("data/a.parquet", models));
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     assert_eq!(folder.names("results/by"), ["by.parquet", "fit.json", "summary.txt"]);
     let table = folder.join("results/by/by.parquet");
     assert_eq!(labels_of(&table, "state"), ["NV", "TX"]);
     assert_eq!(numbers_of(&table, "n_obs"), [48.0, 48.0]);
-    // Each is the fit of its rows alone.
+    // Each partition has the fit of its rows alone.
     let texas: Vec<_> = states(false).into_iter().map(|column| column_of(column, 0..48)).collect();
-    let alone = fit_well(&["y ~ x + (1 | school)", &folder.parquet("tx.parquet", texas), "--json"]);
+    let alone = fit_ok(&["y ~ x + (1 | school)", &folder.parquet("tx.parquet", texas), "--json"]);
     let alone: serde_json::Value = serde_json::from_str(&alone).expect("JSON");
     let effect = &alone["fixed_effects"][1];
     for (column, key) in [("estimate x", "estimate"), ("std_error x", "std_error"), ("df x", "df")] {
@@ -149,12 +149,12 @@ fn column_of(mut column: OutColumn, rows: Range<usize>) -> OutColumn {
 }
 
 #[test]
-fn a_bad_partition_is_told_and_fatal_only_if_it_shall_be() {
+fn a_bad_partition_is_reported_and_fatal_only_without_continue() {
     let folder = Folder::new();
     folder.parquet("data/a.parquet", states(true));
     let models = "[[models]]\nname = \"by\"\nformula = \"y ~ x + (1 | school)\"\nby = [\"state\"]\n";
     let job = folder.text("job.toml", &with_data("data/a.parquet", models));
-    run_refused(&job, &[], &["by: state=NV", "on_error"]);
+    job_err(&job, &[], &["by: state=NV", "on_error"]);
     let ran = tiers_run(&job, &["--set", "run.on_error=continue"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.out.contains("1 of 2 fitted, 1 failed") && ran.err.contains("state=NV"), "{ran:?}");
@@ -165,11 +165,11 @@ fn a_bad_partition_is_told_and_fatal_only_if_it_shall_be() {
 }
 
 #[test]
-fn a_bad_model_stops_the_job_or_not() {
+fn a_bad_model_stops_the_job_only_without_continue() {
     let folder = Folder::new();
     let bad = "[[models]]\nname = \"bad\"\nformula = \"y ~ x + (1 | student)\"\n";
     let job = job(&folder, &format!("{bad}{MODELS}"));
-    run_refused(&job, &[], &["bad: "]);
+    job_err(&job, &[], &["bad: "]);
     assert_eq!(json(&folder, "results/status.json")["state"], "failed");
     let ran = tiers_run(&job, &["--set", "run.on_error=continue"]);
     assert_eq!(ran.code, 1, "{ran:?}");
@@ -179,7 +179,7 @@ fn a_bad_model_stops_the_job_or_not() {
 }
 
 #[test]
-fn a_model_that_does_not_converge_is_code_2() {
+fn a_model_that_does_not_converge_exits_2() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
     let ran = tiers_run(&job, &["--set", "models.full.max_evaluations=2"]);
@@ -189,7 +189,7 @@ fn a_model_that_does_not_converge_is_code_2() {
 }
 
 #[test]
-fn paths_are_those_of_the_job_file() {
+fn paths_are_relative_to_the_job_file() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
     let ran = run(command(&job, &[]).current_dir("/"));

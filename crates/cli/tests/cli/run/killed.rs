@@ -1,7 +1,7 @@
-//! Jobs that are killed, or asked to stop, at any moment, and run again: the same files to the last
-//! bit, and nothing else left.
+//! Jobs that are killed or asked to stop at any moment and then run again: the files are bit-identical
+//! to those of an undisturbed run, and nothing else is left.
 //!
-//! `TIERS_FAULT_ROWS` and `TIERS_FAULT_KILLS` make it a longer test; see benches/faults.
+//! `TIERS_FAULT_ROWS` and `TIERS_FAULT_KILLS` make the tests longer; see benches/faults.
 
 use super::*;
 use crate::support::run_within;
@@ -48,7 +48,7 @@ fn from_environment(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-/// A job on so many simulated rows.
+/// Writes a job on simulated rows; returns its path.
 fn simulated(folder: &Folder) -> String {
     let rows = from_environment("TIERS_FAULT_ROWS", 1_200_000).to_string();
     let spec = folder.text("spec.toml", SPEC);
@@ -57,10 +57,10 @@ fn simulated(folder: &Folder) -> String {
     folder.text("job.toml", &with_data("a.parquet", MODELS))
 }
 
-/// The files of a run that nothing disturbs, and how long it took.
+/// Returns the files and the duration of an undisturbed run.
 fn undisturbed(folder: &Folder, job: &str) -> (BTreeMap<String, Vec<u8>>, Duration) {
     let clock = Instant::now();
-    run_well(job, &["--set", "output.folder=whole"]);
+    job_ok(job, &["--set", "output.folder=whole"]);
     (results(&folder.path().join("whole")), clock.elapsed())
 }
 
@@ -68,7 +68,7 @@ fn start(job: &str) -> Child {
     command(job, &["--quiet"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
 }
 
-/// Numbers between 0 and 1, the same on every run.
+/// Returns pseudo-random numbers between 0 and 1.
 fn moments(seed: u64) -> impl Iterator<Item = f64> {
     let mut state = seed;
     std::iter::repeat_with(move || {
@@ -77,8 +77,7 @@ fn moments(seed: u64) -> impl Iterator<Item = f64> {
     })
 }
 
-/// Stops the job again and again by `stop`, running it again each time; checks what is there whenever
-/// it has come to its end.
+/// Repeatedly runs the job and stops it with `stop`; compares the files whenever it has completed.
 fn survive(seed: u64, stop: impl Fn(&mut Child)) {
     let folder = Folder::new();
     let job = simulated(&folder);
@@ -95,32 +94,32 @@ fn survive(seed: u64, stop: impl Fn(&mut Child)) {
             fs::remove_dir_all(folder.path().join("results")).expect("removed");
         }
     }
-    run_well(&job, &["--quiet"]);
+    job_ok(&job, &["--quiet"]);
     assert_same(&whole, &results(&folder.path().join("results")), "the last run");
     let names = ["job.json", "manifest.json", "null", "slopes", "status.json"];
     assert_eq!(folder.names("results"), names, "nothing temporary is left");
 }
 
 #[test]
-fn killed_at_any_moment_and_resumed() {
+fn a_job_killed_at_any_moment_resumes() {
     survive(7, |child| child.kill().expect("killed"));
 }
 
 #[cfg(unix)]
 #[test]
-fn asked_to_stop_at_any_moment_and_resumed() {
+fn a_job_asked_to_stop_at_any_moment_resumes() {
     use std::os::unix::process::ExitStatusExt;
     survive(8, |child| {
         let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
         assert!(sent.is_ok(), "a signal");
         let status = child.wait().expect("it ends");
-        // Before the program listens, the signal itself ends it.
+        // Before the program handles signals, the signal itself ends it.
         assert!(matches!(status.code(), Some(0 | 4)) || status.signal() == Some(15), "{status:?}");
     });
 }
 
 #[test]
-fn a_folder_that_is_removed_meanwhile_is_told() {
+fn a_folder_that_is_removed_meanwhile_is_an_error() {
     let folder = Folder::new();
     let job = simulated(&folder);
     let out = folder.path().join("results");
@@ -128,7 +127,7 @@ fn a_folder_that_is_removed_meanwhile_is_told() {
     running.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = running.spawn().expect("the program starts");
     let clock = Instant::now();
-    // Again and again, since the program may write into it at this very moment.
+    // Repeat, since the program may write into the folder at the same time.
     let mut was_there = false;
     while (!was_there || out.exists()) && clock.elapsed() < Duration::from_secs(60) {
         was_there |= out.join(".tiers/lock").exists();
@@ -139,5 +138,5 @@ fn a_folder_that_is_removed_meanwhile_is_told() {
     let ran = run_within(child);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.err.contains("removed") && ran.err.contains("run it again"), "{ran:?}");
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
 }

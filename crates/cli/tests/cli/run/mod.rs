@@ -1,4 +1,4 @@
-//! `tiers run`: jobs of many models, and what servers do to them.
+//! `tiers run`: jobs of many models, also under kills, faults and stale files.
 
 mod faults;
 mod intervals;
@@ -25,7 +25,7 @@ method = "ML"
 fitted = true
 "#;
 
-/// Writes data and a job of some models to them; gives the job's path.
+/// Writes data and a job that fits some models to them; returns the job's path.
 fn job(folder: &Folder, models: &str) -> String {
     folder.parquet("data/a.parquet", students());
     folder.text("job.toml", &with_data("data/a.parquet", models))
@@ -45,24 +45,24 @@ fn tiers_run(job: &str, further: &[&str]) -> Ran {
     run(&mut command(job, further))
 }
 
-/// Runs a job that must come to its end; gives what it printed.
-fn run_well(job: &str, further: &[&str]) -> String {
+/// Runs a job, which must succeed; returns what it printed.
+fn job_ok(job: &str, further: &[&str]) -> String {
     let ran = tiers_run(job, further);
     assert_eq!(ran.code, 0, "{ran:?}");
     ran.out
 }
 
-/// Runs a job that must end with code 1 and a message that holds all these words.
-fn run_refused(job: &str, further: &[&str], words: &[&str]) -> String {
+/// Runs a job, which must fail with code 1 and a message that holds all these words; returns the message.
+fn job_err(job: &str, further: &[&str], words: &[&str]) -> String {
     let ran = tiers_run(job, further);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
-    let told = ran.err.lines().find(|line| line.starts_with("tiers: error: ")).unwrap_or_default().to_owned();
+    let error = ran.err.lines().find(|line| line.starts_with("tiers: error: ")).unwrap_or_default().to_owned();
     assert_error(&ran.err, words);
-    told
+    error
 }
 
-/// All files below a folder with their bytes, hidden ones included, but for those that tell of a run
-/// and not of results.
+/// Returns all files below a folder with their bytes, including hidden ones, except those that describe
+/// the run and not the results.
 fn results(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     collect(folder, "", &mut files);
@@ -82,7 +82,7 @@ fn collect(folder: &Path, below: &str, files: &mut BTreeMap<String, Vec<u8>>) {
     }
 }
 
-/// Every file of one run is in the other, bit for bit, and no other.
+/// Checks that two runs have the same files, bit for bit.
 fn assert_same(one: &BTreeMap<String, Vec<u8>>, other: &BTreeMap<String, Vec<u8>>, what: &str) {
     let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(one), names(other), "{what}");
@@ -96,7 +96,7 @@ fn json(folder: &Folder, name: &str) -> serde_json::Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The students with a school in each of two states, of which `bad` has scores without variation.
+/// Returns the students with their schools in two states. If `bad`, the scores of one state do not vary.
 fn states(bad: bool) -> Vec<tiers_tables::OutColumn> {
     let state = |i: usize| if i < 48 { "TX" } else { "NV" };
     let mut columns = students_with(texts("state", (0..crate::support::ROWS).map(state)));

@@ -1,11 +1,11 @@
-//! The job file, its errors, and what is told without reading.
+//! The job file and its errors, `--set`, `--dry-run` and log lines.
 
 use super::*;
 
 #[test]
-fn errors_name_the_key_the_line_and_what_was_meant() {
+fn errors_name_the_line_the_key_and_the_nearest_valid_one() {
     let folder = Folder::new();
-    let check = |models: &str, words: &[&str]| run_refused(&job(&folder, models), &[], words);
+    let check = |models: &str, words: &[&str]| job_err(&job(&folder, models), &[], words);
     let first = "[[models]]\nname = \"a\"\nformula = \"y ~ x + (1 | school)\"\n";
     check(&format!("{first}metod = \"ML\"\n"), &["job.toml, line 8, column 1", "models[0].metod", "`method`"]);
     check(&format!("{first}method = \"MLE\"\n"), &["line 8", "models[0].method", "unknown value `MLE`", "`ML`"]);
@@ -28,16 +28,16 @@ fn errors_name_the_key_the_line_and_what_was_meant() {
     check(&format!("{first}[data.reference]\nseks = \"M\"\n"), &["`seks`"]);
     check(&format!("{first}[data.types]\nschool = \"text\"\n"), &["data.types.school", "must hold text", "integers"]);
     check("[[models]\n", &["line 5"]);
-    // Nothing was begun.
+    // No results were begun.
     assert_eq!(folder.names("."), ["data", "job.toml"]);
-    run_refused(&folder.join("none.toml"), &[], &["none.toml", "cannot be read"]);
+    job_err(&folder.join("none.toml"), &[], &["none.toml", "cannot be read"]);
 }
 
 #[test]
 fn set_changes_keys_and_is_named_in_errors() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
-    run_well(&job, &["--set", "models.*.method=ML", "--set", "output.folder=\"other\"", "--set", "run.threads=1"]);
+    job_ok(&job, &["--set", "models.*.method=ML", "--set", "output.folder=\"other\"", "--set", "run.threads=1"]);
     assert_eq!(json(&folder, "other/null/fit.json")["method"], "ML");
     for (set, words) in [
         ("models.nul.method=ML", ["`nul`", "`null`"]),
@@ -46,37 +46,37 @@ fn set_changes_keys_and_is_named_in_errors() {
         ("models.null.formula=y ~", ["--set models.null.formula=y ~", "right of `~`"]),
         ("method", ["--set method", "key=value"]),
     ] {
-        run_refused(&job, &["--set", set], &words);
+        job_err(&job, &["--set", set], &words);
     }
-    // What the file lacks can be given.
+    // --set can supply a key that the file lacks.
     let lacks = folder.text("lacks.toml", &with_data("data/a.parquet", "[[models]]\nname = \"a\"\n"));
-    run_well(&lacks, &["--set", "models.a.formula=y ~ x + (1 | school)"]);
+    job_ok(&lacks, &["--set", "models.a.formula=y ~ x + (1 | school)"]);
 }
 
 #[test]
-fn a_dry_run_tells_and_leaves_nothing() {
+fn a_dry_run_reports_and_writes_nothing() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
-    let printed = run_well(&job, &["--dry-run"]);
+    let printed = job_ok(&job, &["--dry-run"]);
     for word in ["96 rows", "sex", "text", "fitted values take", "y ~ x + sex + (1 | school/class)", "Memory: limit"] {
         assert!(printed.contains(word), "`{word}` is not in: {printed}");
     }
-    let told: serde_json::Value = serde_json::from_str(&run_well(&job, &["--dry-run", "--json"])).expect("JSON");
-    assert_eq!(told["rows"], 96);
+    let plan: serde_json::Value = serde_json::from_str(&job_ok(&job, &["--dry-run", "--json"])).expect("JSON");
+    assert_eq!(plan["rows"], 96);
     assert_eq!(folder.names("."), ["data", "job.toml"]);
-    run_refused(&job, &["--dry-run", "--set", "models.full.formula=y ~ q + (1 | school)"], &["`q`"]);
+    job_err(&job, &["--dry-run", "--set", "models.full.formula=y ~ q + (1 | school)"], &["`q`"]);
 }
 
 #[test]
-fn reference_levels_are_for_the_models_that_have_the_factor() {
+fn reference_levels_apply_to_the_models_that_have_the_factor() {
     let folder = Folder::new();
     let job = job(&folder, &format!("{MODELS}[data.reference]\nsex = \"M\"\n"));
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     assert_eq!(json(&folder, "results/full/fit.json")["fixed_effects"][2]["term"], "sexF");
 }
 
 #[test]
-fn the_schema_is_that_of_the_docs() {
+fn the_printed_schema_equals_that_of_the_docs() {
     let ran = run(program().args(["run", "--schema"]));
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/job.schema.json");
     assert_eq!(ran.out, fs::read_to_string(docs).expect("docs/job.schema.json"));
@@ -91,8 +91,8 @@ fn log_lines_are_text_or_json() {
         ran.err.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
     let fitted = lines.iter().find(|line| line["message"] == "fitted" && line["model"] == "full").expect("a line");
     assert!(fitted["criterion"].is_f64() && fitted["level"] == "info" && fitted["time"].is_string(), "{fitted}");
-    assert!(lines.iter().any(|line| line["message"] == "evaluated"), "debug tells of evaluations");
-    // Errors are lines of JSON, too.
+    assert!(lines.iter().any(|line| line["message"] == "evaluated"), "debug logs evaluations");
+    // Errors are JSON lines, too.
     let ran = tiers_run(&job, &["--log-format", "json", "--set", "models.null.formula=y"]);
     let line: serde_json::Value = serde_json::from_str(ran.err.trim_end()).expect("one line");
     assert!(ran.code == 1 && line["error"].as_str().is_some_and(|error| error.contains("formula")), "{line}");
@@ -103,9 +103,9 @@ fn log_lines_are_text_or_json() {
 }
 
 #[test]
-fn a_key_of_very_many_parts_is_refused() {
+fn a_key_of_very_many_parts_is_an_error() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
     let set = format!("{}=1", vec!["a"; 50_000].join("."));
-    run_refused(&job, &["--dry-run", "--set", &set], &["50000 parts"]);
+    job_err(&job, &["--dry-run", "--set", &set], &["50000 parts"]);
 }

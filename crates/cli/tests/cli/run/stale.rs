@@ -1,4 +1,4 @@
-//! What a former run left: used if it is of the same job, refused if it is not, and never a wrong
+//! Work of a former run: it is used if it is of the same job, an error if not, and never gives a wrong
 //! number.
 
 use super::*;
@@ -19,18 +19,18 @@ name = "last"
 formula = "y ~ x + sex + (1 | school/class)"
 "#;
 
-/// With this the job comes to its end, with the failure told.
+/// With this option the job completes in spite of the failure.
 const GO_ON: [&str; 2] = ["--set", "run.on_error=continue"];
 
-/// A job that stopped half-way.
+/// Creates a job that stopped half-way; returns its path.
 fn unfinished(folder: &Folder) -> String {
     let job = job(folder, UNFINISHED);
-    run_refused(&job, &[], &["bad: "]);
+    job_err(&job, &[], &["bad: "]);
     assert_eq!(folder.names("results"), [".tiers", "first", "manifest.json", "status.json"]);
     job
 }
 
-/// The files of the job that nothing disturbs.
+/// Returns the files of an undisturbed run.
 fn undisturbed(folder: &Folder, job: &str) -> BTreeMap<String, Vec<u8>> {
     let further = [&GO_ON[..], &["--set", "output.folder=whole"]].concat();
     assert_eq!(tiers_run(job, &further).code, 1);
@@ -38,7 +38,7 @@ fn undisturbed(folder: &Folder, job: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn the_same_job_goes_on() {
+fn the_same_job_resumes() {
     let folder = Folder::new();
     let job = unfinished(&folder);
     let whole = undisturbed(&folder, &job);
@@ -58,32 +58,32 @@ fn the_same_job_goes_on() {
 }
 
 #[test]
-fn another_job_is_refused_until_it_starts_anew() {
+fn another_job_is_an_error_without_fresh() {
     let folder = Folder::new();
     let job = unfinished(&folder);
     let kept = results(&folder.path().join("results"));
     let formula = "models.last.formula=y ~ x + (1 | school)";
-    run_refused(&job, &["--set", formula], &["unfinished", "`formula` of model `last`", "--fresh"]);
-    run_refused(&job, &["--set", "data.reference.sex=M"], &["data.reference"]);
+    job_err(&job, &["--set", formula], &["unfinished", "`formula` of model `last`", "--fresh"]);
+    job_err(&job, &["--set", "data.reference.sex=M"], &["data.reference"]);
     let origin = folder.join("results/.tiers/job.json");
     let text = fs::read_to_string(&origin).expect("it is there");
     fs::write(&origin, text.replace(r#""tiers":""#, r#""tiers":"0."#)).expect("a file");
-    run_refused(&job, &[], &["begun by tiers 0.", "--fresh"]);
+    job_err(&job, &[], &["begun by tiers 0.", "--fresh"]);
     fs::write(&origin, &text).expect("a file");
-    // Data that were written to, though not changed in size.
+    // Data that were written to without a change in size.
     let data = fs::read(folder.join("data/a.parquet")).expect("data");
     fs::write(folder.join("data/a.parquet"), &data).expect("data");
-    run_refused(&job, &[], &["a.parquet was written to", "--fresh"]);
+    job_err(&job, &[], &["a.parquet was written to", "--fresh"]);
     folder.parquet("data/a.parquet", states(false));
-    run_refused(&job, &[], &["a.parquet had", "bytes"]);
+    job_err(&job, &[], &["a.parquet had", "bytes"]);
     let now = results(&folder.path().join("results"));
-    assert_same(&kept, &now, "refused");
+    assert_same(&kept, &now, "after the errors");
     assert_eq!(tiers_run(&job, &[&GO_ON[..], &["--fresh"]].concat()).code, 1);
-    assert_same(&undisturbed(&folder, &job), &results(&folder.path().join("results")), "anew");
+    assert_same(&undisturbed(&folder, &job), &results(&folder.path().join("results")), "fresh");
 }
 
 #[test]
-fn damaged_checkpoints_are_never_a_wrong_number() {
+fn damaged_checkpoints_never_give_wrong_numbers() {
     let folder = Folder::new();
     let job = unfinished(&folder);
     let whole = undisturbed(&folder, &job);
@@ -125,35 +125,35 @@ fn damaged_checkpoints_are_never_a_wrong_number() {
     }
 }
 
-/// Results of a job that was complete are not those of a run that was to forget them.
+/// A `--fresh` run that failed does not reuse the results of the former complete job.
 #[test]
 fn a_fresh_start_is_remembered() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     let before = json(&folder, "results/manifest.json");
     assert_eq!((&before["state"], &before["run"]), (&"complete".into(), &serde_json::Value::Null));
-    // The run ends before it has fitted anything: there is no room for its moments.
-    let refused = ["--fresh", "--set", "run.memory_limit=1MB"];
-    run_refused(&job, &refused, &["memory"]);
+    // The run ends before it has fitted anything, since its moments exceed the limit on memory.
+    let fresh = ["--fresh", "--set", "run.memory_limit=1MB"];
+    job_err(&job, &fresh, &["memory"]);
     assert_eq!(json(&folder, "results/manifest.json")["state"], "failed");
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     let account = json(&folder, "results/job.json");
     let by_this_run: Vec<_> = (0..2).map(|i| account["models"][i]["by_this_run"].clone()).collect();
     assert_eq!(by_this_run, ["fitted", "fitted"]);
     assert_eq!(json(&folder, "results/manifest.json"), before);
-    // Nor where it is killed before it has forgotten all.
+    // Nor does a fresh run that was killed before it had discarded everything.
     fs::create_dir(folder.path().join("results/.tiers")).expect("a folder");
     folder.text("results/.tiers/fresh", "");
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     assert_eq!(json(&folder, "results/job.json")["models"][0]["by_this_run"], "fitted");
-    // Without it, what a run that failed has not replaced is kept.
-    run_refused(&job, &["--set", "run.memory_limit=1MB", "--set", "models.full.method=REML"], &["memory"]);
+    // Without --fresh, results that a failed run has not replaced are kept.
+    job_err(&job, &["--set", "run.memory_limit=1MB", "--set", "models.full.method=REML"], &["memory"]);
     let manifest = json(&folder, "results/manifest.json");
     assert_eq!((&manifest["state"], manifest["models"].as_array().map(Vec::len)), (&"failed".into(), Some(0)));
     assert!(manifest["run"]["pid"].is_u64() && manifest["run"]["since"].is_string(), "{manifest}");
     fs::remove_dir_all(folder.path().join("results/.tiers")).ok();
-    run_well(&job, &[]);
+    job_ok(&job, &[]);
     assert_eq!(json(&folder, "results/job.json")["models"][1]["by_this_run"], "kept");
 }
 
@@ -164,16 +164,16 @@ fn files(folder: &Folder, below: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_lock_is_held_by_the_living() {
+fn only_a_living_process_holds_the_lock() {
     let folder = Folder::new();
     let job = unfinished(&folder);
     let path = folder.join("results/.tiers/lock");
-    // What is left of a process that is gone holds nobody up.
+    // The lock file of a dead process does not block others.
     fs::write(&path, r#"{"pid":1,"since":"2126-01-01T00:00:00Z"}"#).expect("a file");
     let lock = fs::File::options().write(true).open(&path).expect("a file");
     lock.try_lock().expect("free");
-    let told = run_refused(&job, &GO_ON, &["another run is at work", "process 1, since 2126"]);
-    assert!(told.contains("results"), "{told}");
+    let error = job_err(&job, &GO_ON, &["another run is at work", "process 1, since 2126"]);
+    assert!(error.contains("results"), "{error}");
     drop(lock);
     assert_eq!(tiers_run(&job, &GO_ON).code, 1);
     assert!(!folder.names("results").contains(&".tiers".to_owned()));
@@ -181,10 +181,10 @@ fn a_lock_is_held_by_the_living() {
 
 #[cfg(unix)]
 #[test]
-fn a_lock_that_leads_nowhere_is_told() {
+fn a_dangling_lock_link_is_an_error() {
     let folder = Folder::new();
     let job = job(&folder, MODELS);
     fs::create_dir_all(folder.path().join("results/.tiers")).expect("a folder");
     std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join("results/.tiers/lock")).expect("a link");
-    run_refused(&job, &[], &["output.folder", "cannot be written"]);
+    job_err(&job, &[], &["output.folder", "cannot be written"]);
 }
