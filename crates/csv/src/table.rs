@@ -1,5 +1,6 @@
 //! A text file opened: its header read, its separator found, its rows to come.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -226,14 +227,16 @@ fn sample_rows(mut buffer: &[u8], separator: u8) -> Vec<usize> {
 /// The names in the header; the second and later columns of a name are numbered.
 fn header(record: &[u8], separator: u8) -> Result<Vec<String>, CsvError> {
     let mut names: Vec<String> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
+    // Per name the number to try next: from 0 each time, a header of empty names takes quadratic time.
+    let mut next: HashMap<String, usize> = HashMap::new();
     for field in fields(record, separator) {
         let name = name(&field)?;
         let mut own = name.clone();
-        let mut again = 0;
         while !seen.insert(own.clone()) {
+            let again = next.entry(name.clone()).or_default();
             own = format!("{name}_duplicated_{again}");
-            again += 1;
+            *again += 1;
         }
         names.push(own);
     }

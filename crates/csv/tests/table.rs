@@ -139,6 +139,14 @@ fn names_that_come_twice_are_numbered() {
     assert_eq!(file.names(), ["a", "b", "a_duplicated_0", "a_duplicated_1"]);
 }
 
+#[test]
+fn many_columns_of_one_name_are_numbered_one_by_one() {
+    let header = format!("{}x\n", "x,".repeat(99_999));
+    let file = TextFile::read(Cursor::new(header.into_bytes()), Some(b','), &CsvOptions::default()).expect("a header");
+    assert_eq!(file.names().len(), 100_000);
+    assert_eq!(file.names()[99_999], "x_duplicated_99998");
+}
+
 /// Only the first rows decide what a column is; the reading is by the same rules.
 #[test]
 fn the_first_bytes_decide() {
