@@ -7,7 +7,7 @@ use crate::steps::{Clustered, How};
 use anyhow::{bail, ensure};
 use std::path::PathBuf;
 use tiers_design::{Formula, Settings};
-use tiers_reml::{DfMethod, Inference, Method, NewtonSettings, Sandwich};
+use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings, Sandwich};
 use tiers_tables::CsvOptions;
 
 /// Checked settings of `tiers fit`.
@@ -106,9 +106,11 @@ impl Job {
             input,
             memory,
             how: How {
-                method,
-                newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
-                inference: Inference { df: df_method(args.df, method)?, confidence },
+                fitting: FitSettings {
+                    method,
+                    newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
+                    inference: Inference { df: df_method(args.df, method)?, confidence },
+                },
                 robust,
                 intervals: None,
                 fitted: args.fitted,

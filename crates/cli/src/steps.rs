@@ -10,8 +10,8 @@ use anyhow::anyhow;
 use std::time::{Duration, Instant};
 use tiers_moments::{ClusterMoments, Further, Ingested, ReadObserver, ReadTimes, Until, cluster_level};
 use tiers_reml::{
-    DfMethod, Fit, FittedValues, FixedInference, FixedModel, Inference, Method, NewtonSettings, Objective, Optimum,
-    Robust, Sandwich, SearchObserver, Status, build_model, find_optimum, random_effects,
+    DfMethod, FitSettings, FittedModel, FittedValues, FixedInference, FixedModel, Objective, Optimum, Robust, Sandwich,
+    SearchObserver, Status, fit_moments, random_effects,
 };
 use tiers_report::page::{PAGE, page};
 use tiers_report::saved::{FIT, MODEL, SavedModel, Seal};
@@ -22,12 +22,8 @@ use tiers_report::{summary, visible};
 /// How a model is fitted.
 #[derive(Clone, Debug)]
 pub(crate) struct How {
-    /// REML or ML.
-    pub method: Method,
-    /// Stopping rules of the optimiser.
-    pub newton: NewtonSettings,
-    /// Degrees of freedom, and the level of confidence intervals.
-    pub inference: Inference,
+    /// Method, stopping rules and inference on the fixed effects.
+    pub fitting: FitSettings,
     /// Cluster-robust inference on the fixed effects.
     pub robust: Option<Clustered>,
     /// Intervals of all parameters to write, if any.
@@ -43,7 +39,7 @@ pub(crate) struct How {
 impl How {
     /// Returns the inference that needs memory of its own.
     pub(crate) fn further(&self) -> Further {
-        Further { kenward_roger: self.inference.df == DfMethod::KenwardRoger, robust: self.robust.is_some() }
+        Further { kenward_roger: self.fitting.inference.df == DfMethod::KenwardRoger, robust: self.robust.is_some() }
     }
 }
 
@@ -105,23 +101,19 @@ pub(crate) fn make<'a>(
     let Read { ingested, began, times } = read;
     let mut clock = Clock { began, phases: Phases::default() };
     clock.phases.have_read(&times);
-    let summed = began.elapsed();
-    let (model, dropped) = build_model(ingested)?;
-    let read = began.elapsed();
-    clock.phases.settle = (read - summed).as_secs_f64();
-
-    let objective = Objective::new(&model, how.method);
-    let optimum = search(&objective, how, watch)?;
-    clock.phases.search = (began.elapsed() - read).as_secs_f64();
-    let fixed = FixedModel::new(&model, FixedInference::new(&objective, &optimum, how.inference));
-    let mut fit = Fit::with(&objective, &optimum, &dropped, &fixed);
+    let fitted = fit_moments(ingested, &how.fitting, watch);
+    watch.writing();
+    let FittedModel { model, optimum, fixed, mut fit, seconds } = fitted?;
+    let read = began.elapsed().saturating_sub(Duration::from_secs_f64(seconds.search + seconds.inference));
+    (clock.phases.settle, clock.phases.search) = (seconds.build, seconds.search);
+    let objective = Objective::new(&model, how.fitting.method);
     if let Some(robust) = robust(input, &objective, &optimum, how, watch)? {
         fit = fit.with_robust(robust);
     }
     let fitted = began.elapsed();
     clock.phases.inference = (fitted - read).as_secs_f64() - clock.phases.search;
 
-    let (data, confidence_level) = (input.data(&model.recipe), how.inference.confidence);
+    let (data, confidence_level) = (input.data(&model.recipe), how.fitting.inference.confidence);
     let (timing_seconds, peak_memory_bytes, seal) = (None, None, Seal::default());
     let mut report = Report { fit, data, confidence_level, timing_seconds, peak_memory_bytes, seal };
     let text = visible::lines(&summary::text(&report)).into_owned();
@@ -148,13 +140,6 @@ pub(crate) fn make<'a>(
     Ok(Made { staged, report, text, json, without_intervals })
 }
 
-/// Searches for the optimum; an error if the search is cancelled.
-fn search(objective: &Objective<'_>, how: &How, watch: &mut dyn Watch) -> anyhow::Result<Optimum> {
-    let optimum = find_optimum(objective, &how.newton, watch);
-    watch.writing();
-    Ok(optimum?)
-}
-
 /// Makes cluster-robust inference from a second pass over the rows, if it was requested.
 fn robust(
     input: &Input<'_>,
@@ -171,7 +156,7 @@ fn robust(
     let limit = memory.of_rows(input.count(), Until::Moments);
     let clusters =
         ClusterMoments::read((&model.recipe, &model.forest), source, limit, watch.second_pass(model.forest.rows))?;
-    let robust = Robust::new(objective, optimum, &clusters, *kind, how.inference.confidence);
+    let robust = Robust::new(objective, optimum, &clusters, *kind, how.fitting.inference.confidence);
     Ok(Some(robust.map_err(|error| anyhow!("--robust {kind}: {error}"))?))
 }
 
@@ -191,7 +176,7 @@ impl Files<'_> {
     fn write(&self, fixed: FixedModel, phases: &mut Phases, watch: &mut dyn Watch) -> anyhow::Result<Option<String>> {
         let Files { input, objective, how, report, staged, .. } = self;
         let definition = input.definition(&objective.model().recipe)?;
-        let (criterion, evaluations) = (report.fit.criterion, how.newton.max_evaluations);
+        let (criterion, evaluations) = (report.fit.criterion, how.fitting.newton.max_evaluations);
         let mut saved = SavedModel::new(objective.model(), definition, fixed, criterion, evaluations);
         saved.working_folder = saved.working_folder.filter(|_| !how.reproducible);
         staged.write(MODEL, &saved.json())?;
@@ -240,7 +225,7 @@ impl Files<'_> {
         if fit.status == Status::NotConverged {
             return Ok(Err("the search did not converge".to_owned()));
         }
-        let fitted = Fitted { fit, inference, objective, optimum, newton: &how.newton };
+        let fitted = Fitted { fit, inference, objective, optimum, newton: &how.fitting.newton };
         match fitted.intervals(wanted, &mut |pieces| watch.making_intervals(pieces)) {
             Ok(found) => {
                 let found = found.ok_or_else(|| anyhow!("interrupted"))?;

@@ -13,6 +13,7 @@ mod effects;
 mod estimate;
 mod explained;
 mod fit;
+mod fit_moments;
 mod fitted;
 mod inference;
 mod influence;
@@ -38,6 +39,7 @@ pub use estimate::{
 };
 pub use explained::{DesignEffect, LevelVariance, RSquared};
 pub use fit::{Covariances, FactorLevels, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
+pub use fit_moments::{FitError, FitSeconds, FitSettings, FittedModel, fit_moments};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{
     AnovaType, Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, Inference, KenwardRoger, LinearError,

@@ -1,9 +1,9 @@
 //! The errors of a fit and of questions to it.
 
 use tiers_design::{DesignError, SourceError};
-use tiers_moments::{ClusterError, IngestError};
+use tiers_moments::{ClusterError, IngestError, NestError};
 use tiers_reml::{
-    BuildError, EffectsError, EffectsMismatch, MeansError, NoTest, PredictError, ProfileError, SearchError,
+    EffectsError, EffectsMismatch, FitError, MeansError, ModelError, NoTest, PredictError, ProfileError, SearchError,
 };
 
 /// Why there is no fit, or no answer to a question about one.
@@ -22,9 +22,12 @@ pub enum Error {
     /// The rows cannot be read, encoded or summed.
     #[error(transparent)]
     Rows(#[from] IngestError),
-    /// The model cannot be fitted to these data: crossed groupings, a constant response, one group.
-    #[error("{0}")]
-    Model(BuildError),
+    /// The groupings are not nested.
+    #[error(transparent)]
+    Nest(#[from] NestError),
+    /// The model cannot be fitted to these data: a constant response, a single group.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The data do not determine the estimates, or too few digits are left for them.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -73,11 +76,13 @@ pub enum Error {
     Files(String),
 }
 
-impl From<BuildError> for Error {
-    fn from(error: BuildError) -> Error {
+impl From<FitError> for Error {
+    fn from(error: FitError) -> Error {
         match error {
-            BuildError::Ingest(error) => Error::Rows(error),
-            other => Error::Model(other),
+            FitError::Ingest(error) => Error::Rows(error),
+            FitError::Search(error) => Error::Search(error),
+            FitError::Nest(error) => Error::Nest(error),
+            FitError::Model(error) => Error::Model(error),
         }
     }
 }

@@ -6,13 +6,15 @@ use crate::predict::{Prediction, predict};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 use tiers_design::Source;
 use tiers_moments::{ClusterMoments, Definition};
 use tiers_reml::{
-    AnovaType, Averaging, Candidate, Diagnosis, Fit as Estimates, FittedRows, FittedValues, FixedEffect, FixedModel,
-    Grid, Icc, Inference, Influence, LevelEffects, LikelihoodRatio, LinearHypothesis, MarginalMean, Model,
+    AnovaType, Averaging, Candidate, Diagnosis, Fit as Estimates, FittedModel, FittedRows, FittedValues, FixedEffect,
+    FixedModel, Grid, Icc, Influence, LevelEffects, LikelihoodRatio, LinearHypothesis, MarginalMean, Model,
     NewtonSettings, Objective, Optimum, Status, TTest, TermTest, VarianceComponent, random_effects,
 };
+use tiers_report::saved::Seal;
 use tiers_report::{Data, Report, summary, visible};
 
 /// A fitted linear mixed model.
@@ -43,28 +45,18 @@ pub struct Fit {
 }
 
 impl Fit {
-    #[expect(clippy::too_many_arguments, reason = "called once, from where all of these were made")]
     pub(crate) fn new(
-        model: Model,
-        optimum: Optimum,
-        fixed: FixedModel,
+        fitted: FittedModel,
         definition: Definition,
         newton: NewtonSettings,
-        estimates: Estimates,
         data: Data,
-        inference: Inference,
-        seconds: f64,
+        confidence_level: f64,
+        took: Duration,
     ) -> Fit {
-        let confidence_level = inference.confidence;
-        let report = Report {
-            fit: estimates,
-            data,
-            confidence_level,
-            timing_seconds: None,
-            peak_memory_bytes: None,
-            seal: Default::default(),
-        };
-        Fit { model, optimum, fixed, definition, newton, report, seconds }
+        let FittedModel { model, optimum, fixed, fit, .. } = fitted;
+        let (timing_seconds, peak_memory_bytes, seal) = (None, None, Seal::default());
+        let report = Report { fit, data, confidence_level, timing_seconds, peak_memory_bytes, seal };
+        Fit { model, optimum, fixed, definition, newton, report, seconds: took.as_secs_f64() }
     }
 
     /// All estimates as plain data: what `fit.json` holds.

@@ -5,11 +5,8 @@ use crate::fit::Fit;
 use std::path::PathBuf;
 use std::time::Instant;
 use tiers_design::{DesignError, Formula, Plan, Settings, Source};
-use tiers_moments::{Definition, Ingested, ReadObserver, Reading, accumulate_with};
-use tiers_reml::{
-    DfMethod, Fit as Estimates, FixedInference, FixedModel, Inference, Method, NewtonSettings, Objective,
-    SearchObserver, Step, build_model, find_optimum,
-};
+use tiers_moments::{Definition, ReadObserver, Reading, accumulate_with};
+use tiers_reml::{DfMethod, FitSettings, Method, SearchObserver, Step, fit_moments};
 use tiers_report::Data;
 
 /// A linear mixed model to be fitted: formula, method and settings.
@@ -20,9 +17,7 @@ use tiers_report::Data;
 pub struct Lmm {
     formula: String,
     settings: Settings,
-    method: Method,
-    inference: Inference,
-    newton: NewtonSettings,
+    fitting: FitSettings,
 }
 
 /// A linear mixed model, by a formula in lme4's language.
@@ -33,27 +28,21 @@ pub struct Lmm {
 /// let model = tiers::lmm("score ~ pretest * sex + (1 + pretest | school/class)").ml();
 /// ```
 pub fn lmm(formula: impl Into<String>) -> Lmm {
-    Lmm {
-        formula: formula.into(),
-        settings: Settings::default(),
-        method: Method::Reml,
-        inference: Inference::default(),
-        newton: NewtonSettings::default(),
-    }
+    Lmm { formula: formula.into(), settings: Settings::default(), fitting: FitSettings::default() }
 }
 
 impl Lmm {
     /// Fits by restricted maximum likelihood (the default).
     #[must_use]
     pub fn reml(mut self) -> Lmm {
-        self.method = Method::Reml;
+        self.fitting.method = Method::Reml;
         self
     }
 
     /// Fits by maximum likelihood.
     #[must_use]
     pub fn ml(mut self) -> Lmm {
-        self.method = Method::Ml;
+        self.fitting.method = Method::Ml;
         self
     }
 
@@ -81,28 +70,28 @@ impl Lmm {
     /// Chooses the degrees of freedom of tests (default: Satterthwaite's).
     #[must_use]
     pub fn df(mut self, method: DfMethod) -> Lmm {
-        self.inference.df = method;
+        self.fitting.inference.df = method;
         self
     }
 
     /// Sets the level of confidence intervals (default 0.95).
     #[must_use]
     pub fn confidence(mut self, level: f64) -> Lmm {
-        self.inference.confidence = level;
+        self.fitting.inference.confidence = level;
         self
     }
 
     /// Sets the largest number of evaluations of the criterion (default 100).
     #[must_use]
     pub fn max_evaluations(mut self, evaluations: usize) -> Lmm {
-        self.newton.max_evaluations = evaluations;
+        self.fitting.newton.max_evaluations = evaluations;
         self
     }
 
     /// Reads the rows once and fits the model to them.
     ///
     /// Rows with a missing value in a column of the model are left out (listwise deletion) and counted
-    /// in [`Estimates::missing`]. The estimates are bit-identical for any number of threads.
+    /// in [`Estimates::missing`](crate::Estimates::missing). The estimates are bit-identical for any number of threads.
     ///
     /// # Errors
     /// If the formula cannot be read or does not go with the columns, a value cannot be used, the
@@ -134,38 +123,20 @@ impl Lmm {
             weights: self.settings.weights.clone(),
             csv: Default::default(),
         };
-        self.fit_moments(ingested, definition, data, began, search)
-    }
-
-    /// Fits the model to moments: builds the model, searches for the optimum, and makes inference on the
-    /// fixed effects.
-    pub(crate) fn fit_moments(
-        &self,
-        ingested: Ingested,
-        definition: Definition,
-        data: Data,
-        began: Instant,
-        search: &mut dyn SearchObserver,
-    ) -> Result<Fit, Error> {
-        let (model, dropped) = build_model(ingested)?;
-        let objective = Objective::new(&model, self.method);
-        let optimum = find_optimum(&objective, &self.newton, search)?;
-        let fixed = FixedModel::new(&model, FixedInference::new(&objective, &optimum, self.inference));
-        let estimates = Estimates::with(&objective, &optimum, &dropped, &fixed);
-        drop(objective);
-        let seconds = began.elapsed().as_secs_f64();
-        Ok(Fit::new(model, optimum, fixed, definition, self.newton.clone(), estimates, data, self.inference, seconds))
+        let fitted = fit_moments(ingested, &self.fitting, search)?;
+        let confidence_level = self.fitting.inference.confidence;
+        Ok(Fit::new(fitted, definition, self.fitting.newton.clone(), data, confidence_level, began.elapsed()))
     }
 
     fn check(&self) -> Result<(), Error> {
-        let level = self.inference.confidence;
+        let level = self.fitting.inference.confidence;
         if !(level > 0.0 && level < 1.0) {
             return Err(Error::Setting(format!("confidence level {level}: it lies between 0 and 1, such as 0.95")));
         }
-        if self.newton.max_evaluations == 0 {
+        if self.fitting.newton.max_evaluations == 0 {
             return Err(Error::Setting("the search needs at least one evaluation".to_owned()));
         }
-        if self.inference.df == DfMethod::KenwardRoger && self.method == Method::Ml {
+        if self.fitting.inference.df == DfMethod::KenwardRoger && self.fitting.method == Method::Ml {
             return Err(Error::Setting(
                 "Kenward and Roger's degrees of freedom are for fits by REML; take Satterthwaite's, or fit by REML"
                     .to_owned(),

@@ -9,10 +9,7 @@ use serde::Serialize;
 use std::path::Path;
 use tiers_design::{Kind, PackedText};
 use tiers_moments::Partitions;
-use tiers_reml::{
-    Fit, FixedEffect, FixedInference, FixedModel, Objective, SearchError, Status, Step, VarianceComponent, build_model,
-    find_optimum,
-};
+use tiers_reml::{Fit, FitError, FixedEffect, SearchError, Status, Step, VarianceComponent, fit_moments};
 use tiers_report::visible;
 use tiers_tables::{OutColumn, OutValues, Source, TableError, write_parquet};
 
@@ -73,16 +70,11 @@ fn fit_one(partitions: &Partitions, index: usize, model: &ModelJob, stop: &Stop)
     if stop.asked() {
         return Ok(None);
     }
-    let how = &model.how;
-    let (settled, dropped) = build_model(partitions.ingested(index)?)?;
-    let objective = Objective::new(&settled, how.method);
     let mut go_on = |_: &[f64], _: &Step| !stop.asked();
-    let optimum = match find_optimum(&objective, &how.newton, &mut go_on) {
-        Err(SearchError::Cancelled) => return Ok(None),
-        found => found?,
-    };
-    let fixed = FixedModel::new(&settled, FixedInference::new(&objective, &optimum, how.inference));
-    Ok(Some(Fit::with(&objective, &optimum, &dropped, &fixed)))
+    match fit_moments(partitions.ingested(index)?, &model.how.fitting, &mut go_on) {
+        Err(FitError::Search(SearchError::Cancelled)) => Ok(None),
+        fitted => Ok(Some(fitted?.fit)),
+    }
 }
 
 impl Fitted {
@@ -141,7 +133,7 @@ impl Fitted {
         }
         staged.write("summary.txt", &text)?;
         let (unlabelled_rows, n_obs) = (self.unlabelled_rows, self.n_obs());
-        let (tiers, method) = (env!("CARGO_PKG_VERSION"), model.how.method);
+        let (tiers, method) = (env!("CARGO_PKG_VERSION"), model.how.fitting.method);
         let report = Report { tiers, formula, method, by, partitions: counts, n_obs, unlabelled_rows };
         staged.write("fit.json", &tiers_report::json(&report))
     }

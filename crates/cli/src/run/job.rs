@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tiers_design::Formula;
-use tiers_reml::{DfMethod, Inference, Method, NewtonSettings};
+use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings};
 use tiers_tables::{ColumnType, CsvOptions, Decimal};
 
 /// Checked settings of a job.
@@ -187,7 +187,8 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
     let inference = Inference { df, confidence: keys.conf_level };
     let robust = keys.robust.map(|kind| Clustered { kind: sandwich(kind), level: keys.cluster.clone(), memory });
     let (fitted, report) = (keys.fitted, keys.report);
-    let how = How { method, newton, inference, robust, intervals, fitted, report, reproducible: true };
+    let fitting = FitSettings { method, newton, inference };
+    let how = How { fitting, robust, intervals, fitted, report, reproducible: true };
     Ok(ModelJob { keys: keys.clone(), formula, how })
 }
 

@@ -1,0 +1,116 @@
+//! The whole way from moments to a fit: build the model, search for the optimum, make inference on the
+//! fixed effects, and gather what is reported.
+
+use crate::build_model::{BuildError, build_model};
+use crate::estimate::{Optimum, SearchError, SearchObserver, find_optimum};
+use crate::fit::Fit;
+use crate::inference::{FixedInference, FixedModel, Inference};
+use crate::model::{Model, ModelError};
+use crate::newton::Settings;
+use crate::objective::{Method, Objective};
+use std::time::Instant;
+use tiers_moments::{IngestError, Ingested, NestError};
+
+/// How a model is fitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitSettings {
+    /// REML (the default) or ML.
+    pub method: Method,
+    /// When the search stops.
+    pub newton: Settings,
+    /// Degrees of freedom and the level of confidence intervals.
+    pub inference: Inference,
+}
+
+impl Default for FitSettings {
+    fn default() -> Self {
+        FitSettings { method: Method::Reml, newton: Settings::default(), inference: Inference::default() }
+    }
+}
+
+/// A fitted model with all that questions about it need.
+#[derive(Debug)]
+pub struct FittedModel {
+    /// The moments, by group.
+    pub model: Model,
+    /// The optimum of the criterion.
+    pub optimum: Optimum,
+    /// Tests of the fixed effects, ready for any linear combination.
+    pub fixed: FixedModel,
+    /// The estimates as plain data.
+    pub fit: Fit,
+    /// Where the time went.
+    pub seconds: FitSeconds,
+}
+
+/// Seconds by phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FitSeconds {
+    /// From moments to the model: nesting and trees.
+    pub build: f64,
+    /// The search for the optimum.
+    pub search: f64,
+    /// Inference, and all that is reported of the optimum.
+    pub inference: f64,
+}
+
+/// Why there is no fit.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// The rows could not be read and summed.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// The groupings are not nested.
+    #[error(transparent)]
+    Nest(#[from] NestError),
+    /// The model cannot be fitted.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// There are no estimates.
+    #[error(transparent)]
+    Search(#[from] SearchError),
+}
+
+impl From<BuildError> for FitError {
+    fn from(error: BuildError) -> FitError {
+        match error {
+            BuildError::Ingest(error) => FitError::Ingest(error),
+            BuildError::Nest(error) => FitError::Nest(error),
+            BuildError::Model(error) => FitError::Model(error),
+        }
+    }
+}
+
+/// Fits a model to moments.
+///
+/// # Errors
+/// If the model cannot be built, has no estimates, or the observer cancels the search
+/// ([`SearchError::Cancelled`]).
+pub fn fit_moments(
+    ingested: Ingested,
+    settings: &FitSettings,
+    observer: &mut dyn SearchObserver,
+) -> Result<FittedModel, FitError> {
+    let mut clock = Instant::now();
+    let mut lap = || {
+        let seconds = clock.elapsed().as_secs_f64();
+        clock = Instant::now();
+        seconds
+    };
+    let (model, dropped) = build_model(ingested)?;
+    let build = lap();
+    let objective = Objective::new(&model, settings.method);
+    let optimum = find_optimum(&objective, &settings.newton, observer)?;
+    let search = lap();
+    let fixed = FixedModel::new(&model, FixedInference::new(&objective, &optimum, settings.inference));
+    let fit = Fit::with(&objective, &optimum, &dropped, &fixed);
+    let seconds = FitSeconds { build, search, inference: lap() };
+    Ok(FittedModel { model, optimum, fixed, fit, seconds })
+}
+
+impl FittedModel {
+    /// The criterion that was minimised.
+    pub fn objective(&self) -> Objective<'_> {
+        Objective::new(&self.model, self.fit.method)
+    }
+}
