@@ -167,9 +167,7 @@ impl FromStr for Encoding {
             other => other.to_owned(),
         };
         encoding_rs::Encoding::for_label_no_replacement(label.as_bytes()).map(Encoding).ok_or_else(|| {
-            format!(
-                "`{text}` is not a known encoding; write utf-8, utf-16, latin-1, windows-1252 or another label"
-            )
+            format!("`{text}` is not a known encoding; write utf-8, utf-16, latin-1, windows-1252 or another label")
         })
     }
 }
