@@ -1,4 +1,4 @@
-//! The parts of `tiers` that read saved fits, without those that read tables.
+//! The modules of `tiers` that read saved fits, without those that read tables.
 
 #[path = "../../../crates/cli/src/saved/check.rs"]
 mod check;
