@@ -251,7 +251,7 @@ impl Chunk {
         }
         let value = shown(&field.unescaped());
         let (wanted, because) = match (wrong, column.form) {
-            (Wrong::Loss, _) => ("an integer that can stand for its text", "as the ids before it can"),
+            (Wrong::Loss, _) => ("an integer that reproduces its text", "as the ids before it do"),
             (_, Wanted::Numbers) => ("a number", because(column.stated)),
             (_, Wanted::Booleans) => ("true or false", because(column.stated)),
             (_, Wanted::Days) => ("a date", because(column.stated)),

@@ -80,7 +80,7 @@ mod tests {
     }
 
     fn of(style: &str, number: u64) -> String {
-        let IdStyle::Text(pattern) = IdStyle::parse(style, "id").unwrap() else { panic!("{style} is no pattern") };
+        let IdStyle::Text(pattern) = IdStyle::parse(style, "id").unwrap() else { panic!("{style} is not a pattern") };
         let mut text = String::new();
         pattern.write(number, &mut text);
         text

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     /// Higher than any pid that Linux assigns.
-    const NOBODY: u32 = 4_194_305;
+    const UNUSED_PID: u32 = 4_194_305;
 
     #[test]
     fn leftovers_of_dead_processes_are_removed() {
@@ -192,9 +192,9 @@ mod tests {
     #[test]
     fn a_locked_file_is_not_abandoned() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        assert!(is_abandoned(file.path(), NOBODY));
+        assert!(is_abandoned(file.path(), UNUSED_PID));
         file.as_file().try_lock().expect("free");
-        assert!(!is_abandoned(file.path(), NOBODY));
+        assert!(!is_abandoned(file.path(), UNUSED_PID));
     }
 
     #[cfg(unix)]

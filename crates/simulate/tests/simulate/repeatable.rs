@@ -60,5 +60,5 @@ fn one_huge_group_is_drawn_in_chunks_that_differ() {
     let data = draw(&spec(text));
     let y = data.numbers("y");
     assert_eq!((y.len(), data.end.groups[0]), (70_000, 1));
-    assert_ne!(y[0], y[CHUNK_ROWS as usize], "the chunks have streams of their own");
+    assert_ne!(y[0], y[CHUNK_ROWS as usize], "every chunk has its own stream");
 }
