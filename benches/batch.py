@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What a job of many models costs: `tiers run` with twelve models that share one read, against the
-largest of them alone and against twelve jobs of one model each.
+"""Measures a job of many models: `tiers run` with twelve models that share one read, compared with the
+largest of them alone and with twelve jobs of one model each.
 
     benches/batch.py --data DIR [--size 1e7] [--repeats 3] [--memory-limit 2GB] [--no-separate]
 
-Runs are whole processes, in turns; the files are those of models.py.
+Every run is a whole process; runs are interleaved. The files are those of models.py.
 Writes benches/results/<date>-batch.json (raw figures) and .md.
 """
 
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def job(folder: Path, number: int, data: Path, formulas: list[str], arguments) -> Path:
-    """A job file in a folder of its own, results beside it."""
+    """Writes a job file in its own folder, where its results go too."""
     lines = ["[data]", f"paths = [{json.dumps(str(data.resolve()))}]", "[output]", 'folder = "results"', "[run]"]
     lines.append(f"memory_limit = {json.dumps(arguments.memory_limit)}")
     for i, formula in enumerate(formulas, 1):
@@ -75,7 +75,7 @@ def job(folder: Path, number: int, data: Path, formulas: list[str], arguments) -
 
 
 def page(document: dict) -> str:
-    """The results as a page."""
+    """Formats the results as a page."""
     jobs = document["jobs"]
     one = jobs["one model"]["median_seconds"]
     lines = [

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""`tiers fit` against the floor: polars' own streaming group_by of the same file.
+"""Compares `tiers fit` with a lower bound: polars' own streaming group_by of the same file.
 
-Whoever fits a model must read and group every row, so that this ratio tells what the fit itself
-costs. Both are whole processes, run in turns.
+Fitting a model requires reading and grouping every row, so this ratio shows the cost of the fit itself.
+Both run as whole processes, interleaved.
 
     benches/compare_group_by.py --data DIR [--sizes 1e7,1e8] [--models "A,A shuffled,B,C"] [--repeats 5]
 
@@ -71,7 +71,7 @@ def compare(model: models.Model, size: str, file: Path, tiers: str, group_by: st
         "group_by": lambda: measure.run(floor, arguments.limit, env),
         "tiers fit": lambda: measure.run(fit, arguments.limit),
     }
-    series = measure.interleave(commands, arguments.repeats, told=lambda line: print(line, flush=True))
+    series = measure.interleave(commands, arguments.repeats, report=lambda line: print(line, flush=True))
     fits = [json.loads(run.stdout) for run in series["tiers fit"].good()]
     return {
         "model": model.name,
@@ -90,7 +90,7 @@ def compare(model: models.Model, size: str, file: Path, tiers: str, group_by: st
 
 
 def page(document: dict) -> str:
-    """The results as a page."""
+    """Formats the results as a page."""
     threads = document["threads"] or "all"
     lines = [
         "# `tiers fit` against a streaming group-by",

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What inference takes beside the fit: degrees of freedom, robust errors, intervals, influence,
-prediction. Model B, whole processes; those on a saved fit read the data once more where they need it.
+"""Measures inference in addition to the fit: degrees of freedom, robust errors, intervals, influence,
+prediction. Uses model B; every run is a whole process. Commands on a saved fit read the data again if
+they need it.
 
     benches/inference.py --data DIR [--size 1e7] [--repeats 3]
 
@@ -67,7 +68,7 @@ def main() -> int:
 
 
 def page(document: dict) -> str:
-    """The results as a page."""
+    """Formats the results as a page."""
     lines = [
         "# Inference",
         "",

@@ -1,8 +1,8 @@
-"""What the benchmark scripts share: timed processes, the machine, medians, result files.
+"""Code shared by the benchmark scripts: timed processes, the machine, medians, result files.
 
-Every run is a process of its own under GNU time, so that its peak memory is its own. Runs of things
-that are compared are interleaved: one of each, then again one of each, so that a machine that slows
-down for a while slows them all down.
+Every run is a separate process under GNU time, so that its peak memory can be measured. The runs of
+compared programs are interleaved (one of each, then one of each again), so that a temporary slowdown
+of the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Run:
 
     @property
     def ok(self) -> bool:
-        # tiers exits with 2 where it did not converge: a result, and told by the criterion.
+        # tiers exits with 2 if a fit did not converge, which is not a success here.
         return self.code == 0
 
 
@@ -98,7 +98,7 @@ def run(command: list[str], limit: float | None = None, env: dict[str, str] | No
             stdout, stderr = process.communicate(timeout=limit)
             code: int | None = process.returncode
         except subprocess.TimeoutExpired:
-            # The session is the command's own: this ends it and what it has started.
+            # The command has its own session: this kills it and all its child processes.
             os.killpg(process.pid, signal.SIGKILL)
             stdout, stderr = process.communicate()
             code = None
@@ -109,9 +109,9 @@ def run(command: list[str], limit: float | None = None, env: dict[str, str] | No
 
 
 def interleave(
-    commands: dict[str, Callable[[], Run]], repeats: int, warm_up: bool = True, told: Callable[[str], None] = print
+    commands: dict[str, Callable[[], Run]], repeats: int, warm_up: bool = True, report: Callable[[str], None] = print
 ) -> dict[str, Series]:
-    """Runs all commands in turn, `repeats` times; what fails or runs into its limit is not run again."""
+    """Runs all commands in turn, `repeats` times; a command that fails or times out is not run again."""
     series = {name: Series() for name in commands}
     given_up: set[str] = set()
     for repeat in range(-1 if warm_up else 0, repeats):
@@ -119,7 +119,7 @@ def interleave(
             if name in given_up:
                 continue
             done = command()
-            told(f"  {name:24} {'warm-up' if repeat < 0 else repeat + 1:>7} {describe(done)}")
+            report(f"  {name:24} {'warm-up' if repeat < 0 else repeat + 1:>7} {describe(done)}")
             if not done.ok:
                 given_up.add(name)
             if repeat >= 0 or not done.ok:
@@ -134,7 +134,7 @@ def describe(done: Run) -> str:
 
 
 def machine() -> dict:
-    """Processor, cores, memory and system."""
+    """Returns the processor, cores, memory and system."""
     processor = platform.processor()
     memory = None
     try:
@@ -149,12 +149,12 @@ def machine() -> dict:
 
 
 def load() -> list[float] | None:
-    """Load averages: figures taken on a busy machine mean little."""
+    """Returns the load averages: measurements on a busy machine are unreliable."""
     return [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else None
 
 
 def commit() -> str:
-    """The commit that was measured, marked where the working tree differs from it."""
+    """Returns the measured commit, marked if the working tree differs from it."""
     git = ["git", "-C", str(ROOT)]
     try:
         head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
@@ -165,7 +165,7 @@ def commit() -> str:
 
 
 def about(arguments: list[str]) -> dict:
-    """What every result file says of itself. Paths are cut to file names."""
+    """Returns the metadata of a result file. Paths are shortened to file names."""
     return {
         "date": datetime.date.today().isoformat(),
         "command": " ".join([Path(arguments[0]).name] + [Path(a).name if os.sep in a else a for a in arguments[1:]]),
@@ -185,7 +185,7 @@ def about_in_words(about: dict) -> str:
 
 
 def program(name: str, given: str | None) -> str | None:
-    """Path of a program of this workspace: as given, or from the target folder."""
+    """Returns the path of a program of this workspace: as given, or in the target folder."""
     if given:
         return given if Path(given).exists() else None
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -194,7 +194,7 @@ def program(name: str, given: str | None) -> str | None:
 
 
 def of_tiers(about: str | None, **further) -> argparse.Namespace:
-    """The arguments that scripts about tiers alone have in common, and `further` ones; the program is found."""
+    """Parses the common arguments of scripts that measure only tiers, and `further` ones; finds the program."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the files that models.py names")
     parser.add_argument("--size", default="1e7")
@@ -212,7 +212,7 @@ def of_tiers(about: str | None, **further) -> argparse.Namespace:
 
 
 def numbered(path: Path) -> Path:
-    """The path, or with -2, -3, … where there is a file of that name: results are kept."""
+    """Returns the path, with -2, -3, … appended if the file exists, so that results are not overwritten."""
     candidates = [path] + [path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, 100)]
     return next(candidate for candidate in candidates if not candidate.exists())
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Whether --memory-limit is kept: peaks of small fits that need much memory, at several limits.
+"""Checks that --memory-limit is respected: peak memory of small fits that need much, at several limits.
 
-For every case and limit a run must end with code 1 and a message, or with code 0 (or 2) and a peak
-that is above the limit by no more than a tenth of it or 40 MB. Prints a table in Markdown.
+For every case and limit, a run must end with code 1 and a message, or with code 0 (or 2) and a peak
+that exceeds the limit by at most a tenth of it or 40 MB. Prints a table in Markdown.
 
     benches/memory.py --tiers target/release/tiers
 """
@@ -61,7 +61,7 @@ def row_groups(folder):
 
 
 def cases(folder):
-    """Name, table, formula, further options, limits in MB."""
+    """Yields name, table, formula, further options and limits in MB."""
     yield "300 columns", "wide", wide(folder, 40_000, 300, 500, "wide"), [], [62, 120, 238, 400, 800]
     yield "960 columns of two factors", "factors", factors(folder), ["--df", "none"], [100, 400, 800, 1500]
     yield "Kenward-Roger, 150 columns", "kr", wide(folder, 20_000, 150, 400, "kr"), ["--df", "kenward-roger"], [60, 100, 150, 250]
@@ -71,20 +71,20 @@ def cases(folder):
 
 
 def peak(command):
-    """Exit code, peak in bytes and seconds of a process, and what it said on standard error.
+    """Runs a process and returns its exit code, peak memory in bytes, seconds and standard error.
 
-    By GNU time: the peak of a child of this process would begin with the memory of this process.
+    Uses GNU time, because the peak of a direct child of this process would include this process's memory.
     """
-    with tempfile.NamedTemporaryFile("r") as told:
+    with tempfile.NamedTemporaryFile("r") as report:
         began = time.time()
-        done = subprocess.run(["/usr/bin/time", "-q", "-f", "%M", "-o", told.name, *command], capture_output=True, text=True)
-        return done.returncode, int(told.read().split()[-1]) * 1024, time.time() - began, done.stderr
+        done = subprocess.run(["/usr/bin/time", "-q", "-f", "%M", "-o", report.name, *command], capture_output=True, text=True)
+        return done.returncode, int(report.read().split()[-1]) * 1024, time.time() - began, done.stderr
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiers", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "release/tiers"))
-    parser.add_argument("--only", help="cases whose name holds this")
+    parser.add_argument("--only", help="only cases whose name contains this")
     args = parser.parse_args()
     kept = True
     print("| case | limit | code | peak | kept |\n|---|---|---|---|---|")

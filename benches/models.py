@@ -1,9 +1,9 @@
 """The models and files of the benchmarks.
 
-Students in classes in schools; class ids are used again in every school, `minority` is a factor of
-four levels. A file is found by its name in the folder of data: `nested_<size>.parquet`, with
-`_shuffled` where the rows come in random order and `_slopes` where slopes differ by school, and
-`nested3_<size>.parquet` with districts above the schools. `tiers simulate` makes them (see README).
+The data are students in classes in schools; class ids repeat in every school, and `minority` is a factor
+with four levels. The files in the data folder are named `nested_<size>.parquet`, with `_shuffled` if the
+rows are in random order and `_slopes` if slopes vary between schools, and `nested3_<size>.parquet` with
+districts above the schools. `tiers simulate` makes them (see README).
 """
 
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Puts the tables of the newest results into docs/benchmarks.md, between its markers.
+"""Inserts the tables of the newest results into docs/benchmarks.md, between its markers.
 
     benches/page.py [--results DIR]
 
-A marker `<!-- begin NAME -->` … `<!-- end NAME -->` holds what came out of NAME: `group-by`, `peers`
-or `scaling`. What lies between is replaced; the words around it are written by hand.
+The markers `<!-- begin NAME -->` and `<!-- end NAME -->` enclose the results of NAME, which is
+`group-by`, `peers` or `scaling`. The text between them is replaced; the rest is written by hand.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def newest(results: Path, pattern: str) -> Path | None:
-    """By the date in its name, then by its number."""
+    """Returns the newest file, by the date in its name and then by its number."""
     found = sorted(results.glob(pattern), key=lambda path: (path.name[:10], len(path.name), path.name))
     return found[-1] if found else None
 

@@ -1,4 +1,4 @@
-"""The profiled criterion by its textbook formula, in ball arithmetic of 320 bits, or more where they do not suffice.
+"""The profiled criterion by its textbook formula, in ball arithmetic with 320 bits, or more if needed.
 
 With H = I + Z G(theta) Z' (rows scaled by the roots of their weights) and r² = min over beta of
 (y - X beta)' H⁻¹ (y - X beta),
@@ -6,9 +6,9 @@ With H = I + Z G(theta) Z' (rows scaled by the roots of their weights) and r² =
     ML    log|H| - Σ log w + n (1 + log(2 π r² / n))
     REML  log|H| - Σ log w + log|X'H⁻¹X| + (n - p)(1 + log(2 π r² / (n - p)))
 
-as lme4 has them (deviance, REMLcrit). Nothing is eliminated, centred or reused: H is taken apart only
-into the groups of the coarsest level, which share no effect. Balls carry bounds of their own rounding,
-so that a number that comes back is right, or `Undetermined` is raised.
+as in lme4 (deviance, REMLcrit). Nothing is eliminated, centred or reused: H is only split by the groups of
+the coarsest level, which share no effects. Balls carry bounds of their rounding errors, so every number
+that is returned is correct; otherwise `Undetermined` is raised.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ BITS = (320, 1280)
 
 
 class Undetermined(ArithmeticError):
-    """The ball is too wide: the number cannot be had in this precision."""
+    """The ball is too wide: the number cannot be computed in this precision."""
 
 
 @dataclass
 class At:
-    """What the model is at one theta."""
+    """The criterion and the estimates at one theta."""
 
     criterion: float
     beta: np.ndarray
@@ -38,14 +38,14 @@ class At:
 
 
 def components(design: Design) -> list[list[int]]:
-    """Rows by groups of the coarsest level in the model, which share no effect."""
+    """Returns the rows of each group of the coarsest level in the model; these groups share no effects."""
     coarsest = min(design.blocks, key=lambda block: block.groups)
     order = np.argsort(coarsest.group, kind="stable")
     return [rows.tolist() for rows in np.split(order, np.cumsum(np.bincount(coarsest.group))[:-1])]
 
 
 def factors(design: Design, theta) -> list[np.ndarray]:
-    """Relative Cholesky factors by block, whose entries are those of theta."""
+    """Returns the relative covariance factor of each block, whose entries are those of theta."""
     result, at = [], 0
     for block in design.blocks:
         k = len(block.names)
@@ -74,19 +74,19 @@ class Dense:
         self.size = np.concatenate([unit_of(block) for block in design.blocks])
 
     def balls(self, theta) -> tuple:
-        """Criterion, beta, vcov and sigma² as balls that are narrow; theta in floats or balls."""
+        """Returns criterion, beta, vcov and sigma² as narrow balls; theta may be floats or balls."""
         for bits in BITS:
             flint.ctx.prec = bits
             try:
                 result = self.evaluate(theta)
-            except ZeroDivisionError:  # a pivot's ball contains zero
+            except ZeroDivisionError:  # the ball of a pivot contains zero
                 continue
             if result[0].rel_accuracy_bits() > 200:
                 return result
         raise Undetermined("the criterion at " + str([float(flint.arb(t).mid()) for t in theta]))
 
     def evaluate(self, theta) -> tuple:
-        """`balls` in the precision that is set."""
+        """Computes `balls` in the current precision."""
         arb, mat = flint.arb, flint.arb_mat
         lambdas = factors(self.design, [arb(t) for t in theta])
         m = self.p + 1
@@ -94,7 +94,7 @@ class Dense:
         for rows in self.parts:
             k = mat(len(rows), m, [v for i in rows for v in self.k[i]])
             z = self.z(rows, lambdas)
-            if z.ncols() < len(rows):  # the same determinant and products by Woodbury's identity
+            if z.ncols() < len(rows):  # use Woodbury's identity for the determinant and the products
                 inner = z.transpose() * z + identity(z.ncols())
                 zk = z.transpose() * k
                 a += k.transpose() * k - zk.transpose() * inner.solve(zk)
@@ -114,7 +114,7 @@ class Dense:
         return criterion, beta, (xx.inv() if p else xx) * sigma2, sigma2
 
     def z(self, rows: list[int], lambdas: list[np.ndarray]):
-        """Z Λ of some rows, zeros included."""
+        """Returns Z Λ of some rows, as a dense matrix."""
         zero = flint.arb(0)
         parts: list[list[list]] = []
         for values, block, factor in zip(self.values, self.design.blocks, lambdas):
@@ -130,11 +130,11 @@ class Dense:
         return flint.arb_mat(len(rows), len(joined[0]), [v for line in joined for v in line])
 
     def units(self, theta) -> np.ndarray:
-        """What theta is measured in: one residual of effect, or itself where it is larger."""
+        """Returns the unit of each entry of theta: an effect the size of the residual, or |theta| if larger."""
         return np.maximum(self.size, np.abs(np.array(theta, float)))
 
     def value(self, theta) -> float:
-        """The criterion, to the last digit of a float."""
+        """Returns the criterion, correct to the last digit of a float."""
         return number(self.balls(theta)[0])
 
     def at(self, theta) -> At:
@@ -148,7 +148,7 @@ class Dense:
         )
 
     def derivatives(self, theta) -> tuple[np.ndarray, np.ndarray]:
-        """Gradient and Hessian by `units`, from differences that the many bits make exact."""
+        """Returns gradient and Hessian in `units`, by differences, which are exact because of the many bits."""
         flint.ctx.prec = BITS[0]
         arb = flint.arb
         step = arb(1e-14)
@@ -175,7 +175,7 @@ class Dense:
 
 
 def plain(design: Design, kept: list[int], reml: bool, theta) -> float:
-    """The criterion once more, in f64 with V as n × n numbers: a check of `Dense` on small cases."""
+    """Computes the criterion in f64 with an explicit n × n matrix V, to check `Dense` on small cases."""
     v = np.diag(1 / design.weights)
     for block, factor in zip(design.blocks, factors(design, theta)):
         u = block.values @ factor.astype(float)
@@ -190,19 +190,19 @@ def plain(design: Design, kept: list[int], reml: bool, theta) -> float:
 
 
 def unit_of(block) -> np.ndarray:
-    """Per entry of theta that at which its column of Z has effects as large as the residual."""
+    """Returns the value of each entry of theta at which its column of Z has effects the size of the residual."""
     size = np.sqrt(np.mean(block.values**2, axis=0))
     return np.array([1 / (size[i] or 1.0) for j in range(len(size)) for i in range(j, len(size))])
 
 
 def minimise(dense: Dense, start, most: int = 60) -> tuple[np.ndarray, float, bool]:
-    """Newton's method on absolute eigenvalues from `start`: theta, criterion, and whether it converged."""
+    """Minimises by Newton's method with absolute eigenvalues; returns theta, criterion, and whether it converged."""
     theta, value = np.array(start, float), dense.value(start)
     for _ in range(most):
         gradient, hessian = dense.derivatives(theta)
         eigenvalues, vectors = np.linalg.eigh(hessian)
         part = vectors.T @ gradient
-        # a saddle has no gradient along its way down
+        # at a saddle point the gradient along the descent direction is zero
         floor = 1e-9 * max(1e-3, np.abs(eigenvalues).max())
         part = np.where((eigenvalues < -1e-7) & (np.abs(part) < 1e-4), 1e-2, part)
         step = -vectors @ (part / np.maximum(np.abs(eigenvalues), floor))

@@ -1,4 +1,4 @@
-"""Design matrices of a case, by R's rules of coding, from its description alone."""
+"""Builds the design matrices of a case from its description, by R's rules of coding."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from generate import Case
 
 @dataclass
 class Block:
-    """A random term after `||` is written out: Z has its columns for each of its groups."""
+    """A random term, with `||` expanded: Z has these columns for each of the groups."""
 
-    level: str  # keys in the order of their names, joined by ':'
+    level: str  # keys sorted by name, joined by ':'
     names: list[str]
     values: np.ndarray  # n × k
     group: np.ndarray  # n
     groups: int
 
     def theta_names(self) -> list[str]:
-        """lme4's order: the lower triangle of the relative Cholesky factor, by column."""
+        """Returns the names in lme4's order: the lower triangle of the relative covariance factor, by column."""
         k = len(self.names)
         return [theta_name(self.level, self.names[i], self.names[j]) for j in range(k) for i in range(j, k)]
 
 
 @dataclass
 class Design:
-    """Rows without missing values, in the order of the file."""
+    """The complete cases, in the order of the file."""
 
-    y: np.ndarray  # less its offset
+    y: np.ndarray  # minus the offset
     weights: np.ndarray
     x: np.ndarray
     x_names: list[str]
@@ -44,7 +44,7 @@ def theta_name(level: str, row: str, column: str) -> str:
 
 
 def level_name(name: str) -> str:
-    """A level's name whatever the order of its keys: lme4 calls a/b `b:a`."""
+    """Returns the name of a level with its keys sorted, because lme4 calls a/b `b:a`."""
     return ":".join(sorted(name.split(":")))
 
 
@@ -74,10 +74,10 @@ def fixed_columns(case: Case, data: dict[str, list], n: int) -> tuple[list[str],
         for variable in term:
             margin = tuple(v for v in term if v != variable)
             contrasts = any(set(other) == set(margin) for other in case.fixed)
-            if not margin and not contrasts:  # without an intercept the first factor alone has all its levels
+            if not margin and not contrasts:  # without an intercept only the first factor has all its levels
                 contrasts, all_levels = all_levels, all_levels or not is_number(variable, data)
             coded = coded_columns(variable, data, contrasts)
-            # R runs through the levels of the first factor fastest
+            # In R the levels of the first factor vary fastest.
             product = [(f"{a}:{b}".lstrip(":"), u * v) for b, v in coded for a, u in product]
         names += [name for name, _ in product]
         columns += [column for _, column in product]
@@ -118,7 +118,7 @@ def term_blocks(term, data: dict[str, list], n: int) -> list[Block]:
 
 
 def independent(x: np.ndarray, tolerance: float = 1e-9) -> list[int]:
-    """Columns that the ones before them do not determine."""
+    """Returns the columns that are not linear combinations of preceding ones."""
     kept: list[int] = []
     basis = np.zeros((x.shape[0], 0), dtype=np.longdouble)
     for j in range(x.shape[1]):

@@ -1,7 +1,7 @@
-"""Generated models: data, formula and the description of both that the dense criterion is built from.
+"""Generates models: data, a formula, and a description of both from which the dense criterion is built.
 
-A case is drawn from the seed, the kind and the number of the case alone. `KINDS` says how many of
-each kind a run of 300 has; other numbers of models are shared out in the same proportions.
+A case depends only on the seed, its kind and its number. `KINDS` gives the number of cases of each kind in a
+run of 300 models; other numbers of models have the same proportions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KINDS = {
     "intercepts": 15,  # 1 to 3 nested levels, random intercepts
     "slopes": 25,  # correlated random slopes at one or two levels
     "double_bar": 35,  # (x || g), numbers and factors, at one or two levels
-    "several_terms": 15,  # several terms of one level
+    "several_terms": 15,  # several terms at one level
     "factors": 25,  # factors, interactions, factors as random slopes, dependent columns
     "weights": 15,
     "offsets": 15,
@@ -27,7 +27,7 @@ KINDS = {
     "singles": 15,  # most groups have one row
     "singular": 20,  # a variance of zero, or effects that are perfectly correlated
     "scales": 20,  # columns and responses far from zero, very large, very small
-    "nearly_exact": 30,  # residual sd 1e-2 to 1e-8 of that of the groups
+    "nearly_exact": 30,  # residual sd 1e-2 to 1e-8 times that of the groups
     "exact": 10,  # the groups explain the response exactly
 }
 
@@ -48,7 +48,7 @@ class Term:
 
 @dataclass
 class Case:
-    """A model with its data; `columns` holds lists, `None` where a value is missing."""
+    """A model with its data; `columns` contains lists, with `None` for missing values."""
 
     number: int
     kind: str
@@ -83,7 +83,7 @@ class Case:
 
 
 def kinds_of(models: int) -> list[str]:
-    """Kinds of the cases in order: in the proportions of `KINDS`, mixed evenly."""
+    """Returns the kinds of the cases in order, in the proportions of `KINDS`, evenly mixed."""
     total = sum(KINDS.values())
     spread = [((i + 0.5) / count, kind) for kind, count in KINDS.items() for i in range(count)]
     order = [kind for _, kind in sorted(spread)]
@@ -91,7 +91,7 @@ def kinds_of(models: int) -> list[str]:
 
 
 def cases(models: int, seed: int) -> list[Case]:
-    """All cases of a run."""
+    """Returns all cases of a run."""
     return [draw(number, kind, seed) for number, kind in enumerate(kinds_of(models), 1)]
 
 
@@ -111,7 +111,7 @@ def size_of(rng: np.random.Generator, kind: str) -> int:
 
 
 def groups(rng: np.random.Generator, n: int, depth: int, kind: str) -> list[np.ndarray]:
-    """Numbers of the groups by level; groups of finer levels are numbered within their parent or over all."""
+    """Draws the group numbers by level; those of finer levels are unique within their parent or overall."""
     many = {"singles": (0.55, 0.85), "tiny": (0.25, 0.6), "medium": (0.01, 0.06)}.get(kind, (0.06, 0.3))
     top = max(3, int(n * rng.uniform(*many) / 2 ** (depth - 1)))
     parent = rng.integers(0, top, n)
@@ -121,7 +121,7 @@ def groups(rng: np.random.Generator, n: int, depth: int, kind: str) -> list[np.n
     for _ in range(1, depth):
         children = rng.integers(1, 5 if kind != "singles" else 8, top + 1)
         levels.append(np.array([rng.integers(0, children[g]) for g in parent]))
-    if depth > 1 and rng.random() < 0.3:  # ids that are unique over all
+    if depth > 1 and rng.random() < 0.3:  # ids that are unique overall
         for d in range(1, depth):
             path = list(zip(*(level.tolist() for level in levels[: d + 1])))
             numbers = {key: i for i, key in enumerate(dict.fromkeys(path))}
@@ -159,7 +159,7 @@ def fixed_terms(rng: np.random.Generator, kind: str) -> list[tuple[str, ...]]:
             [("x1",), ("f",), ("x1", "f")],
             [("f",), ("f", "x1")],
             [("t",), ("h",), ("t", "h"), ("x2",)],
-            [("f",), ("f2",)],  # f2 has the levels of f under other names: dependent columns
+            [("f",), ("f2",)],  # f2 has the levels of f with other names: linearly dependent columns
             [("x1",), ("f",), ("h",), ("f", "h"), ("x1", "h")],
         ]
     else:
@@ -200,7 +200,7 @@ def random_terms(rng: np.random.Generator, kind: str, depth: int) -> list[Term]:
         terms[at].variables = [["f"], ["h"], ["f"], []][rng.integers(4)]
         terms[at].intercept = not terms[at].variables or bool(rng.random() < 0.6)
     if kind != "several_terms" and depth > 1 and rng.random() < 0.15:
-        terms.pop(int(rng.integers(depth)))  # a level that gives names alone
+        terms.pop(int(rng.integers(depth)))  # a level without random effects of its own
     return terms
 
 
@@ -239,14 +239,14 @@ def sampled(rng: np.random.Generator, number: int, kind: str) -> Case:
 
 
 def stretch(rng: np.random.Generator, data: dict[str, np.ndarray]) -> str:
-    """Moves and scales the numeric predictors."""
-    told = []
+    """Shifts and scales the numeric predictors."""
+    changes = []
     for name in ("x1", "x2", "t"):
         scale = float(10.0 ** rng.integers(-6, 7))
         shift = float(rng.choice([0, 0, 100, 1e4, 1e6])) * scale
         data[name] = data[name] * scale + shift
-        told.append(f"{name} by {scale:g} at {shift:g}")
-    return ", ".join(told)
+        changes.append(f"{name} by {scale:g} at {shift:g}")
+    return ", ".join(changes)
 
 
 def response(rng: np.random.Generator, case: Case, data: dict[str, np.ndarray], residual: float, kind: str) -> np.ndarray:
@@ -288,7 +288,7 @@ def effect_column(data: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 
 def exact(rng: np.random.Generator, number: int) -> Case:
-    """A response that groups explain exactly, in numbers that binary fractions hold exactly."""
+    """Draws a response that the groups explain exactly, with values that are exact binary fractions."""
     n = int(rng.integers(12, 120))
     depth = int(rng.integers(1, 3))
     levels = groups(rng, n, depth, "exact")

@@ -1,4 +1,4 @@
-"""What is right and wrong with the answers of tiers to one generated model."""
+"""Judges the answer of tiers to a generated model."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from dense import Dense, Undetermined, factors, minimise
 from design import Design, coefficient_name, design, independent, level_name, theta_name
 from generate import Case
 
-CRITERION = 1e-6  # how far a criterion may lie above the least that is known, and off its formula
-ESTIMATE = 1e-6  # coefficients in standard errors; standard errors and sigma by themselves
-FEW_DIGITS = 1e3  # theta from which on a refusal for want of digits is accepted: a residual sd of 1e-3 of the groups'
+CRITERION = 1e-6  # allowed excess of a criterion over the lowest known one, and allowed difference from its formula
+ESTIMATE = 1e-6  # allowed error of coefficients (in standard errors), standard errors and sigma (relative)
+FEW_DIGITS = 1e3  # theta from which a refusal for lack of digits is accepted: a residual sd of 1e-3 times that of the groups
 OUTCOMES = ("converged", "boundary", "not_converged", "refused", "failed")
 
 
 @dataclass
 class Verdict:
-    """The answer to one case: `faults` are wrong, `notes` are worth a look."""
+    """The verdict on one case: `faults` are errors, `notes` deserve a look."""
 
     name: str
     outcome: str
     formula: str
     rows: int
     method: str
-    what: str = ""  # of a refusal, its message
-    lme4: str = ""  # converged, or what it said
+    what: str = ""  # the message, if refused
+    lme4: str = ""  # whether lme4 fits the model, or its error
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
 
 
 def tiers_theta(fit: dict) -> dict[str, float]:
-    """theta of `fit.json` by names."""
+    """Returns theta of `fit.json` by name."""
     names = []
     for component in fit["variance_components"]:
         level, terms = level_name(component["level"]), component["terms"]
@@ -47,7 +47,7 @@ def tiers_theta(fit: dict) -> dict[str, float]:
 def judge(case: Case, code: int, fit: dict | None, stderr: str, lme4: dict | None) -> Verdict:
     outcome = fit["status"] if fit and code in (0, 2) else "refused" if code == 1 else "failed"
     verdict = Verdict(case.name, outcome, case.formula(), case.rows, case.method)
-    told_by_lme4(verdict, lme4)
+    outcome_of_lme4(verdict, lme4)
     if outcome == "failed":
         verdict.faults.append(f"exit {code}: {stderr.strip()[-300:]}")
         return verdict
@@ -59,11 +59,11 @@ def judge(case: Case, code: int, fit: dict | None, stderr: str, lme4: dict | Non
         else:
             fitted(verdict, d, case, fit, lme4)
     except Undetermined as error:
-        verdict.notes.append(f"the dense criterion cannot be had: {error}")
+        verdict.notes.append(f"the dense criterion cannot be computed: {error}")
     return verdict
 
 
-def told_by_lme4(verdict: Verdict, lme4: dict | None) -> None:
+def outcome_of_lme4(verdict: Verdict, lme4: dict | None) -> None:
     default = (lme4 or {}).get("default") or {}
     if lme4 is None:
         verdict.lme4 = "absent"
@@ -116,7 +116,7 @@ def fitted(verdict: Verdict, d: Design, case: Case, fit: dict, lme4: dict | None
 def compare_estimates(verdict: Verdict, wrong: list[str], fit: dict, at, where: str, tolerance: float) -> None:
     errors = np.sqrt(np.diag(at.vcov)) if len(at.beta) else np.zeros(0)
     beta = np.array([c["estimate"] for c in fit["fixed_effects"]])
-    # No standard errors are given where there are none to be had.
+    # Standard errors that are not available are not compared.
     given = [(i, c["std_error"]) for i, c in enumerate(fit["fixed_effects"]) if c["std_error"] is not None]
     distances = {
         "beta": float(np.max(np.abs(beta - at.beta) / errors, initial=0.0)),
@@ -153,9 +153,9 @@ def lme4_theta(d: Design, found: dict) -> list[float]:
 
 
 def singular_or_not(verdict: Verdict, d: Design, theta, best, fit: dict) -> None:
-    """`boundary` is right where a covariance matrix is singular at the minimum, and nowhere else.
+    """Checks that the status is `boundary` if and only if a covariance matrix is singular at the minimum.
 
-    Where V is the same along a line of covariances, one with a variance of zero may be among them: then
+    If V is the same along a line of covariances, this line may include one with a variance of zero. Then
     `converged` is right if a note says that the variances are not determined.
     """
     least = min(smallest(block, t) for block, t in zip(d.blocks, factors(d, [float(v) for v in best])))
@@ -173,8 +173,8 @@ def singular_or_not(verdict: Verdict, d: Design, theta, best, fit: dict) -> None
 
 
 def smallest(block, factor) -> float:
-    """How singular a covariance is: its least eigenvalue in the units of Z's columns, as a share of the residual's
-    and of the largest."""
+    """Measures how close a covariance is to singular: its least singular value in the units of Z's columns, relative
+    to the residual and to the scale of the rows."""
     size = np.sqrt(np.mean(block.values**2, axis=0))
     size[size == 0] = 1
     scaled = np.array(factor, float) * size[:, None]
@@ -206,7 +206,7 @@ def refused(verdict: Verdict, d: Design, case: Case, lme4: dict | None) -> None:
     text = f"there is a minimum, {least:.6f} at theta {[float(f'{t:.6g}') for t in theta]}"
     verdict.figures["largest_theta"] = largest
     if largest >= FEW_DIGITS and re.search(r"digit|precision|rounding", verdict.what):
-        verdict.notes.append(f"refused for want of digits; {text}")
+        verdict.notes.append(f"refused for lack of digits; {text}")
     elif "has only one level" in verdict.what and "contrasts" in verdict.lme4:
         verdict.notes.append("refused by both: a factor has one level")
     elif verdict.lme4 == "fits":
@@ -216,7 +216,7 @@ def refused(verdict: Verdict, d: Design, case: Case, lme4: dict | None) -> None:
 
 
 def along_rays(d: Design, dense: Dense, theta, least: float) -> str | None:
-    """Shows that no theta beats going on along a ray for ever, or says nothing."""
+    """Returns evidence that the criterion has its infimum at the end of a ray of theta, if there is any."""
     ones = dense.size * diagonal(d)
     rays = [("all variances grow", np.zeros(len(theta)), ones), ("theta of lme4 grows", np.zeros(len(theta)), np.array(theta))]
     at = 0
@@ -226,21 +226,22 @@ def along_rays(d: Design, dense: Dense, theta, least: float) -> str | None:
         rays.append((f"the variances of {block.level} ({', '.join(block.names)}) grow", np.array(theta), only))
         rays.append((f"those of {block.level} ({', '.join(block.names)}) alone grow", np.zeros(len(theta)), only))
         at += size
-    for told, start, direction in rays:
+    for what, start, direction in rays:
         if not np.any(direction):
             continue
         values = [dense.value(start + 10.0**k * direction) for k in range(0, 13, 2)]
         steps = np.diff(values)
         if steps[-1] < -0.1 and abs(steps[-1] - steps[-2]) < 0.01 * abs(steps[-1]) and values[-1] < least:
-            return f"as {told} the criterion falls by {-steps[-1] / 2:.2f} per decade without end"
+            return f"as {what} the criterion falls by {-steps[-1] / 2:.2f} per decade without bound"
         if abs(steps[-1]) < CRITERION and values[-1] <= least + CRITERION:
             flat = max(values) - min(values) < CRITERION
-            return f"as {told} the criterion {'is flat' if flat else 'falls to its limit'}, {values[-1]:.6f}, and lies nowhere lower"
+            return f"as {what} the criterion {'is flat' if flat else 'falls to its limit'}, {values[-1]:.6f}, and is nowhere lower"
     return None
 
 
 def along_a_line(d: Design, tolerance: float = 1e-8) -> str | None:
-    """Shows that covariances of random effects, and the residual variance, can change while V stays the same."""
+    """Returns evidence that the covariances of random effects and the residual variance can change without
+    changing V, if there is any."""
     parts, names = [np.diag(1 / d.weights)], ["the residual variance"]
     for block in d.blocks:
         together = block.group[:, None] == block.group[None, :]
@@ -258,6 +259,6 @@ def along_a_line(d: Design, tolerance: float = 1e-8) -> str | None:
 
 
 def diagonal(d: Design) -> np.ndarray:
-    """1 for the diagonal entries of theta, 0 for the others."""
+    """Returns 1 for the diagonal entries of theta and 0 for the others."""
     widths = [len(block.names) for block in d.blocks]
     return np.concatenate([[float(i == j) for j in range(k) for i in range(j, k)] for k in widths])

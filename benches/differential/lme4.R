@@ -1,10 +1,10 @@
-# Fits of generated models by lme4:  Rscript lme4.R CASES.jsonl OUT.jsonl
+# Fits generated models with lme4:  Rscript lme4.R CASES.jsonl OUT.jsonl
 #
-# A line of CASES has name, csv, formula, reml, weights and, where there is one, theta: a point by names
-# ("a:b|x1.(Intercept)") to start from and to evaluate the criterion at. A line of OUT has
-#   default   lmer() as a user calls it
-#   best      the least criterion of nloptwrap and bobyqa at tight tolerances from several starts
-#   at        the criterion at the theta that was given
+# A line of CASES has name, csv, formula, reml, weights and optionally theta: a point, by names
+# ("a:b|x1.(Intercept)"), at which to start and to evaluate the criterion. A line of OUT has
+#   default   the result of a plain call of lmer()
+#   best      the lowest criterion of nloptwrap and bobyqa at tight tolerances from several starts
+#   at        the criterion at the given theta
 suppressPackageStartupMessages({library(lme4); library(jsonlite)})
 invisible(Sys.setlocale("LC_COLLATE", "C"))
 arguments <- commandArgs(TRUE)

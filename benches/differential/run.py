@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Generated models by tiers and by lme4, judged by a dense criterion.
+"""Fits generated models with tiers and with lme4, and judges the fits by a dense criterion.
 
     benches/differential/run.py --tiers target/release/tiers [--models 300] [--seed 1] [--out RESULTS.json]
 
-Needs numpy and python-flint, and Rscript with lme4 and jsonlite: where R is absent one line says so and
-nothing is run. Exits with 1 if anything is wrong. `--only 17,23` or `--only nearly_exact` picks cases,
-`--keep DIR` leaves their csv files and prints the command of each case that has a fault.
+Needs numpy and python-flint, and Rscript with lme4 and jsonlite. Without R it prints one line and runs
+nothing. Exits with 1 if any case has a fault. `--only 17,23` or `--only nearly_exact` selects cases;
+`--keep DIR` keeps their csv files and prints the command of each case with a fault.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tiers", default=str(HERE.parents[1] / "target/release/tiers"))
     parser.add_argument("--models", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help="numbers or kinds, by commas")
-    parser.add_argument("--out", type=Path, help="all verdicts as JSON")
-    parser.add_argument("--keep", type=Path, help="a folder for the csv files, which stay")
-    parser.add_argument("--reuse", action="store_true", help="lme4's answers that an earlier run left in --keep")
+    parser.add_argument("--only", default="", help="numbers or kinds of cases, separated by commas")
+    parser.add_argument("--out", type=Path, help="file for all verdicts as JSON")
+    parser.add_argument("--keep", type=Path, help="folder in which to keep the csv files")
+    parser.add_argument("--reuse", action="store_true", help="use lme4's answers of an earlier run in --keep")
     parser.add_argument("--jobs", type=int, default=2)
     return parser.parse_args()
 
@@ -67,7 +67,7 @@ def read_answers(folder: Path) -> dict[str, dict]:
 
 
 def fit_by_lme4(work: list[tuple], folder: Path, jobs: int) -> dict[str, dict]:
-    """lme4's answers by name of the case; `jobs` processes of R share the cases."""
+    """Returns lme4's answers by name of the case; `jobs` processes of R share the cases."""
     from judge import tiers_theta
 
     processes = []
@@ -86,7 +86,7 @@ def fit_by_lme4(work: list[tuple], folder: Path, jobs: int) -> dict[str, dict]:
 
 
 def check_the_judge(seed: int) -> None:
-    """The two ways to the dense criterion agree on small cases at random points."""
+    """Checks that the two computations of the dense criterion agree on small cases at random points."""
     import numpy as np
     from dense import Dense, plain
     from design import design, independent

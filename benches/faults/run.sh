@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The long form of the fault tests: 20 kills and 20 requests to stop of a job on 5 million rows, 1,000
-# damaged parquet files, 200 damaged checkpoints, and a disk that is really full (root only).
-# Takes some ten minutes.
+# The long version of the fault tests: a job on 5 million rows is killed 20 times and asked to stop 20
+# times, and runs with 1,000 damaged parquet files, 200 damaged checkpoints and a full disk (as root only).
+# Takes about ten minutes.
 #
 #     benches/faults/run.sh
 set -euo pipefail
@@ -19,7 +19,7 @@ test_of run::stale::damaged
 TIERS_FAULT_VARIANTS=1000 test_of run::faults::damaged_parquet
 test_of run::faults
 
-printf '\n== a file system without room\n' >&2
+printf '\n== a full file system\n' >&2
 tiers="$(realpath "${CARGO_TARGET_DIR:-target}")/release/tiers"
 place="$(mktemp -d)"
 trap 'umount "$place/small" 2>/dev/null || true; rm -rf "$place"' EXIT
@@ -42,12 +42,12 @@ TOML
   "$tiers" run "$place/job.toml" --quiet --set models.growth.fitted=false || true
   before="$(cd "$place/small/results" && find null growth -type f -exec sha256sum {} + 2>/dev/null | sort || true)"
   code=0
-  told="$("$tiers" run "$place/job.toml" --set models.growth.conf_level=0.9 2>&1)" || code=$?
-  echo "$told" >&2
+  output="$("$tiers" run "$place/job.toml" --set models.growth.conf_level=0.9 2>&1)" || code=$?
+  echo "$output" >&2
   after="$(cd "$place/small/results" && find null growth -type f -exec sha256sum {} + 2>/dev/null | sort || true)"
   [[ $code == 1 && "$before" == "$after" ]] || { echo "FAILED: code $code, or former results changed" >&2; exit 1; }
-  [[ "$told" == *"free some space"* ]] || { echo "FAILED: no word of the full disk" >&2; exit 1; }
-  echo "code 1, and former results are as they were" >&2
+  [[ "$output" == *"free some space"* ]] || { echo "FAILED: the full disk is not reported" >&2; exit 1; }
+  echo "code 1, and the former results are unchanged" >&2
 else
-  echo "skipped: this user may not mount" >&2
+  echo "skipped: this user cannot mount a file system" >&2
 fi

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Mutates saved fits and runs commands on them: each must end with code 0 and the same numbers, or with code 1.
+"""Mutates saved fits and runs commands on them: each must exit with 0 and the same numbers, or with 1.
 
     benches/faults/saved.py [--tiers PATH] [--count 2000] [--seed 1]
 
-Fits of several kinds are saved, and again in the form of tiers 0.1.0, which had no fingerprint. A mutation
-flips bytes of a file, cuts it short, alters, drops, repeats or exchanges values of its JSON, or takes the
-file from another fit. Then a command is run that reads the file. Without a fingerprint a value that nothing
-else in the folder determines cannot be known to be wrong: such outcomes are counted by the key that was
-altered, and are no failure. Needs Python 3.9 or later, and nothing else.
+Fits of several kinds are saved, and also converted to the format of tiers 0.1.0, which had no fingerprint.
+A mutation flips bits of a file, truncates it, alters, drops or exchanges values of its JSON, or replaces it
+by the file of another fit. Then a command that reads the file is run. Without a fingerprint, a wrong value
+cannot be detected if nothing else in the folder determines it; such outcomes are counted by the altered key
+and are not failures. Needs only Python 3.9 or later.
 """
 
 import argparse
@@ -46,7 +46,7 @@ COMMANDS = [
 
 
 def table(path):
-    """72 rows of four sites with three wards each."""
+    """Writes 72 rows of four sites with three wards each."""
     lines = ["score,hours,twice,arm,site,ward,weight"]
     for i in range(72):
         noise = 1.3 * math.sin(12.9898 * i) + math.sin(2.3 * (i // 18)) + 0.7 * math.sin(4.7 * (i // 6))
@@ -56,7 +56,7 @@ def table(path):
 
 
 def places(value, path=()):
-    """All places of a JSON value, by their paths."""
+    """Yields the paths of all values within a JSON value."""
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
@@ -70,7 +70,7 @@ def parent(value, path):
 
 
 def altered(value, rng):
-    """Another value in the place of this one."""
+    """Returns a value to replace this one."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -87,7 +87,7 @@ def altered(value, rng):
 
 
 def mutate_json(text, rng):
-    """Changes a value, drops or repeats a key; gives the text and the place."""
+    """Alters, drops or exchanges a value; returns the text and the place."""
     value = json.loads(text)
     for _ in range(100):
         path = rng.choice([path for path in places(value) if path])
@@ -118,7 +118,7 @@ def mutate_bytes(data, rng):
 
 
 def mutate(folder, others, rng):
-    """Changes one file of a fit; gives a description of what was done."""
+    """Changes one file of a fit; returns a description of the change."""
     files = [path for path in sorted(folder.rglob("*")) if path.suffix in (".json", ".parquet")]
     jsons = [path for path in files if path.suffix == ".json"]
     file = rng.choice(jsons * 3 + files)
@@ -141,7 +141,7 @@ def mutate(folder, others, rng):
 
 
 def unseal(folder):
-    """Takes the fingerprint away and says that the first version wrote this."""
+    """Removes the fingerprint and marks the fit as written by the first version."""
     fit, model = json.loads((folder / "fit.json").read_text()), json.loads((folder / "model.json").read_text())
     fit.pop("fingerprint"), fit.pop("files")
     model["tiers_model"] = 1
@@ -154,7 +154,7 @@ class Runner:
         self.environment = {key: value for key, value in os.environ.items() if key != "RUST_BACKTRACE"}
 
     def run(self, arguments):
-        """Code, what was printed and written, and the message."""
+        """Returns the exit code, what was printed and written, and the message."""
         self.out.unlink(missing_ok=True)
         done = subprocess.run([self.tiers, *arguments], capture_output=True, timeout=60, env=self.environment)
         written = self.out.read_bytes() if self.out.exists() else b""
@@ -191,7 +191,7 @@ def main():
             shutil.copytree(place / kind, victim)
             term = json.loads((victim / "fit.json").read_text())["fixed_effects"][0]["term"]
             command = rng.choice(COMMANDS)
-            # The fit has the same name in both runs, since messages and tables name it.
+            # The fit has the same name in both runs, because messages and tables contain it.
             words = {"fit": victim, "other": place / "slopes", "data": data, "out": runner.out, "term": term}
             command = [word.format(**words) for word in command]
             key = (kind, *command)
@@ -200,14 +200,14 @@ def main():
             code, before, _ = expected[key]
             what = mutate(victim, others, rng)
             try:
-                now, printed, told = runner.run(command)
+                now, printed, message = runner.run(command)
             except subprocess.TimeoutExpired:
-                now, printed, told = None, b"", "it hangs"
+                now, printed, message = None, b"", "it hangs"
             group = "with fingerprint" if sealed else "without"
             if now == 1:
                 outcomes[group, "code 1"] += 1
-                if not told.strip().splitlines()[-1:] or "internal error" in told:
-                    failures.append((kind, command, what, told))
+                if not message.strip().splitlines()[-1:] or "internal error" in message:
+                    failures.append((kind, command, what, message))
             elif now == code and printed == before:
                 outcomes[group, "the same numbers"] += 1
             elif now in (0, 2) and not sealed:
@@ -215,13 +215,13 @@ def main():
                 unseen[what] += 1
             else:
                 outcomes[group, f"FAILED: code {now}"] += 1
-                failures.append((kind, command, what, told))
+                failures.append((kind, command, what, message))
     for (group, outcome), count in sorted(outcomes.items()):
         print(f"{group:>18}  {outcome:<54} {count:>5}")
     for what, count in unseen.most_common():
         print(f"{'unseen':>18}  {what:<54} {count:>5}")
-    for kind, command, what, told in failures:
-        print(f"FAILED {kind} {' '.join(map(str, command[:1] + command[2:]))}: {what}: {told.strip()}")
+    for kind, command, what, message in failures:
+        print(f"FAILED {kind} {' '.join(map(str, command[:1] + command[2:]))}: {what}: {message.strip()}")
     sys.exit(1 if failures else 0)
 
 

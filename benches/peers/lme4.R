@@ -1,4 +1,4 @@
-# lme4 or glmmTMB on a CSV file, by REML. Prints one line of JSON.
+# Fits a CSV file with lme4 or glmmTMB by REML. Prints one line of JSON.
 #
 #     Rscript lme4.R lme4|glmmTMB FORMULA FILE.csv
 arguments <- commandArgs(trailingOnly = TRUE)
@@ -15,7 +15,7 @@ read <- proc.time()[["elapsed"]]
 
 if (package == "lme4") {
   suppressPackageStartupMessages(library(lme4))
-  # The derivatives serve a check at the end and take as long as the fit.
+  # The derivatives are only used for a check at the end, and take as long as the fit.
   fit <- lmer(formula, rows, REML = TRUE, control = lmerControl(calc.derivs = FALSE))
   criterion <- REMLcrit(fit)
   converged <- fit@optinfo$conv$opt == 0

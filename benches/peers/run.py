@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""tiers and its peers on the same files: one table of ratios and differences in the REML criterion.
+"""Compares tiers with its peers on the same files: a table of ratios and of differences in the REML criterion.
 
     benches/peers/run.py --data DIR [--sizes 1e5,1e6,1e7] [--models A,B] [--repeats 3] [--limit 900]
                          [--only tiers,lme4,glmm]
 
-Every run is a process of its own that reads the file and fits the model, with a time limit; repeats
-are interleaved, and a peer that fails or runs into its limit is not run again at that size, nor at a
-larger one. A peer that is not installed is told as absent. lme4 and glmmTMB read a CSV file that is made beforehand.
+Every run is a separate process that reads the file and fits the model, with a time limit. Repeats are
+interleaved. A peer that fails or times out is not run again at that size or a larger one. A peer that is
+not installed is reported as absent. lme4 and glmmTMB read a CSV file, which is written first.
 
 Writes benches/results/<date>-peers.json (raw figures) and .md.
 """
@@ -35,7 +35,7 @@ COLUMNS = {
 
 @dataclass
 class Peer:
-    """A program that fits a model: how to run it, or why it is absent."""
+    """A program that fits a model: the command to run, or why it is absent."""
 
     name: str
     command: Callable[[models.Model, Path, Path | None], list[str]] | None
@@ -135,7 +135,7 @@ def parse() -> argparse.Namespace:
 
 
 def as_csv(file: Path, model: models.Model, folder: Path) -> Path:
-    """The columns of the model as CSV."""
+    """Writes the columns of the model as CSV."""
     import pyarrow.csv
     import pyarrow.parquet
 
@@ -159,15 +159,15 @@ def compare(model, size: str, file: Path, csv: Path | None, candidates: list[Pee
         if peer.command is not None and (csv is not None or not peer.csv):
             command = peer.command(model, file, csv)
             commands[peer.name] = lambda command=command: measure.run(command, arguments.limit)
-    # No warm-up: the first run of tiers is counted like all others, and slow peers are slow enough.
+    # No warm-up: the first run of tiers counts like all others, and slow peers take too long to run once more.
     series = measure.interleave(commands, arguments.repeats, False, lambda line: print(line, flush=True))
     ours = series["tiers"]
     results = {name: result(name, of, ours) for name, of in series.items()}
     return {"model": model.name, "size": size, "file": file.name, "formula": model.formula, "results": results}
 
 
-def told(run: measure.Run) -> dict:
-    """What a program printed in its last line, or all of it."""
+def output(run: measure.Run) -> dict:
+    """Parses the JSON that a program printed: all of its output, or the last line."""
     text = run.stdout.strip()
     return json.loads(text if text.startswith("{\n") else text.splitlines()[-1])
 
@@ -177,18 +177,18 @@ def result(name: str, series: measure.Series, ours: measure.Series) -> dict:
     raw["ratio_to_tiers"] = ratio(series.median(), ours.median())
     raw["why_none"] = next((measure.describe(run).strip() for run in series.runs if not run.ok), None)
     if series.good():
-        outputs = [told(run) for run in series.good()]
+        outputs = [output(run) for run in series.good()]
         raw["criterion"] = outputs[0]["criterion"]
         raw["converged"] = outputs[0].get("converged", outputs[0].get("status") != "not_converged")
         fit = [o["fit_seconds"] if "fit_seconds" in o else o["timing_seconds"]["fit"] for o in outputs]
         raw["fit_seconds"] = sorted(fit)[len(fit) // 2]
         if ours.good():
-            raw["criterion_minus_tiers"] = outputs[0]["criterion"] - told(ours.good()[0])["criterion"]
+            raw["criterion_minus_tiers"] = outputs[0]["criterion"] - output(ours.good()[0])["criterion"]
     return raw
 
 
 def page(document: dict) -> str:
-    """The results as a page."""
+    """Formats the results as a page."""
     lines = [
         "# tiers and its peers",
         "",

@@ -1,8 +1,8 @@
-"""statsmodels' MixedLM by REML on a parquet file. Prints one line of JSON.
+"""Fits a parquet file with statsmodels' MixedLM by REML. Prints one line of JSON.
 
     python statsmodels_mixedlm.py A|B FILE
 
-Schools are the groups and classes a variance component within them, for that is how MixedLM puts
+Schools are the groups, and classes a variance component within them: this is how MixedLM expresses
 nested levels.
 """
 
@@ -27,5 +27,5 @@ fit = smf.mixedlm(
     vc_formula={"classroom": "0 + C(classroom)"},
 ).fit(reml=True)
 end = time.perf_counter()
-told = {"criterion": -2 * fit.llf, "converged": bool(fit.converged), "read_seconds": read - start, "fit_seconds": end - read}
-print(json.dumps(told))
+result = {"criterion": -2 * fit.llf, "converged": bool(fit.converged), "read_seconds": read - start, "fit_seconds": end - read}
+print(json.dumps(result))

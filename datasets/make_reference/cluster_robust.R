@@ -1,6 +1,6 @@
-# Adds cluster-robust covariances of the fixed effects (CR0, CR1, CR2 of clubSandwich, clusters the
-# groups of the outermost factor) and their Satterthwaite degrees of freedom to the REML fits of
-# reference files. The fit is lme4's, at the file's own theta.
+# Computes cluster-robust covariances of the fixed effects (CR0, CR1, CR2 of clubSandwich; the clusters
+# are the groups of the outermost factor) and their Satterthwaite degrees of freedom for the REML fits
+# of reference files, and writes them to FILE.cr. The fit is lme4's, at the theta in the file.
 #   Rscript cluster_robust.R CSV_DIR REFERENCE.json ...
 suppressMessages({ library(lme4); library(clubSandwich); library(jsonlite) })
 invisible(Sys.setlocale("LC_COLLATE", "C"))
@@ -14,7 +14,7 @@ for (file in a[-1]) {
   formula <- as.formula(ref$formula)
   dat <- dat[complete.cases(dat[, all.vars(formula)]), ]
   theta <- unlist(ref$fits$REML$theta)
-  # no optimisation: the criterion is evaluated at the reference's theta only
+  # No optimisation: the criterion is only evaluated at the theta of the reference.
   stay <- function(fn, par, lower, upper, control = list(), ...)
     list(par = theta, fval = fn(theta), conv = 0, convergence = 0, message = "", feval = 1)
   assign("stay", stay, envir = globalenv())

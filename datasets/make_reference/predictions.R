@@ -1,8 +1,8 @@
-# Reference figures of predictions for new rows, with their errors.
+# Reference values of predictions for new rows, with their errors.
 #   python export_csv.py PARQUET_DIR CSV_DIR          (all parquet files in one folder)
 #   Rscript predictions.R CSV_DIR OUT.json
-# Predictions are those of lme4's predict(); the errors, which this version of it does not have, are
-# the formulas of the best linear unbiased prediction with V in full, at lme4's estimates.
+# The predictions are those of lme4's predict(). This version of lme4 does not compute prediction error
+# variances, so they are computed here by the BLUP formulas, with V formed explicitly, at lme4's estimates.
 suppressMessages({library(lme4); library(Matrix); library(jsonlite)})
 arguments <- commandArgs(TRUE)
 read <- function(name) read.csv(file.path(arguments[1], paste0(name, ".csv")), stringsAsFactors = FALSE)

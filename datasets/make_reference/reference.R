@@ -1,4 +1,4 @@
-# Reference figures of the models on the data carried here.
+# Reference values of the models on the data in this repository.
 #   python export_csv.py PARQUET_DIR CSV_DIR          (all parquet files in one folder)
 #   Rscript reference.R CSV_DIR OUT_DIR [MODEL ...]
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))

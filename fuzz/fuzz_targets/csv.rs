@@ -1,6 +1,6 @@
-//! Any bytes as a text file, with any options: columns, or an error that can be printed.
+//! Reads any bytes as a text file with any options: the result must be columns or a printable error.
 //!
-//! The input is a line per option (`--sep ;`, `--na .,-99`, …), a line `--`, and the bytes of the file.
+//! The input is one line per option (`--sep ;`, `--na .,-99`, …), a line `--`, and the bytes of the file.
 
 #![no_main]
 
@@ -57,7 +57,7 @@ fuzz_target!(|input: &[u8]| {
                     assert_eq!(rows, chunk.rows(), "{wanted:?}");
                 }
             }
-            // Where nothing was said, the values fit what was found; only text may be of another encoding.
+            // Without stated types the values match the inferred kinds, so only the encoding can be wrong.
             Err(error) => assert!(!options.types.is_empty() || error.to_string().contains("--encoding"), "{error}"),
         }
     }

@@ -1,4 +1,4 @@
-//! Any text as a formula: parsed, resolved against a table and printed, or an error that can be printed.
+//! Parses any text as a formula, resolves it against a table and prints it; errors must be printable.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use tiers_design::{Field, Formula, Kind, Plan, Settings};
 fuzz_target!(|text: &str| {
     match text.parse::<Formula>() {
         Ok(formula) => {
-            // What is printed means the same again.
+            // Printing and parsing again must give the same formula.
             let again: Formula = formula.to_string().parse().expect("a formula that was printed");
             assert_eq!(again.to_string(), formula.to_string());
             let kinds = [Kind::Float, Kind::Integer, Kind::Boolean, Kind::Text, Kind::Digits, Kind::Other("date".to_owned())];

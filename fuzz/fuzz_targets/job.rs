@@ -1,4 +1,4 @@
-//! Any text as a job file, with any change by `--set`: keys, or an error that can be printed.
+//! Parses any text as a job file with any `--set` options: the result must be keys or a printable error.
 
 #![no_main]
 #![allow(dead_code)]
@@ -15,7 +15,7 @@ mod parse;
 mod robust;
 
 fuzz_target!(|text: &str| {
-    // The last lines that begin with `--set ` are changes.
+    // The last lines that begin with `--set ` are `--set` options.
     let (text, sets) = text.split_once("\n--set ").unwrap_or((text, ""));
     let sets: Vec<String> = sets.split("\n--set ").filter(|set| !set.is_empty()).map(str::to_owned).collect();
     match parse::Document::parse("job.toml", text, &sets) {

@@ -1,5 +1,5 @@
-//! Any texts as `fit.json` and `model.json`, or as `moments.json`: a fit that can be asked all that needs no
-//! data, moments whose columns are known, or an error that can be printed.
+//! Reads any texts as `fit.json` and `model.json`, or as `moments.json`. The result must be a fit on which all
+//! inference without data works, moments with known columns, or a printable error.
 
 #![no_main]
 #![allow(dead_code, unused_imports)]
@@ -13,7 +13,7 @@ use tiers_reml::{AnovaType, Averaging, FixedPart, Grid, Predictor};
 #[path = "../../crates/cli/src/moments/header.rs"]
 mod header;
 
-/// Between the two files of a fit; what has no such line is a header of moments.
+/// The line between the two files of a fit; an input without it is a header of moments.
 const MODEL: &str = "\n== model.json ==\n";
 
 fuzz_target!(|text: &str| {
@@ -29,7 +29,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// What `tiers anova`, `tiers means` and `tiers predict --population` ask.
+/// Computes what `tiers anova`, `tiers means` and `tiers predict --population` compute.
 fn ask(texts: &saved::Texts) {
     let (fixed, recipe, fit) = (&texts.model.fixed, &texts.recipe, &texts.report.fit);
     for kind in [AnovaType::One, AnovaType::Three] {
@@ -51,7 +51,7 @@ fn ask(texts: &saved::Texts) {
     let _ = Predictor::of_population(part, &fixed.inference, fit.sigma, Some(0.9));
 }
 
-/// What `tiers fit --moments` does before it reads the cells.
+/// Checks the columns as `tiers fit --moments` does before it reads the cells.
 fn columns(header: &header::Header) {
     if let Ok(recipe) = header.definition.recipe() {
         let m = recipe.columns.len() + 1;

@@ -1,4 +1,4 @@
-//! lme-rs calls LAPACK and BLAS and leaves it to its users to bring them: Debian's OpenBLAS.
+//! Links OpenBLAS, because lme-rs calls LAPACK and BLAS but does not link them itself.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

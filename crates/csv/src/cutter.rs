@@ -1,4 +1,4 @@
-//! Cutting text into chunks of whole records, in the order of the file.
+//! Cuts text into chunks of whole records, in the order of the file.
 
 use std::io::{ErrorKind, Read};
 
@@ -6,21 +6,21 @@ use crate::error::CsvError;
 use crate::fields::{End, blank_line, record_end};
 use crate::stream::Stream;
 
-/// The most bytes that a record (a line, or several where a quoted field holds line ends) may have.
+/// Largest size of a record in bytes. A record is a line, or several if a quoted field contains line ends.
 pub const MAX_RECORD: usize = 16 << 20;
 
-/// About as many bytes a chunk has, unless a record is longer.
+/// Approximate size of a chunk in bytes; a chunk is larger if a record is.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
 /// Consecutive records of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     pub(crate) bytes: Vec<u8>,
-    /// Records in it, blank lines not counted.
+    /// Number of records, without blank lines.
     pub(crate) rows: usize,
-    /// Rows of the file before it.
+    /// Number of rows of the file before this chunk.
     pub(crate) first_row: u64,
-    /// Line of the file on which it begins, from 1.
+    /// Line of the file on which the chunk begins, from 1.
     pub(crate) first_line: u64,
 }
 
@@ -36,15 +36,15 @@ impl Chunk {
     }
 }
 
-/// Reads text and cuts it.
+/// Reads text and cuts it into chunks.
 pub(crate) struct Cutter {
     stream: Stream,
-    /// What was read and not cut off yet.
+    /// Bytes that have been read but not cut off yet.
     buffer: Vec<u8>,
     ended: bool,
     /// Line on which the buffer begins, from 1.
     line: u64,
-    /// Rows that were cut off.
+    /// Number of rows cut off so far.
     rows: u64,
 }
 
@@ -53,7 +53,7 @@ impl Cutter {
         Cutter { stream, buffer: Vec::new(), ended: false, line: 1, rows: 0 }
     }
 
-    /// What was read and not cut off yet.
+    /// Bytes that have been read but not cut off yet.
     pub(crate) fn buffer(&self) -> &[u8] {
         &self.buffer
     }
@@ -63,12 +63,12 @@ impl Cutter {
         self.line
     }
 
-    /// Whether the buffer reaches to the end of the text.
+    /// Whether the buffer reaches the end of the text.
     pub(crate) fn ended(&self) -> bool {
         self.ended
     }
 
-    /// Reads until the buffer has this many bytes or the text is over.
+    /// Reads until the buffer has this many bytes or the text ends.
     pub(crate) fn fill(&mut self, bytes: usize) -> Result<(), CsvError> {
         const PIECE: usize = 1 << 16;
         while self.buffer.len() < bytes && !self.ended {
@@ -90,13 +90,13 @@ impl Cutter {
         Ok(())
     }
 
-    /// Cuts off bytes that hold no rows.
+    /// Discards bytes that contain no rows.
     pub(crate) fn skip(&mut self, bytes: usize, lines: u64) {
         self.buffer.drain(..bytes);
         self.line += lines;
     }
 
-    /// The end of the first record of the buffer and its lines; more is read as needed.
+    /// Returns the end of the buffer's first record and its number of lines; reads more as needed.
     pub(crate) fn first_record(&mut self, separator: u8) -> Result<(usize, u64), CsvError> {
         let mut wanted = 1 << 16;
         loop {
@@ -110,7 +110,7 @@ impl Cutter {
         }
     }
 
-    /// The next chunk; nothing behind the last.
+    /// Returns the next chunk, or `None` after the last.
     pub(crate) fn next(&mut self, separator: u8) -> Result<Option<Chunk>, CsvError> {
         let mut wanted = CHUNK_BYTES;
         loop {
@@ -122,13 +122,13 @@ impl Cutter {
             if cut.end > 0 || self.ended {
                 return Ok(self.take(cut, separator));
             }
-            // Doubling makes the time linear in the length of a line.
+            // Doubling keeps the time linear in the length of a line.
             wanted = (2 * wanted).min(MAX_RECORD + 1);
         }
     }
 
-    /// An error if the record that begins at `start` and has no end in the buffer is too long, or
-    /// cannot end any more.
+    /// Checks a record that begins at `start` and does not end within the buffer: it is an error if the
+    /// record is too long or cannot end any more.
     fn check_length(&self, open: End, start: usize) -> Result<(), CsvError> {
         let line = |at: usize| self.line + memchr::memchr_iter(b'\n', &self.buffer[..at]).count() as u64;
         let too_long = self.buffer.len() - start > MAX_RECORD;
@@ -139,7 +139,7 @@ impl Cutter {
         }
     }
 
-    /// Finds the ends of the records in the buffer.
+    /// Finds the last end of a record in the buffer.
     fn cut(&self, separator: u8) -> Cut {
         let bytes = &self.buffer;
         let mut cut = Cut { end: 0, rows: 0, lines: 0, open: None };
@@ -160,7 +160,7 @@ impl Cutter {
     }
 
     fn take(&mut self, mut cut: Cut, separator: u8) -> Option<Chunk> {
-        // The last line need not end.
+        // The last line need not have a line end.
         if self.ended && cut.open.is_some() {
             cut.rows += usize::from(blank_line(&self.buffer, cut.end, separator).is_none());
             cut.end = self.buffer.len();
@@ -182,7 +182,7 @@ struct Cut {
     end: usize,
     rows: usize,
     lines: u64,
-    /// How the buffer ends, where that is within a record.
+    /// How the buffer ends, if it ends within a record.
     open: Option<End>,
 }
 
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_beyond_the_bound_is_an_error_with_its_number() {
+    fn a_line_longer_than_the_limit_is_an_error_with_its_number() {
         let text = format!("1,2\n{}", "1".repeat(MAX_RECORD + (8 << 20)));
         let error = chunks(&text).unwrap_err().to_string();
         assert!(error.contains("line 2 is longer than 16 MB"), "{error}");
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_nothing_closes_is_an_error_with_its_line() {
+    fn an_unclosed_quote_is_an_error_with_its_line() {
         let error = chunks("1,2\n3,\"4\n5,6\n").unwrap_err().to_string();
         assert!(error.starts_with("line 2: a double quote opens"), "{error}");
     }

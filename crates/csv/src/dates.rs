@@ -1,4 +1,4 @@
-//! Dates and points in time, as ISO 8601 writes them.
+//! Dates and points in time in the notation of ISO 8601.
 
 /// Days since 1970-01-01 of a date such as `2020-01-31`.
 pub(crate) fn day(text: &[u8]) -> Option<i64> {
@@ -15,15 +15,15 @@ pub(crate) fn day(text: &[u8]) -> Option<i64> {
     if day == 0 || day > longest {
         return None;
     }
-    // Years begin in March, so that the day that some lack comes last.
+    // Count years from March, so that the leap day comes last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let of_year = (153 * month + 2) / 5 + day - 1;
     let (of_era, era) = (year.rem_euclid(400), year.div_euclid(400));
     Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
 }
 
-/// Microseconds of UTC since 1970-01-01 of a point in time such as `2020-01-31T23:59:59.5Z`,
-/// `2020-01-31 23:59` or `2020-01-31 23:59:59+01:00`; without an offset it is taken for UTC.
+/// Microseconds since 1970-01-01 UTC of a point in time such as `2020-01-31T23:59:59.5Z`,
+/// `2020-01-31 23:59` or `2020-01-31 23:59:59+01:00`. Without an offset, UTC is assumed.
 pub(crate) fn microsecond(text: &[u8]) -> Option<i64> {
     let day = day(text.get(..10)?)?;
     let [b'T' | b't' | b' ', time @ ..] = &text[10..] else { return None };
@@ -47,7 +47,7 @@ pub(crate) fn microsecond(text: &[u8]) -> Option<i64> {
     Some((minute * 60 + seconds) * 1_000_000 + fraction)
 }
 
-/// A fraction of a second in microseconds; what is finer is cut off.
+/// A fraction of a second in microseconds; further digits are dropped.
 fn micros(fraction: &[u8]) -> Option<i64> {
     let mut six = [b'0'; 6];
     six.iter_mut().zip(fraction).for_each(|(to, &from)| *to = from);

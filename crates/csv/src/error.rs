@@ -1,8 +1,8 @@
-//! What can be wrong with a text file, each with its own sentence: where, why, what to try.
+//! Errors of text files. Each message says where the error is, why it is one, and what to try.
 
 use std::io;
 
-/// A text file could not be read. The path of the file is for the caller to add.
+/// A text file could not be read. The caller adds the path of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CsvError {
@@ -10,10 +10,10 @@ pub enum CsvError {
     #[error("reading failed: {0}")]
     Io(#[from] io::Error),
 
-    /// The bytes are not text in the encoding.
+    /// The bytes are not valid text in the encoding.
     #[error("{place}: the text is not valid {encoding}; name its encoding, as in --encoding {remedy}")]
     Encoding {
-        /// Where, as far as it is known.
+        /// Where in the file, as far as known.
         place: String,
         /// The encoding that was assumed.
         encoding: String,
@@ -24,7 +24,7 @@ pub enum CsvError {
     /// There is no header.
     #[error("there is no header: the file holds nothing but {what}")]
     NoHeader {
-        /// What it holds.
+        /// What the file holds instead.
         what: &'static str,
     },
 
@@ -42,15 +42,15 @@ pub enum CsvError {
     LongRow {
         /// Line of the file, from 1.
         line: u64,
-        /// Fields that were found there.
+        /// Number of fields in the line.
         fields: usize,
-        /// Fields of the header.
+        /// Number of fields in the header.
         names: usize,
         /// The separator.
         separator: String,
     },
 
-    /// Every row has one field more than the header, as R's `write.table` writes.
+    /// Every row has one field more than the header, as in files written by R's `write.table`.
     #[error(
         "the rows have {fields} fields and the header {names} (line {line} is the first): the header lacks a name for \
          the row names, as R's write.table leaves it; put a name such as `row{separator}` before the first name of the \
@@ -59,24 +59,24 @@ pub enum CsvError {
     RowNames {
         /// Line of the first row.
         line: u64,
-        /// Fields of the rows.
+        /// Number of fields in the rows.
         fields: usize,
-        /// Fields of the header.
+        /// Number of fields in the header.
         names: usize,
         /// The separator.
         separator: String,
     },
 
-    /// A line that is too long to be one.
+    /// A line is longer than [`MAX_RECORD`](crate::MAX_RECORD).
     #[error("line {line} is longer than {megabytes} MB, which no row of a table is; check that the file is text")]
     LongLine {
         /// Line of the file, from 1.
         line: u64,
-        /// The bound.
+        /// The limit.
         megabytes: usize,
     },
 
-    /// A quoted field that does not end.
+    /// A quoted field does not end.
     #[error(
         "line {line}: a double quote opens a field here and no other closes it; close it, or double it if it is part of the text"
     )]
@@ -96,7 +96,7 @@ pub enum CsvError {
         column: String,
         /// The value.
         value: String,
-        /// What it should be.
+        /// What the value should be.
         wanted: &'static str,
         /// Why it should be that.
         because: &'static str,

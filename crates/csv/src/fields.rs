@@ -1,20 +1,20 @@
-//! The fields of a record, and where a record ends. Both follow the same rule of quoting: a double
-//! quote opens a quoted field only where a field begins, blanks before it not counted; a doubled quote
-//! within stands for one; a quote anywhere else is a letter like any other.
+//! Finds the fields of a record and the end of a record. Both use the same rule for quotes: a double
+//! quote opens a quoted field only at the start of a field (blanks before it are ignored); a doubled
+//! quote within a quoted field stands for one; a quote anywhere else is an ordinary character.
 
 use memchr::{memchr, memchr2};
 
 /// One field of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Field<'a> {
-    /// Its bytes: without blanks around it, or what stands between the quotes.
+    /// The bytes between the quotes, or, without quotes, the bytes without surrounding blanks.
     pub(crate) bytes: &'a [u8],
-    /// Whether quotes in it are doubled.
+    /// Whether it contains doubled quotes.
     pub(crate) doubled: bool,
 }
 
 impl Field<'_> {
-    /// The text, doubled quotes made single.
+    /// Returns the text with doubled quotes made single.
     pub(crate) fn unescaped(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.bytes.len());
         let mut rest = self.bytes;
@@ -27,14 +27,14 @@ impl Field<'_> {
     }
 }
 
-/// Whether a byte is a blank: one that is not part of an unquoted value at its ends.
+/// Whether a byte is a blank, which is stripped from the ends of an unquoted value.
 #[inline]
 fn is_blank(byte: u8, separator: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r') && byte != separator
 }
 
-/// The field that begins at `at`, which is within one record or several; and where the next field
-/// begins, or nothing where the record ends, with the position behind its line end.
+/// Returns the field that begins at `at`, and what follows it: the next field of the record or the
+/// next record.
 #[inline]
 pub(crate) fn next_field(bytes: &[u8], at: usize, separator: u8) -> (Field<'_>, Next) {
     let mut start = at;
@@ -52,7 +52,7 @@ pub(crate) fn next_field(bytes: &[u8], at: usize, separator: u8) -> (Field<'_>, 
         if end == bytes.len() || bytes[end] == separator || bytes[end] == b'\n' {
             return (Field { bytes: &bytes[start + 1..close], doubled }, Next::behind(bytes, end));
         }
-        // More than blanks follow the closing quote: the field is what stands there, quotes and all.
+        // Something other than blanks follows the closing quote, so the quotes are part of the field.
     }
     while end < bytes.len() && bytes[end] != separator && bytes[end] != b'\n' {
         end += 1;
@@ -64,7 +64,7 @@ pub(crate) fn next_field(bytes: &[u8], at: usize, separator: u8) -> (Field<'_>, 
     (Field { bytes: &bytes[start..last], doubled: false }, Next::behind(bytes, end))
 }
 
-/// The quote that closes the one at `open`, and whether there are doubled ones between them.
+/// Finds the quote that closes the one at `open`, and whether there are doubled quotes in between.
 fn closing_quote(bytes: &[u8], open: usize) -> Option<(usize, bool)> {
     let mut doubled = false;
     let mut at = open + 1;
@@ -83,7 +83,7 @@ fn closing_quote(bytes: &[u8], open: usize) -> Option<(usize, bool)> {
 pub(crate) enum Next {
     /// Another field of the record begins here.
     Field(usize),
-    /// The record is over, the next one begins here.
+    /// The record has ended; the next one begins here.
     Record(usize),
 }
 
@@ -116,13 +116,13 @@ pub(crate) fn fields(record: &[u8], separator: u8) -> Vec<Field<'_>> {
 pub(crate) enum End {
     /// The next record begins here; the record takes this many lines.
     At(usize, u64),
-    /// It is not over at the end of the bytes.
+    /// The bytes end within the record.
     Open,
-    /// It is not over at the end of the bytes, within a field that the quote at this position opens.
+    /// The bytes end within a quoted field, which the quote at this position opens.
     InQuotes(usize),
 }
 
-/// The end of the record that begins at `start`.
+/// Finds the end of the record that begins at `start`.
 pub(crate) fn record_end(bytes: &[u8], start: usize, separator: u8) -> End {
     let mut at = start;
     let mut lines = 1;
@@ -141,13 +141,13 @@ pub(crate) fn record_end(bytes: &[u8], start: usize, separator: u8) -> End {
     End::Open
 }
 
-/// Whether the quote at `at` stands where a field begins.
+/// Whether the quote at `at` is at the start of a field.
 fn opens(bytes: &[u8], start: usize, at: usize, separator: u8) -> bool {
     let before = bytes[start..at].iter().rev().find(|&&byte| !is_blank(byte, separator));
     before.is_none_or(|&byte| byte == separator)
 }
 
-/// Whether the record at `at` is a blank line; then where the next one begins.
+/// If the record at `at` is a blank line, returns where the next one begins.
 #[inline]
 pub(crate) fn blank_line(bytes: &[u8], at: usize, separator: u8) -> Option<usize> {
     let mut end = at;
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(texts("a,", b','), ["a", ""]);
     }
 
-    /// The end of a record is where its fields end, whatever the quotes.
+    /// A record ends where its last field ends, whatever the quotes.
     #[test]
     fn ends_of_records_and_of_fields_agree() {
         for text in [

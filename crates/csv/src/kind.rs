@@ -1,4 +1,4 @@
-//! The kind of a column, as it follows from what its values look like and what the options say.
+//! The kind of a column, derived from the counts of its values and the options.
 
 use crate::options::ColumnType;
 use crate::tally::Tally;
@@ -18,21 +18,21 @@ pub enum ColumnKind {
     DateTime,
     /// Text.
     Text,
-    /// Numbers (or dates) for the most part, and values that are none.
+    /// Mostly numbers (or dates), and some values that are not.
     Mixed(Mixed),
 }
 
-/// A column of numbers and values that are none: an error unless the options or the model say what it is.
+/// A column of numbers and other values: an error unless the options or the model state its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mixed {
-    /// Whether every value that is no number has a digit, as ids such as `2A` have.
+    /// Whether every value that is not a number contains a digit, as ids such as `2A` do.
     pub like_ids: bool,
     /// Whether most of the values would be numbers with another decimal mark.
     pub other_decimals: bool,
 }
 
 impl ColumnKind {
-    /// The kind of a column with these values, which the user says to be of a type or not.
+    /// Returns the kind of a column with these values; `stated` is the type that the user stated, if any.
     pub fn of(tally: &Tally, stated: Option<ColumnType>) -> ColumnKind {
         let numeric = if tally.floats == 0 && tally.integers > 0 { ColumnKind::Integer } else { ColumnKind::Float };
         let (numbers, others) = (tally.numbers(), tally.others());
@@ -40,11 +40,11 @@ impl ColumnKind {
         match stated {
             Some(ColumnType::Text) => return ColumnKind::Text,
             Some(ColumnType::Boolean) if tally.floats == 0 => return ColumnKind::Boolean,
-            // A column without any number is what it is, and the caller says so.
+            // A column without any number is not made numeric: the caller reports it.
             Some(ColumnType::Number | ColumnType::Integer) if !is_text => return numeric,
             _ => {}
         }
-        // Commas may stand for decimals only where that would make most values numbers.
+        // The comma is a likely decimal mark only if that makes most values numbers.
         let other_decimals = tally.other_decimals > 0 && 2 * (numbers + tally.other_decimals) > numbers + others;
         let most = numbers.max(tally.dates).max(tally.times);
         match (numbers, others) {
@@ -84,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn decimal_commas_are_seen_and_not_guessed() {
+    fn decimal_commas_are_reported_and_not_assumed() {
         let tally = Tally { other_decimals: 8, integers: 1, texts: 1, ..Tally::default() };
         let kind = ColumnKind::of(&tally, None);
         assert_eq!(kind, ColumnKind::Mixed(Mixed { like_ids: true, other_decimals: true }));
     }
 
     #[test]
-    fn what_the_user_says_decides() {
+    fn the_stated_type_decides() {
         let tally = Tally { integers: 9, texts: 1, ..Tally::default() };
         assert_eq!(ColumnKind::of(&tally, Some(ColumnType::Text)), ColumnKind::Text);
         assert_eq!(ColumnKind::of(&tally, Some(ColumnType::Number)), ColumnKind::Integer);

@@ -1,18 +1,18 @@
 //! Delimited text (csv, tsv and their relatives) as columns of numbers and strings.
 //!
 //! ```text
-//! CsvOptions   what the user says of the files: separator, decimal mark, encoding, missing values, types  (options)
-//! TextFile     a file opened: decompressed and decoded, header read, separator found               (stream, table)
-//! Chunk        about a megabyte of whole records, cut in file order                                       (cutter)
-//! Tally        what the values of a column look like, from which its kind follows                         (tally)
-//! Chunk::parse the wanted columns of a chunk, by whichever thread has time                        (parse, fields)
+//! CsvOptions   how the files are written: separator, decimal mark, encoding, missing values, types  (options)
+//! TextFile     an open file: decompressed and decoded, header read, separator found         (stream, table)
+//! Chunk        about a megabyte of whole records, cut in file order                                 (cutter)
+//! Tally        counts of what a column's values look like; the column's kind follows from them       (tally)
+//! Chunk::parse the requested columns of a chunk, on any thread                              (parse, fields)
 //! ```
 //!
-//! Cutting is sequential and cheap (it looks for line ends and quotes only); parsing is the work, and
-//! chunks can be parsed in parallel. Memory is bounded by chunks, and time is linear in the bytes,
-//! however long a line is: a line beyond [`MAX_RECORD`] is an error.
+//! Cutting is sequential and cheap: it only looks for line ends and quotes. Parsing is the expensive
+//! part, and chunks can be parsed in parallel. Memory is bounded by the chunks, and time is linear in
+//! the number of bytes, also for long lines; a record longer than [`MAX_RECORD`] is an error.
 //!
-//! The crate knows no data-frame library, so it can be tested and fuzzed by itself.
+//! The crate depends on no data-frame library, so it can be tested and fuzzed by itself.
 
 #![forbid(unsafe_code)]
 

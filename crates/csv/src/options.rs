@@ -1,5 +1,5 @@
-//! What the user can say of text files. Everything that is not said is found from the file or has the
-//! default that is documented here.
+//! Options for reading text files. An option that is not given is inferred from the file or has the
+//! default documented here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,35 +7,35 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How text files are written. The default suits files as R, pandas and spreadsheets export them.
+/// How text files are written. The defaults suit files exported by R, pandas and spreadsheets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CsvOptions {
-    /// What separates fields. Default: what the extension says (`.csv` a comma, `.tsv` a tab), or, where
-    /// that gives a single column, the semicolon, tab or bar that gives more.
+    /// Separator of the fields. Default: by the extension (`.csv`: comma, `.tsv`: tab) or, if that gives a
+    /// single column, the semicolon, tab or bar that gives more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sep: Option<Separator>,
-    /// What separates the decimals of a number. Default: the point.
+    /// Decimal mark of numbers. Default: the point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimal: Option<Decimal>,
-    /// The encoding. Default: that of the byte order mark, else UTF-8.
+    /// Encoding of the text. Default: that of the byte order mark, else UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
-    /// Texts that stand for missing values, besides nothing at all, `NA` and `NaN`.
+    /// Texts that stand for missing values, besides the empty field, `NA` and `NaN`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub na: Vec<String>,
-    /// Types of columns. Default: they follow from the values.
+    /// Types of columns. Default: inferred from the values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, ColumnType>,
 }
 
 impl CsvOptions {
-    /// Whether nothing is said.
+    /// Whether all options have their defaults.
     pub fn is_default(&self) -> bool {
         *self == CsvOptions::default()
     }
 
-    /// These options where they say something, and `others` elsewhere; types are taken by column.
+    /// Returns these options, completed by those of `others` where they are not set; types per column.
     #[must_use]
     pub fn or(&self, others: &CsvOptions) -> CsvOptions {
         let mut types = others.types.clone();
@@ -49,7 +49,7 @@ impl CsvOptions {
         }
     }
 
-    /// Reads a list of missing values such as `.,NULL,-99`. A comma within one is written `\,`.
+    /// Parses a list of missing values such as `.,NULL,-99`. A comma within a value is written `\,`.
     pub fn parse_na(list: &str) -> Vec<String> {
         let mut values = vec![String::new()];
         let mut letters = list.chars().peekable();
@@ -64,12 +64,12 @@ impl CsvOptions {
         trimmed.filter(|value| !value.is_empty()).collect()
     }
 
-    /// Reads the type of a column, such as `school=text`.
+    /// Parses the type of a column, such as `school=text`.
     ///
     /// # Errors
-    /// If it is not of this form, or there is no such type.
+    /// If the text is not of this form, or there is no such type.
     pub fn parse_type(text: &str) -> Result<(String, ColumnType), String> {
-        // A name may hold an equals sign, a type does not.
+        // A name may contain an equals sign; a type does not.
         match text.rsplit_once('=') {
             Some((column, kind)) if !column.is_empty() => Ok((column.to_owned(), kind.parse()?)),
             _ => Err(format!("`{text}`: write the column, `=` and its type, as in school=text")),
@@ -119,7 +119,7 @@ impl fmt::Display for Separator {
     }
 }
 
-/// What separates the decimals of a number.
+/// The decimal mark of numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decimal {
     /// `1.5`
@@ -138,12 +138,12 @@ impl FromStr for Decimal {
         match text {
             "." | "point" => Ok(Decimal::Point),
             "," | "comma" => Ok(Decimal::Comma),
-            _ => Err(format!("`{text}` is no decimal mark; write `.` or `,`")),
+            _ => Err(format!("`{text}` is not a decimal mark; write `.` or `,`")),
         }
     }
 }
 
-/// An encoding of text, by any of the labels of the WHATWG standard.
+/// A text encoding, named by any of the labels of the WHATWG encoding standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Encoding(&'static encoding_rs::Encoding);
@@ -159,7 +159,7 @@ impl FromStr for Encoding {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let label = match text.to_ascii_lowercase().as_str() {
-            // Names that people use and the standard does not know.
+            // Common names that the standard does not list.
             "latin-1" | "latin_1" => "latin1".to_owned(),
             "utf8" | "utf-8-sig" => "utf-8".to_owned(),
             "utf16" => "utf-16".to_owned(),
@@ -167,9 +167,7 @@ impl FromStr for Encoding {
             other => other.to_owned(),
         };
         encoding_rs::Encoding::for_label_no_replacement(label.as_bytes()).map(Encoding).ok_or_else(|| {
-            format!(
-                "`{text}` is no encoding that is known; write utf-8, utf-16, latin-1, windows-1252 or another label"
-            )
+            format!("`{text}` is not a known encoding; write utf-8, utf-16, latin-1, windows-1252 or another label")
         })
     }
 }
@@ -207,7 +205,7 @@ pub enum ColumnType {
     Number,
     /// Integers.
     Integer,
-    /// Strings, kept as they are written: `0870` is not `870`.
+    /// Strings, kept as written: `0870` is not `870`.
     Text,
     /// True or false.
     Boolean,
@@ -222,7 +220,7 @@ impl FromStr for ColumnType {
             "integer" => Ok(ColumnType::Integer),
             "text" => Ok(ColumnType::Text),
             "boolean" => Ok(ColumnType::Boolean),
-            _ => Err(format!("`{text}` is no type; the types are number, integer, text and boolean")),
+            _ => Err(format!("`{text}` is not a type; the types are number, integer, text and boolean")),
         }
     }
 }
@@ -267,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn options_survive_json() {
+    fn options_survive_a_round_trip_through_json() {
         let options = CsvOptions {
             sep: Some(Separator(b'\t')),
             decimal: Some(Decimal::Comma),
@@ -282,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_new_data_stand_above_those_of_the_fit() {
+    fn options_of_new_data_override_those_of_the_fit() {
         let fit = CsvOptions { na: vec![".".into()], sep: Some(Separator(b';')), ..CsvOptions::default() };
         let new = CsvOptions { na: vec!["?".into()], ..CsvOptions::default() };
         let both = new.or(&fit);

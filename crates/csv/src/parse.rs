@@ -1,4 +1,4 @@
-//! The wanted columns of a chunk.
+//! Parses the requested columns of a chunk.
 
 use crate::cutter::Chunk;
 use crate::error::CsvError;
@@ -6,33 +6,33 @@ use crate::fields::{Field, Next, blank_line, next_field};
 use crate::tally::{Tally, shown, trimmed};
 use crate::value::{Rules, needs_text};
 
-/// In which form a column is wanted.
+/// The form in which a column is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Numbers, NaN where missing.
     Numbers,
-    /// Integers that serve as ids: a value that would lose some of its text is an error.
+    /// Integers that serve as ids: a value whose text the integer would not reproduce is an error.
     Ids,
-    /// Integers, whatever their text.
+    /// Integers, however they are written.
     Integers,
     /// Text.
     Text,
     /// True and false.
     Booleans,
-    /// Days of dates, counted since 1970-01-01.
+    /// Dates as days since 1970-01-01.
     Days,
-    /// Microseconds of points in time, counted since 1970-01-01 00:00 UTC.
+    /// Points in time as microseconds since 1970-01-01 00:00 UTC.
     Microseconds,
 }
 
-/// One column that is wanted.
+/// A requested column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedColumn {
-    /// Its place among the columns of the file.
+    /// Position among the columns of the file.
     pub index: usize,
-    /// Its form.
+    /// The form in which it is requested.
     pub form: Wanted,
-    /// Whether the user said its type, for errors.
+    /// Whether the user stated its type; used in error messages.
     pub stated: bool,
 }
 
@@ -49,16 +49,16 @@ pub enum Values {
     Booleans(Vec<Option<bool>>),
 }
 
-/// Strings end to end.
+/// Strings, stored end to end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextColumn {
     text: String,
-    /// Per value its end, and whether it is missing.
+    /// For each value, its end in `text` and whether it is missing.
     ends: Vec<(u32, bool)>,
 }
 
 impl TextColumn {
-    /// The values in order.
+    /// Iterates over the values in order; `None` is missing.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
         let mut start = 0;
         self.ends.iter().map(move |&(end, missing)| {
@@ -86,7 +86,7 @@ impl Values {
         }
     }
 
-    /// Appends a value; or says what is wrong with it.
+    /// Parses and appends a value, or returns what is wrong with it.
     #[inline]
     fn push(&mut self, field: Field<'_>, form: Wanted, rules: &Rules) -> Result<(), Wrong> {
         match self {
@@ -129,7 +129,7 @@ enum Wrong {
     Encoding,
 }
 
-/// The columns of a file, as far as parsing needs to know them.
+/// What parsing needs to know of a file.
 pub(crate) struct Shape<'a> {
     pub(crate) names: &'a [String],
     pub(crate) separator: u8,
@@ -141,13 +141,13 @@ impl Shape<'_> {
     }
 }
 
-/// A separator as it is shown in messages.
+/// Returns the separator as shown in messages.
 pub(crate) fn separator_name(separator: u8) -> String {
     if separator == b'\t' { "tab".to_owned() } else { char::from(separator).to_string() }
 }
 
 impl Chunk {
-    /// The values of the wanted columns, which must be sorted by their place.
+    /// Returns the values of the requested columns, which must be sorted by position.
     pub(crate) fn columns(
         &self,
         shape: &Shape<'_>,
@@ -158,7 +158,7 @@ impl Chunk {
         let mut columns: Vec<Values> = wanted.iter().map(|column| Values::new(column.form, self.rows)).collect();
         let mut next = 0;
         self.each_field(shape, |place, index, field| {
-            // A row that ends early lacks its last values.
+            // In a row with too few fields, the last values are missing.
             let here = |column: &WantedColumn| field.is_none() || column.index == index;
             while let Some(column) = wanted.get(next).filter(|column| here(column)) {
                 let field = field.unwrap_or(NOTHING);
@@ -174,7 +174,7 @@ impl Chunk {
         Ok(columns)
     }
 
-    /// Counts what the values of all columns look like.
+    /// Counts what the values of each column look like.
     pub(crate) fn tally(&self, shape: &Shape<'_>, rules: &Rules, tallies: &mut [Tally]) -> Result<(), CsvError> {
         self.each_field(shape, |place, index, field| {
             if let (Some(tally), Some(field)) = (tallies.get_mut(index), field) {
@@ -184,8 +184,8 @@ impl Chunk {
         })
     }
 
-    /// Calls `visit` for every field of every record with its place among the fields, and without a
-    /// field at the end of each record.
+    /// Calls `visit` for every field of every record with the field's position in the record, and once
+    /// more, without a field, at the end of each record.
     #[inline]
     fn each_field<'a>(
         &'a self,
@@ -223,12 +223,12 @@ impl Chunk {
         Ok(())
     }
 
-    /// The line of the file on which a record begins.
+    /// Line of the file on which a record begins, from 1.
     fn line(&self, place: Place) -> u64 {
         self.first_line + memchr::memchr_iter(b'\n', &self.bytes[..place.at]).count() as u64
     }
 
-    /// The row of the file, from 1.
+    /// Row of the file, from 1.
     fn row(&self, place: Place) -> u64 {
         self.first_row + place.row + 1
     }
@@ -251,7 +251,7 @@ impl Chunk {
         }
         let value = shown(&field.unescaped());
         let (wanted, because) = match (wrong, column.form) {
-            (Wrong::Loss, _) => ("an integer that can stand for its text", "as the ids before it can"),
+            (Wrong::Loss, _) => ("an integer that reproduces its text", "as the ids before it do"),
             (_, Wanted::Numbers) => ("a number", because(column.stated)),
             (_, Wanted::Booleans) => ("true or false", because(column.stated)),
             (_, Wanted::Days) => ("a date", because(column.stated)),
@@ -277,16 +277,16 @@ impl Chunk {
     }
 }
 
-/// Why a column was taken for what it is.
+/// Says why a column is expected to hold values of its type.
 fn because(stated: bool) -> &'static str {
     if stated { "which the column was said to hold" } else { "as the values before it are" }
 }
 
-/// Where a record is within its chunk.
+/// Position of a record within its chunk.
 #[derive(Clone, Copy)]
 struct Place {
     /// Position of its first byte.
     at: usize,
-    /// Its number, from 0.
+    /// Its number within the chunk, from 0.
     row: u64,
 }

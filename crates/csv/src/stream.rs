@@ -1,4 +1,4 @@
-//! The bytes of a file as UTF-8: decompressed, decoded, without a byte order mark.
+//! Reads the bytes of a file as UTF-8: decompressed, decoded, without a byte order mark.
 
 use std::io::{self, BufReader, Chain, Cursor, Read};
 
@@ -7,14 +7,14 @@ use flate2::read::MultiGzDecoder;
 
 use crate::options::Encoding;
 
-/// The text of a file. Bytes that are taken for UTF-8 already are passed on as they are; whether they
-/// are is for those to check who use them as text.
+/// The text of a file. Bytes assumed to be UTF-8 are passed on unchecked; callers that use them as
+/// text validate them.
 pub(crate) type Stream = Box<dyn Read + Send>;
 
-/// What the first bytes of gzip are.
+/// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// The text in the bytes of a file.
+/// Returns the text in the bytes of a file.
 pub(crate) fn text(file: impl Read + Send + 'static, encoding: Option<Encoding>) -> io::Result<Stream> {
     let (start, file) = peeked(file)?;
     if start.starts_with(&GZIP) {
@@ -24,7 +24,7 @@ pub(crate) fn text(file: impl Read + Send + 'static, encoding: Option<Encoding>)
     Ok(decoded(&start, file, encoding))
 }
 
-/// A reader whose first bytes have been looked at.
+/// A reader whose first bytes have been inspected.
 type Peeked<R> = Chain<Cursor<Vec<u8>>, R>;
 
 fn peeked<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, Peeked<R>)> {
@@ -34,7 +34,7 @@ fn peeked<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, Peeked<R>)> {
 }
 
 fn decoded<R: Read + Send + 'static>(start: &[u8], mut text: Peeked<R>, encoding: Option<Encoding>) -> Stream {
-    // A byte order mark says what the encoding is, and an option does not change that.
+    // A byte order mark takes precedence over the option.
     let marked = [(UTF_8, &b"\xEF\xBB\xBF"[..]), (UTF_16LE, b"\xFF\xFE"), (UTF_16BE, b"\xFE\xFF")]
         .into_iter()
         .find(|(_, mark)| start.starts_with(mark));
@@ -47,13 +47,13 @@ fn decoded<R: Read + Send + 'static>(start: &[u8], mut text: Peeked<R>, encoding
     }
 }
 
-/// Text of another encoding as UTF-8.
+/// Decodes text of another encoding to UTF-8.
 struct Decoded<R> {
     reader: R,
     decoder: Decoder,
     encoding: &'static encoding_rs::Encoding,
     input: Vec<u8>,
-    /// Which of the input is not decoded yet.
+    /// The part of the input that is not decoded yet.
     left: std::ops::Range<usize>,
     ended: bool,
 }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn text_in_another_encoding_is_refused() {
+    fn text_that_is_invalid_in_its_encoding_is_an_error() {
         let lone_surrogate = [0x61, 0x00, 0x00, 0xD8, 0x62, 0x00];
         let mut text = text(Cursor::new(lone_surrogate.to_vec()), "utf-16".parse().ok()).unwrap();
         let error = std::io::read_to_string(&mut text).unwrap_err();

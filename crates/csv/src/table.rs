@@ -1,4 +1,4 @@
-//! A text file opened: its header read, its separator found, its rows to come.
+//! Opens a text file: reads its header, finds its separator, and then delivers its rows.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -14,17 +14,17 @@ use crate::stream;
 use crate::tally::Tally;
 use crate::value::Rules;
 
-/// Separators that are tried where the expected one gives a single column.
+/// Separators to try if the expected one gives a single column.
 const SEPARATORS: [u8; 4] = [b';', b'\t', b'|', b','];
 
-/// As many bytes are looked at to find the separator.
+/// Number of bytes examined to find the separator.
 const SAMPLE: usize = 1 << 16;
 
-/// As many rows of them at most.
+/// Largest number of rows examined to find the separator.
 const SAMPLE_ROWS: usize = 100;
 
-/// The separator that a file's name says, or none: `.csv` a comma, `.tsv` and `.tab` a tab, also with
-/// `.gz` behind.
+/// Returns the separator that a file's extension implies, if any: a comma for `.csv`, a tab for `.tsv`
+/// and `.tab`, also if followed by `.gz`.
 pub fn default_separator(path: &Path) -> Option<u8> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
@@ -35,7 +35,7 @@ pub fn default_separator(path: &Path) -> Option<u8> {
     }
 }
 
-/// A text file, opened and read up to its first row.
+/// An open text file, read up to its first row.
 pub struct TextFile {
     cutter: Cutter,
     names: Vec<String>,
@@ -52,12 +52,13 @@ impl TextFile {
     /// Opens a file and reads its header.
     ///
     /// # Errors
-    /// If it cannot be read, is not text of the encoding, has no header, or has longer rows than it.
+    /// If the file cannot be read, is not text of the encoding, or has no header, or if all of its first rows
+    /// have one field more than the header.
     pub fn open(path: &Path, options: &CsvOptions) -> Result<TextFile, CsvError> {
         TextFile::read(File::open(path)?, default_separator(path), options)
     }
 
-    /// [`TextFile::open`] for the bytes of any reader; `expected` is the separator to try first.
+    /// Like [`TextFile::open`], for any reader; `expected` is the separator to try first.
     ///
     /// # Errors
     /// As for [`TextFile::open`].
@@ -90,12 +91,12 @@ impl TextFile {
         &self.names
     }
 
-    /// What separates the fields.
+    /// The separator of the fields.
     pub fn separator(&self) -> u8 {
         self.separator
     }
 
-    /// The next rows; nothing behind the last.
+    /// Returns the next rows, or `None` after the last.
     ///
     /// # Errors
     /// If the file cannot be read, a line is too long, or a quote is not closed.
@@ -103,8 +104,8 @@ impl TextFile {
         self.cutter.next(self.separator)
     }
 
-    /// What the values of the columns look like in about the first `bytes` of the rows; and whether
-    /// those were all.
+    /// Counts what the values of the columns look like in about the first `bytes` of the rows; also
+    /// returns whether those were all rows.
     ///
     /// # Errors
     /// As for [`TextFile::next_chunk`], and if a row is longer than the header.
@@ -127,10 +128,10 @@ impl TextFile {
 }
 
 impl Chunk {
-    /// The values of the wanted columns (sorted by their place) of a file with these names.
+    /// Returns the values of the requested columns (sorted by position) of a file with these column names.
     ///
     /// # Errors
-    /// If a row is longer than the header, or a value is not what the column holds.
+    /// If a row is longer than the header, or a value is not of the requested form.
     pub fn parse(
         &self,
         names: &[String],
@@ -145,7 +146,7 @@ impl Chunk {
 /// Skips blank lines and lines that begin with `#`, up to the header.
 fn skip_comments(cutter: &mut Cutter) -> Result<(), CsvError> {
     loop {
-        // Within a comment quotes mean nothing, so lines are looked for and not records.
+        // Quotes have no meaning within a comment, so this looks for lines and not for records.
         cutter.fill(1)?;
         let mut wanted = SAMPLE;
         let is_comment = |bytes: &[u8]| bytes.first() == Some(&b'#');
@@ -170,7 +171,7 @@ fn skip_comments(cutter: &mut Cutter) -> Result<(), CsvError> {
     }
 }
 
-/// An error if the text does not look like text of lines.
+/// Checks that the text looks like lines of text in the assumed encoding.
 fn check_text(cutter: &Cutter) -> Result<(), CsvError> {
     let buffer = cutter.buffer();
     if buffer[..buffer.len().min(SAMPLE)].contains(&0) {
@@ -186,7 +187,7 @@ fn check_text(cutter: &Cutter) -> Result<(), CsvError> {
     Ok(())
 }
 
-/// The separator: the expected one, unless it gives a single column and another gives more.
+/// Returns the expected separator, unless it gives a single column and another gives more.
 fn sniffed(buffer: &[u8], expected: u8) -> u8 {
     let columns = |separator: u8| {
         let end = match record_end(buffer, 0, separator) {
@@ -201,7 +202,7 @@ fn sniffed(buffer: &[u8], expected: u8) -> u8 {
     let mut best = (1, expected);
     for separator in SEPARATORS {
         let (found, end) = columns(separator);
-        // The rows must be cut by it too; a header alone may hold the character in a name.
+        // It must separate the rows too: in the header alone it may be part of a name.
         let rows = sample_rows(&buffer[end..], separator);
         if found > best.0 && rows.iter().all(|&fields| fields > 1) {
             best = (found, separator);
@@ -210,7 +211,7 @@ fn sniffed(buffer: &[u8], expected: u8) -> u8 {
     best.1
 }
 
-/// The numbers of fields of the first rows.
+/// Returns the number of fields in each of the first rows.
 fn sample_rows(mut buffer: &[u8], separator: u8) -> Vec<usize> {
     let mut rows = Vec::new();
     while rows.len() < SAMPLE_ROWS
@@ -224,7 +225,7 @@ fn sample_rows(mut buffer: &[u8], separator: u8) -> Vec<usize> {
     rows
 }
 
-/// The names in the header; the second and later columns of a name are numbered.
+/// Returns the names in the header; the second and later columns of the same name are numbered.
 fn header(record: &[u8], separator: u8) -> Result<Vec<String>, CsvError> {
     let mut names: Vec<String> = Vec::new();
     let mut seen = HashSet::new();
@@ -252,7 +253,7 @@ fn name(field: &Field<'_>) -> Result<String, CsvError> {
     Ok(text.trim().to_owned())
 }
 
-/// Tells rows of one field more than the header, all of them, from a single row that is too long.
+/// Checks whether all of the first rows have one field more than the header: the row names of R.
 fn check_sample(cutter: &Cutter, names: usize, separator: u8) -> Result<(), CsvError> {
     let mut rows = sample_rows(cutter.buffer(), separator);
     if rows.is_empty() && cutter.ended() && blank_line(cutter.buffer(), 0, separator).is_none() {

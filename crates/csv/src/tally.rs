@@ -1,12 +1,12 @@
-//! What the values of a column look like, counted.
+//! Counts what the values of a column look like.
 
 use crate::fields::Field;
 use crate::value::{Class, Rules};
 
-/// How many odd values are kept to be shown, of dates and of others.
+/// Number of odd values kept for messages: of dates, and of other values.
 const SHOWN: usize = 3;
 
-/// Counts of the values of a column, or of the part of it that was looked at.
+/// Counts of the values of a column, or of the part of it that was examined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Integers.
@@ -15,7 +15,7 @@ pub struct Tally {
     pub floats: u64,
     /// `TRUE`, `false` and the like.
     pub booleans: u64,
-    /// Numbers if their comma were a decimal mark (or their point, where the comma is).
+    /// Values that would be numbers with the other decimal mark (comma or point).
     pub other_decimals: u64,
     /// Dates such as `2020-01-31`.
     pub dates: u64,
@@ -23,24 +23,24 @@ pub struct Tally {
     pub times: u64,
     /// Anything else that is not missing.
     pub texts: u64,
-    /// Whether a number would lose some of its text if it were an id: see [`crate::needs_text`].
+    /// Whether some number must be kept as text to serve as an id: see [`crate::needs_text`].
     pub needs_text: bool,
-    /// Whether there is a text, boolean or other decimal without any digit.
+    /// Whether some value that is not a number contains no digit.
     pub without_digit: bool,
-    /// Whether one of several files has numbers only and another has none of these.
+    /// Whether one of several files has only numbers in this column and another has none.
     pub files_differ: bool,
-    /// The first values that are no numbers, each once.
+    /// The first distinct values that are not numbers.
     pub(crate) odd: Vec<Odd>,
 }
 
-/// A value that is no number.
+/// A value that is not a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Odd {
-    /// Its text, shortened where it is long.
+    /// Its text, shortened if it is long.
     pub value: String,
     /// Row of its file, from 1.
     pub row: u64,
-    /// Number of the file.
+    /// Number of its file, from 0.
     pub file: usize,
     /// Whether it is a date or a point in time.
     is_date: bool,
@@ -91,23 +91,23 @@ impl Tally {
         }
     }
 
-    /// The first values that are not what most are (numbers, or dates), each once.
+    /// Returns the first distinct values that are not of the main type of the column (numbers or dates).
     pub fn odd(&self) -> Vec<&Odd> {
         let of_dates = self.dates.max(self.times) > self.numbers();
         self.odd.iter().filter(|odd| !(of_dates && odd.is_date)).take(SHOWN).collect()
     }
 
-    /// Numbers of any kind.
+    /// Number of values that are numbers, integers included.
     pub fn numbers(&self) -> u64 {
         self.integers + self.floats
     }
 
-    /// Values that are neither missing nor numbers.
+    /// Number of values that are neither missing nor numbers.
     pub fn others(&self) -> u64 {
         self.booleans + self.other_decimals + self.dates + self.times + self.texts
     }
 
-    /// Adds the counts of the same column in another file, number `file`.
+    /// Adds the counts of the same column in another file, whose number is `file`.
     pub fn merge(&mut self, other: &Tally, file: usize) {
         let only_numbers = |tally: &Tally| tally.numbers() > 0 && tally.others() == 0;
         let no_numbers = |tally: &Tally| tally.numbers() == 0 && tally.others() > 0;
@@ -130,12 +130,12 @@ impl Tally {
     }
 }
 
-/// Without blanks, which a quoted value may have around it.
+/// Strips the blanks that a quoted value may have around it.
 pub(crate) fn trimmed(text: &[u8]) -> &[u8] {
     text.trim_ascii()
 }
 
-/// A value as it is shown in messages: not too long, and without control characters.
+/// Returns a value as shown in messages: shortened, and without control characters.
 pub(crate) fn shown(value: &[u8]) -> String {
     const LONGEST: usize = 40;
     let text = String::from_utf8_lossy(&value[..value.len().min(4 * LONGEST)]);

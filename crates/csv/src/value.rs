@@ -1,26 +1,26 @@
-//! What a single value is: missing, a number, true or false, or text.
+//! Classifies and parses a single value: missing, a number, a boolean, a date, or text.
 
 use crate::dates;
 use crate::options::{CsvOptions, Decimal};
 
-/// How values are read.
+/// The rules by which values are read.
 #[derive(Clone, Debug)]
 pub struct Rules {
     decimal: Decimal,
-    /// Texts of missing values besides the usual ones.
+    /// Texts of missing values besides the default ones.
     na: Vec<Vec<u8>>,
-    /// Those of them that are numbers: `-99` is missing also as `-99.0`.
+    /// Those of `na` that are numbers: with `-99`, `-99.0` is missing too.
     na_numbers: Vec<f64>,
 }
 
-/// Texts that stand for missing values, besides nothing at all.
+/// Texts that stand for missing values by default, besides the empty field.
 const MISSING: [&[u8]; 2] = [b"NA", b"NaN"];
 
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     Missing,
-    /// An integer; `faithful` if its text is what the integer would be written as.
+    /// An integer; `faithful` if the integer reproduces its text.
     Integer {
         faithful: bool,
     },
@@ -28,7 +28,7 @@ pub(crate) enum Class {
         faithful: bool,
     },
     Boolean,
-    /// A number if its comma were a decimal mark, or its point.
+    /// A number if written with the other decimal mark.
     OtherDecimal,
     Date,
     Time,
@@ -36,7 +36,7 @@ pub(crate) enum Class {
 }
 
 impl Rules {
-    /// The rules that the options say.
+    /// Returns the rules that follow from the options.
     pub fn new(options: &CsvOptions) -> Rules {
         let mut rules = Rules { decimal: options.decimal.unwrap_or_default(), na: Vec::new(), na_numbers: Vec::new() };
         let numbers: Vec<f64> = options.na.iter().filter_map(|na| rules.parse(na.as_bytes())).collect();
@@ -45,13 +45,13 @@ impl Rules {
         rules
     }
 
-    /// Whether the text of a value says that it is missing.
+    /// Whether the text of a value stands for a missing value.
     #[inline]
     pub fn is_missing(&self, text: &[u8]) -> bool {
         text.is_empty() || MISSING.contains(&text) || self.na.iter().any(|na| na == text)
     }
 
-    /// A number, NaN if it is missing; nothing if the text is neither.
+    /// Parses a number: NaN if it is missing, `None` if the text is neither.
     #[inline]
     pub fn number(&self, text: &[u8]) -> Option<f64> {
         match self.parse(text) {
@@ -62,7 +62,7 @@ impl Rules {
         }
     }
 
-    /// An integer, nothing within if it is missing; nothing at all if the text is neither.
+    /// Parses an integer: `Some(None)` if it is missing, `None` if the text is neither.
     #[inline]
     pub fn integer(&self, text: &[u8]) -> Option<Option<i64>> {
         match integer(text) {
@@ -72,7 +72,7 @@ impl Rules {
         }
     }
 
-    /// True or false, nothing within if it is missing; nothing at all if the text is neither.
+    /// Parses a boolean: `Some(None)` if it is missing, `None` if the text is neither.
     pub fn boolean(&self, text: &[u8]) -> Option<Option<bool>> {
         let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
         match () {
@@ -83,17 +83,17 @@ impl Rules {
         }
     }
 
-    /// The day of a date, nothing within if it is missing; nothing at all if the text is neither.
+    /// Parses a date as a day: `Some(None)` if it is missing, `None` if the text is neither.
     pub(crate) fn day(&self, text: &[u8]) -> Option<Option<i64>> {
         dates::day(text).map(Some).or_else(|| self.is_missing(text).then_some(None))
     }
 
-    /// The microsecond of a point in time, as [`Rules::day`] the day of a date.
+    /// Parses a point in time as microseconds: `Some(None)` if it is missing, `None` if the text is neither.
     pub(crate) fn microsecond(&self, text: &[u8]) -> Option<Option<i64>> {
         dates::microsecond(text).map(Some).or_else(|| self.is_missing(text).then_some(None))
     }
 
-    /// What the value looks like; `text` is without blanks around it.
+    /// Classifies a value; `text` has no blanks around it.
     pub(crate) fn class(&self, text: &[u8]) -> Class {
         if self.is_missing(text) {
             return Class::Missing;
@@ -124,7 +124,7 @@ impl Rules {
         match decimal {
             Decimal::Point => fast_float2::parse(text).ok(),
             Decimal::Comma => {
-                // No number that a double can tell from its neighbours is longer.
+                // No more digits than this are needed to identify a double.
                 const LONGEST: usize = 1100;
                 if text.len() > LONGEST || text.contains(&b'.') {
                     return None;
@@ -148,13 +148,13 @@ impl Decimal {
     }
 }
 
-/// Digits, with or without a sign.
+/// Whether a text consists of digits, with or without a sign.
 fn is_integer(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
-/// The integer of 64 bits that a text is.
+/// Parses a 64-bit integer.
 #[inline]
 fn integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
@@ -172,8 +172,9 @@ fn integer(text: &[u8]) -> Option<i64> {
     })
 }
 
-/// Whether a number, taken as the id of a group, would lose some of its text: leading zeros (`0870` is
-/// not `870`), a plus sign, the sign of zero, blanks, or digits beyond those of 64 bits.
+/// Whether a number that serves as the id of a group must be kept as text, because the number does not
+/// reproduce it: leading zeros (`0870` is not `870`), a plus sign, the sign of zero, blanks, or more
+/// digits than fit in 64 bits.
 pub fn needs_text(text: &[u8]) -> bool {
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
     match unsigned {
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_more_than_their_value() {
+    fn numbers_that_must_be_kept_as_text_to_be_ids() {
         for text in ["0870", "00", "+5", "-0", "-01", " 5", "5 ", "99999999999999999999", "007.5"] {
             assert!(needs_text(text.as_bytes()), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Whole texts: header, separator, kinds and values.
+//! Tests on whole texts: header, separator, kinds and values.
 
 use std::io::Cursor;
 
@@ -19,7 +19,7 @@ fn kinds(text: &str) -> Vec<ColumnKind> {
     tallies(text, &options).unwrap().iter().map(|tally| ColumnKind::of(tally, None)).collect()
 }
 
-/// All rows of some columns.
+/// Returns all rows of some columns.
 fn values(text: &str, wanted: &[(usize, Wanted)], options: &CsvOptions) -> Result<Vec<Values>, CsvError> {
     let mut file = open(text, options)?;
     let (names, separator) = (file.names().to_vec(), file.separator());
@@ -30,7 +30,7 @@ fn values(text: &str, wanted: &[(usize, Wanted)], options: &CsvOptions) -> Resul
 }
 
 #[test]
-fn separators_are_found_where_the_expected_one_gives_a_single_column() {
+fn other_separators_are_tried_if_the_expected_one_gives_a_single_column() {
     let check = |text: &str, separator: u8, names: [&str; 2]| {
         let file = open(text, &CsvOptions::default()).unwrap();
         assert_eq!((file.separator(), file.names()), (separator, &names.map(str::to_owned)[..]), "{text:?}");
@@ -41,7 +41,7 @@ fn separators_are_found_where_the_expected_one_gives_a_single_column() {
     check("a|b\n1|2\n", b'|', ["a", "b"]);
     check("\"a,x\";b\n\"1,5\";2\n", b';', ["a,x", "b"]);
     check("# c;d\n\n a ; b \n1;2", b';', ["a", "b"]);
-    // A header alone with the character in a name is a single column.
+    // If only the header contains the character, it is part of a name and not a separator.
     let file = open("a;b\n1\n2\n", &CsvOptions::default()).unwrap();
     assert_eq!(file.names(), ["a;b"]);
 }
@@ -94,12 +94,12 @@ fn values_in_every_form() {
     assert!(numbers[0] == 0.5 && numbers[1].is_nan() && numbers[2] == 100.0);
     let Values::Text(texts) = &columns[2] else { panic!() };
     assert_eq!(texts.iter().collect::<Vec<_>>(), [Some("Smith, \"J\""), None, Some("x")]);
-    // A row that ends early lacks its last values.
+    // In a row with too few fields, the last values are missing.
     assert_eq!(columns[3], Values::Booleans(vec![Some(true), Some(false), None]));
 }
 
 #[test]
-fn errors_say_row_line_and_remedy() {
+fn errors_state_row_line_and_remedy() {
     let default = CsvOptions::default();
     let check = |text: &str, wanted: (usize, Wanted), words: &[&str]| {
         let error = values(text, &[wanted], &default).unwrap_err().to_string();
@@ -126,7 +126,7 @@ fn rows_longer_than_the_header() {
 }
 
 #[test]
-fn files_without_a_header_or_of_another_kind() {
+fn files_without_a_header_or_of_another_format_are_errors() {
     let error = |text: &str| open(text, &CsvOptions::default()).unwrap_err().to_string();
     assert!(error("# only\n\n# comments\n").contains("no header"));
     assert!(error("a,b\r1,2\r").contains("carriage returns"));
@@ -134,7 +134,7 @@ fn files_without_a_header_or_of_another_kind() {
 }
 
 #[test]
-fn names_that_come_twice_are_numbered() {
+fn repeated_names_are_numbered() {
     let file = open("a,b,a,a\n", &CsvOptions::default()).unwrap();
     assert_eq!(file.names(), ["a", "b", "a_duplicated_0", "a_duplicated_1"]);
 }
@@ -147,7 +147,7 @@ fn many_columns_of_one_name_are_numbered_one_by_one() {
     assert_eq!(file.names()[99_999], "x_duplicated_99998");
 }
 
-/// Only the first rows decide what a column is; the reading is by the same rules.
+/// Only the first bytes are examined to find the kind of a column.
 #[test]
 fn the_first_bytes_decide() {
     let rows: String = (0..400_000).map(|i| format!("{i}\n")).collect();

@@ -1,4 +1,4 @@
-//! Columns of rows, plain.
+//! Plain columns of simulated rows.
 
 use crate::id::IdStyle;
 use crate::model::{Kind, Simulation};
@@ -8,33 +8,33 @@ use crate::model::{Kind, Simulation};
 pub struct Field {
     /// Its name.
     pub name: String,
-    /// What it holds.
+    /// The kind of its values.
     pub kind: FieldKind,
     /// Whether values may be missing.
     pub has_missing: bool,
 }
 
-/// What a column holds.
+/// The kind of the values of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FieldKind {
-    /// Ids of groups, made from numbers that count from 1: [`Values::Whole`].
+    /// Ids of groups, formatted from numbers that count from 1: [`Values::Whole`].
     Id(IdStyle),
     /// Real numbers: [`Values::Real`].
     Real,
     /// 0 or 1: [`Values::Whole`].
     Binary,
-    /// Whole numbers that are not negative: [`Values::Whole`].
+    /// Non-negative integers: [`Values::Whole`].
     Count,
-    /// Strings, of which there are few: [`Values::Code`].
+    /// Strings with few distinct values, which are listed here: [`Values::Code`].
     Categorical(Vec<String>),
 }
 
 /// One column of some rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
-    /// Its values, also where they are missing.
+    /// Its values; missing rows have a value too.
     pub values: Values,
-    /// Which of them are missing; none if this is `None`.
+    /// Which rows are missing; `None` means that no row is missing.
     pub missing: Option<Vec<bool>>,
 }
 
@@ -43,7 +43,7 @@ pub struct Column {
 pub enum Values {
     /// Real numbers.
     Real(Vec<f64>),
-    /// Whole numbers.
+    /// Integers.
     Whole(Vec<u64>),
     /// Numbers of labels, counted from 0.
     Code(Vec<u32>),
@@ -77,7 +77,7 @@ impl Column {
 }
 
 impl Simulation {
-    /// The columns: levels, covariates, the response.
+    /// Returns the columns: levels, covariates, the response.
     pub fn fields(&self) -> Vec<Field> {
         let ids = self.levels.iter();
         let ids = ids.map(|level| Field {

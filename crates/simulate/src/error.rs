@@ -1,20 +1,20 @@
-//! What can be wrong with a specification.
+//! The error for an invalid specification.
 
 use std::fmt;
 
-/// Something in a specification that cannot be simulated.
+/// A specification is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecError {
-    /// Where: the key, with the name of the level or covariate that it belongs to.
+    /// The key, with the name of the level or covariate to which it belongs.
     pub key: String,
-    /// What is wrong there.
+    /// What is wrong.
     pub problem: String,
     /// What to try.
     pub remedy: String,
 }
 
 impl SpecError {
-    /// An error at `key`.
+    /// Returns an error at `key`.
     pub(crate) fn new(key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         SpecError { key: key.into(), problem: problem.into(), remedy: remedy.into() }
     }

@@ -1,37 +1,37 @@
-//! How much is to be expected, before anything is drawn.
+//! Estimates the size of a simulation before anything is drawn.
 
 use crate::columns::FieldKind;
 use crate::model::{Limit, Simulation};
 
-/// What a simulation comes to, about.
+/// The expected size of a simulation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expected {
-    /// Rows; exact where the specification says how many.
+    /// Number of rows; exact if the specification gives it.
     pub rows: f64,
-    /// Groups of every level, coarsest first.
+    /// Number of groups of every level, coarsest first.
     pub groups: Vec<f64>,
-    /// Bytes of a row in a compressed file by column.
+    /// Bytes per row in a compressed columnar file.
     pub row_bytes: f64,
 }
 
-/// Rows that a column is compressed over, at the least.
+/// Smallest number of rows over which a column is compressed.
 const PAGE_ROWS: f64 = (1 << 18) as f64;
 
 impl Simulation {
-    /// Groups of the finest level that a block has, about.
+    /// Returns the expected number of groups of the finest level in a block.
     pub fn expected_groups_per_block(&self) -> f64 {
         let above_finest = &self.levels[..self.levels.len() - 1];
         self.groups_per_block as f64 * above_finest.iter().map(|level| level.sizes.mean).product::<f64>()
     }
 
-    /// What this comes to.
+    /// Returns the expected size.
     pub fn expected(&self) -> Expected {
         let rows_per_top: f64 = self.levels.iter().map(|level| level.sizes.mean).product();
         let rows = match self.limit {
             Limit::Rows(rows) => rows as f64,
             Limit::Groups(groups) => groups as f64 * rows_per_top,
         };
-        // Groups of a level: those of the level above times its sizes.
+        // The number of groups of a level is that of the next coarser level times its mean size.
         let mut groups = Vec::new();
         let mut count = (rows / rows_per_top).max(1.0);
         for level in &self.levels {
@@ -43,7 +43,7 @@ impl Simulation {
         Expected { rows, groups, row_bytes }
     }
 
-    /// Bytes of a value of column `number`: its information, for what compression makes of it.
+    /// Estimates the compressed bytes per value of column `number` from its information content.
     fn bytes(&self, kind: &FieldKind, number: usize, rows: f64, groups: &[f64]) -> f64 {
         let constant = number.checked_sub(self.levels.len()).and_then(|c| self.covariates.get(c)?.level);
         let level = constant.or((number < self.levels.len()).then_some(number));
@@ -55,9 +55,9 @@ impl Simulation {
         };
         match level {
             None => bits / 8.0,
-            // Sorted, a group is a run of one value.
+            // In sorted rows, a group is a run of one value.
             Some(level) if !self.shuffle => (bits / 8.0 + 2.0) * (groups[level] / rows).min(1.0),
-            // Shuffled, it is a number of as many bits as there are groups, and the list of them.
+            // In shuffled rows, a value is an index of log2(groups) bits into a dictionary.
             Some(level) => match kind {
                 FieldKind::Id(_) => {
                     let distinct = if self.levels[level].reuse_ids {

@@ -1,5 +1,5 @@
-//! All that is drawn per group: random effects, covariates that are constant within groups, and
-//! the groups' parts of those that are not.
+//! Draws the values per group: random effects, covariates that are constant within groups, and the
+//! group-level part of the other covariates.
 
 use crate::model::{Covariate, Kind, Level, Simulation, Term};
 use crate::streams::Stream;
@@ -7,28 +7,28 @@ use crate::structure::Structure;
 use rand::RngExt;
 use rand_distr::{Gamma, StandardNormal};
 
-/// What the groups of a block add to their rows, by group of the finest level.
+/// The values that the groups of a block contribute to their rows, by group of the finest level.
 #[derive(Clone, Debug)]
 pub(crate) struct GroupDraws {
-    /// The part of the response that is constant within these groups.
+    /// The part of the response that is constant within each of these groups.
     pub intercept: Vec<f64>,
-    /// Of every covariate, what is known of it by group.
+    /// For every covariate, the part that is drawn per group.
     pub covariates: Vec<ByGroup>,
-    /// Of every numeric covariate that differs by row, fixed effect and random slopes together;
-    /// empty where there are no random slopes, and the fixed effect is all.
+    /// For every numeric covariate that varies by row, the sum of the fixed effect and the random slopes;
+    /// empty if there are no random slopes.
     pub slopes: Vec<Vec<f64>>,
 }
 
-/// What is known of a covariate by group.
+/// The part of a covariate that is drawn per group.
 #[derive(Clone, Debug)]
 pub(crate) enum ByGroup {
-    /// Its value (for a factor, the number of the label), the same in all rows of a group.
+    /// Its value (for a factor, the number of the label), which is constant within a group.
     Constant(Vec<f64>),
-    /// Centre of the values in every group, as far as that is constant.
+    /// The constant part of the mean of the values in every group.
     Centre(Vec<f64>),
-    /// Cumulated probabilities of all labels but the last, in the groups of a level.
+    /// Cumulative probabilities of all labels but the last, in the groups of a level.
     Mix { level: usize, cumulated: Vec<f64> },
-    /// Nothing: its rows are alike.
+    /// Nothing: all rows have the same distribution.
     Nothing,
 }
 
@@ -68,7 +68,7 @@ impl GroupDraws {
         }
     }
 
-    /// Adds the effects of covariates that are constant within groups to the intercepts.
+    /// Adds the effects of covariates that are constant within groups to the intercepts of the groups.
     fn fold_constants(&mut self, simulation: &Simulation) {
         for (number, covariate) in simulation.covariates.iter().enumerate() {
             let ByGroup::Constant(values) = &self.covariates[number] else { continue };
@@ -83,7 +83,7 @@ impl GroupDraws {
     }
 }
 
-/// Random effects of the groups of a level, term by term.
+/// Draws the random effects of the groups of a level, by term.
 fn random_effects(level: &Level, groups: usize, stream: &mut Stream) -> Vec<Vec<f64>> {
     let r = level.random.terms.len();
     let mut effects = vec![Vec::with_capacity(groups); r];
@@ -97,11 +97,11 @@ fn random_effects(level: &Level, groups: usize, stream: &mut Stream) -> Vec<Vec<
     effects
 }
 
-/// The drawing of one covariate.
+/// Draws one covariate.
 struct Draw<'a> {
     structure: &'a Structure,
     covariate: &'a Covariate,
-    /// Covariates before this one.
+    /// The preceding covariates.
     before: &'a [ByGroup],
     finest: usize,
     stream: &'a mut Stream,
@@ -132,8 +132,8 @@ impl Draw<'_> {
         ByGroup::Constant(self.structure.hand_down(values, level, self.finest))
     }
 
-    /// Mean, differences between groups and what is added by covariates before this one, as far as
-    /// all of it is constant within the groups of `level`.
+    /// Draws the part of the mean that is constant within the groups of `level`: the mean, the differences
+    /// between groups, and the contributions of preceding covariates.
     fn centre(&mut self, level: usize) -> Vec<f64> {
         let groups = self.structure.groups(level);
         let Kind::Normal { mean, between, depends_on, .. } = &self.covariate.kind else { return vec![0.0; groups] };
@@ -153,7 +153,7 @@ impl Draw<'_> {
         centre
     }
 
-    /// Values by group of the finest level that are constant within the groups of a coarser one.
+    /// Maps values by group of the finest level, constant within the groups of a coarser one, to the latter.
     fn hand_up(&self, values: &[f64], level: usize) -> Vec<f64> {
         let mut above = vec![0.0; self.structure.groups(level)];
         for (&group, &value) in self.structure.levels[level].of_finest.iter().zip(values) {
@@ -180,7 +180,7 @@ impl Draw<'_> {
     fn categorical(&mut self, level: usize, probabilities: &[f64], mix: Option<&(usize, Vec<f64>)>) -> Vec<f64> {
         let width = probabilities.len() - 1;
         let all_alike = cumulated(probabilities);
-        // Number of the group's ancestor at the level whose groups differ.
+        // Number of each group's ancestor at the level whose groups differ in the probabilities.
         let ancestors = mix.map(|(by, _)| {
             let numbers = (0..self.structure.groups(*by)).map(|group| group as f64).collect();
             self.structure.hand_down(numbers, *by, level)
@@ -195,7 +195,7 @@ impl Draw<'_> {
         (0..self.structure.groups(level)).map(draw).collect()
     }
 
-    /// Probabilities of every group of a level, from a Dirichlet distribution, cumulated.
+    /// Draws cumulative probabilities for every group of a level from a Dirichlet distribution.
     fn mix(&mut self, level: usize, probabilities: &[f64], concentration: f64) -> Vec<f64> {
         let gammas: Vec<Gamma<f64>> = probabilities
             .iter()
@@ -208,7 +208,7 @@ impl Draw<'_> {
                 *part = self.stream.sample(gamma);
             }
             let sum: f64 = parts.iter().sum();
-            // All parts of a tiny concentration may underflow; the last label then takes it all.
+            // With a tiny concentration all parts may underflow; the last label then gets probability 1.
             parts.iter_mut().for_each(|part| *part /= sum.max(f64::MIN_POSITIVE));
             all.extend(cumulated(&parts));
         }
@@ -222,7 +222,7 @@ fn add(sums: &mut [f64], factor: f64, values: &[f64]) {
     }
 }
 
-/// Cumulated probabilities of all labels but the last.
+/// Returns the cumulative probabilities of all labels but the last.
 pub(crate) fn cumulated(probabilities: &[f64]) -> Vec<f64> {
     let mut sum = 0.0;
     let all = probabilities[..probabilities.len() - 1].iter();
@@ -233,7 +233,7 @@ pub(crate) fn cumulated(probabilities: &[f64]) -> Vec<f64> {
     .collect()
 }
 
-/// The label that a number between 0 and 1 falls on.
+/// Returns the label for a uniform number between 0 and 1.
 pub(crate) fn label(cumulated: &[f64], uniform: f64) -> u32 {
     cumulated.iter().map(|&end| u32::from(uniform >= end)).sum()
 }

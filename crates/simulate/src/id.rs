@@ -1,29 +1,29 @@
-//! Ids of groups: integers, or strings made from a number by a pattern.
+//! Ids of groups: integers, or strings formatted from a number by a pattern.
 
 use crate::error::SpecError;
 
-/// How the ids of a level look.
+/// Style of the ids of a level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdStyle {
     /// The number itself.
     Integer,
-    /// The number within text.
+    /// The number within a text.
     Text(IdPattern),
 }
 
-/// Text around a number, such as `S{:06}`: `S000001`, `S000002`, …
+/// A pattern such as `S{:06}`, which gives `S000001`, `S000002`, …
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdPattern {
     before: String,
-    /// Least number of digits, filled up with zeros.
+    /// Minimum number of digits; shorter numbers are padded with zeros.
     digits: usize,
     after: String,
 }
 
 impl IdPattern {
-    /// Appends the id of that number.
+    /// Appends the id for a number.
     pub fn write(&self, number: u64, text: &mut String) {
-        // By hand, because it is done for every row, and formatting takes several times as long.
+        // Not by `write!`, which takes several times as long: this runs for every row.
         let mut digits = [b'0'; MOST_DIGITS];
         let mut first = MOST_DIGITS;
         let mut rest = number;
@@ -40,7 +40,7 @@ impl IdPattern {
 }
 
 impl IdStyle {
-    /// Reads `integer` or a pattern; `key` is for errors.
+    /// Parses `integer` or a pattern; `key` is for error messages.
     pub(crate) fn parse(text: &str, key: &str) -> Result<IdStyle, SpecError> {
         if text == "integer" {
             return Ok(IdStyle::Integer);
@@ -55,7 +55,7 @@ impl IdStyle {
     }
 }
 
-/// Most digits that a pattern may ask for: those of the largest number.
+/// Largest number of digits that a pattern may request: that of the largest number.
 const MOST_DIGITS: usize = 20;
 
 fn pattern(text: &str) -> Option<IdPattern> {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     fn of(style: &str, number: u64) -> String {
-        let IdStyle::Text(pattern) = IdStyle::parse(style, "id").unwrap() else { panic!("{style} is no pattern") };
+        let IdStyle::Text(pattern) = IdStyle::parse(style, "id").unwrap() else { panic!("{style} is not a pattern") };
         let mut text = String::new();
         pattern.write(number, &mut text);
         text

@@ -1,24 +1,24 @@
-//! Nested data drawn from a specification, in parts of bounded size, the same in whatever order
-//! and on however many threads the parts are drawn.
+//! Simulates nested data from a specification, in parts of bounded size. The result does not depend
+//! on the order in which the parts are drawn or on the number of threads.
 //!
 //! ```text
-//! spec     what a specification may say, as it is written
-//! check    Spec → Simulation, with an error that names the key            (error)
-//! model    what is simulated: levels, covariates, effects, the response   (sizes, id)
+//! spec     the specification, as written
+//! check    Spec → Simulation, or an error that names the key               (error)
+//! model    the simulation: levels, covariates, effects, the response       (sizes, id)
 //! streams  one stream of random numbers per block and per chunk of rows
-//! block    some top-level groups with all that is drawn per group         (structure, group_draws)
+//! block    some top-level groups with everything drawn per group           (structure, group_draws)
 //! place    where a block begins in the file, and where the file ends
-//! rows     a chunk of rows of a block as plain columns                    (columns)
-//! shuffle  random order of more rows than fit in memory
-//! expect   how many rows, groups and bytes to expect
-//! truth    the parameters that the data were drawn with
+//! rows     a chunk of rows of a block as plain columns                     (columns)
+//! shuffle  a random order of more rows than fit in memory
+//! expect   the expected numbers of rows, groups and bytes
+//! truth    the parameters from which the data were drawn
 //! ```
 //!
-//! A block is a fixed number of top-level groups, so that it depends on the specification, the
-//! seed and its own number, and not on how many rows are wanted: a longer file begins with the
-//! rows of a shorter one. Rows are drawn in chunks of [`CHUNK_ROWS`], each from a stream of its
-//! own, so that one group may have more rows than fit in memory. There is no input or output here,
-//! and no thread.
+//! A block is a fixed number of top-level groups. It depends only on the specification, the seed and
+//! its own number, and not on the number of rows requested: a longer file begins with the rows of a
+//! shorter one. Rows are drawn in chunks of [`CHUNK_ROWS`], each from its own stream of random numbers,
+//! so that one group may have more rows than fit in memory. The crate does no input or output and
+//! starts no threads.
 
 #![forbid(unsafe_code)]
 
@@ -51,5 +51,5 @@ pub use shuffle::Shuffle;
 pub use spec::{CovariateSpec, KindSpec, LevelSpec, ResponseSpec, SizeSpec, Spec};
 pub use truth::{Component, FixedEffect, LevelCount, Truth};
 
-/// A specification with comments: students in classes in schools.
+/// An example specification with comments: students in classes in schools.
 pub const EXAMPLE: &str = include_str!("example.toml");

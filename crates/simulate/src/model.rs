@@ -1,12 +1,12 @@
-//! What is simulated: a specification that was checked, with names resolved to numbers.
+//! The simulation: a validated specification, with names resolved to numbers.
 
 use crate::id::IdStyle;
 use crate::sizes::Sizes;
 
-/// Name of the constant term, as a fit gives it.
+/// Name of the constant term, as in a fit.
 pub(crate) const INTERCEPT: &str = "(Intercept)";
 
-/// A simulation, ready to be drawn.
+/// A validated specification, ready to be simulated.
 #[derive(Clone, Debug)]
 pub struct Simulation {
     pub(crate) seed: u64,
@@ -19,16 +19,16 @@ pub struct Simulation {
     /// The fixed intercept.
     pub(crate) intercept: f64,
     pub(crate) interactions: Vec<Interaction>,
-    /// Groups of the coarsest level in a block.
+    /// Number of groups of the coarsest level in a block.
     pub(crate) groups_per_block: u64,
 }
 
-/// How much is simulated.
+/// The amount of data to simulate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// So many rows; the last groups may be cut.
+    /// The number of rows; the last groups may be incomplete.
     Rows(u64),
-    /// So many whole groups of the coarsest level.
+    /// The number of groups of the coarsest level, all complete.
     Groups(u64),
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Random {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Term {
     Intercept,
-    /// Slope of the covariate of this number.
+    /// Slope of the covariate with this number.
     Slope(usize),
 }
 
@@ -73,24 +73,24 @@ pub(crate) enum Term {
 pub(crate) struct Covariate {
     pub name: String,
     pub kind: Kind,
-    /// Level within whose groups it is constant; none if it differs by row.
+    /// Level within whose groups it is constant; `None` if it varies by row.
     pub level: Option<usize>,
     pub missing: f64,
-    /// Whether the specification gives it a fixed effect, be it zero.
+    /// Whether the specification gives it a fixed effect, which may be zero.
     pub in_formula: bool,
     /// Fixed effect of a numeric covariate.
     pub coefficient: f64,
 }
 
-/// What a covariate is.
+/// Kind of a covariate, with its parameters.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Normal {
         mean: f64,
         sd: f64,
-        /// Levels with the standard deviation between their groups.
+        /// Levels, and the standard deviation between their groups.
         between: Vec<(usize, f64)>,
-        /// Covariates before this one with their coefficients.
+        /// Preceding covariates, with their coefficients.
         depends_on: Vec<(usize, f64)>,
     },
     Binary {
@@ -99,16 +99,16 @@ pub(crate) enum Kind {
     Categorical {
         labels: Vec<String>,
         probabilities: Vec<f64>,
-        /// Level whose groups differ in the probabilities, and the concentration.
+        /// Level whose groups differ in the probabilities, and the concentration of the Dirichlet distribution.
         varies_by: Option<(usize, f64)>,
         /// Fixed effects by label.
         effects: Vec<f64>,
     },
-    /// Rows in the group of the covariate's level.
+    /// Number of rows in the group of the covariate's level.
     GroupSize,
 }
 
-/// A fixed effect of the product of two numeric covariates.
+/// The fixed effect of a product of two numeric covariates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interaction {
     pub covariates: [usize; 2],
@@ -116,7 +116,7 @@ pub(crate) struct Interaction {
 }
 
 impl Term {
-    /// Its name as a fit gives it.
+    /// Returns the name of the term, as in a fit.
     pub(crate) fn name(self, covariates: &[Covariate]) -> &str {
         match self {
             Term::Intercept => INTERCEPT,
@@ -132,7 +132,7 @@ impl Covariate {
 }
 
 impl Simulation {
-    /// How much is simulated.
+    /// The amount of data to simulate.
     pub fn limit(&self) -> Limit {
         self.limit
     }
@@ -142,7 +142,7 @@ impl Simulation {
         self.seed
     }
 
-    /// Whether the rows are to be in random order. Blocks come sorted all the same.
+    /// Whether the rows should be in random order. Blocks are sorted in either case.
     pub fn shuffle(&self) -> bool {
         self.shuffle
     }

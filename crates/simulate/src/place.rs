@@ -1,24 +1,24 @@
-//! Where a block begins in the file, and where the file ends.
+//! The position in the file at which a block begins, and the end of the file.
 
 use crate::block::Block;
 use crate::model::{Limit, Simulation};
 
-/// A place between two blocks.
+/// A position in the file between two blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Rows before it.
+    /// Number of rows before it.
     pub rows: u64,
-    /// Groups of every level before it.
+    /// Number of groups of every level before it.
     pub groups: Vec<u64>,
 }
 
 impl Place {
-    /// The beginning.
+    /// Returns the beginning of the file.
     pub fn start(simulation: &Simulation) -> Place {
         Place { rows: 0, groups: vec![0; simulation.levels.len()] }
     }
 
-    /// Whether all that is wanted lies before it.
+    /// Whether this is the end: all requested rows or groups are before it.
     pub fn is_end(&self, simulation: &Simulation) -> bool {
         match simulation.limit {
             Limit::Rows(rows) => self.rows >= rows,
@@ -26,7 +26,7 @@ impl Place {
         }
     }
 
-    /// How many rows of the block that begins here are wanted, and the place after them.
+    /// Returns the number of rows needed from the block that begins here, and the position after them.
     pub fn after(&self, simulation: &Simulation, block: &Block) -> (u64, Place) {
         let structure = &block.structure;
         let rows = match simulation.limit {
@@ -37,7 +37,7 @@ impl Place {
                 structure.row_starts[of_finest.partition_point(|&top| u64::from(top) < wanted)]
             }
         };
-        // Every group has a row, so the last row is of the last group that has begun.
+        // Every group has at least one row, so the last row belongs to the last group that has begun.
         let last = structure.finest_of_row(rows - 1);
         let begun = structure.levels.iter().map(|level| u64::from(level.of_finest[last]) + 1);
         let groups = self.groups.iter().zip(begun).map(|(before, begun)| before + begun).collect();

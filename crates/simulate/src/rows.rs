@@ -1,7 +1,7 @@
-//! Rows: what differs within the groups of the finest level, and the response.
+//! Draws rows: the values that vary within the groups of the finest level, and the response.
 //!
-//! Column by column over a chunk of rows, with an inner loop over the rows of one group, in which
-//! all that is drawn per group is constant.
+//! Works column by column over a chunk of rows, with an inner loop over the rows of one group, where
+//! everything drawn per group is constant.
 
 use crate::block::Block;
 use crate::columns::{Column, Values};
@@ -13,10 +13,10 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::ops::Range;
 
-/// Rows that share a stream of random numbers and are drawn at once.
+/// Number of rows in a chunk; these share a stream of random numbers and are drawn together.
 pub const CHUNK_ROWS: u64 = 1 << 15;
 
-/// Neighbouring rows of one group of the finest level.
+/// Consecutive rows of one group of the finest level.
 struct Run {
     group: usize,
     rows: Range<usize>,
@@ -43,7 +43,7 @@ pub(crate) fn draw(
     values.push(Values::Real(std::mem::take(&mut chunk.response)));
     let shares = simulation.covariates.iter().map(|covariate| covariate.missing).chain([simulation.response.missing]);
     let shares = simulation.levels.iter().map(|_| 0.0).chain(shares);
-    // Missing values come last, so that asking for some does not change the others.
+    // Draw missing values last, so that requesting them does not change the other values.
     values.into_iter().zip(shares).map(|(values, share)| Column { values, missing: chunk.missing(share, n) }).collect()
 }
 
@@ -61,12 +61,12 @@ fn runs(block: &Block, rows: &Range<u64>) -> Vec<Run> {
     runs
 }
 
-/// A chunk in the making.
+/// A chunk being drawn.
 struct Chunk<'a> {
     block: &'a Block,
     runs: Vec<Run>,
     stream: Stream,
-    /// Numeric covariates as numbers, for what depends on them; empty for the others.
+    /// Values of the covariates so far, for those that depend on them; empty for categorical ones.
     numbers: Vec<Vec<f64>>,
     response: Vec<f64>,
 }
@@ -112,7 +112,7 @@ impl Chunk<'_> {
                     values.extend(run.rows.clone().map(|_| centre + sd * self.stream.sample::<f64, _>(StandardNormal)));
                 }
                 for &(on, coefficient) in depends_on {
-                    // What is constant within groups is part of the centre.
+                    // Covariates that are constant within groups are already part of the centre.
                     if !matches!(block.draws.covariates[on], ByGroup::Constant(_)) {
                         add(&mut values, coefficient, &self.numbers[on]);
                     }
@@ -171,7 +171,7 @@ impl Chunk<'_> {
         Values::Code(codes)
     }
 
-    /// Interactions and the residual.
+    /// Adds the interactions and the residuals to the response.
     fn finish_response(&mut self, simulation: &Simulation) {
         for interaction in &simulation.interactions {
             let [a, b] = interaction.covariates.map(|covariate| &self.numbers[covariate]);

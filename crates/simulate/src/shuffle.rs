@@ -1,17 +1,16 @@
-//! Random order of more rows than fit in memory.
+//! Puts more rows than fit in memory in random order.
 //!
-//! Every row is put into a bucket drawn at random, and every bucket is then shuffled in memory:
-//! the buckets one after the other are the rows in uniformly random order. Where the buckets are
-//! kept is up to the caller.
+//! Every row goes to a bucket drawn at random, and every bucket is then shuffled in memory. The
+//! concatenated buckets are the rows in uniformly random order. The caller stores the buckets.
 
 use crate::model::Simulation;
 use crate::streams::{Stream, shuffle_stream};
 use rand::Rng;
 
-/// About so many rows are in a bucket.
+/// Approximate number of rows in a bucket.
 const BUCKET_ROWS: f64 = (1 << 20) as f64;
 
-/// Streams of the chunks are numbered from here, those of the buckets from 0.
+/// First stream number for chunks; those for buckets start at 0.
 const FIRST_CHUNK: u64 = 1 << 30;
 
 /// A random order of the rows of a simulation.
@@ -22,7 +21,7 @@ pub struct Shuffle {
 }
 
 impl Shuffle {
-    /// The shuffle of a simulation.
+    /// Returns the shuffle for a simulation.
     pub fn new(simulation: &Simulation) -> Shuffle {
         let buckets = (simulation.expected().rows / BUCKET_ROWS).ceil();
         Shuffle { seed: simulation.seed, buckets: buckets.clamp(1.0, (FIRST_CHUNK - 1) as f64) as u32 }
@@ -33,13 +32,13 @@ impl Shuffle {
         self.buckets as usize
     }
 
-    /// The buckets that the rows of a chunk go to; chunks are counted over all blocks.
+    /// Draws the buckets of the rows of a chunk; chunks are numbered over all blocks.
     pub fn assign(&self, chunk: u64, rows: usize) -> Vec<u32> {
         let mut stream = shuffle_stream(self.seed, FIRST_CHUNK + chunk);
         (0..rows).map(|_| below(&mut stream, u64::from(self.buckets)) as u32).collect()
     }
 
-    /// The order in which the rows of a bucket are taken out.
+    /// Draws the order in which to take the rows of a bucket.
     pub fn order(&self, bucket: usize, rows: u32) -> Vec<u32> {
         let mut stream = shuffle_stream(self.seed, bucket as u64);
         let mut order: Vec<u32> = (0..rows).collect();
@@ -50,7 +49,7 @@ impl Shuffle {
     }
 }
 
-/// A whole number below `end`, all the same likely to within end / 2^64.
+/// Draws an integer below `end`; the probabilities are equal to within end / 2^64.
 fn below(stream: &mut Stream, end: u64) -> u64 {
     ((u128::from(stream.next_u64()) * u128::from(end)) >> 64) as u64
 }
@@ -60,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_are_permutations_and_buckets_alike() {
+    fn orders_are_permutations_and_buckets_are_of_similar_size() {
         let shuffle = Shuffle { seed: 1, buckets: 5 };
         let mut order = shuffle.order(3, 1000);
         assert_ne!(order[..10], shuffle.order(2, 1000)[..10]);

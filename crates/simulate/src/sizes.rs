@@ -1,36 +1,36 @@
-//! How many parts a group has.
+//! Distributions of group sizes.
 
 use crate::streams::Stream;
 use rand::RngExt;
 use rand_distr::Beta;
 
-/// Parameters of the beta distribution sum to this: a hump in the middle of the range, and groups
-/// near both of its ends.
+/// Sum of the parameters of the beta distribution. This value gives a mode inside the range and also
+/// groups near both ends.
 const CONCENTRATION: f64 = 4.0;
 
-/// A distribution of whole numbers from `min` to `max`.
+/// A distribution of integers from `min` to `max`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sizes {
     pub min: u64,
     pub max: u64,
-    /// None for a single size.
+    /// `None` for a single size.
     shape: Option<Beta<f64>>,
-    /// Expected size; about that, for skewed ranges of few sizes.
+    /// Expected size; approximate for skewed ranges of few sizes.
     pub mean: f64,
 }
 
 impl Sizes {
-    /// One size.
+    /// Returns the distribution of a single size.
     pub(crate) fn fixed(size: u64) -> Sizes {
         Sizes { min: size, max: size, shape: None, mean: size as f64 }
     }
 
-    /// A range from a scaled beta distribution with mean (1 − skew) / 2; `None` unless
+    /// Returns a scaled beta distribution with mean (1 − skew) / 2 of the range; `None` unless
     /// −1 < skew < 1.
     pub(crate) fn range(min: u64, max: u64, skew: f64) -> Option<Sizes> {
         let centre = (1.0 - skew) / 2.0;
         let shape = Beta::new(CONCENTRATION * centre, CONCENTRATION * (1.0 - centre)).ok()?;
-        // The whole part of a continuous size from min to max + 1, half a unit less on average.
+        // The size is the integer part of a continuous one from min to max + 1: half a unit less on average.
         let mean = min as f64 + centre * (max - min + 1) as f64 - 0.5;
         Some(Sizes { min, max, shape: Some(shape), mean })
     }

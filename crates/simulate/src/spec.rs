@@ -1,7 +1,7 @@
-//! What a specification may say, as it is written. What it says is checked in [`crate::check`].
+//! The specification as written in the file. [`crate::check`] validates it.
 //!
-//! Covariates of all kinds share one flat structure, so that a key that does not belong to a kind
-//! can be told with the kind that it does belong to.
+//! Covariates of all kinds share one flat structure, so that the error for a key of another kind can
+//! name that kind.
 
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
@@ -12,14 +12,14 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Exact number of rows; either this or `groups`.
+    /// Exact number of rows; give either this or `groups`.
     pub rows: Option<u64>,
-    /// Number of groups of the coarsest level; either this or `rows`.
+    /// Number of groups of the coarsest level; give either this or `rows`.
     pub groups: Option<u64>,
     /// Seed of the random numbers.
     #[serde(default = "one")]
     pub seed: u64,
-    /// Whether the rows come in random order; sorted by group if not.
+    /// Whether the rows are in random order; if not, they are sorted by group.
     #[serde(default)]
     pub shuffle: bool,
     /// The response.
@@ -30,7 +30,7 @@ pub struct Spec {
     /// Covariates in the order of their columns.
     #[serde(rename = "covariate", default)]
     pub covariates: Vec<CovariateSpec>,
-    /// Fixed effects by the names that a fit gives them: `(Intercept)`, `x`, `factorlabel`, `a:b`.
+    /// Fixed effects, named as in a fit: `(Intercept)`, `x`, `factorlabel`, `a:b`.
     #[serde(default)]
     pub fixed: BTreeMap<String, f64>,
 }
@@ -52,16 +52,16 @@ pub struct ResponseSpec {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LevelSpec {
-    /// Name of its column of ids.
+    /// Name of the column with its ids.
     pub name: String,
-    /// `integer`, or a pattern such as `S{:06}`.
+    /// Style of the ids: `integer`, or a pattern such as `S{:06}`.
     pub id: String,
-    /// Whether ids begin anew within every group of the next coarser level.
+    /// Whether the ids start from 1 again within every group of the next coarser level.
     #[serde(default)]
     pub reuse_ids: bool,
-    /// How many groups of the next finer level a group has; rows, for the finest level.
+    /// Number of groups of the next finer level in each group; for the finest level, number of rows.
     pub size: SizeSpec,
-    /// Standard deviations of the random effects: of `(Intercept)` and of slopes.
+    /// Standard deviations of the random effects: `(Intercept)` and slopes.
     #[serde(default)]
     pub random: BTreeMap<String, f64>,
     /// Correlations of two random effects, as in `"(Intercept):x" = 0.3`; zero if not given.
@@ -69,16 +69,16 @@ pub struct LevelSpec {
     pub correlation: BTreeMap<String, f64>,
 }
 
-/// How many parts a group has.
+/// Number of subgroups (or rows) of a group.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SizeSpec {
-    /// So many in every group.
+    /// The same number in every group.
     Fixed(u64),
-    /// From a range.
+    /// A random number from a range.
     Range {
-        /// Fewest.
+        /// Smallest number.
         min: u64,
-        /// Most.
+        /// Largest number.
         max: u64,
         /// Between −1 (most groups are large) and 1 (most groups are small); 0 is symmetric.
         skew: f64,
@@ -91,30 +91,30 @@ pub enum SizeSpec {
 pub struct CovariateSpec {
     /// Name of its column.
     pub name: String,
-    /// What kind it is of.
+    /// Kind of covariate.
     pub kind: KindSpec,
-    /// Level at which it is constant; by row if not given. Of which level the size, for group sizes.
+    /// Level at which it is constant; it varies by row if not given. For group sizes, the level of the groups.
     pub level: Option<String>,
     /// Share of missing values.
     #[serde(default)]
     pub missing: f64,
     /// Normal: mean (default 0).
     pub mean: Option<f64>,
-    /// Normal: standard deviation within the groups that `between` names (default 1).
+    /// Normal: standard deviation within the groups named in `between` (default 1).
     pub sd: Option<f64>,
-    /// Normal: standard deviations of differences between the groups of some levels.
+    /// Normal: standard deviations between the groups of some levels.
     pub between: Option<BTreeMap<String, f64>>,
-    /// Normal: coefficients of covariates before this one, which are added to it.
+    /// Normal: coefficients of preceding covariates that are added to this one.
     pub depends_on: Option<BTreeMap<String, f64>>,
     /// Binary: probability of 1 (default 0.5).
     pub probability: Option<f64>,
     /// Categorical: its labels.
     pub labels: Option<Vec<String>>,
-    /// Categorical: their probabilities (default: all the same).
+    /// Categorical: probabilities of the labels (default: all equal).
     pub probabilities: Option<Vec<f64>>,
-    /// Categorical: level whose groups differ in their probabilities.
+    /// Categorical: level whose groups differ in the probabilities.
     pub varies_by: Option<String>,
-    /// Categorical: how alike these groups are, the sum of the Dirichlet distribution's parameters.
+    /// Categorical: sum of the parameters of the Dirichlet distribution; the larger, the more alike the groups.
     pub concentration: Option<f64>,
 }
 

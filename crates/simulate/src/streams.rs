@@ -1,9 +1,9 @@
 //! Streams of random numbers.
 //!
-//! ChaCha with 8 rounds: its numbers are defined by its reference and do not change with the
-//! library, and 2^64 independent streams belong to every seed. Streams are numbered such that no
-//! two purposes meet: a block takes 2^24 of them, the first for what is drawn per group, the
-//! others for its chunks of rows; shuffling takes them from the top down.
+//! The generator is ChaCha with 8 rounds: its numbers are defined by its specification and do not change
+//! with the library, and every seed has 2^64 independent streams. Streams are numbered so that no
+//! stream serves two purposes: a block uses 2^24 of them, the first for values drawn per group and the
+//! others for its chunks of rows; shuffling uses the streams from the highest number downwards.
 
 use chacha20::ChaCha8Rng;
 use rand::SeedableRng;
@@ -11,24 +11,24 @@ use rand::SeedableRng;
 /// A stream of random numbers.
 pub(crate) type Stream = ChaCha8Rng;
 
-/// Streams of a block, as a power of two. A chunk has 2^15 rows, so a block may have 2^39.
+/// Binary logarithm of the number of streams of a block. A chunk has 2^15 rows, so a block may have 2^39.
 const STREAMS_PER_BLOCK: u32 = 24;
 
-/// Most chunks of a block.
+/// Largest number of chunks of a block.
 pub(crate) const MOST_CHUNKS: u64 = (1 << STREAMS_PER_BLOCK) - 1;
 
-/// The stream of what is drawn per group of a block.
+/// Returns the stream for the values drawn per group of a block.
 pub(crate) fn block_stream(seed: u64, block: u64) -> Stream {
     stream(seed, block << STREAMS_PER_BLOCK)
 }
 
-/// The stream of the rows of a chunk of a block.
+/// Returns the stream for the rows of a chunk of a block.
 pub(crate) fn chunk_stream(seed: u64, block: u64, chunk: u64) -> Stream {
     debug_assert!(chunk < MOST_CHUNKS);
     stream(seed, (block << STREAMS_PER_BLOCK) + 1 + chunk)
 }
 
-/// A stream for shuffling, which is none of those that data are drawn from.
+/// Returns a stream for shuffling, distinct from all streams from which data are drawn.
 pub(crate) fn shuffle_stream(seed: u64, number: u64) -> Stream {
     stream(seed, u64::MAX - number)
 }
@@ -44,9 +44,9 @@ mod tests {
     use super::*;
     use rand::RngExt;
 
-    /// These numbers must never change: files of a seed would.
+    /// These numbers must never change, because the files of a given seed would change.
     #[test]
-    fn streams_are_their_own_and_stay_what_they_are() {
+    fn streams_differ_and_never_change() {
         let first = |mut stream: Stream| stream.random::<u64>();
         let all = [
             first(block_stream(1, 0)),

@@ -1,4 +1,4 @@
-//! Which groups a block has, and how many rows each of them.
+//! The groups of a block and their numbers of rows.
 
 use crate::model::Simulation;
 use crate::streams::Stream;
@@ -8,18 +8,18 @@ use crate::streams::Stream;
 pub(crate) struct Structure {
     /// By level, coarsest first.
     pub levels: Vec<LevelGroups>,
-    /// Where the rows of every group of the finest level begin within the block, and the end of all.
+    /// First row of every group of the finest level within the block, and the end of the last group.
     pub row_starts: Vec<u64>,
 }
 
 /// The groups of a level.
 #[derive(Clone, Debug)]
 pub(crate) struct LevelGroups {
-    /// Group of the next coarser level that each of them lies in; empty for the coarsest.
+    /// The group of the next coarser level that contains each group; empty for the coarsest level.
     pub parent: Vec<u32>,
-    /// How many siblings came before it; for the coarsest level, its number in the block.
+    /// Number of preceding siblings of each group; for the coarsest level, its number in the block.
     pub sibling: Vec<u32>,
-    /// Group of this level that every group of the finest level lies in.
+    /// The group of this level that contains each group of the finest level.
     pub of_finest: Vec<u32>,
 }
 
@@ -59,7 +59,7 @@ impl Structure {
         }
     }
 
-    /// Number of groups of a level.
+    /// Returns the number of groups of a level.
     pub(crate) fn groups(&self, level: usize) -> usize {
         self.levels[level].sibling.len()
     }
@@ -69,12 +69,12 @@ impl Structure {
         self.row_starts.last().copied().unwrap_or(0)
     }
 
-    /// The group of the finest level that a row belongs to.
+    /// Returns the group of the finest level to which a row belongs.
     pub(crate) fn finest_of_row(&self, row: u64) -> usize {
         self.row_starts.partition_point(|&start| start <= row) - 1
     }
 
-    /// Values of the groups of a level, given to the groups of a finer level within them.
+    /// Maps values of the groups of a level to the groups of a finer level within them.
     pub(crate) fn hand_down(&self, mut values: Vec<f64>, from: usize, to: usize) -> Vec<f64> {
         for level in &self.levels[from + 1..=to] {
             values = level.parent.iter().map(|&parent| values[parent as usize]).collect();
@@ -82,7 +82,7 @@ impl Structure {
         values
     }
 
-    /// Rows of every group of a level.
+    /// Returns the number of rows of every group of a level.
     pub(crate) fn rows_by_group(&self, level: usize) -> Vec<f64> {
         let mut rows = vec![0.0; self.groups(level)];
         for (&group, ends) in self.levels[level].of_finest.iter().zip(self.row_starts.windows(2)) {

@@ -1,10 +1,10 @@
-//! The parameters that the data were drawn with, in the shapes and by the names of a fit.
+//! The parameters from which the data were drawn, in the form and with the names of a fit.
 
 use crate::model::{Covariate, INTERCEPT, Kind, Level, Simulation, Term};
 use crate::place::Place;
 use serde::Serialize;
 
-/// What a fit of the data should find, up to its standard errors.
+/// The true parameters, which a fit of the data should recover within its standard errors.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Truth {
     /// The model to fit.
@@ -25,10 +25,10 @@ pub struct Truth {
     pub sigma: f64,
 }
 
-/// A level and the number of its groups.
+/// A level and its number of groups.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LevelCount {
-    /// Name of the grouping, as `school:class`.
+    /// Name of the grouping, such as `school:class`.
     pub name: String,
     /// Number of groups in the file.
     pub groups: u64,
@@ -59,7 +59,7 @@ pub struct Component {
 }
 
 impl Simulation {
-    /// The truth of data that end at `end`.
+    /// Returns the true parameters for data that end at `end`.
     pub fn truth(&self, end: &Place) -> Truth {
         let names = self.groupings();
         let levels = names.iter().zip(&end.groups).map(|(name, &groups)| LevelCount { name: name.clone(), groups });
@@ -76,7 +76,7 @@ impl Simulation {
         }
     }
 
-    /// The formula of the model: all covariates with a fixed effect, all random effects.
+    /// Returns the formula of the model: all covariates with a fixed effect, and all random effects.
     pub fn formula(&self) -> String {
         let mut terms: Vec<String> = self.covariates.iter().filter(|c| c.in_formula).map(|c| quoted(&c.name)).collect();
         let pair =
@@ -104,7 +104,7 @@ impl Simulation {
         }
     }
 
-    /// Names of the groupings, coarsest first: `school`, `school:class`, …
+    /// Returns the names of the groupings, coarsest first: `school`, `school:class`, …
     pub fn groupings(&self) -> Vec<String> {
         self.nested_names(|name| name.to_owned())
     }
@@ -142,7 +142,7 @@ impl Simulation {
     }
 }
 
-/// The effects of all labels but the first in order, in order.
+/// Returns the effects of all labels, sorted, except the first (the reference).
 fn factor_effects(covariate: &Covariate, labels: &[String], effects: &[f64]) -> Vec<FixedEffect> {
     let mut all: Vec<(&String, f64)> = labels.iter().zip(effects.iter().copied()).collect();
     all.sort_by_key(|&(label, _)| label);
@@ -152,7 +152,7 @@ fn factor_effects(covariate: &Covariate, labels: &[String], effects: &[f64]) -> 
         .collect()
 }
 
-/// A name as it stands in a formula.
+/// Returns a name as written in a formula.
 fn quoted(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_alphabetic())
         && name.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '_');

@@ -1,6 +1,6 @@
-//! The floor for reading: polars' own streaming `group_by` of a file with sums of its numbers.
+//! A lower bound for reading: polars' own streaming `group_by` of a file, with sums of its numbers.
 //!
-//! What fits a model cannot be faster than this by much, since both read and group every row.
+//! Fitting a model cannot be much faster than this, because both read and group every row.
 //!
 //! ```text
 //! cargo run --release -p tiers-tables --example group_by -- FILE school class

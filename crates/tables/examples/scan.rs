@@ -1,4 +1,4 @@
-//! How fast rows come off a file and become plain columns.
+//! Measures how fast rows are read from a file and decoded to plain columns.
 //!
 //! ```text
 //! cargo run --release -p tiers-tables --example scan -- FILE [--threads 2] [--no-decode] label:school label:class number:score
@@ -83,7 +83,7 @@ fn request(column: &str, role: Role) -> Request {
     Request { column: column.to_owned(), role }
 }
 
-/// Peak resident memory of this process in MB, where the system tells.
+/// Peak resident memory of this process in MB, or `?` if the system does not report it.
 fn peak_memory() -> String {
     std::fs::read_to_string("/proc/self/status")
         .ok()

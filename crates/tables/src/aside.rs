@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Writes files atomically: they appear complete or not at all.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::TableError;
 
-/// Links that are followed one after the other before they are taken for a circle.
+/// Number of links to follow before assuming that they form a circle.
 const MOST_LINKS: usize = 40;
 
-/// Where a file that is written to `path` has to go: a symbolic link is followed, also one whose target
-/// does not exist yet. Folders, devices, pipes and sockets are refused: a file that is renamed into
-/// their place would remove them.
+/// Returns the path at which a file written to `path` has to be placed. Symbolic links are followed, even
+/// if their target does not exist yet. Folders, devices, pipes and sockets are errors, because renaming
+/// a file into their place would remove them.
 ///
 /// # Errors
-/// If what stands there is no ordinary file, or the path does not end in a name.
+/// If something other than an ordinary file is there, or the path does not end in a name.
 pub fn destination(path: &Path) -> Result<PathBuf, TableError> {
     let bad = |reason: &str| Err(TableError::BadOutput { path: path.to_owned(), reason: reason.to_owned() });
     let mut target = path.to_owned();
@@ -37,25 +37,25 @@ pub fn destination(path: &Path) -> Result<PathBuf, TableError> {
                      replace; name a file, which may but need not exist",
                 );
             }
-            // What else is wrong shows when the file is created.
+            // Any other problem shows up when the file is created.
             Err(_) => return Ok(target),
         }
     }
     bad("this symbolic link leads in a circle; name a file")
 }
 
-/// Writes a whole file, which appears under its name only when it is complete.
+/// Writes a file, which appears under its name only when it is complete.
 ///
 /// # Errors
-/// If something else than an ordinary file stands there, or the disk fails.
+/// If something other than an ordinary file is there, or the disk fails.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), TableError> {
     let aside = Aside::create(path)?;
     aside.handle()?.write_all(bytes).map_err(|e| TableError::writing(path, e))?;
     aside.commit()
 }
 
-/// A file that is written beside its place, under a hidden temporary name, and renamed into it at
-/// the end. Removed if dropped before.
+/// A file that is written under a hidden temporary name beside its target and renamed at the end.
+/// Dropping it before that removes it.
 #[derive(Debug)]
 pub struct Aside {
     target: PathBuf,
@@ -65,10 +65,10 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// Creates the temporary file, and removes those that killed processes left for the same target.
+    /// Creates the temporary file and removes those that killed processes left behind for the same target.
     ///
     /// # Errors
-    /// If something else than an ordinary file stands there, or no file can be created beside it.
+    /// If something other than an ordinary file is there, or no file can be created beside it.
     pub fn create(path: &Path) -> Result<Aside, TableError> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let target = destination(path)?;
@@ -80,31 +80,31 @@ impl Aside {
             let temporary = target.with_file_name(hidden);
             match OpenOptions::new().write(true).create_new(true).open(&temporary) {
                 Ok(file) => {
-                    // Tells other processes that this one lives; without it they go by its number.
+                    // The lock shows other processes that this one is alive; without it they check its pid.
                     file.try_lock().ok();
                     return Ok(Aside { target, temporary, file, done: false });
                 }
-                // Left behind by a process of the same number that was killed.
+                // A killed process with the same pid left it behind.
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(TableError::writing(&target, e)),
             }
         }
     }
 
-    /// Where the file will be.
+    /// The path at which the file will appear.
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
-    /// A handle to write with.
+    /// Returns a handle to write with.
     ///
     /// # Errors
-    /// If the system has no more of them.
+    /// If the system is out of file handles.
     pub fn handle(&self) -> Result<File, TableError> {
         self.file.try_clone().map_err(|e| TableError::writing(&self.target, e))
     }
 
-    /// Puts the file into its place, replacing what was there.
+    /// Renames the file to its target, replacing what was there.
     ///
     /// # Errors
     /// If the disk fails.
@@ -116,7 +116,7 @@ impl Aside {
         self.file.sync_all()?;
         fs::rename(&self.temporary, &self.target)?;
         self.done = true;
-        // The name, too, must survive a loss of power; not every file system can promise it.
+        // The name must survive a loss of power too; not every file system can guarantee it.
         if let Ok(folder) = File::open(folder_of(&self.target)) {
             folder.sync_all().ok();
         }
@@ -139,8 +139,8 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Removes temporary files of this target whose processes are gone. They are in nobody's way, so that
-/// what fails here is no reason to fail.
+/// Removes temporary files of this target whose processes no longer run. Such files do no harm, so
+/// failures are ignored.
 fn remove_leftovers(target: &Path, name: &str) {
     let prefix = format!(".{name}.");
     for entry in fs::read_dir(folder_of(target)).into_iter().flatten().flatten() {
@@ -154,8 +154,8 @@ fn remove_leftovers(target: &Path, name: &str) {
     }
 }
 
-/// Whether a temporary file or folder belongs to a process that is gone: there is none of its number,
-/// and nobody holds the lock that its owner takes. Where that cannot be found out, it is not.
+/// Whether a temporary file or folder belongs to a process that no longer runs: no process has the pid,
+/// and no process holds the lock that the owner takes. Returns `false` if this cannot be determined.
 pub fn is_abandoned(path: &Path, pid: u32) -> bool {
     let runs = pid != process::id() && Path::new("/proc").join(pid.to_string()).exists();
     !runs && File::open(path).is_ok_and(|file| file.try_lock().is_ok())
@@ -165,8 +165,8 @@ pub fn is_abandoned(path: &Path, pid: u32) -> bool {
 mod tests {
     use super::*;
 
-    /// Higher than any number that Linux gives to a process.
-    const NOBODY: u32 = 4_194_305;
+    /// Higher than any pid that Linux assigns.
+    const UNUSED_PID: u32 = 4_194_305;
 
     #[test]
     fn leftovers_of_dead_processes_are_removed() {
@@ -192,14 +192,14 @@ mod tests {
     #[test]
     fn a_locked_file_is_not_abandoned() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        assert!(is_abandoned(file.path(), NOBODY));
+        assert!(is_abandoned(file.path(), UNUSED_PID));
         file.as_file().try_lock().expect("free");
-        assert!(!is_abandoned(file.path(), NOBODY));
+        assert!(!is_abandoned(file.path(), UNUSED_PID));
     }
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_and_circles_told() {
+    fn links_are_followed_and_circles_are_errors() {
         use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
@@ -210,9 +210,9 @@ mod tests {
         assert_eq!(fs::read_to_string(at("below/new.txt")).expect("a file"), "text");
         assert!(fs::symlink_metadata(at("one")).expect("a link").is_symlink());
         symlink("circle", at("circle")).expect("a link");
-        let told = write_file(&at("circle"), b"text").expect_err("a circle").to_string();
-        assert!(told.contains("circle"), "{told}");
-        let told = write_file(&at("below"), b"text").expect_err("a folder").to_string();
-        assert!(told.contains("folder"), "{told}");
+        let error = write_file(&at("circle"), b"text").expect_err("a circle").to_string();
+        assert!(error.contains("circle"), "{error}");
+        let error = write_file(&at("below"), b"text").expect_err("a folder").to_string();
+        assert!(error.contains("folder"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What reading takes, by what the heads of the files tell before a row is read.
+//! Estimates the memory that reading takes, from the files' metadata, before any row is read.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,37 +16,37 @@ use crate::source::Inner;
 use crate::text_reader::AHEAD;
 use crate::threads::threads;
 
-/// Bytes that the engine takes for what the head of a parquet file says of a column in a row group.
+/// Bytes that the engine uses for the metadata of one column of one row group of a parquet file.
 const COLUMN_OF_A_GROUP: u64 = 900;
 
-/// How many times the values of a range are in memory while it is read: as pages and as columns.
+/// Number of copies of a range's values in memory while it is read: as pages and as columns.
 const COPIES: f64 = 2.0;
 
-/// How many times a chunk of a text file is in memory: as bytes and, larger, as columns.
+/// Memory for a chunk of a text file, as a multiple of its bytes: the bytes and the (larger) columns.
 const COPIES_OF_CHUNK: u64 = 4;
 
-/// How many times a text is in memory while its page is decoded and its label is interned.
+/// Number of copies of a text in memory while its page is decoded and its label is interned.
 const COPIES_OF_TEXT: f64 = 3.0;
 
-/// What the heads of the files tell of what reading them takes.
+/// What the metadata of the files imply for the memory that reading takes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct HeadCost {
-    /// Columns of row groups in the file that has most of them.
+    /// Number of column chunks (columns times row groups) of the file that has most of them.
     columns_of_groups: u64,
     texts: HashMap<String, TextCost>,
 }
 
-/// Of a column of texts.
+/// Sizes for a column of text.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct TextCost {
-    /// Most bytes of the dictionary of a row group, which is decoded for any of its rows.
+    /// Bytes of the largest dictionary of a row group; it is decoded to read any of the group's rows.
     dictionary: f64,
-    /// Most bytes per row in a row group.
+    /// Bytes per row in the row group where these are largest.
     per_row: f64,
 }
 
 impl HeadCost {
-    /// What one parquet file tells.
+    /// Evaluates the metadata of one parquet file.
     pub(crate) fn of_parquet(about: &FileMetadata, schema: &Schema) -> HeadCost {
         let columns_of_groups = about.row_groups.iter().map(|group| group.n_columns() as u64).sum();
         let mut texts: HashMap<String, TextCost> = HashMap::new();
@@ -57,7 +57,7 @@ impl HeadCost {
                 let chunks = group.columns_under_root_iter(name).into_iter().flatten();
                 for chunk in chunks {
                     let (whole, compressed) = (chunk.uncompressed_size() as f64, chunk.compressed_size() as f64);
-                    // Pages of rows are no smaller than they are in the file: the rest may be the dictionary.
+                    // The data pages take at least their compressed size; the rest may be the dictionary.
                     let dictionary = chunk.dictionary_page_offset().map_or(0.0, |start| {
                         whole - (compressed - (chunk.data_page_offset() - start) as f64).clamp(0.0, whole)
                     });
@@ -84,7 +84,7 @@ fn is_text(dtype: &DataType) -> bool {
     matches!(dtype, DataType::String | DataType::Categorical(..) | DataType::Enum(..) | DataType::Binary)
 }
 
-/// Bytes of a value in a column; a text lies elsewhere.
+/// Bytes of a value in a column; for text, only the view, since the text is stored elsewhere.
 fn value_bytes(dtype: &DataType) -> f64 {
     match dtype {
         DataType::Boolean | DataType::Null => 0.125,
@@ -96,12 +96,12 @@ fn value_bytes(dtype: &DataType) -> f64 {
     }
 }
 
-/// What a scan of these columns of a source takes.
+/// Estimates what a scan of these columns of a source takes.
 pub(crate) fn of(source: &Inner, requests: &[Request]) -> ReadingCost {
     let mut columns: Vec<&str> = requests.iter().map(|request| request.column.as_str()).collect();
     columns.sort_unstable();
     columns.dedup();
-    // Columns that are no part of the files are paths.
+    // Columns that are not in the files are read as paths.
     let row: f64 = columns.iter().map(|name| source.common.schema.get(name).map_or(16.0, value_bytes)).sum();
     let texts = columns.iter().filter_map(|name| source.cost.texts.get(*name));
     let (dictionary, per_row) = texts.fold((0.0, 0.0), |(d, r), text| (d + text.dictionary, r + text.per_row));
@@ -135,12 +135,11 @@ pub(crate) fn of(source: &Inner, requests: &[Request]) -> ReadingCost {
     }
 }
 
-/// How many times the bytes of a parquet footer are in memory when it has been read.
+/// Memory for a parquet footer that has been read, as a multiple of its bytes in the file.
 const FOOTER: u64 = 8;
 
-/// An error where the footers of parquet files, which describe their row groups, would take more
-/// memory than there is. Reads the length of each footer; whatever else is wrong with the files is
-/// left to those who open them.
+/// Checks that the footers of parquet files, which describe their row groups, fit into `bytes` bytes of
+/// memory. Reads only the length of each footer; other problems are reported when the files are opened.
 ///
 /// # Errors
 /// If a footer is too large.
@@ -158,14 +157,14 @@ pub fn check_footers(paths: &[PathBuf], bytes: u64) -> Result<(), TableError> {
     Ok(())
 }
 
-/// The length of a parquet file's footer, as its end says.
+/// Reads the length of a parquet file's footer from the end of the file.
 fn footer_bytes(path: &Path) -> std::io::Result<u64> {
     let mut file = File::open(path)?;
     let mut end = [0; 8];
     file.seek(SeekFrom::End(-8))?;
     file.read_exact(&mut end)?;
     let [a, b, c, d, mark @ ..] = end;
-    // A damaged file is another matter.
+    // Damage is reported when the file is opened.
     let length = u64::from(u32::from_le_bytes([a, b, c, d]));
     Ok(if mark == *b"PAR1" && length <= file.metadata()?.len() { length } else { 0 })
 }

@@ -1,4 +1,4 @@
-//! Columns as the reader delivers them, turned into plain columns.
+//! Decodes the columns that the reader delivers to plain columns.
 
 use polars::prelude::{
     ChunkedArray, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoSeries, PolarsNumericType, PolarsResult,
@@ -12,7 +12,7 @@ use crate::plan::{Origin, Planned};
 use crate::query::PATH_COLUMN;
 use crate::temporal;
 
-/// One requested column out of the pieces of a block.
+/// Decodes one requested column from the pieces of a block.
 pub(crate) fn column(pieces: &[DataFrame], rows: usize, first_row: u64, planned: &Planned) -> Result<Column, Failure> {
     let name = match &planned.origin {
         Origin::File => planned.frame_name.as_str(),
@@ -36,7 +36,7 @@ pub(crate) fn column(pieces: &[DataFrame], rows: usize, first_row: u64, planned:
     })
 }
 
-/// The numbers in the pieces of one column.
+/// Decodes the pieces of one column as numbers.
 fn numbers(pieces: &[&Series], rows: usize) -> PolarsResult<Vec<f64>> {
     let mut out = Vec::with_capacity(rows);
     for piece in pieces {
@@ -72,13 +72,13 @@ pub(crate) fn push_numbers(out: &mut Vec<f64>, series: &Series) -> PolarsResult<
             push(out, series.datetime()?.physical(), |v| v as f64 / per_second);
         }
         DataType::Null => out.resize(out.len() + series.len(), f64::NAN),
-        // Text never comes here (the plan refuses it); polars says what it thinks of the rest.
+        // The plan refuses text, so it does not get here; polars may be able to cast the other types.
         _ => push(out, series.cast(&DataType::Float64)?.f64()?, |v| v),
     }
     Ok(())
 }
 
-/// Appends whole slices at a time; the nulls among them are set afterwards.
+/// Appends whole slices at a time and then sets the nulls among them to NaN.
 fn push<T: PolarsNumericType>(out: &mut Vec<f64>, column: &ChunkedArray<T>, convert: impl Fn(T::Native) -> f64) {
     for (array, chunk) in column.downcast_iter().zip(column.chunks()) {
         let start = out.len();
@@ -91,7 +91,7 @@ fn push<T: PolarsNumericType>(out: &mut Vec<f64>, column: &ChunkedArray<T>, conv
     }
 }
 
-/// Per path of the dictionary, the number of the file.
+/// Returns the number of the file for each path of the dictionary.
 fn file_numbers(paths: &Labels, file_of: impl Fn(&str) -> Option<usize>) -> Vec<Option<usize>> {
     match &paths.dictionary {
         Dictionary::Text(text) => text.iter().map(file_of).collect(),
@@ -108,8 +108,8 @@ fn folder_numbers(files: &[Option<usize>], paths: &Labels, partition: &Partition
     paths.codes.iter().map(at).collect()
 }
 
-/// Labels out of folder names: integers if all of them are, numbers as those of a column of numbers,
-/// else the text itself.
+/// Returns the labels in folder names: integers if all values are integers, floats as in a column of
+/// floats, and text otherwise.
 fn folder_labels(
     files: &[Option<usize>],
     paths: &Labels,

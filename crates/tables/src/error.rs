@@ -1,4 +1,4 @@
-//! What can go wrong with tables, each with its own sentence: where, why, what to try.
+//! Errors of reading and writing tables. Each message says where the error is, why, and what to try.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use polars::prelude::PolarsError;
 
 /// A table could not be read or written.
 ///
-/// `Display` is a whole sentence for the person who named the file; the fields are for programs.
+/// `Display` gives a complete message for the user; the fields are for programs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
@@ -20,7 +20,7 @@ pub enum TableError {
     NotFound {
         /// The path as given.
         path: PathBuf,
-        /// A name in the same folder that is nearly the same.
+        /// A similar name in the same folder.
         nearest: Option<String>,
     },
 
@@ -31,7 +31,7 @@ pub enum TableError {
         pattern: PathBuf,
     },
 
-    /// A glob cannot be understood.
+    /// A glob is not a valid pattern.
     #[error("{}: not a pattern that can be matched: {reason}", pattern.display())]
     BadPattern {
         /// The pattern as given.
@@ -47,12 +47,12 @@ pub enum TableError {
         path: PathBuf,
     },
 
-    /// The file's name does not say that it is a format that can be read.
+    /// The file is not of a format that can be read.
     #[error("{}: {what}; parquet (.parquet), csv (.csv, .tsv, .txt, also with .gz behind) and arrow ipc (.arrow, .feather, .ipc) can be read, so convert the file to parquet, or rename it if only its name is wrong", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// Why it is not readable.
+        /// Why it cannot be read.
         what: String,
     },
 
@@ -63,7 +63,7 @@ pub enum TableError {
         path: PathBuf,
     },
 
-    /// A parquet file describes more row groups than there is memory for.
+    /// The footer of a parquet file, which describes its row groups, would exceed the memory limit.
     #[error(
         "{}: not enough memory: the footer of the file, which describes its row groups, has {footer} bytes and takes \
          about {} MB when it is read; the limit is {} MB. Write the file with row groups of 100,000 rows or more, or \
@@ -75,9 +75,9 @@ pub enum TableError {
         path: PathBuf,
         /// Bytes of the footer.
         footer: u64,
-        /// Bytes that it takes in memory.
+        /// Bytes that the footer takes in memory.
         needed: u64,
-        /// Bytes that may be used.
+        /// The memory limit in bytes.
         limit: u64,
     },
 
@@ -95,13 +95,13 @@ pub enum TableError {
     WrongFormat {
         /// The file.
         path: PathBuf,
-        /// What its name says it is.
+        /// The format that its name implies.
         format: &'static str,
-        /// What gave it away.
+        /// How the file shows it.
         why: String,
     },
 
-    /// A parquet or arrow file ends before its end.
+    /// A parquet or arrow file is truncated.
     #[error("{}: the file is cut off: {why}; copy or write it again", path.display())]
     CutOff {
         /// The file.
@@ -110,37 +110,37 @@ pub enum TableError {
         why: String,
     },
 
-    /// The file cannot be read as what it is.
+    /// The file is damaged or cannot be decoded.
     #[error("{}: the file is damaged or cannot be decoded: {reason}; write it again, or convert it with another program", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The reader's words.
+        /// The reader's message.
         reason: String,
     },
 
-    /// A text file, or a line or value of it, is not what it should be.
+    /// A text file, or a line or a value in it, is not valid.
     #[error("{}: {reason}", path.display())]
     BadCsv {
         /// The file.
         path: PathBuf,
-        /// What is wrong where, and the remedy.
+        /// What is wrong, where, and the remedy.
         reason: String,
     },
 
-    /// The file system refuses.
+    /// The file system denies access.
     #[error("{}: permission denied; check the rights of the file and of the folders above it", path.display())]
     Denied {
         /// The file or folder.
         path: PathBuf,
     },
 
-    /// Any other trouble of the file system.
+    /// Any other error of the file system.
     #[error("{}: {doing} failed: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
         /// The system's error.
         source: io::Error,
@@ -153,19 +153,19 @@ pub enum TableError {
         path: PathBuf,
     },
 
-    /// A file of zero bytes.
+    /// The file has zero bytes.
     #[error("{}: the file is empty (0 bytes); write it again or leave it out", path.display())]
     EmptyFile {
         /// The file.
         path: PathBuf,
     },
 
-    /// The files hold columns but no rows.
+    /// The files have columns but no rows.
     #[error("{}: no rows{}; nothing can be fitted", path.display(), and_others(*files))]
     NoRows {
         /// The first file.
         path: PathBuf,
-        /// How many files there are.
+        /// Number of files.
         files: usize,
     },
 
@@ -174,11 +174,11 @@ pub enum TableError {
     SchemaDiffers {
         /// The file that the others are compared with.
         first: PathBuf,
-        /// The file that differs.
+        /// The file that differs from it.
         second: PathBuf,
         /// The column.
         column: String,
-        /// In which way.
+        /// How it differs.
         why: String,
     },
 
@@ -187,15 +187,15 @@ pub enum TableError {
     UnknownColumn {
         /// The (first) file.
         path: PathBuf,
-        /// The name asked for.
+        /// The requested name.
         column: String,
-        /// The name in the file that is nearest to it.
+        /// The most similar name in the file.
         nearest: Option<String>,
-        /// All names.
+        /// The names of all columns.
         columns: Vec<String>,
     },
 
-    /// A column's values cannot be used as asked.
+    /// A column's values cannot be used in the requested role.
     #[error("{}: column `{column}` holds {found} and cannot be used as {wanted}; {remedy}", path.display())]
     WrongKind {
         /// The (first) file.
@@ -204,13 +204,13 @@ pub enum TableError {
         column: String,
         /// What it holds.
         found: String,
-        /// What was wanted.
+        /// The requested role.
         wanted: &'static str,
         /// What to try.
         remedy: &'static str,
     },
 
-    /// One value cannot be a label.
+    /// A value cannot be a label.
     #[error(
         "column `{column}`, row {row}: {value} cannot be the label of a group: {why}; convert the column to integers or strings"
     )]
@@ -225,32 +225,32 @@ pub enum TableError {
         why: &'static str,
     },
 
-    /// A file is not what it was when it was opened.
+    /// A file has changed since it was opened.
     #[error("{}: the file {why} while it was being read; run again when nothing writes to it", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
-        /// In which way.
+        /// How it has changed.
         why: &'static str,
     },
 
-    /// The reader itself failed and no single file is to blame.
+    /// The reader failed, and no single file is the cause.
     #[error("{}{}: reading failed: {reason}", path.display(), and_others(*files))]
     Reader {
         /// The first file.
         path: PathBuf,
-        /// How many files there are.
+        /// Number of files.
         files: usize,
-        /// The reader's words.
+        /// The reader's message.
         reason: String,
     },
 
-    /// Columns to be written do not fit together or do not fit the file.
+    /// Columns to be written do not match each other or the file.
     #[error("{}: cannot be written: {reason}", path.display())]
     BadOutput {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// What is wrong with the output.
         reason: String,
     },
 
@@ -265,7 +265,7 @@ pub enum TableError {
 }
 
 impl TableError {
-    /// The error for trouble of the file system with `path` while `doing` something.
+    /// Returns the error for a failure of the file system with `path` while `doing` something.
     pub(crate) fn io(path: &Path, doing: &'static str, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
@@ -275,7 +275,7 @@ impl TableError {
         }
     }
 
-    /// The error for trouble of the file system while writing `path`.
+    /// Returns the error for a failure of the file system while writing `path`.
     pub(crate) fn writing(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
@@ -285,18 +285,18 @@ impl TableError {
     }
 }
 
-/// Polars' message on one line, without its hints for Python users.
+/// Returns polars' message on one line, without its hints for Python users.
 pub(crate) fn words(error: &PolarsError) -> String {
     one_line(&error.to_string())
 }
 
-/// The first sentence-like line of a message, with the file system's noise kept out.
+/// Returns the first non-empty line of a message, without final punctuation.
 pub(crate) fn one_line(message: &str) -> String {
     let line = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
     line.trim_end_matches(['.', ':']).to_owned()
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_words(payload: &(dyn std::any::Any + Send)) -> String {
     let words = payload
         .downcast_ref::<&str>()

@@ -1,4 +1,4 @@
-//! The formats that tables are written in, and polars' writers of them.
+//! The output formats for tables, and polars' writers for them.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,22 +8,22 @@ use polars::io::ipc::BatchedWriter as IpcBatches;
 use polars::io::parquet::write::BatchedWriter as ParquetBatches;
 use polars::prelude::{CompatLevel, CsvWriter, DataFrame, IpcWriter, ParquetWriter, PolarsResult, Schema, SerWriter};
 
-/// A format that tables are written in.
+/// An output format for tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Apache Parquet.
     Parquet,
-    /// Comma-separated text with a header; null is an empty field.
+    /// Comma-separated text with a header; nulls are empty fields.
     Csv,
-    /// The same with tabs.
+    /// Tab-separated text, otherwise like [`Format::Csv`].
     Tsv,
     /// Arrow IPC, which is Feather version 2.
     Arrow,
 }
 
 impl Format {
-    /// The format that the ending of a file asks for: `.csv`, `.tsv`, `.arrow` (also `.ipc` and
-    /// `.feather`), in any case of letters; parquet otherwise.
+    /// Returns the format that a file's extension implies: `.csv`, `.tsv`, `.arrow` (also `.ipc` and
+    /// `.feather`), in upper or lower case; parquet otherwise.
     pub fn of(path: &Path) -> Format {
         let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         match ending.as_str() {
@@ -37,7 +37,7 @@ impl Format {
 
 /// Writes a table in batches.
 pub(crate) enum BatchWriter<W: Write> {
-    /// Boxed, since it is much larger than the others.
+    /// Boxed, because it is much larger than the others.
     Parquet(Box<ParquetBatches<W>>),
     Csv(CsvBatches<W>),
     Arrow(IpcBatches<W>),
@@ -52,7 +52,7 @@ impl<W: Write> BatchWriter<W> {
                 ParquetWriter::new(to).batched(schema).map(|writer| BatchWriter::Parquet(Box::new(writer)))
             }
             Format::Arrow => {
-                // Text in the layout that every version of Arrow reads.
+                // Write text in the layout that every version of Arrow can read.
                 let writer = IpcWriter::new(to).with_compat_level(CompatLevel::oldest());
                 let fields = (0..schema.len()).map(|_| Default::default()).collect();
                 writer.batched(schema, fields).map(BatchWriter::Arrow)
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_by_ending() {
+    fn formats_by_extension() {
         let of = |name: &str| Format::of(Path::new(name));
         assert_eq!([of("p.csv"), of("p.CSV"), of("a.parquet/p.tsv")], [Format::Csv, Format::Csv, Format::Tsv]);
         assert_eq!([of("p.arrow"), of("p.feather"), of("p.ipc")], [Format::Arrow; 3]);

@@ -1,4 +1,4 @@
-//! Hive partitions: folders named `year=2019` below the root are columns of the files in them.
+//! Hive partitions: a folder named `year=2019` below the root gives its files a column `year`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ use tiers_design::Kind;
 
 use crate::error::TableError;
 
-/// The folder name that stands for a missing value.
+/// The value in a folder name that stands for a missing value.
 const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// A column whose values are in the names of folders.
 #[derive(Clone, Debug)]
 pub(crate) struct Partition {
     pub(crate) name: String,
-    /// Integer if every value is one, else float if every value is a number, else text; unless the user
-    /// said it. Numbers that would lose some of their text as ids (`01`) are [`Kind::Digits`].
+    /// Integer if every value is an integer, else float if every value is a number, else text; unless the
+    /// user stated the type. Numbers that must be kept as text to be ids (`01`) are [`Kind::Digits`].
     pub(crate) kind: Kind,
-    /// The value for each file of the source, in the order of the files.
+    /// The value for each file of the source, in file order.
     pub(crate) values: Vec<Option<String>>,
 }
 
-/// The partition columns of the files below `root`; the same for all files, else an error.
+/// Returns the partition columns of the files below `root`. All files must have the same ones.
 pub(crate) fn partitions(
     files: &[PathBuf],
     root: &Path,
@@ -45,7 +45,7 @@ pub(crate) fn partitions(
 
 type Pairs = Vec<(String, Option<String>)>;
 
-/// The names and values in the folders between `root` and `file`; the deepest wins if one repeats.
+/// Returns the names and values in the folders between `root` and `file`; of a repeated name, the deepest.
 fn pairs(file: &Path, root: &Path) -> Result<Pairs, TableError> {
     let path = std::path::absolute(file).map_err(|e| TableError::io(file, "finding the absolute path", e))?;
     let below = path.strip_prefix(root).unwrap_or(Path::new(""));
@@ -95,7 +95,7 @@ fn kind(values: &[Option<String>], stated: Option<ColumnType>) -> Kind {
     }
 }
 
-/// Hive writes special characters of a value as `%20`.
+/// Decodes escapes such as `%20`, in which Hive writes special characters.
 fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_differ_by_zeros_or_signs_are_different() {
+    fn numbers_with_leading_zeros_or_signs_are_digits() {
         let kind_of = |values: &[&str], stated| {
             let values: Vec<_> = values.iter().map(|&v| Some(v.to_owned())).collect();
             kind(&values, stated)
@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn folders_above_the_root_are_no_columns() {
+    fn folders_above_the_root_are_not_columns() {
         let files = [PathBuf::from("/x=1/d/a.parquet")];
         assert!(partitions(&files, Path::new("/x=1/d"), &BTreeMap::new()).unwrap().is_empty());
     }
 
     #[test]
-    fn files_outside_of_a_partition_are_told() {
+    fn files_outside_of_a_partition_are_an_error() {
         let files = ["/d/year=2019/a.parquet", "/d/b.parquet"].map(PathBuf::from);
         let error = partitions(&files, Path::new("/d"), &BTreeMap::new()).unwrap_err();
         assert!(matches!(error, TableError::SchemaDiffers { column, .. } if column == "year"));

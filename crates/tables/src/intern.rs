@@ -1,17 +1,17 @@
-//! Small hash tables from values to codes, local to one block.
+//! Small hash tables from values to codes, one per column and block.
 
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use tiers_design::PackedText;
 
-/// Codes 0, 1, 2, … for 16-byte keys in the order of their first appearance.
+/// Assigns codes 0, 1, 2, … to 16-byte keys in the order of their first appearance.
 ///
-/// The slots hold codes only and the keys lie side by side, so that a block's tens of thousands of
-/// ids stay in the cache of one core.
+/// The slots contain only codes and the keys are contiguous, so that tens of thousands of ids of a
+/// block fit into the cache of one core.
 #[derive(Default)]
 struct CodeTable {
-    /// Codes by hash, a power of two of them, at most half of them used; [`FREE`] where unused.
+    /// Codes by hash; [`FREE`] if unused. Their number is a power of two, and at most half are used.
     slots: Vec<u32>,
     /// Keys by code.
     keys: Vec<u128>,
@@ -20,7 +20,7 @@ struct CodeTable {
 const FREE: u32 = u32::MAX;
 
 impl CodeTable {
-    /// The code of a key and whether it is new.
+    /// Returns the code of a key and whether it is new.
     #[inline]
     fn code(&mut self, key: u128) -> (u32, bool) {
         let mask = self.slots.len().wrapping_sub(1);
@@ -61,23 +61,23 @@ impl CodeTable {
     }
 }
 
-/// Codes for strings in the order of their first appearance.
+/// Assigns codes to strings in the order of their first appearance.
 ///
-/// A string of up to 12 bytes lies wholly within its 16-byte view (length, bytes, zero padding),
-/// so two of them are equal if and only if their views are equal as integers: no string is
-/// touched to find its code. Longer strings are compared by their bytes.
+/// A string of up to 12 bytes is stored inside its 16-byte view (length, bytes, zero padding), so two
+/// such strings are equal if and only if their views are equal as integers. Longer strings are
+/// compared by their bytes.
 #[derive(Default)]
 pub(crate) struct TextInterner {
     text: PackedText,
     short: CodeTable,
-    /// Codes of all strings by the codes of the short ones.
+    /// For each code of `short`, the code among all strings.
     code_of_short: Vec<u32>,
     long: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
 
 impl TextInterner {
-    /// The code of a string that lies wholly within its view.
+    /// Returns the code of a string that is stored inside its view.
     #[inline]
     pub(crate) fn short<'a>(&mut self, view: u128, value: impl FnOnce() -> &'a str) -> u32 {
         let (code, new) = self.short.code(view);
@@ -88,7 +88,7 @@ impl TextInterner {
         self.code_of_short[code as usize]
     }
 
-    /// The code of any other string.
+    /// Returns the code of any other string.
     pub(crate) fn long(&mut self, value: &str) -> u32 {
         let (text, hasher) = (&mut self.text, &self.hasher);
         let hash = hasher.hash_one(value);
@@ -101,32 +101,32 @@ impl TextInterner {
         code
     }
 
-    /// The strings by code.
+    /// Returns the strings by code.
     pub(crate) fn finish(self) -> PackedText {
         self.text
     }
 }
 
-/// Codes for integers in the order of their first appearance.
+/// Assigns codes to integers in the order of their first appearance.
 #[derive(Default)]
 pub(crate) struct IntegerInterner {
     codes: CodeTable,
 }
 
 impl IntegerInterner {
-    /// The code of a value.
+    /// Returns the code of a value.
     #[inline]
     pub(crate) fn code(&mut self, value: i64) -> u32 {
         self.codes.code(u128::from(value as u64)).0
     }
 
-    /// The integers by code.
+    /// Returns the integers by code.
     pub(crate) fn finish(self) -> Vec<i64> {
         self.codes.keys.into_iter().map(|key| key as u64 as i64).collect()
     }
 }
 
-/// A hash of 16 bytes: one wide multiplication, folded. Codes do not depend on it.
+/// Hashes 16 bytes by one wide multiplication, folded. The codes do not depend on the hash.
 #[inline]
 fn mix(key: u128) -> u64 {
     let low = key as u64 ^ 0x9E37_79B9_7F4A_7C15;
@@ -157,9 +157,9 @@ mod tests {
         assert_eq!(text.finish().iter().collect::<Vec<_>>(), ["a", "a string that is long"]);
     }
 
-    /// Ids that count up must spread over the slots, whose numbers are the lowest bits.
+    /// Consecutive ids must spread over the slots, which are numbered by the lowest bits of the hash.
     #[test]
-    fn ids_in_a_row_spread() {
+    fn consecutive_ids_spread_over_the_slots() {
         let view = |i: u64| {
             let text = format!("S{i:06}");
             let mut bytes = [0; 16];

@@ -1,10 +1,11 @@
-//! Labels of groups: any column that can name a group as codes into a dictionary of the block.
+//! Decodes labels of groups: codes into a dictionary of the block, for columns of any type that can
+//! name a group.
 //!
-//! Floating-point numbers and decimals are ids where they are whole, and become integers; as levels of
-//! a factor they need not be whole, and become text.
+//! As ids of groups, floating-point numbers and decimals must be whole and become integers; as levels
+//! of a factor they need not be whole and become text.
 //!
-//! Rows often come sorted, so equal neighbours are looked up once: a run costs a comparison per
-//! row, and only a change of value goes to the hash table.
+//! Rows are often sorted, so runs of equal values are looked up once: within a run a row costs one
+//! comparison, and only a change of value needs the hash table.
 
 use polars::prelude::{BooleanChunked, ChunkedArray, DataType, PolarsNumericType, PolarsResult, Series, StringChunked};
 use tiers_design::{Dictionary, Labels, MISSING, PackedText, number_as_level};
@@ -13,10 +14,10 @@ use crate::error::TableError;
 use crate::intern::{IntegerInterner, TextInterner};
 use crate::temporal;
 
-/// Where integers begin that a float may stand for without being one of them: 2^53 + 1 is stored as 2^53.
+/// From here on a float may stand for several integers: 2^53 + 1 is stored as 2^53.
 const EXACT: f64 = (1u64 << 53) as f64;
 
-/// Where a column stands, for errors.
+/// Position of a column's values, for error messages.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) column: &'a str,
@@ -34,7 +35,7 @@ impl Place<'_> {
     }
 }
 
-/// Failures inside of a column: a value that is no label, or the reader's own.
+/// Why decoding a column failed: a value that cannot be a label, or an error of polars.
 pub(crate) enum Failure {
     Table(TableError),
     Polars(polars::prelude::PolarsError),
@@ -52,7 +53,7 @@ impl From<polars::prelude::PolarsError> for Failure {
     }
 }
 
-/// The labels in the pieces of one column.
+/// Decodes the pieces of one column as labels of groups.
 pub(crate) fn labels(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<Labels, Failure> {
     let Some(first) = pieces.first() else {
         return Ok(integer_labels(Vec::new(), IntegerInterner::default()));
@@ -87,12 +88,12 @@ pub(crate) fn labels(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<L
         DataType::UInt32 => integers!(u32),
         DataType::UInt64 => integers!(u64),
         DataType::Decimal(_, scale) => decimals(pieces, rows, at, *scale),
-        // Programs that have no missing integers (pandas, R) store such ids as floats.
+        // Programs without missing integers (pandas) store ids with missing values as floats.
         _ => whole_numbers(pieces, rows, at),
     }
 }
 
-/// The labels in the pieces of one column as levels of a factor: numbers need not be whole.
+/// Decodes the pieces of one column as levels of a factor: numbers need not be whole.
 pub(crate) fn levels(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<Labels, Failure> {
     let is_float = |s: &&Series| matches!(s.dtype(), DataType::Float32 | DataType::Float64 | DataType::Decimal(..));
     match pieces.first() {
@@ -101,7 +102,7 @@ pub(crate) fn levels(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<L
     }
 }
 
-/// Strings, by their views.
+/// Labels of strings, found by their views.
 pub(crate) fn strings(pieces: &[&Series], rows: usize) -> PolarsResult<Labels> {
     let mut codes = Vec::with_capacity(rows);
     let mut interner = TextInterner::default();
@@ -113,7 +114,7 @@ pub(crate) fn strings(pieces: &[&Series], rows: usize) -> PolarsResult<Labels> {
                 &mut codes,
                 views.len(),
                 valid.as_deref(),
-                // Within one array equal views are equal strings, long ones included.
+                // Within one array, equal views are equal strings, also if they are long.
                 |i| views[i].as_u128(),
                 |i, view| {
                     Ok::<u32, std::convert::Infallible>(if views[i].is_inline() {
@@ -162,8 +163,8 @@ where
     Ok(integer_labels(codes, interner))
 }
 
-/// Decimals, if they are whole numbers; read as the integers that they are stored as, so that no digit
-/// is lost.
+/// Labels of decimals, which must be whole numbers. They are read as the integers in which they are
+/// stored, so that no digit is lost.
 fn decimals(pieces: &[&Series], rows: usize, at: Place<'_>, scale: usize) -> Result<Labels, Failure> {
     let unit = 10_i128.checked_pow(scale as u32).unwrap_or(i128::MAX);
     let mut codes = Vec::with_capacity(rows);
@@ -186,7 +187,7 @@ fn decimals(pieces: &[&Series], rows: usize, at: Place<'_>, scale: usize) -> Res
     Ok(integer_labels(codes, interner))
 }
 
-/// Floats and decimals as R writes the levels of `factor()`.
+/// Levels of floats and decimals, written as R writes the levels of `factor()`.
 fn numbers_as_text(pieces: &[&Series], rows: usize, at: Place<'_>, single: bool) -> Result<Labels, Failure> {
     let mut values = Vec::with_capacity(rows);
     for piece in pieces {
@@ -194,7 +195,7 @@ fn numbers_as_text(pieces: &[&Series], rows: usize, at: Place<'_>, single: bool)
     }
     let valid: Vec<bool> = values.iter().map(|v| !v.is_nan()).collect();
     let mut codes = Vec::with_capacity(rows);
-    // A code per number, and then one per text: two numbers may be written alike.
+    // First a code per number, then one per text: different numbers may have the same text.
     let mut interner = IntegerInterner::default();
     push_runs(
         &mut codes,
@@ -214,7 +215,7 @@ fn numbers_as_text(pieces: &[&Series], rows: usize, at: Place<'_>, single: bool)
 
 const NOT_WHOLE: &str = "it is not a whole number";
 
-/// Floats, if they are whole numbers.
+/// Labels of floats, which must be whole numbers.
 fn whole_numbers(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<Labels, Failure> {
     let mut codes = Vec::with_capacity(rows);
     let mut interner = IntegerInterner::default();
@@ -243,7 +244,7 @@ fn whole_numbers(pieces: &[&Series], rows: usize, at: Place<'_>) -> Result<Label
     Ok(integer_labels(codes, interner))
 }
 
-/// Booleans, with R's names.
+/// Labels of booleans, named as in R.
 fn booleans(pieces: &[&Series], rows: usize) -> PolarsResult<Labels> {
     let mut codes = Vec::with_capacity(rows);
     let mut text = PackedText::new();
@@ -262,7 +263,7 @@ fn booleans(pieces: &[&Series], rows: usize) -> PolarsResult<Labels> {
     Ok(Labels { codes, dictionary: Dictionary::Text(text) })
 }
 
-/// Text labels in place of integer ones; names that are equal become one.
+/// Replaces integer labels by text labels; equal names become one label.
 pub(crate) fn renamed<N: AsRef<str>>(labels: Labels, name: impl Fn(i64) -> N) -> Labels {
     let Dictionary::Integer(values) = &labels.dictionary else {
         return labels;
@@ -272,7 +273,7 @@ pub(crate) fn renamed<N: AsRef<str>>(labels: Labels, name: impl Fn(i64) -> N) ->
     Labels { codes: translated(&labels.codes, &new), dictionary: Dictionary::Text(interner.finish()) }
 }
 
-/// Codes through a table of new codes.
+/// Translates codes by a table of new codes.
 pub(crate) fn translated(codes: &[u32], new: &[u32]) -> Vec<u32> {
     codes.iter().map(|&c| if c == MISSING { MISSING } else { new[c as usize] }).collect()
 }
@@ -281,7 +282,7 @@ fn integer_labels(codes: Vec<u32>, interner: IntegerInterner) -> Labels {
     Labels { codes, dictionary: Dictionary::Integer(interner.finish()) }
 }
 
-/// For each chunk which rows are not null; nothing where all are.
+/// For each chunk, which rows are not null; `None` if no row is null.
 fn validity(series: &Series) -> impl Iterator<Item = Option<Vec<bool>>> + '_ {
     series
         .chunks()
@@ -289,8 +290,8 @@ fn validity(series: &Series) -> impl Iterator<Item = Option<Vec<bool>>> + '_ {
         .map(|chunk| chunk.validity().filter(|_| chunk.null_count() > 0).map(|bits| bits.iter().collect()))
 }
 
-/// Appends the codes of `len` values, asking `code_of` once per run of equal keys, or for every
-/// row where the keys change so often that looking for runs costs more than looking up.
+/// Appends the codes of `len` values. Calls `code_of` once per run of equal keys, or for every row if
+/// the keys change so often that finding runs costs more than looking every row up.
 #[inline]
 fn push_runs<K: Copy + PartialEq, E>(
     codes: &mut Vec<u32>,
@@ -331,7 +332,7 @@ fn push_runs<K: Copy + PartialEq, E>(
 mod tests {
     use super::number_as_level;
 
-    /// What R 4.3 prints for `levels(factor(x))`, but for whole numbers, which R may give an exponent.
+    /// Compared with `levels(factor(x))` in R 4.3, except for whole numbers, which R may write with an exponent.
     #[test]
     fn levels_are_written_as_by_r() {
         for (value, expected) in [

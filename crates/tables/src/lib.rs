@@ -1,19 +1,19 @@
-//! Tables in and out: parquet, csv and arrow files as blocks of plain columns, results as parquet.
+//! Reads parquet, csv and arrow files as blocks of plain columns, and writes tables of results.
 //!
-//! This is the only crate that knows polars. Text files are read by `tiers_csv`. What goes in and comes out are the plain types of
-//! `tiers_design`; nothing of polars shows.
+//! This is the only crate that depends on polars. Its public interface uses the plain types of
+//! `tiers_design` and exposes none of polars. `tiers_csv` reads the text files.
 //!
 //! ```text
-//! Source::open   paths, folders, globs → files, their common columns, hive partitions   (paths, schema, hive, source)
-//! Source::scan   polars' streaming engine on a thread of its own, in bounded memory      (query, scan)
-//! TextReader     chunks of text files, cut in order and parsed side by side             (text, text_reader)
-//! Scan           its batches re-cut to blocks of exactly BLOCK_ROWS rows, without copies  (scan)
-//! RawBlock       decoded to plain columns by whichever thread likes to                    (decode, labels, intern)
-//! TableSink      results, written aside and renamed when whole                            (write, format, aside)
+//! Source::open   paths, folders, globs → files, their common columns, hive partitions  (paths, schema, hive, source)
+//! Source::scan   reads with polars' streaming engine in bounded memory                  (query, ranges, reader, scan)
+//! TextReader     chunks of text files, cut in order and parsed in parallel              (text, text_reader)
+//! Scan           batches re-cut to blocks of exactly BLOCK_ROWS rows, without copies    (scan)
+//! RawBlock       one block, to be decoded to plain columns on any thread                (decode, labels, intern)
+//! TableSink      results, written to a temporary file and renamed when complete         (write, format, aside)
 //! ```
 //!
-//! The blocks of a scan are the same for any number of threads: polars cuts its batches by the
-//! number of threads, so they are re-cut by global row number before anyone sums over them.
+//! The blocks of a scan do not depend on the number of threads: the batches of polars do, so they are
+//! re-cut by global row number before any sums are computed from them.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
-//! The nearest name to one that does not exist, for error messages.
+//! Finds the existing name most similar to one that does not exist, for error messages.
 
 use std::path::Path;
 
-/// The name that a person who typed `wanted` most likely meant, if any is near enough.
+/// Returns the name most similar to `wanted`, if any is similar enough.
 pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (wanted.chars().count() / 3).max(1);
     let lower = wanted.to_lowercase();
@@ -15,7 +15,7 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
         .map(|(_, name)| name)
 }
 
-/// The nearest name to the last part of `path` in its folder.
+/// Returns the name in the folder of `path` that is most similar to its last component.
 pub(crate) fn nearest_sibling(path: &Path) -> Option<String> {
     let wanted = path.file_name()?.to_str()?;
     let folder = match path.parent()? {
@@ -27,7 +27,7 @@ pub(crate) fn nearest_sibling(path: &Path) -> Option<String> {
     nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
-/// Levenshtein's distance: insertions, deletions and substitutions that turn `a` into `b`.
+/// Levenshtein distance: number of insertions, deletions and substitutions that turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_found_if_it_is_near() {
+    fn the_most_similar_name_is_found_if_similar_enough() {
         let names = ["score", "pretest", "school", "class_size"];
         assert_eq!(nearest("shcool", names), Some("school"));
         assert_eq!(nearest("Score", names), Some("score"));

@@ -1,8 +1,8 @@
-//! The order of categories that arrow's dictionaries have: those marked as ordered (pandas' ordered
-//! categoricals), and all that R wrote, whose factors always have one.
+//! Reads the order of the categories in arrow dictionaries: those marked as ordered (ordered
+//! categoricals of pandas), and all that R wrote, because the levels of its factors always have an order.
 //!
-//! Polars keeps the categories and not their order, so the dictionaries are looked at here. Where one
-//! cannot be read there is no order, and the levels are sorted by their bytes.
+//! Polars keeps the categories but not their order, so the dictionaries are read here. If one cannot
+//! be read, the column has no order, and its levels are sorted by their bytes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,15 +16,15 @@ use polars_parquet::parquet::metadata::{ColumnChunkMetadata, FileMetadata};
 use polars_parquet::parquet::page::{CompressedPage, Page};
 use polars_parquet::parquet::read::{PageReader, decompress};
 
-/// The categories of columns by name, in order.
+/// The categories in their order, by column name.
 pub(crate) type Orders = BTreeMap<String, Vec<String>>;
 
-/// The key under which R keeps what it knows of a table.
+/// The metadata key under which R stores its attributes of a table.
 const WRITTEN_BY_R: &str = "r";
-/// The largest dictionary that is looked at.
+/// Size of the largest dictionary that is read.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// The columns that are dictionaries with an order.
+/// Iterates over the columns that are dictionaries with an order.
 fn ordered(schema: &ArrowSchema, by_r: bool) -> impl Iterator<Item = (usize, &PlSmallStr)> {
     let fields = schema.iter_values().enumerate();
     fields.filter_map(move |(i, field)| match field.dtype() {
@@ -33,8 +33,8 @@ fn ordered(schema: &ArrowSchema, by_r: bool) -> impl Iterator<Item = (usize, &Pl
     })
 }
 
-/// Those of a parquet file: its writers put the categories, in their order, into the dictionary of each
-/// group of rows.
+/// Reads the orders in a parquet file: its writers put the categories, in their order, into the
+/// dictionary of each row group.
 pub(crate) fn of_parquet(file: &mut File, about: &FileMetadata, schema: &ArrowSchema) -> Orders {
     let by_r = about.key_value_metadata().iter().flatten().any(|pair| pair.key == WRITTEN_BY_R);
     let categories = |(_, name): (usize, &PlSmallStr)| {
@@ -45,7 +45,7 @@ pub(crate) fn of_parquet(file: &mut File, about: &FileMetadata, schema: &ArrowSc
     ordered(schema, by_r).filter_map(categories).collect()
 }
 
-/// The texts in the dictionary of a column of a group of rows.
+/// Reads the texts in the dictionary of a column of a row group.
 fn dictionary_page(file: &mut File, chunk: &ColumnChunkMetadata) -> Option<Vec<String>> {
     let range = chunk.byte_range();
     let mut bytes = Vec::new();
@@ -58,7 +58,7 @@ fn dictionary_page(file: &mut File, chunk: &ColumnChunkMetadata) -> Option<Vec<S
     };
     let mut rest: &[u8] = &page.buffer;
     let mut texts = Vec::with_capacity(page.num_values);
-    // Each text after its length.
+    // Each text follows its length.
     while let Some((length, behind)) = rest.split_first_chunk::<4>() {
         let (text, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize)?;
         texts.push(std::str::from_utf8(text).ok()?.to_owned());
@@ -67,7 +67,7 @@ fn dictionary_page(file: &mut File, chunk: &ColumnChunkMetadata) -> Option<Vec<S
     (texts.len() == page.num_values).then_some(texts)
 }
 
-/// Those of an arrow file, whose dictionaries stand apart from the rows.
+/// Reads the orders in an arrow file, which stores its dictionaries separately from the rows.
 pub(crate) fn of_ipc(file: &mut File) -> Orders {
     in_ipc(file).unwrap_or_default()
 }

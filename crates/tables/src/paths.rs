@@ -1,4 +1,4 @@
-//! From what the user names (files, folders, globs) to the sorted list of data files.
+//! Expands the paths given by the user (files, folders, globs) to the sorted list of data files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use crate::error::TableError;
 use crate::pattern;
 
-/// The formats that can be read.
+/// The input formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Parquet,
     Ipc,
-    /// Delimited text; its separator is found in each file.
+    /// Delimited text; the separator is detected in each file.
     Csv,
 }
 
 impl Format {
-    /// The format that a file's extension names.
+    /// Returns the format that a file's extension implies.
     fn of_extension(path: &Path) -> Option<Format> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
         let (name, compressed) = name.strip_suffix(".gz").map_or((name.as_str(), false), |name| (name, true));
@@ -31,8 +31,8 @@ impl Format {
         }
     }
 
-    /// The format of a file that was named by itself, or by a pattern that ends as it does. Among the
-    /// files of a folder a `.txt` may be anything.
+    /// Returns the format of a file that was named individually, or by a pattern with its extension. Only
+    /// then is `.txt` taken for a table: among the files of a folder it may be anything.
     fn of_named(path: &Path) -> Option<Format> {
         Format::of_extension(path).or_else(|| {
             let name = path.file_name()?.to_str()?.to_ascii_lowercase();
@@ -41,7 +41,7 @@ impl Format {
         })
     }
 
-    /// The format that a file's first bytes betray.
+    /// Returns the format that a file's first bytes identify.
     fn of_content(path: &Path) -> Option<Format> {
         let mut magic = [0; 6];
         let mut file = File::open(path).ok()?;
@@ -57,20 +57,20 @@ impl Format {
 /// The data files of a source.
 #[derive(Debug)]
 pub(crate) struct Expansion {
-    /// The files in sorted order, each once.
+    /// The files in sorted order, without duplicates.
     pub(crate) files: Vec<PathBuf>,
     /// Their common format.
     pub(crate) format: Format,
-    /// The folder below which folder names such as `year=2019` are columns; absolute.
+    /// The absolute path of the folder below which folder names such as `year=2019` are columns.
     pub(crate) root: PathBuf,
 }
 
-/// Finds the data files that the arguments name.
+/// Finds the data files named by the arguments.
 ///
-/// The root for hive partitions is the deepest folder that is common to all arguments, where a
-/// file counts as its folder and a glob as the folder before its first wildcard. So
-/// `data/year=2019 data/year=2020` and `data/` and `data/*/*.parquet` all give a column `year`,
-/// and `data/year=2019` alone does not.
+/// The root for hive partitions is the deepest common folder of all arguments, where a file counts as
+/// its folder and a glob as the folder before its first wildcard. So each of
+/// `data/year=2019 data/year=2020`, `data/` and `data/*/*.parquet` gives a column `year`, but
+/// `data/year=2019` alone does not.
 pub(crate) fn expand(arguments: &[PathBuf]) -> Result<Expansion, TableError> {
     let mut found = Found::new();
     let mut root: Option<PathBuf> = None;
@@ -78,7 +78,7 @@ pub(crate) fn expand(arguments: &[PathBuf]) -> Result<Expansion, TableError> {
         let mut here = Found::new();
         let base = expand_one(argument, &mut here)?;
         found.append(&mut here);
-        // A file or glob of the current folder has no folder in its name.
+        // The path of a file or glob in the current folder has no folder.
         let base = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
         let base = std::path::absolute(&base).map_err(|e| TableError::io(&base, "finding the absolute path", e))?;
         root = Some(match root {
@@ -92,7 +92,7 @@ pub(crate) fn expand(arguments: &[PathBuf]) -> Result<Expansion, TableError> {
 
 type Found = BTreeMap<PathBuf, Format>;
 
-/// Adds the files of one argument; returns the folder that it counts as.
+/// Adds the files of one argument and returns the folder that it counts as.
 fn expand_one(argument: &Path, found: &mut Found) -> Result<PathBuf, TableError> {
     match fs::metadata(argument) {
         Ok(about) if about.is_dir() => {
@@ -126,8 +126,8 @@ fn expand_pattern(argument: &Path, found: &mut Found) -> Result<(), TableError> 
     if folders.is_empty() && files.is_empty() {
         return Err(TableError::NoMatch { pattern: argument.to_owned() });
     }
-    // `data/*` beside notes and folders: what can be read is meant. Only where nothing can be
-    // read is a file of another kind an error.
+    // `data/*` may also match notes and folders, so files that cannot be read are skipped. They are an
+    // error only if no matched file can be read.
     let names_text = Format::of_named(argument) == Some(Format::Csv);
     for file in &files {
         let named = names_text.then(|| Format::of_named(file)).flatten();
@@ -149,9 +149,9 @@ fn expand_pattern(argument: &Path, found: &mut Found) -> Result<(), TableError> 
     Ok(())
 }
 
-/// Adds the data files below a folder. Hidden entries and those that begin with an underscore
-/// (`_SUCCESS`, `_metadata`) are for programs; other files that are no data are skipped, and so are
-/// pipes, sockets and devices, which nobody may ever write to.
+/// Adds the data files below a folder. Skips hidden entries and those that begin with an underscore
+/// (`_SUCCESS`, `_metadata`), which are written for programs, all other files that are not data, and
+/// pipes, sockets and devices, where reading may block forever.
 fn walk(folder: &Path, found: &mut Found, seen: &mut BTreeSet<PathBuf>) -> Result<(), TableError> {
     let real = fs::canonicalize(folder).map_err(|e| TableError::io(folder, "opening", e))?;
     if !seen.insert(real) {
@@ -171,14 +171,14 @@ fn walk(folder: &Path, found: &mut Found, seen: &mut BTreeSet<PathBuf>) -> Resul
     Ok(())
 }
 
-/// Whether a path leads to a pipe, a socket or a device. What cannot be looked at (a link to
-/// nothing) is not: opening it gives the error.
+/// Whether a path leads to a pipe, a socket or a device. Returns `false` if the path cannot be
+/// inspected (a broken link); opening it gives the error.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
 }
 
-/// An error if a path that was named by itself is no regular file: opening a pipe waits for a
-/// writer, and a device may have no end.
+/// Checks that a path that was named individually is a regular file: opening a pipe waits for a writer,
+/// and a device may have no end.
 fn check_regular(path: &Path, about: &fs::Metadata) -> Result<(), TableError> {
     match about.is_file() {
         true => Ok(()),
@@ -186,12 +186,12 @@ fn check_regular(path: &Path, about: &fs::Metadata) -> Result<(), TableError> {
     }
 }
 
-/// The format of a file, by its extension or, where it has none that is known, by its content.
+/// Returns the format of a file by its extension or, if the extension is not known, by its content.
 fn known_format(path: &Path) -> Option<Format> {
     Format::of_extension(path).or_else(|| Format::of_content(path))
 }
 
-/// The format of a file that was named by itself: an error if it is none of ours.
+/// Returns the format of a file that was named individually; it is an error if it cannot be read.
 fn file_format(path: &Path) -> Result<Format, TableError> {
     if let Some(format) = Format::of_named(path) {
         return Ok(format);
@@ -201,7 +201,7 @@ fn file_format(path: &Path) -> Result<Format, TableError> {
         path: path.to_owned(),
         what: match path.extension() {
             Some(e) => format!("files of type .{} cannot be read", e.to_string_lossy()),
-            None => "the name has no extension that tells its format".to_owned(),
+            None => "the name has no extension that identifies its format".to_owned(),
         },
     })
 }
@@ -215,8 +215,8 @@ fn one_format(found: &Found) -> Result<Format, TableError> {
     }
 }
 
-/// Drops files that were named twice, under different spellings, by links or by hard links: their
-/// rows would count twice.
+/// Removes duplicates of files that were named more than once, by different spellings, links or hard
+/// links: their rows would count twice.
 fn once_each(files: Vec<PathBuf>) -> Result<Vec<PathBuf>, TableError> {
     let mut seen = BTreeSet::new();
     let mut kept = Vec::with_capacity(files.len());
@@ -229,14 +229,14 @@ fn once_each(files: Vec<PathBuf>) -> Result<Vec<PathBuf>, TableError> {
     Ok(kept)
 }
 
-/// What is the same for all names of a file: its device and number.
+/// Identifies a file independently of its name: device and inode.
 #[cfg(unix)]
 fn identity(file: &Path) -> io::Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(file).map(|about| (about.dev(), about.ino()))
 }
 
-/// What is the same for all spellings of a path; hard links are not recognised here.
+/// Identifies a file independently of the spelling of its path; does not recognise hard links.
 #[cfg(not(unix))]
 fn identity(file: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(file)

@@ -1,4 +1,4 @@
-//! Glob patterns: `*`, `?`, `[a-z]`, `[!a-z]` within a name, `**` for any number of folders.
+//! Glob patterns: `*`, `?`, `[a-z]` and `[!a-z]` within a name, `**` for any number of folders.
 
 use glob::{MatchOptions, Pattern};
 use std::collections::BTreeSet;
@@ -8,17 +8,17 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::TableError;
 
-/// Whether a path has to be read as a pattern.
+/// Whether a path contains wildcards.
 pub(crate) fn is_pattern(path: &Path) -> bool {
     path.to_str().is_some_and(|p| p.contains(['*', '?', '[']))
 }
 
-/// The folder before the first name with a wildcard: where the pattern starts.
+/// Returns the folder before the first component with a wildcard.
 pub(crate) fn literal_prefix(pattern: &Path) -> PathBuf {
     pattern.components().take_while(|c| !is_pattern(Path::new(c))).collect()
 }
 
-/// All existing files and folders that match, in sorted order.
+/// Returns all existing files and folders that match, in sorted order.
 pub(crate) fn matches(pattern: &Path) -> Result<BTreeSet<PathBuf>, TableError> {
     let mut found = BTreeSet::from([PathBuf::new()]);
     for component in pattern.components() {
@@ -56,11 +56,11 @@ fn step(base: &Path, name: &str, pattern: &Path, next: &mut BTreeSet<PathBuf>) -
     Ok(())
 }
 
-/// Adds a folder and all folders below it, links to folders included. A folder that is reached a
-/// second time, as by a link to a folder above, is not entered again.
+/// Adds a folder and all folders below it, including links to folders. A folder that is reached again,
+/// for example by a link to a folder above, is not entered again.
 fn folders_below(folder: &Path, seen: &mut BTreeSet<PathBuf>, next: &mut BTreeSet<PathBuf>) -> Result<(), TableError> {
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    // Where there is no such folder there is nothing below it.
+    // A folder that does not exist has no folders below it.
     if let Ok(real) = fs::canonicalize(here)
         && !seen.insert(real)
     {
@@ -75,8 +75,8 @@ fn folders_below(folder: &Path, seen: &mut BTreeSet<PathBuf>, next: &mut BTreeSe
     Ok(())
 }
 
-/// The entries of a folder in the order of their names, links last, so that what has two names is
-/// found under its own; none where there is no such folder.
+/// Returns the entries of a folder sorted by name, with links last, so that a file with a link to it is
+/// found by its own name. If the folder does not exist, there are none.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, TableError> {
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let list = match fs::read_dir(here) {
@@ -96,12 +96,12 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, TableError> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Names that begin with a dot are for programs, not for data.
+/// Whether a name begins with a dot: such files are for programs and not data.
 pub(crate) fn is_hidden(path: &Path) -> bool {
     path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with('.'))
 }
 
-/// One component of a pattern; `**` beside other characters means the same as `*`.
+/// Parses one component of a pattern; `**` next to other characters means the same as `*`.
 fn parse(name: &str) -> Result<Pattern, String> {
     let mut one_star = String::with_capacity(name.len());
     for c in name.chars() {
@@ -115,7 +115,7 @@ fn parse(name: &str) -> Result<Pattern, String> {
     })
 }
 
-/// Whether a name fits; a dot at its start must be in the pattern.
+/// Whether a name matches a pattern. A leading dot must be matched by a dot.
 fn fits(pattern: &Pattern, name: &str) -> bool {
     let options =
         MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
@@ -148,12 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn an_open_bracket_is_told() {
+    fn an_unclosed_bracket_is_an_error() {
         assert!(parse("a[bc").unwrap_err().contains("without its `]`"));
     }
 
     #[test]
-    fn many_stars_take_no_exponential_time() {
+    fn many_stars_do_not_take_exponential_time() {
         let began = std::time::Instant::now();
         check(&format!("{}c", "*b".repeat(100)), &"b".repeat(250), false);
         check(&format!("{}c", "*b".repeat(100)), &format!("{}c", "b".repeat(250)), true);

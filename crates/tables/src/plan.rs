@@ -1,4 +1,4 @@
-//! What a scan delivers: each request checked against the source, and the query that serves all.
+//! Plans a scan: checks each request against the source, and builds the query for all of them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,13 +17,13 @@ use crate::source::Inner;
 use crate::text::TextTable;
 use crate::text_reader::TextRequest;
 
-/// What a scan delivers.
+/// The columns that a scan delivers.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) columns: Vec<Planned>,
-    /// What is to be parsed of text files.
+    /// The columns to parse from text files.
     pub(crate) text: Vec<TextRequest>,
-    /// Whether the path of each row's file is needed: a column is in it, or there is no other.
+    /// Whether each row needs the path of its file: a column is in the path, or no other is requested.
     pub(crate) with_path: bool,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) name: String,
-    /// Its name in the frames that are read: in text files it depends on the role.
+    /// Its name in the data frames that are read; for text files it depends on the role.
     pub(crate) frame_name: String,
     pub(crate) role: Role,
     pub(crate) origin: Origin,
@@ -45,7 +45,7 @@ pub(crate) enum Origin {
     /// In the names of the folders of the files.
     Folder {
         partition: Partition,
-        /// Number of the file by its path.
+        /// Number of each file by its path.
         file_of: Arc<HashMap<String, usize>>,
     },
 }
@@ -85,7 +85,7 @@ impl Plan {
         Ok(Plan { columns, text, with_path })
     }
 
-    /// The query for the needed columns of some of the source's files, or of a range of their rows.
+    /// Builds the query for the requested columns of some of the source's files, or of a range of their rows.
     pub(crate) fn query(&self, source: &Inner, paths: &[&Path], range: Option<&RowRange>) -> PolarsResult<LazyFrame> {
         let in_file = |c: &&Planned| matches!(c.origin, Origin::File);
         let mut names: Vec<&str> = Vec::new();
@@ -106,18 +106,18 @@ impl Plan {
         Ok(rows.select([by_name(names, true, false).as_expr()]))
     }
 
-    /// Memory that a row of the columns takes, roughly.
+    /// Estimates the bytes of memory per row of the columns.
     pub(crate) fn row_bytes(&self, source: &Inner) -> usize {
         let is_text = |c: &Planned| matches!(source.common.schema.get(&c.name), Some(DataType::String));
         let bytes = |c: &Planned| if is_text(c) { 16 } else { 8 };
         self.columns.iter().map(bytes).sum::<usize>().max(1)
     }
 
-    /// The types to read the files with, where they are not simply those of the first file.
+    /// Returns the types with which to read the files, if they are not those of the first file.
     fn schema(&self, source: &Inner) -> Option<Schema> {
         match source.format {
             Format::Ipc => None,
-            // Columns in which files differ are not needed: a scan that needs one was refused.
+            // Columns in which files differ are not requested: such a scan has been refused.
             Format::Parquet => source.widened.then(|| {
                 let alike = |name: &PlSmallStr| !source.common.differences.contains_key(name.as_str());
                 let columns = source.common.schema.iter().filter(|(name, _)| alike(name));
@@ -128,7 +128,7 @@ impl Plan {
     }
 }
 
-/// The name of a column in the frames that are read.
+/// Returns the name of a column in the data frames that are read.
 fn frame_name(source: &Inner, name: &str, role: Role) -> String {
     match (&source.text, role) {
         (Some(_), Role::Label | Role::Level) => format!("{name}\u{1}label"),
@@ -136,7 +136,7 @@ fn frame_name(source: &Inner, name: &str, role: Role) -> String {
     }
 }
 
-/// What is to be parsed of text files, each column once per role.
+/// Returns the columns to parse from text files, each once per role.
 fn text_requests<'a>(
     source: &Inner,
     table: &TextTable,

@@ -1,4 +1,4 @@
-//! The polars queries: which files, which columns, which casts.
+//! Builds the polars queries: which files, which columns, which casts.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use polars::prelude::{
 
 use crate::paths::Format;
 
-/// The name under which the reader adds the path of the file of each row, where asked to.
+/// Name of the column in which the reader adds the path of each row's file, if requested.
 pub(crate) const PATH_COLUMN: &str = "\u{1}path";
 
-/// The rows of files of one format, in the order of the files.
+/// Queries the rows of files of one format, in the order of the files.
 pub(crate) fn rows(
     paths: &[&Path],
     format: Format,
@@ -36,12 +36,12 @@ pub(crate) fn rows(
     }
 }
 
-/// The rows of one arrow file.
+/// Queries the rows of arrow files.
 pub(crate) fn ipc(paths: &[&Path]) -> PolarsResult<LazyFrame> {
     rows(paths, Format::Ipc, None, false)
 }
 
-/// The path as polars writes it, which is how it appears in [`PATH_COLUMN`].
+/// Returns the path in polars' notation, as it appears in [`PATH_COLUMN`].
 pub(crate) fn polars_path(path: &Path) -> PolarsResult<PlRefPath> {
     PlRefPath::try_from_path(path)
 }
@@ -51,8 +51,8 @@ fn sources(paths: &[&Path]) -> PolarsResult<ScanSources> {
     Ok(ScanSources::Paths(paths.into()))
 }
 
-/// Paths are taken as they are (we expand them), partitions are our own, and what differs in
-/// width is widened.
+/// Options of a scan: polars expands no globs and reads no hive partitions, because this crate does,
+/// and widens columns whose types differ in width.
 fn scan_args(path_column: Option<PlSmallStr>) -> UnifiedScanArgs {
     UnifiedScanArgs {
         hive_options: HiveOptions::new_disabled(),

@@ -1,9 +1,9 @@
-//! Parquet by ranges of rows: several small queries at a time, delivered in order.
+//! Reads parquet by ranges of rows: several small queries run at a time, and are delivered in order.
 //!
-//! One streaming query over everything would hold several whole row groups (at a million rows
-//! each, hundreds of megabytes) and keep every page of every file mapped until it ends. A query
-//! per range of rows holds its range only, so memory is bounded by the number of threads however
-//! large the row groups and the files are, and a failure belongs to known files.
+//! A single streaming query would hold several whole row groups (of a million rows each, hundreds of
+//! megabytes) and keep every page of every file mapped until it ends. A query per range of rows holds
+//! only its range, so the memory depends on the number of threads and not on the size of row groups or
+//! files, and a failure can be attributed to certain files.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,13 +18,13 @@ use crate::reader::{ReadFailure, collect};
 use crate::source::{DataFile, Inner};
 use crate::threads::threads;
 
-/// Memory that one range should take, roughly.
+/// Approximate memory of one range.
 const RANGE_BYTES: usize = 24 << 20;
 
-/// Files that one range may span: each is opened anew.
+/// Largest number of files in one range; every range opens its files again.
 const RANGE_FILES: usize = 64;
 
-/// Most rows of a range, where a row takes so many bytes.
+/// Largest number of rows of a range if a row takes `row_bytes` bytes.
 pub(crate) fn range_rows(row_bytes: usize) -> usize {
     (RANGE_BYTES / row_bytes.max(1)).clamp(1 << 15, 1 << 20)
 }
@@ -32,7 +32,7 @@ pub(crate) fn range_rows(row_bytes: usize) -> usize {
 /// Consecutive rows of consecutive files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RowRange {
-    /// Which files.
+    /// The numbers of the files.
     pub(crate) files: Range<usize>,
     /// First row, counted from the start of the first of the files.
     pub(crate) offset: usize,
@@ -46,7 +46,7 @@ fn cut(files: &[DataFile], most: usize) -> Vec<RowRange> {
     for (i, file) in files.iter().enumerate() {
         let rows = file.rows.unwrap_or(0) as usize;
         match ranges.last_mut() {
-            // Small files go together, as long as the range began with a small file.
+            // Join small files, if the range began with a small file.
             Some(last) if last.offset == 0 && last.rows + rows <= most && last.files.len() < RANGE_FILES => {
                 last.files.end = i + 1;
                 last.rows += rows;
@@ -66,7 +66,7 @@ fn cut(files: &[DataFile], most: usize) -> Vec<RowRange> {
     ranges
 }
 
-/// What of the ranges is left behind the first rows of all.
+/// Returns what remains of the ranges after the first `skipped` rows.
 fn behind(ranges: Vec<RowRange>, mut skipped: u64) -> Vec<RowRange> {
     let mut left = Vec::with_capacity(ranges.len());
     for mut range in ranges {
@@ -81,10 +81,10 @@ fn behind(ranges: Vec<RowRange>, mut skipped: u64) -> Vec<RowRange> {
     left
 }
 
-/// What a range became.
+/// The rows of a range, or the failure to read them.
 pub(crate) type Outcome = Result<DataFrame, (RowRange, ReadFailure)>;
 
-/// Queries for the ranges of a source, running ahead of who takes their results.
+/// Runs queries for the ranges of a source ahead of the consumer of their results.
 #[derive(Debug)]
 pub(crate) struct RangeReader {
     shared: Arc<Shared>,
@@ -96,7 +96,7 @@ struct Shared {
     ranges: Vec<RowRange>,
     source: Arc<Inner>,
     plan: Arc<Plan>,
-    /// Ranges that may be under way or waiting to be taken.
+    /// Largest number of ranges being read or waiting to be taken.
     ahead: usize,
     state: Mutex<State>,
     changed: Condvar,
@@ -110,13 +110,13 @@ struct State {
     taken: usize,
     /// Ranges read and not yet taken.
     ready: BTreeMap<usize, Outcome>,
-    /// Nobody wants more.
+    /// Set when no more ranges are needed.
     stopped: bool,
 }
 
 impl RangeReader {
-    /// Starts to read, behind the first `skipped` rows of all files; of the ranges at most `portions`
-    /// are in hand at a time.
+    /// Starts to read after the first `skipped` rows of all files, with at most `portions` ranges in
+    /// memory at a time.
     pub(crate) fn start(source: Arc<Inner>, plan: Arc<Plan>, skipped: u64, portions: usize) -> io::Result<RangeReader> {
         let ranges = behind(cut(&source.files, range_rows(plan.row_bytes(&source))), skipped);
         let workers = threads().min(ranges.len()).min(portions.max(1));
@@ -138,7 +138,7 @@ impl RangeReader {
         Ok(reader)
     }
 
-    /// Waits for the next range in order; nothing after the last.
+    /// Waits for the next range in order; returns `None` after the last.
     pub(crate) fn next(&self) -> Option<Outcome> {
         let mut state = self.shared.lock();
         if state.taken == self.shared.ranges.len() {
@@ -167,7 +167,7 @@ impl Drop for RangeReader {
 }
 
 impl Shared {
-    /// What each thread does: take the next range, read it, lay it down.
+    /// The loop of each thread: claims the next range, reads it, and makes it available.
     fn work(&self) {
         while let Some(i) = self.claim() {
             let range = &self.ranges[i];
@@ -177,7 +177,7 @@ impl Shared {
         }
     }
 
-    /// The next range to read, once there is room for it.
+    /// Waits until another range may be read, and returns its number.
     fn claim(&self) -> Option<usize> {
         let mut state = self.lock();
         loop {
@@ -193,8 +193,8 @@ impl Shared {
     }
 
     fn read(&self, range: &RowRange) -> Result<DataFrame, ReadFailure> {
-        // The engine maps files into memory, and a mapped file that shrinks kills the process: the
-        // later a change is noticed, the worse.
+        // The engine maps files into memory, and a mapped file that shrinks kills the process, so check
+        // for changes before every range.
         if self.source.files[range.files.clone()].iter().any(|f| f.check_unchanged().is_err()) {
             return Err(ReadFailure::Words("a file has changed".to_owned()));
         }
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_left_out_without_reading_them() {
+    fn rows_are_skipped_without_reading_them() {
         let files: Vec<DataFile> = [10, 20, 250].map(DataFile::of_rows).into();
         let left = |skipped| -> Vec<_> {
             behind(cut(&files, 100), skipped).into_iter().map(|r| (r.files, r.offset, r.rows)).collect()
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn large_files_are_cut_and_small_ones_joined() {
+    fn large_files_are_split_and_small_ones_joined() {
         check(&[10], 100, &[(0..1, 0, 10)]);
         check(&[250], 100, &[(0..1, 0, 83), (0..1, 83, 83), (0..1, 166, 84)]);
         check(&[10, 20, 90, 5], 100, &[(0..2, 0, 30), (2..4, 0, 95)]);

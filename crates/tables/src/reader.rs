@@ -1,8 +1,7 @@
-//! A query of polars' streaming engine on a thread of its own, handing over its batches.
+//! Runs a query of polars' streaming engine on its own thread and receives its batches.
 //!
-//! Polars offers the same as `LazyFrame::collect_batches`, but there a panic inside of the engine
-//! looks like the end of the data. Here the end is said explicitly, and only by a query that has
-//! come to its end.
+//! Polars offers the same as `LazyFrame::collect_batches`, but there a panic inside the engine looks
+//! like the end of the data. Here the end is an explicit message, sent only if the query has completed.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,21 +13,21 @@ use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsError, P
 
 use crate::error::{TableError, panic_words, words};
 
-/// Batches that may wait in the channel. One more waits in the hand of the engine, which meanwhile
-/// holds back the decoding of what comes after.
+/// Number of batches that may wait in the channel. The engine holds one more, and decodes no further
+/// until it is taken.
 const WAITING: usize = 2;
 
-/// What the reading thread says.
+/// A message of the reading thread.
 pub(crate) enum Message {
     Batch(DataFrame),
-    /// The last word: all batches have come, or the failure.
+    /// The last message: all batches have been sent, or the query failed.
     End(Result<(), ReadFailure>),
 }
 
 /// A running query.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    /// None only while being dropped.
+    /// `None` only while being dropped.
     messages: Option<Receiver<Message>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -40,7 +39,7 @@ impl Reader {
         let work = move || {
             let batches = sender.clone();
             let outcome = run(query, move |batch| batches.send(Message::Batch(batch)).is_err());
-            // Nobody listens any more if the scan was dropped.
+            // Sending fails if the scan has been dropped.
             sender.send(Message::End(outcome)).ok();
         };
         let thread = thread::Builder::new().name("tiers-read".to_owned()).spawn(work)?;
@@ -51,7 +50,7 @@ impl Reader {
     pub(crate) fn next(&self) -> Message {
         let message = self.messages.as_ref().and_then(|m| m.recv().ok());
         message.unwrap_or_else(|| {
-            let reason = "the reading thread ended without a word".to_owned();
+            let reason = "the reading thread ended without a result".to_owned();
             Message::End(Err(ReadFailure::Words(reason)))
         })
     }
@@ -59,7 +58,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // A closed channel makes the engine stop at its next batch.
+        // Closing the channel makes the engine stop at its next batch.
         self.messages = None;
         if let Some(thread) = self.thread.take() {
             thread.join().ok();
@@ -67,7 +66,7 @@ impl Drop for Reader {
     }
 }
 
-/// Runs a query to its end, or until `stop`, which gets every batch, says so.
+/// Runs a query to its end, or until `stop`, which receives every batch, returns true.
 fn run(query: LazyFrame, stop: impl Fn(DataFrame) -> bool + Send + Sync + 'static) -> Result<(), ReadFailure> {
     guarded(|| {
         let sink = PlanCallback::new(move |batch| Ok(stop(batch)));
@@ -76,17 +75,17 @@ fn run(query: LazyFrame, stop: impl Fn(DataFrame) -> bool + Send + Sync + 'stati
     .map(|_| ())
 }
 
-/// All rows of a query.
+/// Collects all rows of a query.
 pub(crate) fn collect(query: impl FnOnce() -> PolarsResult<LazyFrame>) -> Result<DataFrame, ReadFailure> {
     guarded(|| Ok(query()?.collect_with_engine(Engine::Streaming)?.unwrap_single()))
 }
 
-/// Whether a query comes to its end; its rows are dropped as they come.
+/// Checks that a query completes, and drops its rows.
 pub(crate) fn try_out(query: impl FnOnce() -> PolarsResult<LazyFrame>) -> Result<(), ReadFailure> {
     run(guarded(query)?, |_| false)
 }
 
-/// A panic inside of the engine, as damaged files may cause, is a failure like any other.
+/// Converts a panic inside the engine, which damaged files may cause, to an ordinary failure.
 fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ReadFailure> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(outcome) => outcome.map_err(ReadFailure::Polars),
@@ -94,16 +93,16 @@ fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ReadFailure> 
     }
 }
 
-/// Why a query did not come to its end.
+/// Why a query did not complete.
 #[derive(Debug)]
 pub(crate) enum ReadFailure {
     Polars(PolarsError),
-    /// A panic, or what we found wrong ourselves.
+    /// A panic, or an error found by this crate.
     Words(String),
 }
 
 impl ReadFailure {
-    /// What is said of it.
+    /// The message of the failure.
     pub(crate) fn words(&self) -> String {
         match self {
             ReadFailure::Polars(error) => words(error),
@@ -111,7 +110,7 @@ impl ReadFailure {
         }
     }
 
-    /// The error for the file that is behind it.
+    /// Returns the error for the file that caused the failure.
     pub(crate) fn of_file(&self, path: &Path) -> TableError {
         let path = path.to_owned();
         match self {

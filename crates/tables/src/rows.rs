@@ -1,5 +1,5 @@
-//! A [`Source`] as what the design reads from: blocks behind trait objects, so that those who sum
-//! rows need not know of files.
+//! Implements the source trait of `tiers_design` for [`Source`], so that code that sums rows need not
+//! know about files.
 
 use crate::scan::RawBlock;
 use crate::source::Source;

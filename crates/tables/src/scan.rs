@@ -1,4 +1,4 @@
-//! Reading rows: polars' batches, re-cut to blocks by global row number.
+//! Reads rows: re-cuts polars' batches to blocks by global row number.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -18,44 +18,45 @@ use crate::text_reader::TextReader;
 
 /// The rows of a source, block by block, in the order of the files.
 ///
-/// Reading runs ahead a little, on polars' threads, and then waits until blocks are taken; memory
-/// does not grow with the number of rows. Dropping a scan stops the reading and waits for it. After an error or the last block there is nothing more.
+/// Reading runs ahead a little, on other threads, and then waits until blocks are taken; memory does not
+/// grow with the number of rows. Dropping a scan stops the reading and waits for its threads. The
+/// iterator ends after an error or the last block.
 #[derive(Debug)]
 pub struct Scan {
     source: Arc<Inner>,
     plan: Arc<Plan>,
-    /// None once the scan has ended.
+    /// `None` once the scan has ended.
     feed: Option<Feed>,
-    /// Batches, of which the first may be partly used, not yet handed over.
+    /// Batches not yet delivered; part of the first may have been.
     pending: VecDeque<DataFrame>,
     pending_rows: usize,
-    /// Rows at the start that nobody wants.
+    /// Number of leading rows still to be dropped.
     to_drop: u64,
     next_row: u64,
 }
 
-/// Where the batches come from.
+/// The source of the batches.
 #[derive(Debug)]
 enum Feed {
-    /// Files whose lengths are known, by ranges of rows.
+    /// Files with known numbers of rows, read by ranges of rows.
     Ranges(RangeReader),
-    /// Text files, by chunks.
+    /// Text files, read by chunks.
     Text(TextReader),
-    /// Other files, from the first row to the last.
+    /// Other files, read from the first row to the last.
     Stream(Reader),
 }
 
-/// Why a feed stops.
+/// Why a feed stopped.
 enum Trouble {
-    /// One of these files is behind a failure of the reader.
+    /// The reader failed because of one of these files.
     Reader(Range<usize>, ReadFailure),
-    /// The error, found by ourselves.
+    /// An error found by this crate.
     Known(TableError),
 }
 
 impl Feed {
-    /// Starts behind the first `skipped` rows, where that can be done without reading them; tells how
-    /// many rows have still to be dropped.
+    /// Starts after the first `skipped` rows if it can skip them without reading them. Also returns the
+    /// number of rows that still have to be dropped.
     fn start(source: &Arc<Inner>, plan: &Arc<Plan>, skipped: u64, portions: usize) -> Result<(Feed, u64), TableError> {
         let no_thread = |e: std::io::Error| reader_error(source, e.to_string());
         if source.files.iter().all(|f| f.rows.is_some()) {
@@ -71,7 +72,7 @@ impl Feed {
         Reader::start(query).map(|reader| (Feed::Stream(reader), skipped)).map_err(no_thread)
     }
 
-    /// The next batch; nothing after the last.
+    /// Returns the next batch, or `None` after the last.
     fn next(&self) -> Option<Result<DataFrame, Trouble>> {
         match self {
             Feed::Ranges(reader) => {
@@ -87,7 +88,7 @@ impl Feed {
     }
 }
 
-/// One block as it was read: cheap to hand to another thread, which then decodes it.
+/// One block as read: cheap to pass to another thread, which then decodes it.
 #[derive(Clone, Debug)]
 pub struct RawBlock {
     first_row: u64,
@@ -108,7 +109,7 @@ impl RawBlock {
         self.rows
     }
 
-    /// Turns the block into plain columns, in the order of the requests.
+    /// Decodes the block to plain columns, in the order of the requests.
     ///
     /// # Errors
     /// If a value cannot be the label of a group.
@@ -129,7 +130,7 @@ impl RawBlock {
 }
 
 impl Scan {
-    /// Starts behind the first `skipped` rows; behind the last there is nothing.
+    /// Starts after the first `skipped` rows; if these are all rows, the scan is empty.
     pub(crate) fn start(
         source: Arc<Inner>,
         requests: &[Request],
@@ -144,7 +145,7 @@ impl Scan {
         Ok(Scan { source, plan, feed: Some(feed), pending, pending_rows: 0, to_drop, next_row })
     }
 
-    /// Takes batches until a block is full or there are no more.
+    /// Takes batches until a block is full or no batches are left.
     fn fill(&mut self) -> Result<(), TableError> {
         while self.pending_rows < BLOCK_ROWS {
             let Some(feed) = &self.feed else { break };
@@ -170,7 +171,7 @@ impl Scan {
         Ok(())
     }
 
-    /// The first `rows` of the pending rows, without copying them.
+    /// Removes and returns the first `rows` pending rows, without copying them.
     fn cut(&mut self, rows: usize) -> Vec<DataFrame> {
         let mut pieces = Vec::with_capacity(2);
         let mut wanted = rows;
@@ -193,7 +194,7 @@ impl Scan {
         pieces
     }
 
-    /// The files must be what they were at the start, and every row of them must have come.
+    /// Checks that the files have not changed since the start and that every row has been delivered.
     fn check_end(&self) -> Result<(), TableError> {
         for file in &self.source.files {
             file.check_unchanged()?;
@@ -213,7 +214,7 @@ impl Scan {
         }
     }
 
-    /// Finds the file that is behind a failure of the reader.
+    /// Finds the file that caused a failure of the reader.
     fn blame(&self, files: Range<usize>, failure: &ReadFailure) -> TableError {
         let all = &self.source.files;
         if let Some(changed) = all.iter().find_map(|f| f.check_unchanged().err()) {

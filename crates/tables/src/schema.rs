@@ -1,4 +1,4 @@
-//! The columns of each file, and what they have in common.
+//! Reads the columns of each file and finds their common types.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,12 +15,12 @@ use crate::order::{self, Orders};
 use crate::paths::Format;
 use crate::query;
 
-/// What is known of one file before its rows are read.
+/// The metadata of one file, available before its rows are read.
 pub(crate) struct Head {
     pub(crate) schema: Schema,
     pub(crate) rows: Option<u64>,
     pub(crate) cost: HeadCost,
-    /// The order of the categories of columns that have one.
+    /// The ordered categories of columns that have them.
     pub(crate) levels: BTreeMap<String, Vec<String>>,
 }
 
@@ -30,19 +30,19 @@ impl Head {
         Head { levels: schema.iter().filter_map(levels).collect(), schema, rows, cost }
     }
 
-    /// The same with orders that the types do not tell.
+    /// Adds orders of categories that the types do not contain.
     fn with(mut self, orders: Orders) -> Head {
         orders.into_iter().for_each(|(column, order)| _ = self.levels.entry(column).or_insert(order));
         self
     }
 }
 
-/// Reads a file's columns and, for parquet, its number of rows from the footer.
+/// Reads a file's columns and, for parquet, the number of rows from the footer.
 pub(crate) fn head(path: &Path, format: Format, bytes: u64) -> Result<Head, TableError> {
     if bytes == 0 {
         return Err(TableError::EmptyFile { path: path.to_owned() });
     }
-    // A damaged footer must not end the program, whatever the reader makes of it.
+    // A damaged footer must not end the program, even if the reader panics.
     std::panic::catch_unwind(|| match format {
         Format::Parquet => parquet_head(path, bytes),
         Format::Ipc => ipc_head(path),
@@ -74,7 +74,7 @@ fn parquet_head(path: &Path, bytes: u64) -> Result<Head, TableError> {
     Ok(Head::new(schema, rows, cost).with(orders))
 }
 
-/// Tells a file that is not parquet from one that has lost its end.
+/// Distinguishes a file that is not parquet from one that is truncated.
 fn check_magic(path: &Path, file: &mut File, bytes: u64) -> Result<(), TableError> {
     let trouble = |e| TableError::io(path, "reading", e);
     let mut start = [0; 4];
@@ -142,7 +142,7 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// The error for whoever needs the column.
+    /// Returns the error for a request of the column.
     pub(crate) fn of_column(&self, column: &str) -> TableError {
         TableError::SchemaDiffers {
             first: self.first.clone(),
@@ -153,28 +153,28 @@ impl Difference {
     }
 }
 
-/// The columns of all files together.
+/// The columns of all files.
 #[derive(Debug, Default)]
 pub(crate) struct Common {
-    /// Each as wide as needed, in the order in which the files show them.
+    /// Each column with a type as wide as needed, in the order in which the columns first appear.
     pub(crate) schema: Schema,
-    /// The columns in which files differ: no harm as long as nothing needs them.
+    /// The columns in which files differ: an error only if they are requested.
     pub(crate) differences: BTreeMap<String, Difference>,
-    /// The order that the files have for the categories of a column.
+    /// The ordered categories of columns that have them.
     pub(crate) levels: BTreeMap<String, Vec<String>>,
     /// The file that the others are compared with.
     first: PathBuf,
 }
 
 impl Common {
-    /// Those of one file.
+    /// Returns the columns of one file.
     pub(crate) fn of(path: &Path, head: &Head) -> Common {
         let (schema, levels) = (head.schema.clone(), head.levels.clone());
         Common { schema, levels, differences: BTreeMap::new(), first: path.to_owned() }
     }
 
-    /// Widens the columns so that they also hold the values of another file. Integers may differ in
-    /// width, floats too, and integers may stand for floats; points in time may differ in their unit.
+    /// Widens the columns so that they can also hold the values of another file. Integers and floats may
+    /// differ in width, integers may be combined with floats, and points in time may differ in unit.
     pub(crate) fn unite(&mut self, other: &Head, path: &Path, format: Format) {
         let mut differences: Vec<(String, String)> = Vec::new();
         for (name, dtype) in self.schema.iter_mut() {
@@ -201,7 +201,7 @@ impl Common {
         }
     }
 
-    /// One order of categories may have more of them than another, but not in another order.
+    /// Unites the ordered categories: one file may lack some categories, but the order must be the same.
     fn unite_levels(&mut self, other: &Head, differences: &mut Vec<(String, String)>) {
         for (column, theirs) in &other.levels {
             let own = self.levels.entry(column.clone()).or_insert_with(|| theirs.clone());
@@ -219,7 +219,7 @@ impl Common {
     }
 }
 
-/// The categories of a type that has an order of them.
+/// Returns the categories of a type that has ordered categories.
 pub(crate) fn categories(dtype: &DataType) -> Option<Vec<String>> {
     match dtype {
         DataType::Enum(categories, _) => Some(categories.categories().values_iter().map(str::to_owned).collect()),
@@ -227,7 +227,7 @@ pub(crate) fn categories(dtype: &DataType) -> Option<Vec<String>> {
     }
 }
 
-/// The narrowest type that holds the values of both.
+/// Returns the narrowest type that holds the values of both.
 fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
     use DataType::{Datetime, Float32, Float64, Null, String};
     if a == b {
@@ -250,7 +250,7 @@ fn is_categorical(dtype: &DataType) -> bool {
     matches!(dtype, DataType::Categorical(..) | DataType::Enum(..))
 }
 
-/// Whether an integer type has a sign, and its bits.
+/// For an integer type, returns whether it is signed and its number of bits.
 fn integer(dtype: &DataType) -> Option<(bool, u32)> {
     use DataType::{Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
     let signed = matches!(dtype, Int8 | Int16 | Int32 | Int64);
@@ -267,7 +267,7 @@ fn integer(dtype: &DataType) -> Option<(bool, u32)> {
 fn wider_integer(a: (bool, u32), b: (bool, u32)) -> Option<DataType> {
     use DataType::{Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
     let signed = a.0 || b.0;
-    // An unsigned integer needs one bit more to fit among the signed.
+    // An unsigned integer needs one more bit in a signed type.
     let bits = |(has_sign, bits): (bool, u32)| bits + u32::from(signed && !has_sign);
     Some(match (signed, bits(a).max(bits(b))) {
         (true, ..=8) => Int8,
@@ -282,7 +282,7 @@ fn wider_integer(a: (bool, u32), b: (bool, u32)) -> Option<DataType> {
     })
 }
 
-/// What a model sees in a type.
+/// Returns the kind of column that a model sees for a type.
 pub(crate) fn kind(dtype: &DataType) -> Kind {
     match dtype {
         DataType::Float32 | DataType::Float64 | DataType::Decimal(..) | DataType::Null => Kind::Float,

@@ -1,4 +1,4 @@
-//! A table to read: its files, its columns, its rows.
+//! A table to be read: its files, columns and rows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,11 +20,11 @@ use crate::text::TextTable;
 /// One data file of a [`Source`], as it was when the source was opened.
 #[derive(Clone, Debug)]
 pub struct DataFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// Its number of rows, where the format tells it without reading them.
+    /// Its number of rows, if the format states it.
     pub rows: Option<u64>,
     modified: Option<SystemTime>,
 }
@@ -38,18 +38,18 @@ impl DataFile {
         Ok(DataFile { bytes: about.len(), modified: about.modified().ok(), rows: None, path })
     }
 
-    /// When it was last changed, where the system tells it.
+    /// The time of its last modification, if the system reports it.
     pub fn modified(&self) -> Option<SystemTime> {
         self.modified
     }
 
-    /// A file that exists in tests only.
+    /// Makes a file for tests, which does not exist on disk.
     #[cfg(test)]
     pub(crate) fn of_rows(rows: u64) -> Self {
         DataFile { path: PathBuf::new(), bytes: 0, rows: Some(rows), modified: None }
     }
 
-    /// An error unless the file still has the size and the time of its last change.
+    /// Checks that the file still has the same size and time of modification.
     pub(crate) fn check_unchanged(&self) -> Result<(), TableError> {
         let changed = |why| Err(TableError::Changed { path: self.path.clone(), why });
         match fs::metadata(&self.path) {
@@ -63,7 +63,7 @@ impl DataFile {
 
 /// A table in one or more files of one format, opened but not yet read.
 ///
-/// Cheap to clone. The files are in sorted order, and so are the rows of every scan.
+/// Cheap to clone. The files are sorted by path, and every scan delivers their rows in this order.
 #[derive(Clone, Debug)]
 pub struct Source {
     inner: Arc<Inner>,
@@ -75,35 +75,34 @@ pub(crate) struct Inner {
     pub(crate) format: Format,
     /// The columns of all files.
     pub(crate) common: Common,
-    /// Whether they are not simply those of the first file.
+    /// Whether these differ from the columns of the first file.
     pub(crate) widened: bool,
     pub(crate) partitions: Vec<Partition>,
-    /// What the heads of the files tell of what reading them takes.
+    /// What the metadata of the files imply for the memory that reading takes.
     pub(crate) cost: HeadCost,
-    /// What is known of text files; then `common` is empty.
+    /// Headers and columns of text files; for these, `common` is empty.
     pub(crate) text: Option<TextTable>,
     options: CsvOptions,
     fields: Vec<Field>,
 }
 
 impl Source {
-    /// Opens files, folders (with all data files below them) and globs as one table.
+    /// Opens files, folders (with all data files below them) and globs together as one table.
     ///
-    /// Parquet, csv (`.csv`, `.tsv`, `.txt`, also with `.gz` behind) and arrow ipc (`.arrow`,
-    /// `.feather`, `.ipc`) are told apart by extension, else by the first bytes. Reads the footers or
-    /// heads of the files, not the rows. Folders named `a=1` below the common root of all paths become
-    /// columns.
+    /// The format is recognised by the extension, else by the first bytes: parquet, csv (`.csv`, `.tsv`,
+    /// `.txt`, also followed by `.gz`) or arrow ipc (`.arrow`, `.feather`, `.ipc`). Reads the metadata of
+    /// the files, and the first rows of text files. Folders named `a=1` below the common root of all
+    /// paths become columns.
     ///
     /// # Errors
-    /// If a path is missing or matches nothing, a file is not what it should be, the files are of
-    /// different formats, or there are no rows. Columns in which the files differ are an error only of
-    /// a scan that needs them.
+    /// If a path does not exist or matches nothing, a file is not valid, the files are of different
+    /// formats, or there are no rows. Columns in which the files differ are an error only if a scan
+    /// requests them.
     pub fn open(paths: &[PathBuf]) -> Result<Source, TableError> {
         Source::open_with(paths, &CsvOptions::default())
     }
 
-    /// [`Source::open`] with what the user says of text files, and of the types of columns in the names
-    /// of folders.
+    /// Like [`Source::open`], with options for text files and for the types of columns in folder names.
     ///
     /// # Errors
     /// As for [`Source::open`].
@@ -117,7 +116,7 @@ impl Source {
         if files.iter().map(|f| f.rows).sum::<Option<u64>>() == Some(0) {
             return Err(TableError::NoRows { path: files[0].path.clone(), files: files.len() });
         }
-        // A column that the files themselves hold has its type; the folder adds nothing.
+        // A column in the files takes precedence over a folder of the same name.
         let partitions: Vec<Partition> = partitions.into_iter().filter(|p| !common.schema.contains(&p.name)).collect();
         let fields = fields(&common, &partitions);
         let (format, options) = (found.format, options.clone());
@@ -150,7 +149,7 @@ impl Source {
         Ok(Source { inner: Arc::new(inner) })
     }
 
-    /// By what options the source was opened.
+    /// The options with which the source was opened.
     pub fn options(&self) -> &CsvOptions {
         &self.inner.options
     }
@@ -160,12 +159,12 @@ impl Source {
         self.inner.text.is_some()
     }
 
-    /// The columns: those of the files in their order, then the partitions.
+    /// The columns: those of the files, in file order, then the hive partitions.
     pub fn fields(&self) -> &[Field] {
         &self.inner.fields
     }
 
-    /// The number of rows, where the format tells it without reading them (parquet does).
+    /// The number of rows, if the format states it (parquet does).
     pub fn rows(&self) -> Option<u64> {
         self.inner.files.iter().map(|f| f.rows).sum()
     }
@@ -175,27 +174,26 @@ impl Source {
         &self.inner.files
     }
 
-    /// The size of all files together.
+    /// The total size of all files in bytes.
     pub fn bytes(&self) -> u64 {
         self.inner.files.iter().map(|f| f.bytes).sum()
     }
 
     /// Starts to read the requested columns.
     ///
-    /// A file that changes or disappears meanwhile is an error, told at the latest at the end of
-    /// the scan. There is one gap: the engine maps files into memory, so a file that is cut short
-    /// in place (and not replaced by another of its name) at the very moment when its pages are
-    /// decoded makes the system end the process with a bus error.
+    /// A file that changes or disappears during the scan is an error, reported by the end of the scan.
+    /// There is one gap: the engine maps files into memory, so if a file is truncated in place (rather
+    /// than replaced) while its pages are being decoded, the system ends the process with a bus error.
     ///
     /// # Errors
-    /// If a column does not exist or cannot be had in the role asked for. Trouble with the files
-    /// comes from the scan itself.
+    /// If a column does not exist or cannot be used in the requested role. The scan itself reports
+    /// errors of the files.
     pub fn scan(&self, requests: &[Request]) -> Result<Scan, TableError> {
         self.scan_from(requests, 0)
     }
 
-    /// [`Source::scan`] behind the first `blocks` blocks of [`tiers_design::BLOCK_ROWS`] rows. Of
-    /// parquet they are not read; of other formats they are read and dropped.
+    /// Like [`Source::scan`], but starts after the first `blocks` blocks of [`tiers_design::BLOCK_ROWS`]
+    /// rows. These are not read from parquet files; from other formats they are read and dropped.
     ///
     /// # Errors
     /// As for [`Source::scan`].
@@ -203,7 +201,7 @@ impl Source {
         self.scan_in_portions(requests, blocks, usize::MAX)
     }
 
-    /// [`Source::scan_from`] with at most so many portions of the rows in hand at a time; see
+    /// Like [`Source::scan_from`], with at most `portions` portions of the rows in memory at a time; see
     /// [`Source::cost`].
     ///
     /// # Errors
@@ -212,14 +210,14 @@ impl Source {
         Scan::start(Arc::clone(&self.inner), requests, blocks.saturating_mul(BLOCK_ROWS as u64), portions)
     }
 
-    /// What a scan of these columns takes, by what the heads of the files tell. Columns that do not
-    /// exist count for nothing; the scan says so.
+    /// Estimates the memory that a scan of these columns takes, from the metadata of the files. Columns
+    /// that do not exist are ignored here; the scan reports them.
     pub fn cost(&self, requests: &[Request]) -> ReadingCost {
         cost::of(&self.inner, requests)
     }
 }
 
-/// What the heads of all files tell.
+/// The combined metadata of all files.
 struct Heads {
     files: Vec<DataFile>,
     common: Common,
@@ -227,7 +225,7 @@ struct Heads {
     cost: HeadCost,
 }
 
-/// Reads the head of every file and unites their columns.
+/// Reads the metadata of every file and unites their columns.
 fn read_heads(paths: Vec<PathBuf>, format: Format) -> Result<Heads, TableError> {
     let mut cost = HeadCost::default();
     let mut files = Vec::with_capacity(paths.len());
@@ -264,17 +262,17 @@ fn fields(common: &Common, partitions: &[Partition]) -> Vec<Field> {
 }
 
 impl Inner {
-    /// The paths of the files.
+    /// Returns the paths of the files.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         self.files.iter().map(|f| f.path.as_path()).collect()
     }
 
-    /// The columns, partitions included.
+    /// Returns the columns, including partitions.
     pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// The path to name in an error that concerns the table as a whole.
+    /// Returns the path to name in an error that concerns the whole table.
     pub(crate) fn first_path(&self) -> PathBuf {
         self.files[0].path.clone()
     }

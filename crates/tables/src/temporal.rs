@@ -1,10 +1,10 @@
-//! Dates and points in time: as numbers they count days, or seconds of UTC, since 1970-01-01; as labels
-//! they are written so that the order of the bytes is that of time.
+//! Dates and points in time: as numbers, days or seconds (UTC) since 1970-01-01; as labels, text whose
+//! byte order is the chronological order.
 
 use chrono::{DateTime, NaiveDate};
 use polars::prelude::TimeUnit;
 
-/// Units of a column of points in time in a second.
+/// Returns how many units of a column of points in time make a second.
 pub(crate) fn per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Nanoseconds => 1_000_000_000,
@@ -13,14 +13,14 @@ pub(crate) fn per_second(unit: TimeUnit) -> i64 {
     }
 }
 
-/// A day, counted since 1970-01-01, as `2020-01-31`.
+/// Formats a day, counted from 1970-01-01, as `2020-01-31`.
 pub(crate) fn day(days: i64) -> String {
     let date = i32::try_from(days).ok().and_then(NaiveDate::from_epoch_days);
     date.map_or_else(|| format!("day {days}"), |date| date.to_string())
 }
 
-/// A point in time, counted in some unit since 1970-01-01, as `2020-01-31 23:59:59`, with the fraction of
-/// the second where there is one.
+/// Formats a point in time, counted in some unit from 1970-01-01, as `2020-01-31 23:59:59`, with a
+/// fraction of the second if it has one.
 pub(crate) fn time(count: i64, unit: TimeUnit) -> String {
     let per_second = per_second(unit);
     let nanoseconds = count.rem_euclid(per_second) * (1_000_000_000 / per_second);
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_in_the_order_of_time() {
+    fn days_and_times_are_formatted() {
         assert_eq!(day(0), "1970-01-01");
         assert_eq!(day(18_292), "2020-01-31");
         assert_eq!(day(-1), "1969-12-31");

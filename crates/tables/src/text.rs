@@ -1,4 +1,4 @@
-//! Text files as a table: their headers, and the kinds of their columns by what the first rows hold.
+//! Opens text files as a table: reads their headers and infers the kinds of columns from the first rows.
 
 use std::io;
 use std::path::Path;
@@ -9,10 +9,10 @@ use tiers_design::{Doubt, Field, Kind, Role};
 use crate::error::TableError;
 use crate::source::DataFile;
 
-/// Text that is looked at per file to find the kinds of the columns, and in all files together.
+/// Most bytes examined to infer the kinds of columns, per file and in all files together.
 const BYTES_OF_FILE: u64 = 32 << 20;
 const BYTES_OF_ALL: u64 = 256 << 20;
-/// Text that is looked at in every file, however many there are.
+/// Bytes examined in every file, even if there are many files.
 const BYTES_AT_LEAST: u64 = 1 << 20;
 
 /// Text files of one table.
@@ -25,7 +25,7 @@ pub(crate) struct TextTable {
     pub(crate) columns: Vec<TextColumn>,
 }
 
-/// What a file says of its rows.
+/// The header of a file.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) names: Vec<String>,
@@ -37,9 +37,9 @@ pub(crate) struct Header {
 pub(crate) struct TextColumn {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// Whether the user said its type.
+    /// Whether the user stated its type.
     stated: bool,
-    /// A file that does not have it.
+    /// Number of a file that lacks the column, if any.
     pub(crate) absent: Option<usize>,
 }
 
@@ -80,14 +80,14 @@ impl TextTable {
         Ok(TextTable { options: options.clone(), rules, headers, columns })
     }
 
-    /// The columns as a model sees them.
+    /// Iterates over the columns as a model sees them.
     pub(crate) fn fields(&self) -> impl Iterator<Item = Field> + '_ {
         self.columns.iter().map(|column| Field::new(column.name.clone(), column.kind.clone()))
     }
 }
 
 impl TextColumn {
-    /// The form in which the column is parsed for a role, and whether the user said its type.
+    /// Returns the form in which the column is parsed for a role, and whether the user stated its type.
     pub(crate) fn wanted(&self, role: Role) -> (Wanted, bool) {
         let form = match (&self.kind, role) {
             (Kind::Boolean, _) => Wanted::Booleans,
@@ -102,7 +102,7 @@ impl TextColumn {
     }
 }
 
-/// The kind of a column as a model sees it.
+/// Returns the kind of a column as a model sees it.
 fn kind(name: &str, tally: &Tally, stated: Option<ColumnType>, files: &[DataFile]) -> Kind {
     match ColumnKind::of(tally, stated) {
         ColumnKind::Float | ColumnKind::Integer if tally.needs_text && stated.is_none() => Kind::Digits,
@@ -131,7 +131,7 @@ fn kind(name: &str, tally: &Tally, stated: Option<ColumnType>, files: &[DataFile
     }
 }
 
-/// The error of a text file.
+/// Converts the error of a text file.
 pub(crate) fn text_error(path: &Path, error: CsvError) -> TableError {
     match error {
         CsvError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {

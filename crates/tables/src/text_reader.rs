@@ -1,5 +1,5 @@
-//! Text files read by several threads: chunks are cut in the order of the files by one thread at a
-//! time, parsed by whichever thread cut them, and delivered in order.
+//! Reads text files on several threads: one thread at a time cuts the next chunk, in file order, and
+//! then parses it while others cut; chunks are delivered in order.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,21 +19,21 @@ use crate::source::Inner;
 use crate::text::{TextTable, text_error};
 use crate::threads::threads;
 
-/// Chunks per thread that may be under way or waiting to be taken.
+/// Largest number of chunks, per thread, being parsed or waiting to be taken.
 pub(crate) const AHEAD: usize = 2;
 
-/// A column of the frames that are delivered.
+/// A column of the data frames that are delivered.
 #[derive(Debug)]
 pub(crate) struct TextRequest {
-    /// Place of the column in the table.
+    /// Position of the column in the table.
     pub(crate) column: usize,
-    /// Its name in the frames.
+    /// Its name in the data frames.
     pub(crate) frame_name: String,
     pub(crate) wanted: tiers_csv::Wanted,
     pub(crate) stated: bool,
 }
 
-/// What a chunk became.
+/// The rows of a chunk, or the error in it.
 type Outcome = Result<DataFrame, TableError>;
 
 /// A running read.
@@ -47,16 +47,16 @@ pub(crate) struct TextReader {
 struct Shared {
     source: Arc<Inner>,
     plan: Arc<Plan>,
-    /// Per file the columns to parse, sorted by their place in it, and per request which of them it is.
+    /// Per file: the columns to parse, sorted by position in the file, and the request that each serves.
     files: Vec<(Vec<WantedColumn>, Vec<usize>)>,
-    /// Chunks that may be under way or waiting to be taken.
+    /// Largest number of chunks being parsed or waiting to be taken.
     ahead: usize,
     cutting: Mutex<Cutting>,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// Where the cutting is.
+/// Progress of the cutting.
 #[derive(Debug, Default)]
 struct Cutting {
     file: usize,
@@ -68,15 +68,15 @@ struct Cutting {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Chunks that threads have set out to cut.
+    /// Number of chunks that threads have claimed for cutting.
     claimed: usize,
     /// The next chunk to be taken.
     taken: usize,
     /// Chunks parsed and not yet taken.
     ready: BTreeMap<usize, Outcome>,
-    /// How many chunks there are, once that is known.
+    /// Total number of chunks, once known.
     total: Option<usize>,
-    /// Nobody wants more.
+    /// Set when no more chunks are needed.
     stopped: bool,
 }
 
@@ -105,7 +105,7 @@ impl TextReader {
         Ok(reader)
     }
 
-    /// Waits for the next chunk in order; nothing after the last.
+    /// Waits for the next chunk in order; returns `None` after the last.
     pub(crate) fn next(&self) -> Option<Outcome> {
         let mut state = lock(&self.shared.state);
         loop {
@@ -133,7 +133,7 @@ impl Drop for TextReader {
     }
 }
 
-/// The columns to parse of a file, sorted by their place, and per request which of them it is.
+/// Returns the columns to parse from a file, sorted by position, and the request that each serves.
 fn wanted(table: &TextTable, file: usize, requests: &[TextRequest]) -> (Vec<WantedColumn>, Vec<usize>) {
     let place = |request: &TextRequest| {
         let name = &table.columns[request.column].name;
@@ -147,7 +147,7 @@ fn wanted(table: &TextTable, file: usize, requests: &[TextRequest]) -> (Vec<Want
 }
 
 impl Shared {
-    /// What each thread does: cut the next chunk, parse it, lay it down.
+    /// The loop of each thread: cuts the next chunk, parses it, and makes it available.
     fn work(&self) {
         while self.claim() {
             let (number, outcome) = match self.cut() {
@@ -160,7 +160,7 @@ impl Shared {
         }
     }
 
-    /// Waits until there is room for another chunk; whether one is wanted at all.
+    /// Waits until another chunk may be cut; returns false if no more are needed.
     fn claim(&self) -> bool {
         let mut state = lock(&self.state);
         loop {
@@ -175,7 +175,7 @@ impl Shared {
         }
     }
 
-    /// The next chunk, its number and its file; nothing behind the last. An error ends the cutting.
+    /// Returns the next chunk with its number and file, or `None` after the last. An error ends the cutting.
     #[allow(clippy::type_complexity)]
     fn cut(&self) -> Option<(usize, Result<(Chunk, usize), TableError>)> {
         let mut cutting = lock(&self.cutting);
@@ -233,7 +233,7 @@ impl Shared {
         self.source.text.as_ref().expect("only text files come here")
     }
 
-    /// A panic must not leave the taker waiting.
+    /// Parses a chunk and converts a panic to an error, so that the consumer does not wait forever.
     fn guarded(&self, chunk: &Chunk, file: usize) -> Outcome {
         let parsed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.parse(chunk, file)));
         parsed.unwrap_or_else(|panic| {
@@ -253,7 +253,7 @@ impl Shared {
         for (values, &request) in values.into_iter().zip(order) {
             let request = &self.plan.text[request];
             let column = series(&request.frame_name, values);
-            // Dates and times come as counts, and from here on are what they are in other formats.
+            // Dates and times are parsed as counts; convert them to the types that other formats have.
             columns.push(Column::from(match request.wanted {
                 Wanted::Days => {
                     column.cast(&DataType::Int32).and_then(|days| days.cast(&DataType::Date)).map_err(failed)?

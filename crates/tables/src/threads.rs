@@ -1,14 +1,14 @@
-//! How many threads polars uses.
+//! The number of threads that polars uses.
 
-/// The environment variable from which polars takes its number of threads, once, at its first use.
+/// The environment variable from which polars reads its number of threads, once, at its first use.
 ///
-/// Polars offers no function for it, and a process cannot safely change its own environment once
-/// other threads may run. So a program with an option for threads starts itself anew with this
-/// variable set, or leaves polars at all cores; the blocks of a scan are the same either way.
+/// Polars has no function to set the number, and a process cannot safely change its own environment
+/// once other threads may run. So a program with an option for threads restarts itself with this
+/// variable set, or lets polars use all cores; the blocks of a scan are the same either way.
 pub const THREADS_VARIABLE: &str = "POLARS_MAX_THREADS";
 
-/// The number of threads that polars uses, by the rule that polars follows: the variable
-/// [`THREADS_VARIABLE`], else all cores.
+/// Returns the number of threads that polars uses, by polars' own rule: the value of
+/// [`THREADS_VARIABLE`] if set, else the number of cores.
 pub fn threads() -> usize {
     std::env::var(THREADS_VARIABLE)
         .ok()

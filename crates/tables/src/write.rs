@@ -1,4 +1,4 @@
-//! Result tables as parquet, csv or arrow.
+//! Writes tables of results as parquet, csv or arrow.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -21,7 +21,7 @@ const ROW_GROUP_ROWS: usize = 1 << 18;
 /// Values of one column to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OutValues {
-    /// Floating-point numbers; NaN is written as NaN, which is a value and not a missing one.
+    /// Floating-point numbers. NaN is written as NaN, not as a missing value.
     F64(Vec<f64>),
     /// Signed integers.
     I64(Vec<i64>),
@@ -33,18 +33,18 @@ pub enum OutValues {
     Bool(Vec<bool>),
 }
 
-/// What a column to be written holds.
+/// The type of a column to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutKind {
-    /// Of [`OutValues::F64`].
+    /// Type of [`OutValues::F64`].
     F64,
-    /// Of [`OutValues::I64`].
+    /// Type of [`OutValues::I64`].
     I64,
-    /// Of [`OutValues::U32`].
+    /// Type of [`OutValues::U32`].
     U32,
-    /// Of [`OutValues::Text`].
+    /// Type of [`OutValues::Text`].
     Text,
-    /// Of [`OutValues::Bool`].
+    /// Type of [`OutValues::Bool`].
     Bool,
 }
 
@@ -55,8 +55,8 @@ pub struct OutColumn {
     pub name: String,
     /// Its values.
     pub values: OutValues,
-    /// Which rows are missing and are written as null, whatever their value; none of them if
-    /// this is `None`.
+    /// Which rows are missing and written as null, whatever their value; `None` means that no row is
+    /// missing.
     pub missing: Option<Vec<bool>>,
 }
 
@@ -86,7 +86,7 @@ impl OutValues {
         self.len() == 0
     }
 
-    /// What they are.
+    /// The type of the values.
     pub fn kind(&self) -> OutKind {
         match self {
             OutValues::F64(_) => OutKind::F64,
@@ -99,12 +99,12 @@ impl OutValues {
 }
 
 impl OutColumn {
-    /// A column without missing values.
+    /// Returns a column without missing values.
     pub fn new(name: impl Into<String>, values: OutValues) -> Self {
         OutColumn { name: name.into(), values, missing: None }
     }
 
-    /// Name and kind.
+    /// Returns the name and kind of the column.
     pub fn field(&self) -> OutField {
         OutField { name: self.name.clone(), kind: self.values.kind() }
     }
@@ -125,7 +125,7 @@ impl OutColumn {
     }
 }
 
-/// The series of a column with nulls.
+/// Returns the series of a column with nulls.
 fn with_nulls(column: &OutColumn, missing: &[bool]) -> Series {
     fn kept<'a, T: Copy>(v: &'a [T], missing: &'a [bool]) -> impl Iterator<Item = Option<T>> + 'a {
         v.iter().zip(missing).map(|(&v, &gone)| (!gone).then_some(v))
@@ -141,7 +141,7 @@ fn with_nulls(column: &OutColumn, missing: &[bool]) -> Series {
     }
 }
 
-/// Writes a whole table to a parquet file, which appears under its name only when it is complete.
+/// Writes a table to a parquet file, which appears under its name only when it is complete.
 ///
 /// # Errors
 /// If the columns differ in length or repeat a name, or the disk fails.
@@ -152,17 +152,17 @@ pub fn write_parquet(path: &Path, columns: Vec<OutColumn>) -> Result<(), TableEr
     sink.finish()
 }
 
-/// A table that is written part by part, for those that do not fit in memory.
+/// Writes a table in parts, for tables that do not fit in memory.
 ///
-/// The file appears under its name only when it is finished; if the sink is dropped before, no
-/// trace of it is left.
+/// The file appears under its name only when it is finished. If the sink is dropped before, nothing is
+/// left of it.
 pub struct TableSink {
     fields: Vec<OutField>,
     schema: Schema,
     writer: BatchWriter<Shared>,
     out: Shared,
     aside: Aside,
-    /// Rows not yet enough for a row group.
+    /// Rows that do not yet fill a row group.
     waiting: DataFrame,
     rows: u64,
 }
@@ -171,15 +171,15 @@ impl TableSink {
     /// Begins a parquet file with these columns.
     ///
     /// # Errors
-    /// If two columns have one name, or the file cannot be created.
+    /// If two columns have the same name, or the file cannot be created.
     pub fn parquet(path: &Path, fields: &[OutField]) -> Result<TableSink, TableError> {
         TableSink::create(path, fields, Format::Parquet)
     }
 
-    /// Begins a file of some format.
+    /// Begins a file of the given format with these columns.
     ///
     /// # Errors
-    /// If two columns have one name, or the file cannot be created.
+    /// If two columns have the same name, or the file cannot be created.
     pub fn create(path: &Path, fields: &[OutField], format: Format) -> Result<TableSink, TableError> {
         let mut schema = Schema::default();
         for field in fields {
@@ -202,7 +202,7 @@ impl TableSink {
         })
     }
 
-    /// Adds rows. The columns must be those of the file, in their order, and of one length.
+    /// Adds rows. The columns must be those of the file, in the same order, and of equal length.
     ///
     /// # Errors
     /// If they are not, or the disk fails.
@@ -221,12 +221,12 @@ impl TableSink {
         Ok(())
     }
 
-    /// Number of rows so far.
+    /// Number of rows added so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Writes what is left and puts the file into its place.
+    /// Writes the remaining rows and moves the file into place.
     ///
     /// # Errors
     /// If the disk fails; then there is no file.
@@ -251,7 +251,7 @@ impl TableSink {
         for column in columns {
             let flags = column.missing.as_ref().map_or(rows, Vec::len);
             if column.values.len() != rows || flags != rows {
-                let reason = format!("column `{}` has not the {rows} rows of the first", column.name);
+                let reason = format!("column `{}` does not have the {rows} rows of the first", column.name);
                 return Err(bad_output(path, reason));
             }
         }
@@ -259,13 +259,13 @@ impl TableSink {
     }
 
     fn write(&mut self, mut group: DataFrame) -> Result<(), TableError> {
-        // One chunk a column: the writer makes a row group of every chunk.
+        // Join the chunks of each column, because the writer makes a row group of every chunk.
         group.rechunk_mut();
         self.writer.write(&group).map_err(|e| self.failed(&e))
     }
 
-    /// Why the writer failed: where that was the file, what the system said of it, which polars only
-    /// passes on in words.
+    /// Returns why the writer failed. If writing to the file failed, this is the error of the system, of
+    /// which polars passes on only the message.
     fn failed(&self, error: &PolarsError) -> TableError {
         let path = self.aside.target();
         let failure = self.out.0.lock().unwrap_or_else(PoisonError::into_inner).failure.take();
@@ -294,13 +294,13 @@ fn polars_error(path: &Path, error: &PolarsError) -> TableError {
     }
 }
 
-/// One buffered file for the writer, which keeps it to itself, and for us, who flush it.
+/// A buffered file, shared between the writer, which does not give it back, and the sink, which flushes it.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Output>>);
 
 struct Output {
     file: BufWriter<File>,
-    /// The first error of the system.
+    /// The first error of the system while writing.
     failure: Option<io::Error>,
 }
 

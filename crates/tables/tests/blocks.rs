@@ -1,4 +1,4 @@
-//! Blocks are cut by global row number, however the rows lie in files and row groups.
+//! Blocks are cut by global row number, however the rows are distributed over files and row groups.
 
 mod common;
 
@@ -7,7 +7,7 @@ use polars::prelude::{NamedFrom, Series};
 use tiers_design::{BLOCK_ROWS, Column};
 use tiers_tables::Source;
 
-/// All rows of `x` must be 0, 1, 2, …, in blocks of the right size, and `g` must fit them.
+/// Checks that the rows of `x` are 0, 1, 2, …, in blocks of the right size, and that `g` matches them.
 fn check(source: &Source, rows: usize) {
     let blocks = blocks(source, &[number("x"), label("g")]).unwrap();
     let mut next = 0;
@@ -49,7 +49,7 @@ fn row_groups_of_odd_sizes() {
     }
 }
 
-/// More rows than one range of the reader holds, in one row group.
+/// One row group with more rows than one range of the reader.
 #[test]
 fn a_row_group_larger_than_a_range() {
     let dir = folder();
@@ -82,7 +82,7 @@ fn hundreds_of_tiny_files() {
 }
 
 #[test]
-fn csv_and_arrow_are_cut_alike() {
+fn csv_and_arrow_are_cut_to_the_same_blocks() {
     let dir = folder();
     for name in ["a.csv", "a.tsv", "a.arrow", "b.feather", "c.ipc"] {
         let path = dir.path().join(name);
@@ -99,7 +99,7 @@ fn csv_and_arrow_are_cut_alike() {
 }
 
 #[test]
-fn a_scan_may_start_behind_the_first_blocks() {
+fn a_scan_can_start_after_the_first_blocks() {
     let dir = folder();
     let rows = 3 * BLOCK_ROWS as i64 + 17;
     let mut start = 0;
@@ -116,13 +116,13 @@ fn a_scan_may_start_behind_the_first_blocks() {
         for skipped in 0..=5 {
             let scan = source.scan_from(&requests, skipped as u64).unwrap();
             let rest: Vec<_> = scan.map(|raw| raw.unwrap().decode().unwrap()).collect();
-            assert!(rest == all[skipped.min(4)..], "behind {skipped} blocks");
+            assert!(rest == all[skipped.min(4)..], "after {skipped} blocks");
         }
     }
 }
 
 #[test]
-fn a_block_outlives_its_scan_and_decodes_elsewhere() {
+fn a_block_outlives_its_scan_and_decodes_on_another_thread() {
     let dir = folder();
     let path = dir.path().join("a.parquet");
     parquet(&path, counted(0, 10));
@@ -138,7 +138,7 @@ fn files_that_differ_in_width_are_widened() {
     let k = |v: Series| v.with_name("k".into());
     let x = |v: Series| v.with_name("x".into());
     parquet(&a, frame([k(Series::new("".into(), [1i8, -1])), x(Series::new("".into(), [1i32, 2]))]));
-    // The columns in another order, too.
+    // The order of the columns differs too.
     parquet(&b, frame([x(Series::new("".into(), [0.5f64])), k(Series::new("".into(), [1i64 << 40]))]));
     let source = open(&[dir.path()]).unwrap();
     assert_eq!(numbers(&source, "x"), [1.0, 2.0, 0.5]);

@@ -1,4 +1,4 @@
-//! A scan that is dropped stops. Alone in its file, that is in its process, to count threads.
+//! Dropping a scan stops it. This test is alone in its file, and so in its process, to count threads.
 
 mod common;
 
@@ -24,13 +24,13 @@ fn a_scan_dropped_half_way_stops() {
         drop(scan);
         assert!(start.elapsed() < Duration::from_secs(20));
         assert_no_thread_is_left();
-        // And one that is never asked for anything.
+        // Also a scan that never delivered a block.
         drop(source.scan(&[number("x")]).unwrap());
         assert_no_thread_is_left();
     }
 }
 
-/// No reading thread is left, but for the moment that the system takes to forget one that ended.
+/// Checks that no reading thread is left, allowing the system a moment to remove threads that ended.
 fn assert_no_thread_is_left() {
     let start = Instant::now();
     while threads_named("tiers-read") > 0 {
@@ -39,7 +39,7 @@ fn assert_no_thread_is_left() {
     }
 }
 
-/// Threads of this process with such a name, where the system tells.
+/// Counts the threads of this process whose names begin with `prefix`; 0 if the system does not list them.
 fn threads_named(prefix: &str) -> usize {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return 0 };
     tasks

@@ -1,4 +1,4 @@
-//! Bad input: each kind with its own error, which names the file and says what to try.
+//! Each kind of bad input has its own error, which names the file and says what to try.
 
 mod common;
 
@@ -11,7 +11,8 @@ use polars::prelude::{NamedFrom, Series};
 use tiers_design::Kind;
 use tiers_tables::{Source, TableError};
 
-/// The error of opening or, failing that, of reading the rows; its message must hold all `words`.
+/// Checks the error of opening the files or, if that succeeds, of reading the rows: its message must
+/// contain all `words`.
 fn check(paths: &[&Path], is: fn(&TableError) -> bool, words: &[&str]) {
     let outcome = open(paths).and_then(|source| {
         let requests: Vec<_> = source.fields().iter().map(|f| label(&f.name)).collect();
@@ -25,8 +26,8 @@ fn check(paths: &[&Path], is: fn(&TableError) -> bool, words: &[&str]) {
     }
 }
 
-/// Puts another file in the place of one. What still reads the old one, after an error in the background
-/// perhaps, has it mapped into memory: it may be replaced, but not cut short in place.
+/// Replaces a file. A thread that still reads the old one, perhaps in the background after an error, has
+/// it mapped into memory, so it must not be truncated in place.
 fn replace(path: &Path, bytes: &[u8]) {
     let aside = path.with_extension("aside");
     fs::write(&aside, bytes).unwrap();
@@ -108,7 +109,7 @@ fn parquet_cut_off_anywhere() {
     }
 }
 
-/// The footer is there and a part before it is not.
+/// The footer is intact and a part before it is missing.
 #[test]
 fn parquet_with_a_hole() {
     let dir = folder();
@@ -121,7 +122,7 @@ fn parquet_with_a_hole() {
     check(&[&path], known, &["a.parquet"]);
 }
 
-/// Whatever byte is wrong: an error or wrong numbers, but no hang and no panic that reaches us.
+/// A wrong byte anywhere gives an error or wrong numbers, but neither hangs nor panics.
 #[test]
 fn parquet_with_wrong_bytes() {
     let dir = folder();
@@ -153,7 +154,7 @@ fn arrow_cut_off_anywhere() {
     }
 }
 
-/// One damaged file among good ones is the one that is named.
+/// The error names the damaged file among good ones.
 #[test]
 fn the_damaged_file_is_named() {
     let dir = folder();
@@ -211,7 +212,7 @@ fn files_with_different_columns() {
         let field = source.fields().iter().find(|field| field.name == column).unwrap();
         let error = source.scan(&[label(column)]).map(|_| ()).unwrap_err();
         assert!(matches!(error, TableError::SchemaDiffers { .. }), "{error:?}");
-        // A formula that names the column is refused in the same words.
+        // A formula that uses the column gives the same message.
         assert_eq!(field.kind, Kind::Unequal(error.to_string()));
         words.iter().for_each(|word| assert!(error.to_string().contains(word), "{error}"));
     };
@@ -271,7 +272,7 @@ fn a_file_that_changes_or_disappears_while_it_is_read() {
         let error = scan.find_map(Result::err).expect("an error");
         assert!(matches!(error, TableError::Changed { .. }), "{error}");
         assert!(scan.next().is_none(), "nothing comes after an error");
-        // And once more, changed between opening and scanning.
+        // Also if the file changes between opening and scanning.
         assert!(blocks(&source, &[number("x")]).is_err());
         fs::remove_file(&path).ok();
     }
@@ -293,7 +294,7 @@ fn permission_denied() {
 
 #[cfg(unix)]
 #[test]
-fn a_name_that_is_no_text() {
+fn a_name_that_is_not_utf8() {
     use std::os::unix::ffi::OsStrExt;
     let dir = folder();
     let path = dir.path().join(std::ffi::OsStr::from_bytes(b"a\xFF.parquet"));
@@ -312,7 +313,7 @@ fn errors_can_go_to_other_threads() {
 }
 
 #[test]
-fn a_footer_that_is_too_large_is_told_before_it_is_read() {
+fn a_footer_that_is_too_large_is_an_error_before_it_is_read() {
     let folder = folder();
     let path = folder.path().join("groups.parquet");
     parquet_in_groups(&path, counted(0, 2_000), 1);
@@ -320,7 +321,7 @@ fn a_footer_that_is_too_large_is_told_before_it_is_read() {
     let error = check(100_000).unwrap_err().to_string();
     assert!(error.contains("groups.parquet") && error.contains("row groups of 100,000 rows"), "{error}");
     check(1 << 30).unwrap();
-    // Whatever else is wrong is told by those who open the files.
+    // Other problems are reported when the files are opened.
     std::fs::write(folder.path().join("no.parquet"), "PAR1").unwrap();
     tiers_tables::check_footers(&[folder.path().to_owned(), folder.path().join("none")], 1).unwrap();
 }

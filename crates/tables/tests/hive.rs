@@ -1,4 +1,4 @@
-//! Folders named `a=1` are columns; folders, globs and lists of files name the same table.
+//! Folders named `a=1` become columns; a folder, a glob and a list of files can name the same table.
 
 mod common;
 
@@ -51,7 +51,7 @@ fn every_way_of_naming_the_files_gives_the_same_table() {
 }
 
 #[test]
-fn one_partition_alone_has_no_column_of_itself() {
+fn a_partition_named_alone_is_not_a_column() {
     let dir = folder();
     partitioned(dir.path());
     let source = open(&[&dir.path().join("year=2019")]).unwrap();
@@ -79,7 +79,7 @@ fn a_column_of_the_files_wins_over_the_folder() {
 }
 
 #[test]
-fn csv_files_may_be_partitioned_too() {
+fn csv_files_can_be_partitioned_too() {
     let dir = folder();
     for (year, start) in [(2019, 0), (2020, 10)] {
         let folder = dir.path().join(format!("year={year}"));
@@ -91,7 +91,7 @@ fn csv_files_may_be_partitioned_too() {
 }
 
 #[test]
-fn files_with_and_without_a_partition_are_told() {
+fn mixing_files_with_and_without_a_partition_is_an_error() {
     let dir = folder();
     parquet(&dir.path().join("year=2019/a.parquet"), counted(0, 2));
     parquet(&dir.path().join("b.parquet"), counted(2, 2));
@@ -100,7 +100,7 @@ fn files_with_and_without_a_partition_are_told() {
 }
 
 #[test]
-fn what_is_no_data_in_a_folder_is_passed_over() {
+fn files_in_a_folder_that_are_not_data_are_skipped() {
     let dir = folder();
     parquet(&dir.path().join("a.parquet"), counted(0, 3));
     for name in ["_SUCCESS", ".a.parquet.crc", "README.md", "SOURCE", "truth.json", ".hidden.parquet"] {
@@ -121,7 +121,7 @@ fn a_file_named_twice_is_read_once() {
 }
 
 #[test]
-fn parquet_is_known_by_its_mark_if_not_by_its_name() {
+fn parquet_is_recognised_by_its_first_bytes_if_not_by_its_name() {
     let dir = folder();
     let path = dir.path().join("part-00000");
     parquet(&path, counted(0, 3));
@@ -149,12 +149,12 @@ fn several_csv_files_of_one_table() {
     std::fs::write(dir.path().join("b.csv"), "k,x\n2,2.5\n").unwrap();
     let source = open(&[dir.path()]).unwrap();
     assert_eq!(numbers(&source, "x"), [2.0, 2.5]);
-    // Columns are found by name, and another order is no other table.
+    // Columns are found by name, so their order may differ.
     std::fs::write(dir.path().join("c.csv"), "x,k\n3.5,3\n").unwrap();
     let source = open(&[dir.path()]).unwrap();
     assert_eq!(numbers(&source, "x"), [2.0, 2.5, 3.5]);
     assert_eq!(labels(&source, "k"), texts(&[Some("1"), Some("2"), Some("3")]));
-    // A column that a file lacks is an error where it is used.
+    // A column that one file lacks is an error only if it is used.
     std::fs::write(dir.path().join("d.csv"), "k\n4\n").unwrap();
     let source = open(&[dir.path()]).unwrap();
     assert_eq!(labels(&source, "k").len(), 4);

@@ -1,4 +1,4 @@
-//! Every type of column, in both roles, with nulls.
+//! Reads every type of column in every role, with nulls.
 
 mod common;
 
@@ -60,7 +60,7 @@ fn floats_and_decimals_are_numbers() {
     assert!(z[0] == 1.25 && z[1].is_nan() && z[2] == -3.0 && z[3] == 100.01);
 }
 
-/// Programs without missing integers store ids with gaps as floats.
+/// Programs without missing integers store ids with missing values as floats.
 #[test]
 fn whole_floats_are_labels_and_others_are_not() {
     let dir = folder();
@@ -147,7 +147,7 @@ fn a_column_of_nulls_only() {
 }
 
 #[test]
-fn what_a_model_cannot_use_is_told() {
+fn types_that_a_model_cannot_use_are_errors() {
     let dir = folder();
     let path = dir.path().join("a.parquet");
     let clock = Series::new("clock".into(), [1i64, 2]).cast(&DataType::Time).unwrap();
@@ -162,7 +162,7 @@ fn what_a_model_cannot_use_is_told() {
 }
 
 #[test]
-fn a_column_may_be_asked_for_in_both_roles() {
+fn a_column_can_be_requested_in_both_roles() {
     let dir = folder();
     let path = dir.path().join("a.parquet");
     parquet(&path, counted(0, 30));
@@ -184,7 +184,7 @@ fn names_are_taken_literally() {
     assert_eq!(numbers(&source, "^x.*$"), [3.0, 4.0]);
 }
 
-/// Data bases have ids as decimals, whose digits must not go through a float.
+/// Databases may store ids as decimals, whose digits a float would not keep.
 #[test]
 fn whole_decimals_are_labels_to_the_last_digit() {
     let dir = folder();
@@ -262,9 +262,9 @@ fn the_order_of_an_enum_is_that_of_its_categories() {
     }
 }
 
-/// What a model does not use may differ from file to file, and times in their unit.
+/// Columns that a model does not use may differ between files, and times may differ in unit.
 #[test]
-fn files_differ_in_columns_that_are_not_asked_for() {
+fn files_may_differ_in_columns_that_are_not_requested() {
     for ending in ["parquet", "arrow"] {
         let dir = folder();
         let write = |name: &str, df: DataFrame| {

@@ -1,4 +1,4 @@
-//! What is written is what is read back, whole or not at all.
+//! Written tables are read back unchanged, and files are complete or absent.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn text(values: &[&str]) -> OutValues {
 }
 
 #[test]
-fn a_table_comes_back_as_it_was() {
+fn a_table_is_read_back_unchanged() {
     let dir = folder();
     let path = dir.path().join("out.parquet");
     let columns = vec![
@@ -80,7 +80,7 @@ fn a_large_table_in_parts() {
             vec![OutColumn::new("row", OutValues::I64(range.collect())), OutColumn::new("g", OutValues::Text(g))];
         sink.push(columns).unwrap();
         start += rows;
-        assert!(!path.exists(), "the file must not be seen before it is whole");
+        assert!(!path.exists(), "the file must not appear before it is complete");
     }
     assert_eq!(sink.rows(), start as u64);
     sink.finish().unwrap();
@@ -114,7 +114,7 @@ fn a_table_without_rows_is_a_table() {
 }
 
 #[test]
-fn columns_that_do_not_fit_are_told() {
+fn columns_that_do_not_match_are_errors() {
     let dir = folder();
     let path = dir.path().join("out.parquet");
     let column = |name: &str, n: usize| OutColumn::new(name, OutValues::F64(vec![0.0; n]));
@@ -130,7 +130,7 @@ fn columns_that_do_not_fit_are_told() {
 }
 
 #[test]
-fn a_folder_that_is_not_there() {
+fn a_missing_folder_is_an_error() {
     let dir = folder();
     let path = dir.path().join("no/out.parquet");
     let error = write_parquet(&path, vec![OutColumn::new("x", OutValues::I64(vec![1]))]).unwrap_err();

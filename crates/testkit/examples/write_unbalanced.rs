@@ -1,5 +1,5 @@
-//! Writes the small unbalanced nest in `datasets/unbalanced_simulated` as CSV: groups of one row,
-//! a random slope at the coarser level, weights.
+//! Writes the small unbalanced nest in `datasets/unbalanced_simulated` as CSV. It has groups of one row,
+//! a random slope at the coarser level, and weights.
 //!
 //! ```text
 //! cargo run -p tiers-testkit --example write_unbalanced -- FILE [SEED]

@@ -1,24 +1,24 @@
-//! Assertions with a tolerance per quantity that report every failure, not only the first.
+//! Numerical checks with a tolerance per quantity, which report every failure and not only the first.
 
 use nalgebra::{DMatrix, DVector};
 
-/// How far a figure may be from the one that is wanted.
+/// The allowed difference between a value and the expected one.
 ///
-/// `got` holds when `|got − want| <= absolute + relative · scale`, where the scale is `|want|`,
-/// or, for vectors and matrices, the larger of `|want|` and `of_largest · max |want|`.
+/// `got` passes if `|got − want| <= absolute + relative · scale`, where the scale is `|want|` or, for
+/// vectors and matrices, the larger of `|want|` and `of_largest · max |want|`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
-    /// Part relative to the size of the wanted figure.
+    /// Part relative to the size of the expected value.
     pub relative: f64,
     /// Absolute part.
     pub absolute: f64,
-    /// For vectors and matrices: share of the largest entry that counts as the scale of a small
-    /// one. 1 judges every entry by the largest, 0 each entry by itself.
+    /// For vectors and matrices: share of the largest entry that serves as the scale of small entries.
+    /// With 1 the largest entry is the scale of all, with 0 each entry is its own scale.
     pub of_largest: f64,
 }
 
 impl Tolerance {
-    /// Each figure relative to its own size.
+    /// A difference relative to the size of each value.
     pub const fn relative(relative: f64) -> Self {
         Tolerance { relative, absolute: 0.0, of_largest: 0.0 }
     }
@@ -28,23 +28,23 @@ impl Tolerance {
         Tolerance { relative: 0.0, absolute, of_largest: 0.0 }
     }
 
-    /// Relative or absolute, whichever allows more (their sum).
+    /// The sum of a relative and an absolute difference.
     pub const fn both(relative: f64, absolute: f64) -> Self {
         Tolerance { relative, absolute, of_largest: 0.0 }
     }
 
-    /// Entries of a vector or matrix relative to its largest entry.
+    /// A difference relative to the largest entry of a vector or matrix.
     pub const fn of_largest(relative: f64) -> Self {
         Tolerance { relative, absolute: 0.0, of_largest: 1.0 }
     }
 
-    /// The largest allowed difference for a wanted figure among figures of at most `largest`.
+    /// The largest allowed difference for an expected value among values of at most `largest`.
     fn allowed(&self, want: f64, largest: f64) -> f64 {
         self.absolute + self.relative * want.abs().max(self.of_largest * largest)
     }
 }
 
-/// Collects failures and panics with all of them when it is dropped (or [`Checks::finish`]ed).
+/// Collects failures, and panics with all of them when dropped (or on [`Checks::finish`]).
 #[derive(Debug)]
 pub struct Checks {
     context: String,
@@ -53,17 +53,17 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Starts a list of checks; `context` stands at the head of the report.
+    /// Starts a list of checks; `context` heads the report.
     pub fn new(context: impl Into<String>) -> Self {
         Checks { context: context.into(), passed: 0, failures: Vec::new() }
     }
 
-    /// One figure.
+    /// Checks one value.
     pub fn check(&mut self, name: &str, got: f64, want: f64, tolerance: Tolerance) -> &mut Self {
         self.compare(name, got, want, tolerance.allowed(want, want.abs()))
     }
 
-    /// Figures in order; the lengths must agree.
+    /// Checks values in order; the lengths must agree.
     pub fn slice(&mut self, name: &str, got: &[f64], want: &[f64], tolerance: Tolerance) -> &mut Self {
         if got.len() != want.len() {
             return self.fail(format!("{name}: {} figures, wanted {}", got.len(), want.len()));
@@ -75,12 +75,12 @@ impl Checks {
         self
     }
 
-    /// A vector.
+    /// Checks a vector.
     pub fn vector(&mut self, name: &str, got: &DVector<f64>, want: &DVector<f64>, tolerance: Tolerance) -> &mut Self {
         self.slice(name, got.as_slice(), want.as_slice(), tolerance)
     }
 
-    /// A matrix; the shapes must agree.
+    /// Checks a matrix; the shapes must agree.
     pub fn matrix(&mut self, name: &str, got: &DMatrix<f64>, want: &DMatrix<f64>, tolerance: Tolerance) -> &mut Self {
         if got.shape() != want.shape() {
             return self.fail(format!("{name}: shape {:?}, wanted {:?}", got.shape(), want.shape()));
@@ -95,17 +95,17 @@ impl Checks {
         self
     }
 
-    /// A figure that may be lower than the wanted one by any amount, as a criterion may.
+    /// Checks a value that may be lower than the expected one by any amount, such as a minimised criterion.
     pub fn not_above(&mut self, name: &str, got: f64, want: f64, tolerance: Tolerance) -> &mut Self {
         if got < want { self.ok() } else { self.check(name, got, want, tolerance) }
     }
 
-    /// A condition in words.
+    /// Checks a condition, which `what` describes.
     pub fn that(&mut self, what: &str, holds: bool) -> &mut Self {
         if holds { self.ok() } else { self.fail(format!("not so: {what}")) }
     }
 
-    /// Two things that must be equal, such as names.
+    /// Checks that two values, such as names, are equal.
     #[expect(clippy::needless_pass_by_value, reason = "it reads like assert_eq")]
     pub fn equal<T: PartialEq + std::fmt::Debug>(&mut self, name: &str, got: T, want: T) -> &mut Self {
         if got == want { self.ok() } else { self.fail(format!("{name}: got {got:?}, wanted {want:?}")) }
@@ -119,14 +119,14 @@ impl Checks {
     /// Panics with every failure, if there is any.
     pub fn finish(self) {}
 
-    /// Forgets the failures and returns them, for tests of this helper.
+    /// Removes and returns the failures, for the tests of this type.
     pub fn into_failures(mut self) -> Vec<String> {
         std::mem::take(&mut self.failures)
     }
 
     fn compare(&mut self, name: &str, got: f64, want: f64, allowed: f64) -> &mut Self {
         let difference = (got - want).abs();
-        // written so that a NaN fails; equal infinities are allowed
+        // Written so that NaN fails and equal infinities pass.
         if got == want || difference <= allowed {
             return self.ok();
         }
@@ -158,7 +158,7 @@ impl Drop for Checks {
     }
 }
 
-/// One figure, judged at once.
+/// Checks one value and panics at once if it fails.
 #[track_caller]
 pub fn check(name: &str, got: f64, want: f64, tolerance: Tolerance) {
     let mut checks = Checks::new("check");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn small_entries_may_be_judged_by_the_largest() {
+    fn the_largest_entry_can_be_the_scale_of_small_ones() {
         let mut checks = Checks::new("scales");
         checks.slice("own scale", &[1e-9, 1.0], &[2e-9, 1.0], Tolerance::relative(1e-6));
         checks.slice("largest", &[1e-9, 1.0], &[2e-9, 1.0], Tolerance::of_largest(1e-6));

@@ -1,12 +1,12 @@
-//! Standard deviations, correlations and shares of variance with their standard errors, by the delta
-//! method on the formulas with V, all derivatives by differences.
+//! Standard deviations, correlations and proportions of variance with their standard errors, by the
+//! delta method on the formulas with V, with all derivatives by differences.
 
 use crate::oracle::{Method, Problem, inverse_log_det};
 use crate::oracle_derivatives::difference;
 use nalgebra::{DMatrix, DVector};
 
 impl Problem {
-    /// Per term the lower triangle by column of standard deviations (diagonal) and correlations, then σ.
+    /// Returns per term the lower triangle, by column, of standard deviations (diagonal) and correlations; then σ.
     pub fn components(&self, theta: &[f64], sigma: f64) -> Vec<f64> {
         let mut out = Vec::new();
         for g in self.relative(theta) {
@@ -19,8 +19,8 @@ impl Problem {
         out
     }
 
-    /// -2 log-likelihood at standard deviations, correlations and σ as [`Problem::components`] gives
-    /// them, and β; `None` where a correlation matrix is not positive definite.
+    /// Returns the -2 log-likelihood at β and at standard deviations, correlations and σ in the order of
+    /// [`Problem::components`]; `None` if a correlation matrix is not positive definite.
     pub fn deviance_at(&self, components: &[f64], beta: &DVector<f64>) -> Option<f64> {
         let (sigma, mut entries) = (components.last()?, components.iter());
         let mut relative = Vec::new();
@@ -46,8 +46,8 @@ impl Problem {
         Some(log_det + constant + residual.dot(&(v_inv * &residual)) / (sigma * sigma))
     }
 
-    /// Standard errors of functions of (θ, σ) at an optimum in the inside: `√(J 𝒱 J')`, 𝒱 twice the
-    /// inverse Hessian of the unprofiled criterion.
+    /// Returns the standard errors of functions of (θ, σ) at an interior optimum: `√(J 𝒱 J')`, where 𝒱 is
+    /// twice the inverse Hessian of the unprofiled criterion.
     pub fn std_errors(&self, theta: &[f64], method: Method, of: impl Fn(&[f64], f64) -> Vec<f64>) -> Vec<f64> {
         let sigma = self.solve(theta, method).sigma2.sqrt();
         let hessian = self.hessian_unprofiled(theta, sigma, method);
@@ -59,7 +59,7 @@ impl Problem {
         (&jacobian * covariance * jacobian.transpose()).diagonal().map(f64::sqrt).as_slice().to_vec()
     }
 
-    /// Variance of Xβ over the rows with divisor n - 1, rows counted by their weights.
+    /// Returns the weighted variance of Xβ over the rows, with divisor n - 1.
     pub fn fixed_variance(&self, beta: &DVector<f64>) -> f64 {
         let fitted = &self.x * beta;
         let weights = self.weights.clone().unwrap_or_else(|| DVector::repeat(self.n(), 1.0));

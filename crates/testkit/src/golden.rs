@@ -1,38 +1,38 @@
-//! Reference figures: what R's lme4, lmerTest and pbkrtest give for a model, read from JSON.
+//! Reference values of R's lme4, lmerTest and pbkrtest for a model, read from JSON.
 //!
-//! One file per model, with a REML and an ML fit. The conventions are those of lme4: the
-//! criterion is −2 log-likelihood with all constants, θ by grouping factor with the most groups
-//! first, conditional standard deviations given θ, σ and β.
+//! There is one file per model, with a REML and an ML fit. The conventions are those of lme4: the
+//! criterion is −2 log-likelihood with all constants, θ is ordered by grouping factor with the most
+//! groups first, and conditional standard deviations are given θ, σ and β.
 
 use nalgebra::DMatrix;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// One model's reference figures.
+/// The reference values of one model.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Golden {
     /// Name of the model.
     pub model: String,
     /// File name of the data.
     pub dataset: String,
-    /// Formula in lme4's language.
+    /// Formula in lme4's syntax.
     pub formula: String,
-    /// What the model is.
+    /// Description of the model.
     #[serde(default)]
     pub description: String,
     /// Column of the weights, if there are any.
     #[serde(default)]
     pub weights: Option<String>,
-    /// Rows of the file.
+    /// Number of rows of the file.
     pub n_rows_in_file: usize,
-    /// Rows used.
+    /// Number of rows used (complete cases).
     pub n: usize,
-    /// Rows dropped for a null in a variable of the formula.
+    /// Number of rows dropped because of a null in a variable of the formula (listwise deletion).
     pub n_dropped_missing: usize,
-    /// Number of groups per grouping factor, by lme4's name.
+    /// Number of groups of each grouping factor, by lme4's name.
     pub groups: BTreeMap<String, usize>,
-    /// `REML` and `ML`.
+    /// The fits, by `REML` and `ML`.
     pub fits: BTreeMap<String, GoldenFit>,
 }
 
@@ -41,18 +41,18 @@ pub struct Golden {
 pub struct GoldenFit {
     /// `REML` or `ML`.
     pub method: String,
-    /// −2 log-likelihood (restricted or not).
+    /// −2 log-likelihood, or −2 restricted log-likelihood for REML.
     pub criterion: f64,
     /// Log-likelihood.
     #[serde(rename = "logLik")]
     pub log_likelihood: f64,
-    /// Akaike's criterion.
+    /// Akaike information criterion.
     #[serde(rename = "AIC")]
     pub aic: f64,
     /// Bayesian information criterion, with n.
     #[serde(rename = "BIC")]
     pub bic: f64,
-    /// p, entries of θ, and one for σ.
+    /// Number of parameters: p, plus the entries of θ, plus one for σ.
     pub n_parameters: usize,
     /// σ.
     pub sigma: f64,
@@ -60,7 +60,7 @@ pub struct GoldenFit {
     pub theta: Vec<f64>,
     /// Names of the entries of θ.
     pub theta_names: Vec<String>,
-    /// Whether lme4 calls the fit singular.
+    /// Whether the fit is singular according to lme4.
     pub singular: bool,
     /// Fixed effects.
     pub coefficients: Vec<GoldenCoefficient>,
@@ -68,22 +68,22 @@ pub struct GoldenFit {
     pub vcov: Vec<Vec<f64>>,
     /// Variance components.
     pub random: Vec<GoldenRandom>,
-    /// Shares of variance of the random intercepts.
+    /// Proportions of variance of the random intercepts.
     pub icc: GoldenIcc,
-    /// lme4's parts of the criterion.
+    /// The parts of the criterion in lme4.
     pub devcomp: GoldenDevcomp,
     /// Fitted values.
     pub fitted: GoldenFitted,
     /// y minus fitted.
     pub residuals: GoldenResiduals,
-    /// Random effects by grouping factor.
+    /// Conditional modes (BLUPs) by grouping factor.
     pub blups: BTreeMap<String, GoldenBlups>,
-    /// Type III F tests with Satterthwaite's degrees of freedom.
+    /// Type III F tests with Satterthwaite degrees of freedom.
     #[serde(default)]
     pub anova_type3_satterthwaite: Vec<GoldenAnova>,
-    /// Kenward and Roger's inference, where it was computed.
+    /// Kenward–Roger inference, if computed.
     pub kenward_roger: Option<GoldenKenwardRoger>,
-    /// Cluster-robust covariances by the outermost factor, where they were computed.
+    /// Cluster-robust covariances with the groups of the outermost factor as clusters, if computed.
     pub cluster_robust: Option<GoldenClusterRobust>,
 }
 
@@ -98,18 +98,18 @@ pub struct GoldenCoefficient {
     pub se: f64,
     /// Estimate over standard error.
     pub t: f64,
-    /// Satterthwaite's degrees of freedom.
+    /// Satterthwaite degrees of freedom.
     pub df_satterthwaite: Option<f64>,
-    /// Two-sided p-value with them.
+    /// Two-sided p-value with these degrees of freedom.
     pub p_satterthwaite: Option<f64>,
 }
 
-/// One random term's covariance.
+/// The covariance of one random term.
 #[derive(Clone, Debug, Deserialize)]
 pub struct GoldenRandom {
-    /// Grouping factor as lme4 names it.
+    /// lme4's name of the grouping factor.
     pub group: String,
-    /// The columns that make its key.
+    /// The key columns of the grouping factor.
     pub key_columns: Vec<String>,
     /// Number of groups.
     pub n_levels: usize,
@@ -125,12 +125,12 @@ pub struct GoldenRandom {
     pub corr: Vec<Vec<Option<f64>>>,
 }
 
-/// Shares of variance.
+/// Proportions of variance.
 #[derive(Clone, Debug, Deserialize)]
 pub struct GoldenIcc {
-    /// All random-intercept variances and σ².
+    /// Sum of all random-intercept variances and σ².
     pub total_variance: f64,
-    /// Share of each grouping factor's intercept.
+    /// Proportion of variance of each grouping factor's intercept.
     pub share: BTreeMap<String, f64>,
 }
 
@@ -158,7 +158,7 @@ pub struct GoldenFitted {
     pub first5: Vec<f64>,
     /// Sum of squares of Xβ.
     pub fixed_part_sum_sq: f64,
-    /// Variance of Xβ with n−1.
+    /// Variance of Xβ with divisor n−1.
     pub fixed_part_variance: f64,
 }
 
@@ -173,16 +173,16 @@ pub struct GoldenResiduals {
     pub first5: Vec<f64>,
 }
 
-/// Random effects of one grouping factor.
+/// Conditional modes of one grouping factor.
 #[derive(Clone, Debug, Deserialize)]
 pub struct GoldenBlups {
     /// Names of the coefficients.
     pub terms: Vec<String>,
-    /// The columns that make the key.
+    /// The key columns.
     pub key_columns: Vec<String>,
     /// Number of groups.
     pub n_levels: usize,
-    /// Some of them.
+    /// The groups whose values are listed.
     pub shown: Vec<GoldenBlup>,
     /// Sum over all groups, per coefficient.
     pub sum: Vec<f64>,
@@ -194,12 +194,12 @@ pub struct GoldenBlups {
     pub cond_var_sum: Vec<f64>,
 }
 
-/// Random effects of one group.
+/// Conditional modes of one group.
 #[derive(Clone, Debug, Deserialize)]
 pub struct GoldenBlup {
     /// Label per key column, as a string.
     pub key: BTreeMap<String, String>,
-    /// Estimates.
+    /// The conditional modes.
     pub value: Vec<f64>,
     /// Conditional standard deviations given θ, σ and β.
     pub cond_sd: Vec<f64>,
@@ -223,16 +223,16 @@ pub struct GoldenAnova {
     pub p: f64,
 }
 
-/// Kenward and Roger's inference.
+/// Kenward–Roger inference.
 #[derive(Clone, Debug, Deserialize)]
 pub struct GoldenKenwardRoger {
     /// Adjusted Cov(β).
     pub vcov_adjusted: Vec<Vec<f64>>,
-    /// Per fixed effect.
+    /// Inference per fixed effect.
     pub coefficients: Vec<GoldenKenwardRogerCoefficient>,
 }
 
-/// Kenward and Roger's inference on one fixed effect.
+/// Kenward–Roger inference on one fixed effect.
 #[derive(Clone, Debug, Deserialize)]
 pub struct GoldenKenwardRogerCoefficient {
     /// R's name.
@@ -247,7 +247,7 @@ pub struct GoldenKenwardRogerCoefficient {
     pub p: f64,
 }
 
-/// Cluster-robust covariances of β (R's clubSandwich).
+/// Cluster-robust covariances of β, by R's clubSandwich.
 #[derive(Clone, Debug, Deserialize)]
 pub struct GoldenClusterRobust {
     /// The factor whose groups are the clusters.
@@ -259,7 +259,7 @@ pub struct GoldenClusterRobust {
 }
 
 impl Golden {
-    /// Reads a file; panics with its path where that fails, for it is a test's own material.
+    /// Reads a reference file; panics with its path on failure.
     pub fn load(path: impl AsRef<Path>) -> Golden {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -282,23 +282,23 @@ impl Golden {
     }
 }
 
-/// A matrix of a reference file.
+/// Converts a matrix of a reference file.
 pub fn matrix(rows: &[Vec<f64>]) -> DMatrix<f64> {
     DMatrix::from_fn(rows.len(), rows.first().map_or(0, Vec::len), |i, j| rows[i][j])
 }
 
-/// The folder `datasets` of the workspace.
+/// Returns the folder `datasets` of the workspace.
 pub fn datasets_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets")
 }
 
-/// Reference figures of models whose data are not carried here.
+/// Returns the folder of reference values of models whose data are not in the repository.
 pub fn reference_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("reference")
 }
 
-/// A folder of data that cannot be carried here: `TIERS_SHARED`, or `shared` beside the
-/// workspace, where it exists. Tests that need it pass silently without it.
+/// Returns the folder of data that cannot be distributed, if it exists: the environment variable
+/// `TIERS_SHARED`, or `shared` next to the workspace. Tests that need it pass silently without it.
 pub fn shared_dir() -> Option<PathBuf> {
     let folder = match std::env::var_os("TIERS_SHARED") {
         Some(folder) => PathBuf::from(folder),

@@ -1,4 +1,4 @@
-//! Inference on β by its literal formulas: Satterthwaite, Kenward and Roger, cluster-robust.
+//! Inference on β by the textbook formulas: Satterthwaite, Kenward–Roger, cluster-robust.
 //!
 //! With V̇_i as in the oracle's derivatives, C(θ, σ) = σ² (X'V⁻¹X)⁻¹ and e = y − Xβ.
 
@@ -6,7 +6,7 @@ use crate::oracle::{Method, Parts, Problem};
 use crate::oracle_derivatives::difference;
 use nalgebra::{DMatrix, DVector};
 
-/// Which sandwich.
+/// Small-sample adjustment of the cluster-robust covariance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sandwich {
     /// No adjustment.
@@ -17,12 +17,12 @@ pub enum Sandwich {
     Cr1p,
     /// Residuals times √(m(n−1)/((m−1)(n−p))).
     Cr1s,
-    /// The bias-reducing adjustment with V as working covariance (Pustejovsky and Tipton 2018), of the
-    /// rows multiplied by √w.
+    /// The bias-reducing adjustment with V as working covariance (Pustejovsky and Tipton 2018), applied
+    /// to rows multiplied by √w.
     Cr2,
 }
 
-/// Kenward and Roger's adjusted covariance and what their tests need.
+/// The Kenward–Roger adjusted covariance, and the quantities that the tests need.
 #[derive(Clone, Debug)]
 pub struct KenwardRoger {
     /// Φ = Cov(β).
@@ -31,7 +31,7 @@ pub struct KenwardRoger {
     pub adjusted: DMatrix<f64>,
     /// P_i = −X'Σ⁻¹ Σ_i Σ⁻¹X.
     p: Vec<DMatrix<f64>>,
-    /// Covariance of the variance parameters, twice the inverse of their expected information.
+    /// Covariance of the variance parameters: the inverse of their expected information.
     w: DMatrix<f64>,
 }
 
@@ -45,7 +45,7 @@ pub struct ScaledF {
 }
 
 impl Problem {
-    /// Hessian of the unprofiled criterion in (θ, σ): differences of the exact gradient.
+    /// Returns the Hessian of the unprofiled criterion in (θ, σ), by differences of the exact gradient.
     pub fn hessian_unprofiled(&self, theta: &[f64], sigma: f64, method: Method) -> DMatrix<f64> {
         let psi: Vec<f64> = theta.iter().copied().chain([sigma]).collect();
         let columns: Vec<_> =
@@ -66,7 +66,7 @@ impl Problem {
         DVector::from_iterator(psi.len(), in_theta.chain([in_sigma]))
     }
 
-    /// ∂C/∂ψ_i of the covariance of β, for ψ = (θ, σ): σ² (X'V⁻¹X)⁻¹ X'V⁻¹V̇_iV⁻¹X (X'V⁻¹X)⁻¹.
+    /// Returns ∂C/∂ψ_i of the covariance of β, for ψ = (θ, σ): σ² (X'V⁻¹X)⁻¹ X'V⁻¹V̇_iV⁻¹X (X'V⁻¹X)⁻¹.
     pub fn cov_beta_dot(&self, theta: &[f64], sigma: f64) -> Vec<DMatrix<f64>> {
         let parts = self.parts(theta);
         let side = &parts.v_inv * &self.x * &parts.xvx_inv;
@@ -76,7 +76,7 @@ impl Problem {
         dot
     }
 
-    /// Satterthwaite's degrees of freedom of l'β at an optimum in the inside of θ's space:
+    /// Returns the Satterthwaite degrees of freedom of l'β at an interior optimum:
     /// 2 (l'Cl)² / g'𝒱g, g = ∂(l'Cl)/∂ψ, 𝒱 = 2H⁻¹.
     pub fn satterthwaite(&self, l: &DVector<f64>, theta: &[f64], method: Method) -> f64 {
         let solution = self.solve(theta, method);
@@ -89,7 +89,7 @@ impl Problem {
         2.0 * variance * variance / g.dot(&(covariance * &g))
     }
 
-    /// Kenward and Roger (1997) at a REML optimum, in the parameters in which
+    /// Computes the inference of Kenward and Roger (1997) at a REML optimum, in the parameters in which
     /// Σ = σ²V is linear: the entries of σ²G_k (lower triangles by column), and σ².
     pub fn kenward_roger(&self, theta: &[f64]) -> KenwardRoger {
         let solution = self.solve(theta, Method::Reml);
@@ -128,7 +128,7 @@ impl Problem {
         KenwardRoger { phi, adjusted, p, w }
     }
 
-    /// Cluster-robust covariance of β; V must be block-diagonal over the clusters.
+    /// Returns the cluster-robust covariance of β; V must be block-diagonal over the clusters.
     pub fn cluster_robust(&self, theta: &[f64], cluster: &[usize], kind: Sandwich) -> DMatrix<f64> {
         let whole = self.without_weights();
         let parts = whole.parts(theta);
@@ -144,8 +144,8 @@ impl Problem {
         &parts.xvx_inv * meat * &parts.xvx_inv
     }
 
-    /// Satterthwaite degrees of freedom of l'β under a sandwich, with V as working covariance: with
-    /// g_c = (I − H)' (rows of c)' A_c'W_cX_c M l, df = (Σ_c g_c'Vg_c)² / Σ_cd (g_c'Vg_d)².
+    /// Returns the Satterthwaite degrees of freedom of l'β with a sandwich covariance and V as working
+    /// covariance: with g_c = (I − H)' (rows of c)' A_c'W_cX_c M l, df = (Σ_c g_c'Vg_c)² / Σ_cd (g_c'Vg_d)².
     pub fn robust_df(&self, theta: &[f64], cluster: &[usize], kind: Sandwich, l: &DVector<f64>) -> f64 {
         let whole = self.without_weights();
         let parts = whole.parts(theta);
@@ -165,7 +165,7 @@ impl Problem {
         gram.trace().powi(2) / gram.norm_squared()
     }
 
-    /// A_c: the identity, a multiple of it, or `A = D'B^{+1/2}D` with `V_c = D'D` and
+    /// Returns A_c: the identity, a multiple of it, or `A = D'B^{+1/2}D` with `V_c = D'D` and
     /// `B = D (V_c − X_c (X'V⁻¹X)⁻¹ X_c') D'`.
     fn adjustment(&self, parts: &Parts, rows: &[usize], clusters: usize, kind: Sandwich) -> DMatrix<f64> {
         let (m, n, p) = (clusters as f64, self.n() as f64, self.p() as f64);
@@ -184,7 +184,7 @@ impl Problem {
         }
     }
 
-    /// The same model of the rows multiplied by √w, which have no weights.
+    /// Returns the same model for rows multiplied by √w, which no longer need weights.
     fn without_weights(&self) -> Problem {
         let mut out = self.clone();
         if let Some(weights) = out.weights.take() {
@@ -197,7 +197,7 @@ impl Problem {
     }
 }
 
-/// Per cluster its rows.
+/// Returns the rows of each cluster.
 fn rows_of(cluster: &[usize]) -> Vec<Vec<usize>> {
     let mut rows = vec![Vec::new(); 1 + cluster.iter().max().expect("rows")];
     cluster.iter().enumerate().for_each(|(row, &c)| rows[c].push(row));
@@ -209,7 +209,7 @@ fn block(matrix: &DMatrix<f64>, rows: &[usize]) -> DMatrix<f64> {
 }
 
 impl KenwardRoger {
-    /// The test of L β = 0 (L is q×p): the scale and degrees of freedom of Kenward and Roger (1997).
+    /// Tests L β = 0 (L is q×p): returns the scale and degrees of freedom of Kenward and Roger (1997).
     pub fn test(&self, l: &DMatrix<f64>) -> ScaledF {
         let q = l.nrows() as f64;
         let phi = &self.phi;
@@ -234,7 +234,7 @@ impl KenwardRoger {
     }
 }
 
-/// The symmetric square root of the pseudo-inverse of a positive semidefinite matrix.
+/// Returns the symmetric square root of the pseudo-inverse of a positive semidefinite matrix.
 fn inverse_root(b: &DMatrix<f64>) -> DMatrix<f64> {
     let eigen = b.clone().symmetric_eigen();
     let largest = eigen.eigenvalues.max();

@@ -1,8 +1,8 @@
-//! What the tests of `tiers` share: a dense textbook oracle, simulators, reference figures, and
-//! one way to compare numbers.
+//! Support for the tests of `tiers`: a dense textbook oracle, simulators, reference values, and
+//! comparisons of numbers with tolerances.
 //!
-//! This crate depends on none of the others, so that what it says is independent of them, and it
-//! is not published.
+//! This crate depends on no other crate of the workspace, so that its results are independent of them.
+//! It is not published.
 
 pub mod check;
 mod components;

@@ -1,8 +1,8 @@
-//! The textbook oracle: a linear mixed model by its definition, with V (n×n) formed in full.
+//! The textbook oracle: a linear mixed model by its definition, with V (n×n) formed explicitly.
 //!
-//! Nothing here is clever, and that is its use. Every figure is the formula of the books, so that
-//! the fast routes through moments and a tree have something independent to agree with. It costs
-//! O(n³) and is meant for a few hundred rows.
+//! It is deliberately simple. Every quantity is computed by its textbook formula, as an independent
+//! check of the fast algorithms, which use moments (sufficient statistics) and a tree. The cost is
+//! O(n³), for problems of a few hundred rows.
 //!
 //! The model, relative to σ²:
 //!
@@ -12,7 +12,7 @@
 //! P = V⁻¹ − V⁻¹X (X'V⁻¹X)⁻¹ X'V⁻¹
 //! ```
 //!
-//! and, with σ² at its best value for the given θ, the criterion −2 log L:
+//! and, with σ² at its optimal value for the given θ, the criterion −2 log L:
 //!
 //! ```text
 //! ML:    log|V| + n (1 + log(2π y'Py / n))
@@ -22,19 +22,19 @@
 use nalgebra::{DMatrix, DVector};
 use std::f64::consts::PI;
 
-/// Which likelihood.
+/// The likelihood to maximise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Residual (restricted) maximum likelihood.
+    /// Restricted (residual) likelihood.
     Reml,
-    /// Maximum likelihood.
+    /// Likelihood.
     Ml,
 }
 
 /// One random-effect term: `z.ncols()` correlated coefficients per group.
 #[derive(Clone, Debug)]
 pub struct Term {
-    /// The values that multiply the coefficients of a row's group: n×r.
+    /// The design of the coefficients, n×r: row i multiplies the coefficients of its group.
     pub z: DMatrix<f64>,
     /// Group of each row, from 0.
     pub group: Vec<usize>,
@@ -46,7 +46,7 @@ impl Term {
         self.group.iter().max().map_or(0, |g| g + 1)
     }
 
-    /// The sparse Z_k in full: n×(q_k r_k), one block of r_k columns per group.
+    /// The dense form of the sparse Z_k: n×(q_k r_k), one block of r_k columns per group.
     pub fn z_full(&self) -> DMatrix<f64> {
         let r = self.z.ncols();
         let mut full = DMatrix::zeros(self.z.nrows(), self.groups() * r);
@@ -58,54 +58,54 @@ impl Term {
         full
     }
 
-    /// Number of entries of θ that belong to this term: r(r+1)/2.
+    /// Number of entries of θ for this term: r(r+1)/2.
     pub fn theta_len(&self) -> usize {
         let r = self.z.ncols();
         r * (r + 1) / 2
     }
 }
 
-/// A problem: the data and the random terms.
+/// The data and the random terms of a model.
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// Fixed-effects design, n×p, of full column rank.
     pub x: DMatrix<f64>,
     /// Response.
     pub y: DVector<f64>,
-    /// Weights w > 0 with Var(ε_i) = σ²/w_i; none means 1.
+    /// Weights w > 0 with Var(ε_i) = σ²/w_i; all 1 if `None`.
     pub weights: Option<DVector<f64>>,
     /// The random terms, in the order of θ's blocks.
     pub terms: Vec<Term>,
 }
 
-/// Everything the formulas give at one θ.
+/// All quantities at one θ.
 #[derive(Clone, Debug)]
 pub struct Solution {
     /// −2 log-likelihood, profiled over β and σ².
     pub criterion: f64,
-    /// σ² at its best for this θ: y'Py / n (ML) or / (n−p) (REML).
+    /// The optimal σ² for this θ: y'Py / n (ML) or / (n−p) (REML).
     pub sigma2: f64,
-    /// y'Py, which equals the penalised weighted residual sum of squares.
+    /// y'Py, the penalised weighted residual sum of squares.
     pub pwrss: f64,
     /// log|V|.
     pub log_det_v: f64,
     /// log|X'V⁻¹X|.
     pub log_det_x: f64,
-    /// β = (X'V⁻¹X)⁻¹ X'V⁻¹y, generalised least squares.
+    /// β = (X'V⁻¹X)⁻¹ X'V⁻¹y, the generalised least squares estimate.
     pub beta: DVector<f64>,
     /// Cov(β) = σ² (X'V⁻¹X)⁻¹.
     pub cov_beta: DMatrix<f64>,
-    /// BLUP per term, q_k×r_k: b = G Z'V⁻¹(y − Xβ).
+    /// Conditional modes (BLUPs) per term, q_k×r_k: b = G Z'V⁻¹(y − Xβ).
     pub b: Vec<DMatrix<f64>>,
-    /// Cov(b | y, β, θ) = σ² (G − G Z'V⁻¹Z G) over all effects in [`Problem::z_full`]'s order.
+    /// Cov(b | y, β, θ) = σ² (G − G Z'V⁻¹Z G) of all effects, in the order of [`Problem::z_full`].
     pub conditional: DMatrix<f64>,
-    /// Cov(b̂ − b) = σ² (G − G Z'P Z G), Henderson's prediction error variance.
+    /// Cov(b̂ − b) = σ² (G − G Z'P Z G), the prediction error variance (Henderson).
     pub prediction: DMatrix<f64>,
     /// Xβ + Zb.
     pub fitted: DVector<f64>,
 }
 
-/// V and what follows from it; kept apart so that derivatives need it only once.
+/// V and quantities derived from it; separate, so that derivatives compute them only once.
 #[derive(Clone, Debug)]
 pub struct Parts {
     /// V, n×n.
@@ -122,7 +122,7 @@ pub struct Parts {
     pub p: DMatrix<f64>,
 }
 
-/// The inverse and log-determinant of a symmetric positive definite matrix.
+/// Returns the inverse and log-determinant of a symmetric positive definite matrix.
 pub(crate) fn inverse_log_det(a: &DMatrix<f64>) -> (DMatrix<f64>, f64) {
     let cholesky = a.clone().cholesky().expect("positive definite");
     let log_det = 2.0 * cholesky.l_dirty().diagonal().iter().map(|d| d.ln()).sum::<f64>();
@@ -130,12 +130,12 @@ pub(crate) fn inverse_log_det(a: &DMatrix<f64>) -> (DMatrix<f64>, f64) {
 }
 
 impl Problem {
-    /// Rows.
+    /// Number of rows.
     pub fn n(&self) -> usize {
         self.y.len()
     }
 
-    /// Fixed-effect columns.
+    /// Number of fixed-effects columns.
     pub fn p(&self) -> usize {
         self.x.ncols()
     }
@@ -145,7 +145,7 @@ impl Problem {
         self.terms.iter().map(Term::theta_len).sum()
     }
 
-    /// Λ_k of every term, lower triangular, from θ (per term by column).
+    /// Returns the relative covariance factor Λ_k of every term, lower triangular, from θ (per term by column).
     pub fn lambdas(&self, theta: &[f64]) -> Vec<DMatrix<f64>> {
         assert_eq!(theta.len(), self.theta_len(), "length of theta");
         let mut entries = theta.iter();
@@ -162,7 +162,7 @@ impl Problem {
         self.terms.iter().map(lower).collect()
     }
 
-    /// θ that gives these relative covariances (their Cholesky factors).
+    /// Returns the θ of these relative covariances: their Cholesky factors.
     pub fn theta_of(&self, relative: &[DMatrix<f64>]) -> Vec<f64> {
         let mut theta = Vec::new();
         for g in relative {
@@ -174,7 +174,7 @@ impl Problem {
         theta
     }
 
-    /// All of Z: n×q, terms side by side.
+    /// Returns the whole of Z: n×q, terms side by side.
     pub fn z_full(&self) -> DMatrix<f64> {
         let blocks: Vec<_> = self.terms.iter().map(Term::z_full).collect();
         let q = blocks.iter().map(DMatrix::ncols).sum();
@@ -187,7 +187,7 @@ impl Problem {
         z
     }
 
-    /// Relative covariance of all random effects, q×q: block-diagonal, G_k once per group.
+    /// Returns the relative covariance of all random effects, q×q: block-diagonal, with G_k once per group.
     pub fn g_full(&self, g: &[DMatrix<f64>]) -> DMatrix<f64> {
         let q = self.terms.iter().map(|t| t.groups() * t.z.ncols()).sum();
         let mut full = DMatrix::zeros(q, q);
@@ -202,7 +202,7 @@ impl Problem {
         full
     }
 
-    /// W⁻¹ as a diagonal.
+    /// Returns the diagonal of W⁻¹.
     pub fn w_inv(&self) -> DVector<f64> {
         match &self.weights {
             Some(w) => w.map(|w| 1.0 / w),
@@ -210,14 +210,14 @@ impl Problem {
         }
     }
 
-    /// Z_k (I ⊗ D) Z_k' for a symmetric r×r matrix D: n×n, nonzero where two rows share a group.
+    /// Returns Z_k (I ⊗ D) Z_k' for a symmetric r×r matrix D: n×n, nonzero where two rows share a group.
     pub fn outer(&self, k: usize, d: &DMatrix<f64>) -> DMatrix<f64> {
         let z = self.terms[k].z_full();
         let identity = DMatrix::identity(self.terms[k].groups(), self.terms[k].groups());
         &z * identity.kronecker(d) * z.transpose()
     }
 
-    /// V at relative covariances G.
+    /// Returns V at the relative covariances G.
     pub fn v(&self, g: &[DMatrix<f64>]) -> DMatrix<f64> {
         let mut v = DMatrix::from_diagonal(&self.w_inv());
         for (k, g) in g.iter().enumerate() {
@@ -226,7 +226,7 @@ impl Problem {
         v
     }
 
-    /// V, its inverse, P and the determinants, at relative covariances G.
+    /// Returns V, its inverse, P and the determinants, at the relative covariances G.
     pub fn parts_at(&self, g: &[DMatrix<f64>]) -> Parts {
         let v = self.v(g);
         let (v_inv, log_det_v) = inverse_log_det(&v);
@@ -236,12 +236,12 @@ impl Problem {
         Parts { v, v_inv, log_det_v, xvx_inv, log_det_x, p }
     }
 
-    /// [`Problem::parts_at`] the G of θ.
+    /// [`Problem::parts_at`] for the G of θ.
     pub fn parts(&self, theta: &[f64]) -> Parts {
         self.parts_at(&self.relative(theta))
     }
 
-    /// G_k = Λ_k Λ_k' of every term.
+    /// Returns G_k = Λ_k Λ_k' of every term.
     pub fn relative(&self, theta: &[f64]) -> Vec<DMatrix<f64>> {
         self.lambdas(theta).iter().map(|l| l * l.transpose()).collect()
     }
@@ -254,7 +254,7 @@ impl Problem {
         }
     }
 
-    /// The criterion alone.
+    /// Returns the criterion at θ.
     pub fn criterion(&self, theta: &[f64], method: Method) -> f64 {
         let parts = self.parts(theta);
         self.criterion_from(&parts, method)
@@ -267,7 +267,7 @@ impl Problem {
         parts.log_det_v + fixed + dof * (1.0 + (2.0 * PI * pwrss / dof).ln())
     }
 
-    /// −2 log-likelihood at θ and any σ², profiled over β only.
+    /// Returns the −2 log-likelihood at θ and any σ², profiled over β only.
     pub fn criterion_unprofiled(&self, theta: &[f64], sigma2: f64, method: Method) -> f64 {
         let parts = self.parts(theta);
         let pwrss = self.y.dot(&(&parts.p * &self.y));
@@ -275,7 +275,7 @@ impl Problem {
         parts.log_det_v + fixed + self.dof(method) * (2.0 * PI * sigma2).ln() + pwrss / sigma2
     }
 
-    /// Everything at θ.
+    /// Computes all quantities at θ.
     pub fn solve(&self, theta: &[f64], method: Method) -> Solution {
         let relative = self.relative(theta);
         let parts = self.parts_at(&relative);
@@ -314,7 +314,7 @@ impl Problem {
         }
     }
 
-    /// Where the effects of term k start in the q effects of [`Problem::z_full`].
+    /// Position of the first effect of term k among the q effects of [`Problem::z_full`].
     pub fn effect_offset(&self, k: usize) -> usize {
         self.terms[..k].iter().map(|t| t.groups() * t.z.ncols()).sum()
     }

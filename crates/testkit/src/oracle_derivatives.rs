@@ -1,4 +1,4 @@
-//! Derivatives of the criterion by the textbook's trace formulas, and by differences.
+//! Derivatives of the criterion by the textbook trace formulas, and by differences.
 //!
 //! With V̇_i = ∂V/∂θ_i and V̈_ij = ∂²V/∂θ_i∂θ_j (Harville 1977):
 //!
@@ -13,7 +13,7 @@
 use crate::oracle::{Method, Problem};
 use nalgebra::{DMatrix, DVector};
 
-/// One entry of θ: its term and its place in Λ_k.
+/// One entry of θ: its term and its position in Λ_k.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     term: usize,
@@ -33,7 +33,7 @@ impl Problem {
         places
     }
 
-    /// ∂V/∂θ_i for every i.
+    /// Returns ∂V/∂θ_i for every i.
     pub fn v_dot(&self, theta: &[f64]) -> Vec<DMatrix<f64>> {
         let lambdas = self.lambdas(theta);
         let derivative = |at: Place| {
@@ -45,7 +45,7 @@ impl Problem {
         self.places().into_iter().map(derivative).collect()
     }
 
-    /// ∂²V/∂θ_i∂θ_j: nonzero where both are in the same column of the same Λ_k.
+    /// Returns ∂²V/∂θ_i∂θ_j; it is nonzero if both are in the same column of the same Λ_k.
     pub fn v_dot_dot(&self, i: usize, j: usize) -> Option<DMatrix<f64>> {
         let places = self.places();
         let (a, b) = (places[i], places[j]);
@@ -59,7 +59,7 @@ impl Problem {
         Some(self.outer(a.term, &second))
     }
 
-    /// Exact gradient of the criterion in θ.
+    /// Returns the exact gradient of the criterion in θ.
     pub fn gradient(&self, theta: &[f64], method: Method) -> DVector<f64> {
         let parts = self.parts(theta);
         let py = &parts.p * &self.y;
@@ -70,7 +70,7 @@ impl Problem {
         DVector::from_iterator(self.theta_len(), entries)
     }
 
-    /// Exact Hessian of the criterion in θ.
+    /// Returns the exact Hessian of the criterion in θ.
     pub fn hessian(&self, theta: &[f64], method: Method) -> DMatrix<f64> {
         let parts = self.parts(theta);
         let py = &parts.p * &self.y;
@@ -90,20 +90,20 @@ impl Problem {
         })
     }
 
-    /// Gradient by central differences of the criterion, extrapolated once (Richardson).
+    /// Returns the gradient by central differences of the criterion, extrapolated once (Richardson).
     pub fn gradient_by_differences(&self, theta: &[f64], method: Method) -> DVector<f64> {
         let f = |t: &[f64]| DVector::from_element(1, self.criterion(t, method));
         DVector::from_iterator(theta.len(), (0..theta.len()).map(|i| difference(f, theta, i)[0]))
     }
 
-    /// Hessian by central differences of the exact gradient, extrapolated once.
+    /// Returns the Hessian by central differences of the exact gradient, extrapolated once.
     pub fn hessian_by_differences(&self, theta: &[f64], method: Method) -> DMatrix<f64> {
         let columns: Vec<_> = (0..theta.len()).map(|i| difference(|t| self.gradient(t, method), theta, i)).collect();
         DMatrix::from_columns(&columns)
     }
 }
 
-/// ∂f/∂x_i by central differences with steps h and h/2, extrapolated.
+/// Returns ∂f/∂x_i by central differences with steps h and h/2, extrapolated.
 pub fn difference(f: impl Fn(&[f64]) -> DVector<f64>, x: &[f64], i: usize) -> DVector<f64> {
     let central = |h: f64| {
         let mut at = x.to_vec();

@@ -1,7 +1,8 @@
-//! Prediction for a new row by the formulas of the books, with V in full.
+//! Predicts a new row by the textbook formulas, with V formed explicitly.
 //!
-//! What is predicted is `t = x'β + Σ z_k'b_k` over the terms that are wanted. With `c = Cov(y, t)/σ²`
-//! the best linear unbiased prediction (Goldberger 1962; Henderson 1975) and its error are
+//! The predicted quantity is `t = x'β + Σ z_k'b_k`, summed over the requested terms. With
+//! `c = Cov(y, t)/σ²`, the best linear unbiased prediction (Goldberger 1962; Henderson 1975) and its
+//! prediction error variance are
 //!
 //! ```text
 //! t̂ = x'β̂ + c'V⁻¹(y − Xβ̂)
@@ -16,29 +17,29 @@ use nalgebra::DVector;
 pub struct NewRow {
     /// Its fixed-effects columns.
     pub x: DVector<f64>,
-    /// Per term of the problem its random-effects columns.
+    /// Its random-effects columns, per term of the problem.
     pub z: Vec<DVector<f64>>,
-    /// Per term its group; `None` for one that is not in the data.
+    /// Its group, per term; `None` for a group that is not in the data.
     pub group: Vec<Option<usize>>,
-    /// Per term whether its effects belong to what is predicted.
+    /// Whether the effects of each term are part of the predicted quantity.
     pub wanted: Vec<bool>,
-    /// Weight of a new response.
+    /// Weight of the new response.
     pub weight: f64,
 }
 
-/// A prediction with its error.
+/// A prediction with its error variances.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Predicted {
     /// t̂.
     pub value: f64,
     /// Var(t̂ − t).
     pub variance: f64,
-    /// Var(t̂ − y₀) for a new response y₀ of the row, in new groups for the terms that are not wanted.
+    /// Var(t̂ − y₀) for a new response y₀ of the row, in new groups for the terms that are not requested.
     pub response_variance: f64,
 }
 
 impl Problem {
-    /// Predicts for new rows at θ.
+    /// Predicts new rows at θ.
     pub fn predict(&self, theta: &[f64], method: Method, rows: &[NewRow]) -> Vec<Predicted> {
         let relative = self.relative(theta);
         let parts = self.parts_at(&relative);

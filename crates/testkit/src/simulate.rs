@@ -1,5 +1,5 @@
-//! Small random nested problems, from a seed: unbalanced, with groups of one row and parents of
-//! one child, slopes at any level, and weights.
+//! Simulates small random nested problems from a seed: unbalanced, with groups of one row, parents of one
+//! child, slopes at any level, and weights.
 
 use crate::oracle::{Problem, Term};
 use nalgebra::{DMatrix, DVector};
@@ -8,27 +8,27 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
-/// What kind of problem to make.
+/// The kind of problem to simulate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
-    /// Levels of the nest, 1 to 4.
+    /// Number of levels of the nest, 1 to 4.
     pub levels: usize,
-    /// Groups of the coarsest level.
+    /// Number of groups of the coarsest level.
     pub top_groups: usize,
-    /// Most children of a group, and most rows of a finest group.
+    /// Largest number of children of a group, and of rows of a finest group.
     pub most: usize,
-    /// Most random slopes per level, 0 to 2.
+    /// Largest number of random slopes per level, 0 to 2.
     pub slopes: usize,
-    /// Whether the coefficients of a level are uncorrelated (`||`): one term for each.
+    /// Whether the coefficients of a level are uncorrelated (`||`), with one term each.
     pub uncorrelated: bool,
     /// Whether rows have weights.
     pub weights: bool,
-    /// Whether rows come in random order rather than sorted by group.
+    /// Whether rows are in random order rather than sorted by group.
     pub shuffled: bool,
 }
 
 impl Shape {
-    /// A shape that goes through all kinds as the seed counts up.
+    /// Returns a shape that depends on the seed; consecutive seeds cover all kinds.
     pub fn any(seed: u64) -> Shape {
         let levels = 1 + (seed % 4) as usize;
         let kind = seed / 4;
@@ -47,9 +47,9 @@ impl Shape {
 /// One level of a simulated nest.
 #[derive(Clone, Debug)]
 pub struct SampleLevel {
-    /// Group of each row, from 0; every group has rows.
+    /// Group of each row, from 0; no group is empty.
     pub group: Vec<usize>,
-    /// The random terms on this level's groups: each a list of indices into
+    /// The random terms of this level: each a list of indices into
     /// [`NestedSample::columns`].
     pub terms: Vec<Vec<usize>>,
 }
@@ -57,7 +57,7 @@ pub struct SampleLevel {
 /// A simulated problem, as plain data.
 #[derive(Clone, Debug)]
 pub struct NestedSample {
-    /// The distinct numeric columns; the first is the constant 1. The last is in no X.
+    /// The distinct numeric columns; the first is the constant 1, and the last is not in X.
     pub columns: Vec<Vec<f64>>,
     /// X: indices into `columns`.
     pub x: Vec<usize>,
@@ -76,12 +76,12 @@ pub struct NestedSample {
 }
 
 impl NestedSample {
-    /// Rows.
+    /// Number of rows.
     pub fn n(&self) -> usize {
         self.y.len()
     }
 
-    /// The dense X.
+    /// Returns the dense X.
     pub fn x_matrix(&self) -> DMatrix<f64> {
         self.pick(&self.x)
     }
@@ -90,7 +90,7 @@ impl NestedSample {
         DMatrix::from_fn(self.columns[0].len(), columns.len(), |i, j| self.columns[columns[j]][i])
     }
 
-    /// The problem for the oracle; its θ is in the order of `levels` and their `terms`.
+    /// Returns the problem for the oracle; its θ is in the order of `levels` and their `terms`.
     pub fn problem(&self) -> Problem {
         let term = |level: &SampleLevel, z: &Vec<usize>| Term { z: self.pick(z), group: level.group.clone() };
         Problem {
@@ -101,7 +101,7 @@ impl NestedSample {
         }
     }
 
-    /// A θ to evaluate at: the truth with noise, diagonals of either sign.
+    /// Returns a θ at which to evaluate: the truth with noise; diagonal entries may have either sign.
     pub fn theta_near_truth(&self, seed: u64) -> Vec<f64> {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x7468_6574);
         self.theta.iter().map(|t| t + 0.3 * rng.sample::<f64, _>(StandardNormal)).collect()
@@ -128,11 +128,11 @@ pub fn simulate_nested(seed: u64, shape: &Shape) -> NestedSample {
     sample
 }
 
-/// Group of each row at every level, finest first.
+/// Draws the group of each row at every level, finest first.
 fn nest(rng: &mut StdRng, shape: &Shape) -> Vec<Vec<usize>> {
-    // a quarter of all groups have one child (or one row)
+    // A quarter of all groups have one child (or one row).
     let size = |rng: &mut StdRng| if rng.random_range(0..4) == 0 { 1 } else { rng.random_range(1..=shape.most) };
-    // parents[j]: the parent of each group, from the coarsest downwards; the last is of the rows
+    // parents[j]: the parent of each group, from the coarsest level down; the last is that of the rows.
     let mut count = shape.top_groups;
     let mut parents = Vec::new();
     for depth in 0..shape.levels {
@@ -140,7 +140,7 @@ fn nest(rng: &mut StdRng, shape: &Shape) -> Vec<Vec<usize>> {
         let mut parent: Vec<usize> = (0..count).flat_map(|g| vec![g; sizes[g]]).collect();
         let rows_short = 10usize.saturating_sub(parent.len());
         if depth + 1 == shape.levels {
-            // never fewer rows than a fit needs
+            // Add rows if there are fewer than a fit needs.
             parent.extend((0..rows_short).map(|i| i % count));
             if shape.shuffled {
                 parent.shuffle(rng);
@@ -159,7 +159,7 @@ fn nest(rng: &mut StdRng, shape: &Shape) -> Vec<Vec<usize>> {
     levels
 }
 
-/// The constant, two covariates (one of them partly between top groups), and one for slopes only.
+/// Draws the constant, two covariates (one varies partly between top groups), and one only for slopes.
 fn columns(rng: &mut StdRng, n: usize, top: &[usize]) -> Vec<Vec<f64>> {
     let mut normal = || rng.sample::<f64, _>(StandardNormal);
     let between: Vec<f64> = (0..=n).map(|_| normal()).collect();

@@ -1,8 +1,8 @@
-//! A simulated study of the shape of the Television School and Family Smoking Prevention and
-//! Cessation Project: 1,600 students in 135 classrooms in 28 schools, schools randomised to a
+//! A simulated study with the shape of the Television School and Family Smoking Prevention and
+//! Cessation Project: 1,600 students in 135 classrooms in 28 schools, with schools randomised to a
 //! classroom curriculum (SC) and to television (TV) in a 2×2 design.
 //!
-//! No value is from the real study; only the shape and the order of magnitude of the parameters.
+//! Only the shape and the order of magnitude of the parameters are those of the real study; no values are.
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -10,11 +10,11 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use std::fmt::Write as _;
 
-/// Students of the study.
+/// Number of students.
 pub const STUDENTS: usize = 1600;
-/// Classrooms of the study.
+/// Number of classrooms.
 pub const CLASSES: usize = 135;
-/// Schools of the study.
+/// Number of schools.
 pub const SCHOOLS: usize = 28;
 
 /// True fixed effects: intercept, PTHK, SC, TV.
@@ -35,13 +35,13 @@ pub struct SmokingStudy {
     pub school: Vec<i64>,
     /// Classroom, `1000·school + k`: unique across schools.
     pub class: Vec<i64>,
-    /// Social-resistance curriculum, by school.
+    /// Whether the school has the social-resistance curriculum.
     pub sc: Vec<i64>,
-    /// Television, by school.
+    /// Whether the school has the television programme.
     pub tv: Vec<i64>,
     /// Knowledge score before, 0 to 6.
     pub pthk: Vec<i64>,
-    /// Knowledge score after (the response), a number of four decimals, not cut off at any end.
+    /// Knowledge score after (the response), to four decimals, not truncated to the range of scores.
     pub thk: Vec<f64>,
 }
 
@@ -67,7 +67,7 @@ pub fn smoking_prevention(seed: u64) -> SmokingStudy {
         pthk: vec![],
         thk: vec![],
     };
-    // so that the smallest classrooms are anywhere
+    // Shuffle, so that the smallest classrooms can be anywhere.
     let mut sizes = sizes;
     sizes.shuffle(&mut rng);
     let mut size = sizes.into_iter();
@@ -92,7 +92,7 @@ pub fn smoking_prevention(seed: u64) -> SmokingStudy {
     study
 }
 
-/// Distinct numbers of three digits, in order.
+/// Draws distinct three-digit numbers, in increasing order.
 fn school_ids(rng: &mut StdRng) -> Vec<i64> {
     let mut ids: Vec<i64> = (193..=515).collect();
     ids.shuffle(rng);
@@ -101,7 +101,7 @@ fn school_ids(rng: &mut StdRng) -> Vec<i64> {
     ids
 }
 
-/// Spreads `total` over as many places as `least` has, at random between `least` and `most`.
+/// Distributes `total` at random over places, each of which gets between its `least` and `most`.
 fn spread(rng: &mut StdRng, total: usize, least: &[usize], most: usize) -> Vec<usize> {
     let mut sizes = least.to_vec();
     while sizes.iter().sum::<usize>() < total {
@@ -114,7 +114,7 @@ fn spread(rng: &mut StdRng, total: usize, least: &[usize], most: usize) -> Vec<u
 }
 
 impl SmokingStudy {
-    /// The study as CSV.
+    /// Formats the study as CSV.
     pub fn to_csv(&self) -> String {
         let mut text = String::from("student,school,class,SC,TV,PTHK,THK\n");
         for i in 0..self.student.len() {

@@ -1,6 +1,6 @@
 //! A small reader of plain CSV, for tests that must not build a data-frame library.
 //!
-//! A header line, commas, no quotes: the small files in `datasets/` are like that.
+//! It expects a header line, commas and no quotes, as in the small files in `datasets/`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads a file; panics where that fails, for it is a test's own material.
+    /// Reads a file; panics with its path on failure.
     pub fn read_csv(path: impl AsRef<Path>) -> Table {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -45,18 +45,18 @@ impl Table {
         self.columns.first().map_or(0, Vec::len)
     }
 
-    /// A column as it stands.
+    /// Returns a column as text.
     pub fn text(&self, name: &str) -> &[String] {
         let at = self.names.iter().position(|n| n == name).unwrap_or_else(|| panic!("no column {name}"));
         &self.columns[at]
     }
 
-    /// A column as numbers.
+    /// Returns a column as numbers.
     pub fn numbers(&self, name: &str) -> Vec<f64> {
-        self.text(name).iter().map(|v| v.parse().unwrap_or_else(|_| panic!("{name}: {v:?} is no number"))).collect()
+        self.text(name).iter().map(|v| v.parse().unwrap_or_else(|_| panic!("{name}: {v:?} is not a number"))).collect()
     }
 
-    /// Groups by one or more columns: per row the index, and the labels in sorted order.
+    /// Groups the rows by one or more columns: returns the group of each row, and the labels in sorted order.
     pub fn groups(&self, names: &[&str]) -> (Vec<usize>, Vec<Vec<String>>) {
         let key = |i: usize| names.iter().map(|n| self.text(n)[i].clone()).collect::<Vec<_>>();
         let mut order: BTreeMap<Vec<String>, usize> = (0..self.rows()).map(|i| (key(i), 0)).collect();

@@ -1,17 +1,17 @@
-//! The dense oracle, evaluated at lme4's θ, gives lme4's figures.
+//! The dense oracle, evaluated at lme4's θ, agrees with lme4.
 
 use nalgebra::{DMatrix, DVector};
 use std::collections::BTreeMap;
 use tiers_testkit::golden::{GoldenFit, matrix};
 use tiers_testkit::{Checks, Golden, Method, Problem, Sandwich, Table, Term, Tolerance};
 
-/// A problem and, per term, lme4's name of its grouping factor and the labels of its groups.
+/// A problem, and for each term lme4's name of its grouping factor and the labels of its groups.
 struct Case {
     problem: Problem,
     groups: Vec<(&'static str, Vec<Vec<String>>)>,
 }
 
-/// Terms are (lme4's name of the factor, key columns, z columns); "1" is the constant.
+/// Makes a case. Terms are (lme4's name of the factor, key columns, z columns); "1" is the constant.
 fn case(table: &Table, response: &str, x: &[&str], terms: &[(&'static str, &[&str], &[&str])]) -> Case {
     let n = table.rows();
     let design = |names: &[&str]| {
@@ -57,7 +57,7 @@ fn compare(golden: &Golden, case: &Case) {
     }
 }
 
-/// lmerTest's, pbkrtest's and clubSandwich's figures, where the file has them.
+/// Compares with lmerTest, pbkrtest and clubSandwich, if the file has their values.
 fn inference(checks: &mut Checks, case: &Case, fit: &GoldenFit, method: Method) {
     let p = case.problem.p();
     let unit = |i: usize| DVector::from_fn(p, |j, _| f64::from(u8::from(i == j)));
@@ -88,7 +88,7 @@ fn inference(checks: &mut Checks, case: &Case, fit: &GoldenFit, method: Method) 
 }
 
 fn random_effects(checks: &mut Checks, case: &Case, fit: &GoldenFit, solution: &tiers_testkit::Solution) {
-    // several terms on one factor are side by side in lme4's table
+    // lme4's table has several terms of one factor side by side.
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for (k, (name, labels)) in case.groups.iter().enumerate() {
         let blups = &fit.blups[*name];
@@ -114,7 +114,7 @@ fn random_effects(checks: &mut Checks, case: &Case, fit: &GoldenFit, solution: &
                     Tolerance::both(1e-8, 1e-12),
                 );
                 checks.that(
-                    "the prediction error is no less",
+                    "the prediction error variance is at least the conditional variance",
                     solution.prediction[(at, at)] >= solution.conditional[(at, at)] - 1e-9,
                 );
             }

@@ -1,4 +1,4 @@
-//! Identities that docs/theory.md states beside the elimination, checked on small problems.
+//! Checks the identities of docs/theory.md, except the elimination, on small problems.
 
 use nalgebra::{DMatrix, DVector};
 use tiers_testkit::{Checks, Method, NestedSample, Problem, Shape, Tolerance, check, simulate_nested};
@@ -22,7 +22,7 @@ fn lambda_full(problem: &Problem, theta: &[f64]) -> M {
     problem.g_full(&problem.lambdas(theta))
 }
 
-/// Section 2: REML is the likelihood of Ly, L = I − P_X, in any basis of its range.
+/// Section 2: REML is the likelihood of Ly, L = I − P_X, in any basis of the range of L.
 #[test]
 fn reml_is_the_likelihood_of_the_residuals() {
     for (seed, _, problem, theta) in cases() {
@@ -50,7 +50,7 @@ fn reml_is_the_likelihood_of_the_residuals() {
 
 /// Sections 2 and 4.4: Henderson's equations, spherical and classical, give β, b, |V| and pwrss.
 #[test]
-fn hendersons_equations_give_the_same() {
+fn hendersons_equations_give_the_same_solution() {
     for (seed, _, problem, theta) in cases() {
         let (s, p) = (problem.solve(&theta, Method::Ml), problem.p());
         let (z, lambda) = (problem.z_full(), lambda_full(&problem, &theta));
@@ -96,7 +96,7 @@ fn hendersons_equations_give_the_same() {
     }
 }
 
-/// Section 3.2: shifted columns of X, y and of a random slope are undone exactly.
+/// Section 3.2: shifts of the columns of X, of y and of a random slope can be undone exactly.
 #[test]
 fn shifts_are_undone() {
     for (seed, sample, problem, theta) in cases() {
@@ -106,7 +106,7 @@ fn shifts_are_undone() {
         let mut shifted = problem.clone();
         shifted.x = &problem.x * &t;
         shifted.y.add_scalar_mut(-y_shift);
-        // random terms that span the constant are shifted too, where a column is one of X's
+        // Columns of X in random terms that span the constant are shifted too.
         let terms: Vec<_> = sample.levels.iter().flat_map(|l| l.terms.clone()).collect();
         let mut relative = problem.relative(&theta);
         for (k, z) in terms.iter().enumerate().filter(|(_, z)| z[0] == 0) {
@@ -152,9 +152,9 @@ fn the_criterion_is_even_in_the_columns_of_lambda() {
     }
 }
 
-/// Section 8: weights times c leave the criterion, and σ² and G trade the factor.
+/// Section 8: multiplying the weights by c multiplies σ² by c, divides G by c and keeps the criterion.
 #[test]
-fn a_common_factor_of_the_weights_is_taken_up_by_sigma() {
+fn a_common_factor_of_the_weights_changes_only_sigma_and_g() {
     for (seed, _, problem, theta) in cases().filter(|(_, s, _, _)| s.weights.is_some()) {
         let mut heavier = problem.clone();
         heavier.weights = problem.weights.as_ref().map(|w| w * 4.0);

@@ -1,7 +1,7 @@
-//! The elimination on the tree, written out literally as in docs/theory.md, against the formulas
-//! with V. It is slow and plain: what it shows is that the document's equations are right.
+//! Compares the elimination on the tree, written as in docs/theory.md, with the formulas with V. It is
+//! slow and simple: its purpose is to check the equations of the document.
 //!
-//! Every quantity is carried with its derivative in one direction Ġ (the tangent).
+//! Every quantity is computed with its derivative in one direction Ġ (the tangent).
 
 use nalgebra::{DMatrix, DVector};
 use tiers_testkit::{Checks, Method, NestedSample, Shape, Tolerance, simulate_nested};
@@ -33,7 +33,7 @@ impl Dual {
     }
 }
 
-/// One level: its columns of C, G_k and Ġ_k, the groups' parents and what is computed per group.
+/// One level: its columns of C, G_k and Ġ_k, the groups' parents, and the quantities per group.
 struct Level {
     z: Vec<usize>,
     g: Dual,
@@ -43,7 +43,7 @@ struct Level {
     y: Vec<Dual>,
     f: Vec<Dual>,
     h: Vec<Dual>,
-    /// Conditional covariance over σ² of the effects on the path from the top to the group.
+    /// Conditional covariance, divided by σ², of the effects on the path from the top to the group.
     path: Vec<(Vec<usize>, Dual)>,
 }
 
@@ -54,7 +54,7 @@ struct Tree {
     s: Dual,
 }
 
-/// C = [columns, y] and the weights.
+/// Returns C = [columns, y] and the weights.
 fn c_and_w(sample: &NestedSample) -> (M, DVector<f64>) {
     let mut columns: Vec<_> = sample.columns.iter().map(|c| DVector::from_column_slice(c)).collect();
     columns.push(DVector::from_column_slice(&sample.y));
@@ -62,7 +62,7 @@ fn c_and_w(sample: &NestedSample) -> (M, DVector<f64>) {
     (M::from_columns(&columns), DVector::from_vec(w))
 }
 
-/// Λ_k of each level: several terms on a level are blocks of one Λ_k.
+/// Returns Λ_k of each level; several terms of a level are blocks of one Λ_k.
 fn lambdas(sample: &NestedSample, theta: &[f64]) -> Vec<(Vec<usize>, M)> {
     let mut blocks = sample.problem().lambdas(theta).into_iter();
     let level = |terms: &Vec<Vec<usize>>| {
@@ -124,12 +124,12 @@ fn build(sample: &NestedSample, relative: Vec<(Vec<usize>, Dual)>) -> Tree {
     tree
 }
 
-/// Row of N_g for column `col` of C: c'V_{<k}⁻¹C over the rows of group `at` of level k.
+/// Returns the row of N_g for column `col` of C: c'V_{<k}⁻¹C over the rows of group `at` of level k.
 fn n_row(sample: &NestedSample, tree: &Tree, k: usize, at: usize, col: usize, c: &M, w: &DVector<f64>) -> Dual {
     if k > 0
         && let Some(row) = tree.levels[k - 1].z.iter().position(|&z| z == col)
     {
-        // additive: the children have the same column
+        // Additive, because the children have the same column.
         let below = &tree.levels[k - 1];
         let mut sum = Dual::fixed(M::zeros(1, c.ncols()));
         for child in (0..below.n.len()).filter(|&g| below.parent[g] == at) {
@@ -153,7 +153,7 @@ fn n_row(sample: &NestedSample, tree: &Tree, k: usize, at: usize, col: usize, c:
     row
 }
 
-/// §5: F_g, H_gg and the conditional covariances along each path, from the top down.
+/// §5: computes F_g, H_gg and the conditional covariances along each path, from the top down.
 fn top_down(tree: &mut Tree) {
     for k in (0..tree.levels.len()).rev() {
         let (low, high) = tree.levels.split_at_mut(k + 1);
@@ -181,7 +181,7 @@ fn top_down(tree: &mut Tree) {
     }
 }
 
-/// [[gg, −ga], [−ga', aa]]
+/// Returns [[gg, −ga], [−ga', aa]].
 fn join(gg: &M, ga: &M, aa: &M) -> M {
     let (r, a) = ga.shape();
     let mut all = M::zeros(r + a, r + a);
@@ -198,7 +198,7 @@ struct Figures {
     gradient_dot: Vec<f64>,
 }
 
-/// Criterion, gradient in θ, and the gradient's derivative in direction `theta_dot`.
+/// Returns the criterion, the gradient in θ, and the derivative of the gradient in direction `theta_dot`.
 fn figures(sample: &NestedSample, theta: &[f64], theta_dot: &[f64], method: Method, checks: &mut Checks) -> Figures {
     let (lambda, lambda_dot) = (lambdas(sample, theta), lambdas(sample, theta_dot));
     let relative = lambda.iter().zip(&lambda_dot).map(|((z, l), (_, ld))| {
@@ -218,7 +218,7 @@ fn figures(sample: &NestedSample, theta: &[f64], theta_dot: &[f64], method: Meth
     let fixed = if method == Method::Reml { sxx.determinant().ln() } else { 0.0 };
     let criterion = tree.log_det_a + fixed + dof * (1.0 + (2.0 * std::f64::consts::PI * pwrss / dof).ln()) - weights;
 
-    // −β on X and 1 on y: what turns the columns of C into e = y − Xβ
+    // −β for X and 1 for y: C times this vector is e = y − Xβ.
     let mut to_e = M::zeros(sample.columns.len() + 1, 1);
     x.iter().zip(beta.iter()).for_each(|(&c, b)| to_e[c] -= b);
     to_e[y_col] = 1.0;
@@ -231,7 +231,7 @@ fn figures(sample: &NestedSample, theta: &[f64], theta_dot: &[f64], method: Meth
         Tolerance::relative(1e-9),
     );
 
-    // §6: derivatives of β, pwrss and S_xx in the direction, from F alone
+    // §6: derivatives of β, pwrss and S_xx in the direction, from F alone.
     let mut sxx_dot = M::zeros(p, p);
     let mut xe_dot = M::zeros(p, 1);
     let mut pwrss_dot = 0.0;
@@ -248,7 +248,7 @@ fn figures(sample: &NestedSample, theta: &[f64], theta_dot: &[f64], method: Meth
     let m_dot = -&m_inv * &sxx_dot * &m_inv;
     let (sigma2, sigma2_dot) = (pwrss / dof, pwrss_dot / dof);
 
-    // §5.3 and §6.3: Γ_k and its tangent, then the chain rule to Λ_k
+    // §5.3 and §6.3: Γ_k and its tangent, then the chain rule to Λ_k.
     let (mut gradient, mut gradient_dot, mut log_det_a_dot) = (vec![], vec![], 0.0);
     for (k, level) in tree.levels.iter().enumerate() {
         let r = level.z.len();
@@ -284,7 +284,7 @@ fn figures(sample: &NestedSample, theta: &[f64], theta_dot: &[f64], method: Meth
     Figures { criterion, gradient, gradient_dot }
 }
 
-/// b̂, conditional variances and prediction error variances, group by group.
+/// Checks b̂, the conditional variances and the prediction error variances of every group.
 fn effects(
     sample: &NestedSample,
     tree: &Tree,
@@ -322,7 +322,7 @@ fn effects(
 }
 
 #[test]
-fn the_tree_gives_what_the_textbook_gives() {
+fn the_tree_agrees_with_the_textbook_formulas() {
     for seed in 0..60 {
         let sample = simulate_nested(seed, &Shape::any(seed));
         let (problem, theta) = (sample.problem(), sample.theta_near_truth(seed));

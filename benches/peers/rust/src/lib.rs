@@ -1,4 +1,4 @@
-//! What the peers share: reading the columns of a parquet file, and telling the result.
+//! Code shared by the peers: reads the columns of a parquet file, and prints the result.
 //!
 //! Every program takes a formula, a file, and the names of the columns that the formula needs, as
 //! `number:pretest` or `label:school`, and prints one line of JSON.
@@ -14,26 +14,26 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::fs::File;
 use std::time::Instant;
 
-/// A column as the peers take it.
+/// A column in the form that the peers accept.
 pub enum Column {
     /// Numbers.
     Number(Vec<f64>),
-    /// Labels of a grouping or a factor.
+    /// Labels of a grouping factor or another factor.
     Label(Vec<String>),
 }
 
-/// What a program is asked for.
+/// The arguments of a program.
 pub struct Request {
     /// The model.
     pub formula: String,
     /// The parquet file.
     pub file: String,
-    /// Columns, and whether they are numbers.
+    /// The columns, and whether each is numeric.
     pub columns: Vec<(String, bool)>,
 }
 
 impl Request {
-    /// From the command line.
+    /// Parses the command line.
     pub fn from_arguments() -> Result<Request> {
         let mut arguments = std::env::args().skip(1);
         let formula = arguments.next().context("name a formula")?;
@@ -49,7 +49,7 @@ impl Request {
         Ok(Request { formula, file, columns })
     }
 
-    /// Reads the columns whole.
+    /// Reads the whole columns.
     pub fn read(&self) -> Result<Vec<(String, Column)>> {
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&self.file)?)?;
         let names = self.columns.iter().map(|(name, _)| name.as_str());
@@ -79,30 +79,30 @@ impl Request {
     }
 }
 
-/// Times of a run, told at its end.
+/// Measures the times of a run.
 pub struct Clock {
     start: Instant,
     read: f64,
 }
 
 impl Clock {
-    /// Starts.
+    /// Starts the clock.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Clock {
         Clock { start: Instant::now(), read: 0.0 }
     }
 
-    /// All columns have been read.
+    /// Records that all columns have been read.
     pub fn have_read(&mut self) {
         self.read = self.start.elapsed().as_secs_f64();
     }
 
-    /// One line of JSON.
+    /// Prints the result and the times as one line of JSON.
     pub fn tell(&self, criterion: f64, converged: bool) {
         let fit = self.start.elapsed().as_secs_f64() - self.read;
-        let told = serde_json::json!({
+        let result = serde_json::json!({
             "criterion": criterion, "converged": converged, "read_seconds": self.read, "fit_seconds": fit,
         });
-        println!("{told}");
+        println!("{result}");
     }
 }

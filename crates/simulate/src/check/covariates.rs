@@ -1,4 +1,4 @@
-//! Covariates.
+//! Validates the covariates.
 
 use super::{finite, list, missing, probability, sd};
 use crate::error::SpecError;
@@ -6,7 +6,7 @@ use crate::model::{Covariate, Kind, Level};
 use crate::spec::{CovariateSpec, KindSpec};
 use std::collections::BTreeMap;
 
-/// All covariates, without their effects.
+/// Converts all covariates, without their effects.
 pub(super) fn covariates(specs: &[CovariateSpec], levels: &[Level]) -> Result<Vec<Covariate>, SpecError> {
     let mut done: Vec<Covariate> = Vec::new();
     for spec in specs {
@@ -57,7 +57,7 @@ impl Check<'_> {
             let on = self.earlier(&key, name, level)?;
             depends_on.push((on, finite(&self.key(&key), value)?));
         }
-        // In the order of levels and columns, not of their names.
+        // Sort by level and column, not by name.
         between.sort_by_key(|&(level, _)| level);
         depends_on.sort_by_key(|&(covariate, _)| covariate);
         Ok(Kind::Normal {
@@ -74,7 +74,7 @@ impl Check<'_> {
             return Err(self.error("labels", "fewer than two labels", "name them, as in labels = [\"a\", \"b\"]"));
         }
         if let Some(label) = labels.iter().enumerate().find_map(|(i, l)| labels[..i].contains(l).then_some(l)) {
-            return Err(self.error("labels", format!("{label:?} stands there twice"), "name every label once"));
+            return Err(self.error("labels", format!("{label:?} occurs twice"), "name every label once"));
         }
         let probabilities = self.probabilities(labels.len())?;
         let varies_by = match (&self.spec.varies_by, self.spec.concentration) {
@@ -101,7 +101,7 @@ impl Check<'_> {
                 return Err(self.error(
                     "concentration",
                     "`varies_by` is missing",
-                    "say the groups of which level differ",
+                    "name the level whose groups differ",
                 ));
             }
         };
@@ -130,7 +130,7 @@ impl Check<'_> {
         Ok(given.iter().map(|p| p / sum).collect())
     }
 
-    /// Keys that belong to another kind.
+    /// Checks that no key belongs to another kind of covariate.
     fn check_keys(&self) -> Result<(), SpecError> {
         use KindSpec::{Binary, Categorical, Normal};
         let spec = self.spec;
@@ -161,7 +161,7 @@ impl Check<'_> {
         })
     }
 
-    /// A level that is coarser than the one at which this covariate is constant.
+    /// Finds a level that is coarser than the one at which this covariate is constant.
     fn coarser(&self, key: &str, name: &str, than: Option<usize>) -> Result<usize, SpecError> {
         let level = self.level(key, name)?;
         match than {
@@ -174,13 +174,13 @@ impl Check<'_> {
         }
     }
 
-    /// A numeric covariate before this one that is constant wherever this one is.
+    /// Finds a preceding numeric covariate that is constant wherever this one is.
     fn earlier(&self, key: &str, name: &str, own: Option<usize>) -> Result<usize, SpecError> {
         let found = self.before.iter().position(|covariate| covariate.name == name && covariate.is_numeric());
         let Some(found) = found else {
             let before = list(self.before.iter().filter(|c| c.is_numeric()).map(|c| c.name.as_str()));
             let remedy = format!("name one of those before it ({before}), or move it up");
-            return Err(self.error(key, format!("`{name}` is no numeric covariate before this one"), remedy));
+            return Err(self.error(key, format!("`{name}` is not a numeric covariate before this one"), remedy));
         };
         match (own, self.before[found].level) {
             (Some(own), other) if other.is_none_or(|other| other > own) => {

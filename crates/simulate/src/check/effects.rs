@@ -1,4 +1,4 @@
-//! Fixed effects by the names that a fit gives them, and random effects.
+//! Validates the fixed effects, which are named as in a fit, and the random effects.
 
 use super::{finite, list, sd};
 use crate::error::SpecError;
@@ -6,7 +6,7 @@ use crate::model::{Covariate, INTERCEPT, Interaction, Kind, Random, Simulation, 
 use crate::spec::LevelSpec;
 use std::collections::BTreeMap;
 
-/// Gives the covariates their coefficients.
+/// Sets the coefficients of the covariates.
 pub(super) fn fixed(simulation: &mut Simulation, fixed: &BTreeMap<String, f64>) -> Result<(), SpecError> {
     check_ambiguous(&simulation.covariates)?;
     for (term, &value) in fixed {
@@ -19,7 +19,7 @@ pub(super) fn fixed(simulation: &mut Simulation, fixed: &BTreeMap<String, f64>) 
             if simulation.interactions.iter().any(|known| same(known.covariates, covariates)) {
                 return Err(SpecError::new(
                     key,
-                    "it is the same as the one the other way round",
+                    "the same interaction is given the other way round",
                     "leave out one of them",
                 ));
             }
@@ -59,7 +59,7 @@ fn main_effect(covariates: &mut [Covariate], key: &str, term: &str, value: f64) 
     Err(SpecError::new(key, "there is no such term", remedy))
 }
 
-/// All terms but interactions, as a fit names them.
+/// Returns the names of all terms except interactions, as in a fit.
 fn terms(covariates: &[Covariate]) -> Vec<String> {
     let mut terms = vec![INTERCEPT.to_owned()];
     for covariate in covariates {
@@ -74,7 +74,7 @@ fn terms(covariates: &[Covariate]) -> Vec<String> {
     terms
 }
 
-/// No two terms may have one name, such as a factor `a` with label `b` beside a covariate `ab`.
+/// Checks that no two terms have the same name, such as a factor `a` with label `b` and a covariate `ab`.
 fn check_ambiguous(covariates: &[Covariate]) -> Result<(), SpecError> {
     let mut terms = terms(covariates);
     terms.sort();
@@ -91,11 +91,11 @@ fn numeric(covariates: &[Covariate], key: &str, name: &str) -> Result<usize, Spe
     covariates.iter().position(|covariate| covariate.name == name && covariate.is_numeric()).ok_or_else(|| {
         let names = list(covariates.iter().filter(|c| c.is_numeric()).map(|c| c.name.as_str()));
         let remedy = format!("name numeric covariates, which are {names}");
-        SpecError::new(key, format!("`{name}` is no numeric covariate"), remedy)
+        SpecError::new(key, format!("`{name}` is not a numeric covariate"), remedy)
     })
 }
 
-/// The random effects of a level: the intercept, then slopes in the order of the covariates.
+/// Converts the random effects of a level: the intercept, then slopes in the order of the covariates.
 pub(super) fn random(covariates: &[Covariate], spec: &LevelSpec) -> Result<Random, SpecError> {
     let mut terms = Vec::new();
     for (name, &value) in &spec.random {
@@ -132,7 +132,11 @@ fn correlation(covariates: &[Covariate], spec: &LevelSpec, terms: &[Term]) -> Re
             return Err(SpecError::new(key, "these are not two random effects of this level", remedy));
         };
         if seen.iter().any(|&known| same(known, [i, j])) {
-            return Err(SpecError::new(key, "it is the same as the one the other way round", "leave out one of them"));
+            return Err(SpecError::new(
+                key,
+                "the same correlation is given the other way round",
+                "leave out one of them",
+            ));
         }
         if !(-1.0..=1.0).contains(&value) {
             return Err(SpecError::new(key, format!("{value} is not a correlation"), "give a number from -1 to 1"));
@@ -143,7 +147,7 @@ fn correlation(covariates: &[Covariate], spec: &LevelSpec, terms: &[Term]) -> Re
     Ok(correlation)
 }
 
-/// diag(sds) · the Cholesky factor of the correlation matrix; `None` if that is indefinite.
+/// Returns diag(sds) · the Cholesky factor of the correlation matrix; `None` if the matrix is indefinite.
 fn factor(correlation: &[Vec<f64>], sds: &[f64]) -> Option<Vec<Vec<f64>>> {
     const ROUNDING: f64 = 1e-12;
     let r = sds.len();
@@ -154,7 +158,7 @@ fn factor(correlation: &[Vec<f64>], sds: &[f64]) -> Option<Vec<Vec<f64>>> {
             l[i][j] = match () {
                 () if i == j && rest < -ROUNDING => return None,
                 () if i == j => rest.max(0.0).sqrt(),
-                // A column of a singular matrix: what is left below must be zero, too.
+                // The matrix is singular: the rest of this column must be zero too.
                 () if l[j][j] < ROUNDING.sqrt() => (rest.abs() < ROUNDING.sqrt()).then_some(0.0)?,
                 () => rest / l[j][j],
             };
@@ -168,7 +172,7 @@ mod tests {
     use super::factor;
 
     #[test]
-    fn singular_correlations_are_fine_and_indefinite_ones_are_not() {
+    fn singular_correlations_are_valid_and_indefinite_ones_are_not() {
         let of =
             |a: f64, b: f64, c: f64| factor(&[vec![1.0, a, b], vec![a, 1.0, c], vec![b, c, 1.0]], &[1.0, 2.0, 3.0]);
         assert!(of(0.3, 0.1, -0.4).is_some() && of(1.0, 0.5, 0.5).is_some());

@@ -1,4 +1,4 @@
-//! Levels, and how many of their groups make a block.
+//! Validates the levels, and chooses the number of groups per block.
 
 use super::list;
 use crate::error::SpecError;
@@ -9,17 +9,17 @@ use crate::sizes::Sizes;
 use crate::spec::{LevelSpec, SizeSpec};
 use crate::streams::MOST_CHUNKS;
 
-/// About so many rows make a block.
+/// Approximate number of rows in a block.
 const BLOCK_ROWS: f64 = (1 << 18) as f64;
 
-/// What is drawn per group is held for a whole block, and so for at least one group of the coarsest
-/// level: that must not have more groups of the finest level than this.
+/// Largest number of groups of the finest level in one group of the coarsest level. The values drawn
+/// per group are held in memory for a whole block, and so for at least one group of the coarsest level.
 const MOST_GROUPS: f64 = 10e6;
 
-/// Sizes go up to this.
+/// Largest size of a group.
 const LARGEST: u64 = u32::MAX as u64;
 
-/// All levels, without their random effects, which need the covariates.
+/// Converts all levels, without their random effects, which need the covariates.
 pub(super) fn levels(specs: &[LevelSpec]) -> Result<Vec<Level>, SpecError> {
     if specs.is_empty() {
         let remedy = "describe one or more levels, coarsest first, each under [[level]]";
@@ -49,7 +49,7 @@ fn sizes(key: &str, spec: SizeSpec) -> Result<Sizes, SpecError> {
         SizeSpec::Range { min, max, skew } => (min, max, skew),
     };
     if min == 0 {
-        return Err(SpecError::new(key, "a group cannot be empty", "let it begin at 1 or above"));
+        return Err(SpecError::new(key, "a group cannot be empty", "give a size of 1 or more"));
     }
     if min > max {
         return Err(SpecError::new(key, format!("min = {min} is above max = {max}"), "swap the two"));
@@ -66,7 +66,7 @@ fn sizes(key: &str, spec: SizeSpec) -> Result<Sizes, SpecError> {
     })
 }
 
-/// How many groups of the coarsest level make a block. Depends on nothing but the levels.
+/// Returns the number of groups of the coarsest level in a block. It depends only on the levels.
 pub(super) fn groups_per_block(levels: &[Level]) -> Result<u64, SpecError> {
     let above_finest = &levels[..levels.len() - 1];
     let most_groups: f64 = above_finest.iter().map(|level| level.sizes.max as f64).product();
@@ -86,7 +86,7 @@ pub(super) fn groups_per_block(levels: &[Level]) -> Result<u64, SpecError> {
     let most_rows = groups * levels.iter().map(|level| level.sizes.max as f64).product::<f64>();
     if most_rows > (MOST_CHUNKS * CHUNK_ROWS) as f64 {
         let problem = format!("a group may have too many rows (a block of {groups} up to {most_rows:e})");
-        return Err(SpecError::new(format!("level `{top}`: size"), problem, "let sizes go less far up"));
+        return Err(SpecError::new(format!("level `{top}`: size"), problem, "make the largest sizes smaller"));
     }
     Ok(groups as u64)
 }

@@ -1,4 +1,4 @@
-//! From a specification to a simulation: everything that can be wrong is found here.
+//! Validates a specification and converts it to a simulation.
 
 mod covariates;
 mod effects;
@@ -9,10 +9,10 @@ use crate::model::{Limit, Response, Simulation};
 use crate::spec::Spec;
 
 impl Simulation {
-    /// Checks a specification.
+    /// Validates a specification.
     ///
     /// # Errors
-    /// With the key that is wrong and what to try.
+    /// If the specification is invalid; the error names the key and says what to try.
     pub fn new(spec: &Spec) -> Result<Simulation, SpecError> {
         check_names(spec)?;
         let levels = levels::levels(&spec.levels)?;
@@ -39,14 +39,14 @@ impl Simulation {
 
 fn limit(spec: &Spec) -> Result<Limit, SpecError> {
     match (spec.rows, spec.groups) {
-        (Some(0), _) => Err(SpecError::new("rows", "0 rows are no data", "ask for at least one")),
-        (_, Some(0)) => Err(SpecError::new("groups", "0 groups are no data", "ask for at least one")),
+        (Some(0), _) => Err(SpecError::new("rows", "the number of rows is 0", "ask for at least one")),
+        (_, Some(0)) => Err(SpecError::new("groups", "the number of groups is 0", "ask for at least one")),
         (Some(rows), None) => Ok(Limit::Rows(rows)),
         (None, Some(groups)) => Ok(Limit::Groups(groups)),
         (Some(_), Some(_)) => Err(SpecError::new("groups", "`rows` is given too", "leave out one of the two")),
         (None, None) => Err(SpecError::new(
             "rows",
-            "it is not said how much to simulate",
+            "the amount of data is not given",
             "give `rows`, or `groups` for the number of groups of the coarsest level, or --rows",
         )),
     }
@@ -61,7 +61,7 @@ fn response(spec: &Spec) -> Result<Response, SpecError> {
     })
 }
 
-/// Every column has a name of its own that a formula can hold.
+/// Checks that the columns have distinct names, which can be used in a formula.
 fn check_names(spec: &Spec) -> Result<(), SpecError> {
     let levels = spec.levels.iter().enumerate().map(|(i, level)| (format!("level {}: name", i + 1), &level.name));
     let covariates = spec.covariates.iter().enumerate();
@@ -109,7 +109,7 @@ fn missing(key: &str, value: f64) -> Result<f64, SpecError> {
     Err(SpecError::new(key, format!("{value} is not a share of missing values"), "give a number from 0 to below 1"))
 }
 
-/// "`a`, `b` and `c`".
+/// Formats a list of names: "`a`, `b` and `c`".
 fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match names.as_slice() {

@@ -4,7 +4,7 @@ use crate::support::{example, spec};
 use tiers_simulate::{Simulation, Spec};
 
 fn check(changes: &[(&str, &str)], words: &[&str]) {
-    let error = Simulation::new(&example(changes)).expect_err(&format!("{changes:?} is no error"));
+    let error = Simulation::new(&example(changes)).expect_err(&format!("{changes:?} is not an error"));
     let text = error.to_string();
     for word in words {
         assert!(text.contains(word), "{word:?} is not in {text:?}");
@@ -60,7 +60,7 @@ fn covariates() {
 fn effects() {
     check(&[("treat = 0.20", "tret = 0.20")], &["fixed.tret", "no such term", "`minorityD`"]);
     check(&[("treat = 0.20", "minorityA = 0.20")], &["fixed.minorityA", "reference", "intercept"]);
-    check(&[("treat = 0.20", "\"ses:minority\" = 0.20")], &["fixed.ses:minority", "`minority` is no numeric"]);
+    check(&[("treat = 0.20", "\"ses:minority\" = 0.20")], &["fixed.ses:minority", "`minority` is not a numeric"]);
     check(&[("treat = 0.20", "\"ses:treat\" = 1\n\"treat:ses\" = 1")], &["other way round"]);
     check(&[("name = \"female\"", "name = \"minorityB\"")], &["minorityB", "two terms"]);
     let random = "random = { \"(Intercept)\" = 0.30 }";

@@ -1,11 +1,11 @@
-//! How many rows and groups there are, and the ids they get.
+//! Tests of the numbers of rows and groups, and of their ids.
 
 use crate::support::{draw, example, spec};
 use std::collections::{HashMap, HashSet};
 use tiers_simulate::{Simulation, Spec};
 
 #[test]
-fn ids_are_reused_within_parents_only_where_asked_for() {
+fn ids_are_reused_within_parents_only_if_requested() {
     let data = draw(&example(&[]));
     let (school, class, size) = (data.numbers("school"), data.numbers("class"), data.numbers("class_size"));
     let mut rows: HashMap<(u64, u64), u64> = HashMap::new();
@@ -42,7 +42,7 @@ fn whole_groups() {
 }
 
 #[test]
-fn what_is_expected_is_about_what_comes() {
+fn the_expected_size_is_close_to_the_actual_size() {
     let spec = Spec { rows: None, groups: Some(2000), ..example(&[]) };
     let expected = Simulation::new(&spec).unwrap().expected();
     let data = draw(&spec);
@@ -53,7 +53,7 @@ fn what_is_expected_is_about_what_comes() {
 }
 
 #[test]
-fn the_truth_speaks_the_language_of_a_fit() {
+fn the_truth_has_the_names_of_a_fit() {
     let slopes = "random = { \"(Intercept)\" = 0.30, pretest = 0.10 }\ncorrelation = { \"pretest:(Intercept)\" = 0.3 }";
     let spec = example(&[
         ("random = { \"(Intercept)\" = 0.30 }", slopes),

@@ -1,4 +1,4 @@
-//! What is drawn is what was asked for, and the same however it is drawn.
+//! Simulated data match their specification and do not depend on the order in which they are drawn.
 
 mod errors;
 mod extent;

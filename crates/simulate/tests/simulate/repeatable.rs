@@ -1,10 +1,10 @@
-//! The same rows in whatever order blocks and chunks are drawn, and however many follow.
+//! The rows do not depend on the order in which blocks and chunks are drawn, or on the number that follow.
 
 use crate::support::{Drawn, draw, example, spec};
 use rayon::prelude::*;
 use tiers_simulate::{Block, CHUNK_ROWS, Column, Place, Simulation, Spec, Values};
 
-/// The first `n` rows of `long` are those of `short`.
+/// Checks that `long` begins with the rows of `short`.
 fn check_prefix(short: &Drawn, long: &Drawn) {
     let n = short.rows();
     for (a, b) in short.columns.iter().zip(&long.columns) {
@@ -22,7 +22,7 @@ fn check_prefix(short: &Drawn, long: &Drawn) {
 fn a_longer_file_begins_with_the_rows_of_a_shorter_one() {
     let rows = |rows: u64| Spec { rows: Some(rows), ..example(&[]) };
     let long = draw(&rows(600_000));
-    // Within the first group, the first chunk and the first block, and beyond.
+    // Ends within the first group, the first chunk and the first block, and beyond.
     for short in [1, 7, 20_000, 100_000, 300_001] {
         let short_data = draw(&rows(short));
         assert_eq!(short_data.rows(), short as usize);
@@ -60,5 +60,5 @@ fn one_huge_group_is_drawn_in_chunks_that_differ() {
     let data = draw(&spec(text));
     let y = data.numbers("y");
     assert_eq!((y.len(), data.end.groups[0]), (70_000, 1));
-    assert_ne!(y[0], y[CHUNK_ROWS as usize], "the chunks have streams of their own");
+    assert_ne!(y[0], y[CHUNK_ROWS as usize], "every chunk has its own stream");
 }

@@ -1,8 +1,8 @@
-//! Means, standard deviations and effects within four standard errors at fixed seeds.
+//! Means, standard deviations and effects are within four standard errors of the truth, at fixed seeds.
 
 use crate::support::{Drawn, draw, example, mean, run_means, sd, spec};
 
-/// Checks a figure against the truth by its standard error.
+/// Checks that an estimate is within four standard errors of the truth.
 fn check(what: &str, found: f64, truth: f64, std_error: f64) {
     assert!((found - truth).abs() < 4.0 * std_error, "{what}: {found} against {truth}, standard error {std_error}");
 }
@@ -30,7 +30,7 @@ fn covariates_have_their_means_and_sds() {
     }
 }
 
-/// Values less the means of their runs.
+/// Returns the values minus the means of their runs.
 fn within(values: &[f64], keys: &[f64]) -> Vec<f64> {
     let means = run_means(values, keys);
     let mut run = 0;
@@ -70,7 +70,7 @@ mean = 3.0
 depends_on = { w = 2.0 }
 "#;
 
-/// Slope and intercept of y on x in every group, from 40 rows each.
+/// Returns intercept and slope of y on x in every group, from 40 rows each.
 fn lines(data: &Drawn) -> (Vec<f64>, Vec<f64>) {
     let (x, y) = (data.numbers("x"), data.numbers("y"));
     let line = |rows: std::ops::Range<usize>| {
@@ -95,7 +95,7 @@ fn slopes_interactions_and_their_correlation() {
     let x = data.numbers("x");
     check("x depends on w", mean(&x), 5.0, (1.0 / groups + 1.0 / data.rows() as f64).sqrt());
     let (intercepts, slopes) = lines(&data);
-    // Without the interaction, what is left of a slope is the fixed one and the random one.
+    // Without the interaction, a slope is the sum of the fixed and the random slope.
     let slopes: Vec<f64> = slopes.iter().zip(&w).map(|(slope, w)| slope + 0.5 * w).collect();
     let noise = 0.5 / 38f64.sqrt();
     check("fixed slope", mean(&slopes), 1.5, 0.41 / groups.sqrt());
@@ -104,7 +104,7 @@ fn slopes_interactions_and_their_correlation() {
     check("fixed intercept", mean(&intercepts), 2.0, sd(&intercepts) / groups.sqrt());
     let (mi, ms) = (mean(&intercepts), mean(&slopes));
     let cross: Vec<f64> = intercepts.iter().zip(&slopes).map(|(i, s)| (i - mi) * (s - ms)).collect();
-    // Of a line at distance 5 from the data, the noise of the intercept is −5 times that of the slope.
+    // The intercept is at distance 5 from the data, so its noise is −5 times that of the slope.
     let truth = -0.6 * 0.8 * 0.4 - 5.0 * noise * noise;
     check("covariance of intercept and slope", mean(&cross), truth, sd(&cross) / groups.sqrt());
 }

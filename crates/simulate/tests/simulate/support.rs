@@ -1,13 +1,13 @@
-//! Whole data sets in memory.
+//! Draws whole data sets in memory.
 
 use tiers_simulate::{Block, CHUNK_ROWS, Column, Place, Simulation, Spec, Values};
 
-/// A specification from its text.
+/// Parses a specification.
 pub(crate) fn spec(text: &str) -> Spec {
     toml::from_str(text).unwrap()
 }
 
-/// The example, changed by replacing text in it, which must be there.
+/// Returns the example after replacing some text, which must occur in it.
 pub(crate) fn example(changes: &[(&str, &str)]) -> Spec {
     let mut text = tiers_simulate::EXAMPLE.to_owned();
     for (from, to) in changes {
@@ -17,14 +17,14 @@ pub(crate) fn example(changes: &[(&str, &str)]) -> Spec {
     spec(&text)
 }
 
-/// All columns of a simulation.
+/// All columns of a simulation, drawn.
 pub(crate) struct Drawn {
     pub simulation: Simulation,
     pub columns: Vec<Column>,
     pub end: Place,
 }
 
-/// Draws all rows, one chunk after the other.
+/// Draws all rows, chunk by chunk.
 pub(crate) fn draw(spec: &Spec) -> Drawn {
     let simulation = Simulation::new(spec).unwrap();
     let mut columns: Vec<Column> = Vec::new();
@@ -67,7 +67,7 @@ impl Drawn {
         &self.columns[at]
     }
 
-    /// A column as numbers.
+    /// Returns a column as numbers.
     pub(crate) fn numbers(&self, name: &str) -> Vec<f64> {
         match &self.column(name).values {
             Values::Real(v) => v.clone(),
@@ -90,7 +90,7 @@ pub(crate) fn sd(values: &[f64]) -> f64 {
     (values.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
 }
 
-/// Means of the runs of equal keys.
+/// Returns the means over the runs of equal keys.
 pub(crate) fn run_means(values: &[f64], keys: &[f64]) -> Vec<f64> {
     let starts: Vec<usize> =
         (0..keys.len()).filter(|&i| i == 0 || keys[i] != keys[i - 1]).chain([keys.len()]).collect();

@@ -1,5 +1,5 @@
-//! Small files to read, and short ways to read them.
-#![allow(dead_code)] // each test file uses its own part of this
+//! Writes small files, and reads them.
+#![allow(dead_code)] // each test file uses only a part of this
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use tempfile::TempDir;
 use tiers_design::{Block, Column, Request, Role};
 use tiers_tables::{Source, TableError};
 
-/// A folder that disappears with the test.
+/// Creates a folder that is removed at the end of the test.
 pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// A data frame of named series.
+/// Makes a data frame of named series.
 pub(crate) fn frame<const N: usize>(columns: [Series; N]) -> DataFrame {
     let rows = columns[0].len();
     DataFrame::new(rows, columns.map(IntoColumn::into_column).into()).unwrap()
 }
 
-/// `x` = start, start + 1, …, and `g` = "g" and the tens of x.
+/// Makes columns `x` = start, start + 1, … and `g` = "g" followed by x / 10.
 pub(crate) fn counted(start: i64, rows: i64) -> DataFrame {
     let x: Vec<i64> = (start..start + rows).collect();
     let g: Vec<String> = x.iter().map(|v| format!("g{}", v / 10)).collect();
@@ -49,7 +49,7 @@ pub(crate) fn csv(path: &Path, mut df: DataFrame) {
     CsvWriter::new(File::create(path).unwrap()).finish(&mut df).unwrap();
 }
 
-/// Strings as a categorical column.
+/// Makes a categorical column.
 pub(crate) fn categorical(name: &str, values: &[Option<&str>]) -> Series {
     let categories = Categories::new(name.into(), "".into(), CategoricalPhysical::U16);
     Series::new(name.into(), values).cast(&DataType::from_categories(categories)).unwrap()
@@ -75,29 +75,29 @@ pub(crate) fn label(column: &str) -> Request {
     Request { column: column.to_owned(), role: Role::Label }
 }
 
-/// All blocks of a scan, or its first error.
+/// Returns all blocks of a scan, or its first error.
 pub(crate) fn blocks(source: &Source, requests: &[Request]) -> Result<Vec<Block>, TableError> {
     source.scan(requests)?.map(|raw| raw?.decode()).collect()
 }
 
-/// The numbers of one column, whole.
+/// Returns the numbers of one column over all blocks.
 pub(crate) fn numbers(source: &Source, column: &str) -> Vec<f64> {
     let blocks = blocks(source, &[number(column)]).unwrap();
     blocks
         .into_iter()
         .flat_map(|block| match block.columns.into_iter().next() {
             Some(Column::Numbers(values)) => values,
-            other => panic!("numbers wanted, got {other:?}"),
+            other => panic!("expected numbers, got {other:?}"),
         })
         .collect()
 }
 
-/// The labels of one column, whole, as a person reads them; also checks the dictionaries.
+/// Returns the labels of one column over all blocks, as text; also checks the dictionaries.
 pub(crate) fn labels(source: &Source, column: &str) -> Vec<Option<String>> {
     labels_of(source, column, Role::Label)
 }
 
-/// A column as levels of a factor.
+/// Returns a column as levels of a factor.
 pub(crate) fn levels(source: &Source, column: &str) -> Vec<Option<String>> {
     labels_of(source, column, Role::Level)
 }
@@ -106,7 +106,7 @@ fn labels_of(source: &Source, column: &str, role: Role) -> Vec<Option<String>> {
     let mut all = Vec::new();
     let request = Request { column: column.to_owned(), role };
     for block in blocks(source, &[request]).unwrap() {
-        let Column::Labels(labels) = &block.columns[0] else { panic!("labels wanted") };
+        let Column::Labels(labels) = &block.columns[0] else { panic!("expected labels") };
         assert_eq!(labels.codes.len(), block.rows);
         let mut used = vec![false; labels.dictionary.len()];
         for &code in &labels.codes {
@@ -120,7 +120,7 @@ fn labels_of(source: &Source, column: &str, role: Role) -> Vec<Option<String>> {
     all
 }
 
-/// Labels as expected: `None` is missing.
+/// Expected labels; `None` is missing.
 pub(crate) fn texts(values: &[Option<&str>]) -> Vec<Option<String>> {
     values.iter().map(|v| v.map(str::to_owned)).collect()
 }

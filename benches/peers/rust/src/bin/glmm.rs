@@ -1,4 +1,4 @@
-//! The crate `glmm`: one pass to sufficient statistics per group, then BFGS or BOBYQA.
+//! Runs the crate `glmm`: one pass to sufficient statistics per group, then BFGS or BOBYQA.
 
 use glmm::formula::{Column as Theirs, Table, fit};
 use glmm::{Family, FitOptions};

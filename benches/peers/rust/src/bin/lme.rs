@@ -1,4 +1,4 @@
-//! The crate `lme-rs`, which takes a data frame of its polars.
+//! Runs the crate `lme-rs`, which takes a data frame of its own version of polars.
 
 use anyhow::Context;
 use peers::{Clock, Request};

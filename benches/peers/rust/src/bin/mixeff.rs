@@ -1,4 +1,4 @@
-//! The crate `mixeff-rs`: MixedModels.jl's formulation, blocked Cholesky factorisation.
+//! Runs the crate `mixeff-rs`: the formulation of MixedModels.jl, with a blocked Cholesky factorisation.
 
 use mixeff_rs::model::{FitOptions, LinearMixedModelBuilder};
 use mixeff_rs::prelude::*;
