@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::fit::Fit;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tiers_reml::{KeyLabels, LevelEffects};
 use tiers_report::saved::{FIT, MODEL, SavedModel, Seal};
@@ -77,25 +77,45 @@ fn file_name(level: &str, taken: &mut Vec<String>) -> String {
 
 /// A row per group and coefficient: the ids of the group, and its effect with its standard deviations.
 fn write_effects(level: &LevelEffects, path: &Path) -> io::Result<()> {
-    let mut csv = csv::Writer::from_path(path)?;
-    let ids = level.keys.iter().map(|key| key.name.as_str());
-    csv.write_record(ids.chain(["term", "estimate", "conditional_sd", "prediction_sd"]))?;
+    let mut file = BufWriter::new(File::create(path)?);
+    let ids = level.keys.iter().map(|key| quoted(&key.name) + ",");
+    writeln!(file, "{}term,estimate,conditional_sd,prediction_sd", ids.collect::<String>())?;
     let r = level.terms.len();
     for group in 0..level.rows.len() {
-        let labels: Vec<String> = level.keys.iter().map(|key| label(&key.labels, group)).collect();
+        let labels: String = level.keys.iter().map(|key| quoted(&label(&key.labels, group)) + ",").collect();
         for (t, term) in level.terms.iter().enumerate() {
             let at = group * r + t;
-            let numbers =
-                [level.estimate[at], level.conditional_sd[at], level.prediction_sd[at]].map(|v| v.to_string());
-            csv.write_record(labels.iter().chain([term]).chain(&numbers))?;
+            let (estimate, conditional, prediction) =
+                (level.estimate[at], level.conditional_sd[at], level.prediction_sd[at]);
+            writeln!(file, "{labels}{},{estimate},{conditional},{prediction}", quoted(term))?;
         }
     }
-    csv.flush()
+    file.flush()
+}
+
+/// A field of csv, in quotes where it has a character with a meaning (RFC 4180).
+fn quoted(text: &str) -> String {
+    match text.contains(['"', ',', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
 }
 
 fn label(labels: &KeyLabels, group: usize) -> String {
     match labels {
         KeyLabels::Integer(values) => values[group].to_string(),
         KeyLabels::Text(texts) => texts.get(group).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn fields_with_separators_and_quotes_are_quoted() {
+        assert_eq!(quoted("a b"), "a b");
+        assert_eq!(quoted("a,b"), "\"a,b\"");
+        assert_eq!(quoted("say \"a\""), "\"say \"\"a\"\"\"");
     }
 }
