@@ -74,6 +74,16 @@
 //! [`Status`], not an error; bad input is an [`Error`] that says where, why and what to try. Memory does
 //! not grow with the number of rows but with the number of groups.
 
+/// The README of this crate, whose example runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
+/// The README of the repository, whose example of the library runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct ProgramReadme;
+
 #[doc(hidden)]
 pub mod doc;
 mod error;
