@@ -1,36 +1,16 @@
 //! Suggestions for misspelled names.
 
+use strsim::osa_distance;
+
 /// Returns the name most similar to `wanted` by case-insensitive edit distance; `None` if none is similar.
 pub fn nearest(wanted: &str, names: &[String]) -> Option<String> {
-    let wanted: Vec<char> = wanted.to_lowercase().chars().collect();
+    let wanted = wanted.to_lowercase();
+    let length = wanted.chars().count();
     // Accept about one mistake per three characters.
-    let limit = ((wanted.len() + 1) / 3).max(1);
-    let distances = names.iter().filter_map(|name| {
-        let other: Vec<char> = name.to_lowercase().chars().collect();
-        let near = other.len().abs_diff(wanted.len()) <= limit;
-        near.then(|| (edit_distance(&wanted, &other), name))
-    });
+    let limit = ((length + 1) / 3).max(1);
+    let distances = names.iter().map(|name| (osa_distance(&wanted, &name.to_lowercase()), name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= limit && distance < wanted.len()).then(|| name.clone())
-}
-
-/// Returns the number of insertions, deletions, replacements and swaps of neighbours between two words.
-fn edit_distance(a: &[char], b: &[char]) -> usize {
-    let width = b.len() + 1;
-    let mut before: Vec<usize> = vec![0; width];
-    let mut above: Vec<usize> = (0..width).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; width];
-        for j in 1..width {
-            let replaced = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = replaced.min(above[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut above, row);
-    }
-    above[b.len()]
+    (distance <= limit && distance < length).then(|| name.clone())
 }
 
 #[cfg(test)]

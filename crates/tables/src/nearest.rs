@@ -1,6 +1,7 @@
 //! Finds the existing name most similar to one that does not exist, for error messages.
 
 use std::path::Path;
+use strsim::levenshtein;
 
 /// Returns the name most similar to `wanted`, if any is similar enough.
 pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -9,7 +10,7 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     names
         .into_iter()
         .filter(|name| *name != wanted)
-        .map(|name| (distance(&lower, &name.to_lowercase()), name))
+        .map(|name| (levenshtein(&lower, &name.to_lowercase()), name))
         .filter(|(d, _)| *d <= limit)
         .min()
         .map(|(_, name)| name)
@@ -27,22 +28,6 @@ pub(crate) fn nearest_sibling(path: &Path) -> Option<String> {
     nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
-/// Levenshtein distance: number of insertions, deletions and substitutions that turn `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let substitute = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,7 +38,5 @@ mod tests {
         assert_eq!(nearest("shcool", names), Some("school"));
         assert_eq!(nearest("Score", names), Some("score"));
         assert_eq!(nearest("weight", names), None);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
     }
 }

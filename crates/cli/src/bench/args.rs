@@ -18,7 +18,7 @@ Examples:
 
 Every run is a separate process that reads the table, fits the model and writes all results; the
 cases that are compared take turns. Results are written to bench.json and bench.csv (all runs),
-bench.txt (the printed tables), scaling.svg and scaling.png.";
+bench.txt (the printed tables), and scaling.svg.";
 
 /// Arguments of `tiers bench`.
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@
 //! run      one run: a process of this program that fits a model
 //! stats    from runs to medians, spreads and exponents
 //! tables   the results as text and CSV
-//! plot     the results as SVG and PNG                                     (png)
+//! plot     the results as SVG
 //! machine  the machine that a benchmark runs on
 //! plan     estimates of time and memory from a sample                     (grow)
 //! ```
@@ -20,7 +20,6 @@ mod grow;
 mod machine;
 mod plan;
 mod plot;
-mod png;
 mod run;
 mod stats;
 mod tables;
@@ -51,7 +50,7 @@ struct Document<'a> {
 }
 
 /// The files that are written.
-const FILES: [&str; 5] = ["bench.json", "bench.csv", "bench.txt", "scaling.svg", "scaling.png"];
+const FILES: [&str; 4] = ["bench.json", "bench.csv", "bench.txt", "scaling.svg"];
 
 /// Runs the benchmark.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
@@ -85,12 +84,11 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
         identical: &identical,
         runs: &runs,
     };
-    let written: [Vec<u8>; 5] = [
+    let written: [Vec<u8>; 4] = [
         tiers_report::json(&document).into_bytes(),
         tables::csv(&runs).into_bytes(),
         text.clone().into_bytes(),
         plot::svg(&cells)?.into_bytes(),
-        plot::png(&cells)?,
     ];
     for (name, bytes) in FILES.iter().zip(written) {
         write_file(&folder.join(name), &bytes)?;

@@ -1,12 +1,10 @@
-//! Plots time and memory against the number of rows on logarithmic axes, as SVG and PNG.
+//! Plots time and memory against the number of rows on logarithmic axes, as SVG.
 
-use super::png;
 use super::stats::Cell;
-use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::ops::Range;
-use tiers_report::figure::{COLOURS, FONT, Outcome, prepare, svg_of};
+use tiers_report::figure::{COLOURS, FONT, Outcome, svg_of};
 
 const SIZE: (u32, u32) = (1200, 560);
 
@@ -16,14 +14,6 @@ type Line = (String, Vec<(f64, f64)>);
 /// Draws the plot as SVG.
 pub(super) fn svg(cells: &[Cell]) -> anyhow::Result<String> {
     Ok(svg_of(SIZE, |area| draw(area, cells))?)
-}
-
-/// Draws the plot as PNG.
-pub(super) fn png(cells: &[Cell]) -> anyhow::Result<Vec<u8>> {
-    prepare();
-    let mut rgb = vec![0; 3 * SIZE.0 as usize * SIZE.1 as usize];
-    draw(&BitMapBackend::with_buffer(&mut rgb, SIZE).into_drawing_area(), cells).map_err(|e| anyhow!("plot: {e}"))?;
-    Ok(png::encode(&rgb, SIZE.0, SIZE.1))
 }
 
 fn draw<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, cells: &[Cell]) -> Outcome<DB> {
@@ -128,14 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn both_pictures_are_drawn() {
+    fn the_picture_names_its_lines_and_axes() {
         let cells = [cell("a", 100_000, 0.05), cell("a", 1_000_000, 0.2), cell("b", 100_000, 0.06)];
         let svg = svg(&cells).unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         assert!(svg.contains("a, 2 threads") && svg.contains("seconds"));
-        let png = png(&cells).unwrap();
-        // A picture without text would be smaller.
-        assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{} bytes", png.len());
     }
 
     #[test]
