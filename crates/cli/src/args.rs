@@ -122,82 +122,89 @@ pub(crate) struct FitArgs {
 
     /// Fit another model in the same read of the data; may be repeated. Its results are written to
     /// DIR/NAME; unnamed models are called model1 (the first formula), model2 and so on
-    #[arg(long, value_name = "[NAME=]FORMULA")]
+    #[arg(long, value_name = "[NAME=]FORMULA", help_heading = "Model")]
     pub also: Vec<String>,
 
     /// Fit to the moments that `tiers moments` wrote for all parts of the data, instead of to rows
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "also", "weights", "reference", "levels", "fitted", "sep", "decimal", "encoding", "na", "types"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "also", "weights", "reference", "levels", "fitted", "sep", "decimal", "encoding", "na", "types"], help_heading = "Data")]
     pub moments: Vec<PathBuf>,
 
     /// Fit by restricted maximum likelihood (the default)
-    #[arg(long, conflicts_with = "ml")]
+    #[arg(long, conflicts_with = "ml", help_heading = "Model")]
     pub reml: bool,
 
     /// Fit by maximum likelihood
-    #[arg(long)]
+    #[arg(long, help_heading = "Model")]
     pub ml: bool,
 
     /// Column of prior weights: a row with weight w has residual variance sigma^2 / w
-    #[arg(long, value_name = "COL")]
+    #[arg(long, value_name = "COL", help_heading = "Model")]
     pub weights: Option<String>,
 
     /// Reference level of a factor (default: its first level); may be repeated
-    #[arg(long, value_name = "FACTOR=LEVEL")]
+    #[arg(long, value_name = "FACTOR=LEVEL", help_heading = "Model")]
     pub reference: Vec<String>,
 
     /// Levels of a factor in order, starting with the reference; may be repeated
-    #[arg(long, value_name = "FACTOR=A,B,C")]
+    #[arg(long, value_name = "FACTOR=A,B,C", help_heading = "Model")]
     pub levels: Vec<String>,
 
     #[command(flatten)]
     pub csv: CsvArgs,
 
     /// Confidence level of the intervals
-    #[arg(long, value_name = "LEVEL", default_value_t = 0.95)]
+    #[arg(long, value_name = "LEVEL", default_value_t = 0.95, help_heading = "Inference")]
     pub conf_level: f64,
 
     /// Degrees of freedom of the tests of fixed effects
-    #[arg(long, value_name = "METHOD", value_enum, default_value_t = Df::Satterthwaite)]
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = Df::Satterthwaite, help_heading = "Inference")]
     pub df: Df,
 
     /// Report cluster-robust standard errors of the fixed effects; reads the rows a second time
-    #[arg(long, value_name = "TYPE", value_enum, ignore_case = true, conflicts_with = "moments")]
+    #[arg(
+        long,
+        value_name = "TYPE",
+        value_enum,
+        ignore_case = true,
+        conflicts_with = "moments",
+        help_heading = "Inference"
+    )]
     pub robust: Option<Robust>,
 
     /// Level whose groups are the clusters of --robust; must be the top level, which is the default
-    #[arg(long, value_name = "LEVEL", requires = "robust")]
+    #[arg(long, value_name = "LEVEL", requires = "robust", help_heading = "Inference")]
     pub cluster: Option<String>,
 
     /// Folder for summary.txt, fit.json and random_effects/*.parquet; replaced once the fit is complete
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
 
     /// Also write fitted.parquet: fitted values and residuals by row; reads the rows a second time
-    #[arg(long, requires = "out")]
+    #[arg(long, requires = "out", help_heading = "Output")]
     pub fitted: bool,
 
     /// Also write report.html: the results with figures, as one self-contained page
-    #[arg(long, requires = "out")]
+    #[arg(long, requires = "out", help_heading = "Output")]
     pub report: bool,
 
     /// Print the fit as JSON instead of the summary
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 
     /// Print no progress and no timing; with --out, print no summary either, only errors
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "Run")]
     pub quiet: bool,
 
     /// Number of threads (default: all cores); the results do not depend on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Run", env = "TIERS_THREADS", hide_env_values = true)]
     pub threads: Option<NonZeroUsize>,
 
     /// Limit on memory: bytes, a size such as 2GB, or a percentage of the available memory
-    #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT)]
+    #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT, help_heading = "Run", env = "TIERS_MEMORY_LIMIT", hide_env_values = true)]
     pub memory_limit: String,
 
     /// Limit on evaluations of the likelihood before the optimiser gives up
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Run")]
     pub max_evaluations: usize,
 }
 

@@ -27,35 +27,35 @@ pub(crate) struct ConfintArgs {
     pub fit: PathBuf,
 
     /// Method for the intervals
-    #[arg(long, value_name = "METHOD", value_enum, default_value_t = IntervalMethod::Profile)]
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = IntervalMethod::Profile, help_heading = "Inference")]
     pub method: IntervalMethod,
 
     /// Confidence level of the intervals
-    #[arg(long, value_name = "LEVEL", default_value_t = 0.95)]
+    #[arg(long, value_name = "LEVEL", default_value_t = 0.95, help_heading = "Inference")]
     pub level: f64,
 
     /// Parameters to compute intervals for (default: all); theta_ or beta_ for all of a kind
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "NAME", num_args = 1.., help_heading = "Inference")]
     pub parm: Vec<String>,
 
     /// Bootstrap: number of replicates [default: 1000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Inference")]
     pub replicates: Option<u64>,
 
     /// Bootstrap: seed of the random numbers [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Inference")]
     pub seed: Option<u64>,
 
     /// Bootstrap: type of the intervals [default: percentile]
-    #[arg(long = "type", value_name = "TYPE", value_enum)]
+    #[arg(long = "type", value_name = "TYPE", value_enum, help_heading = "Inference")]
     pub kind: Option<BootstrapType>,
 
     /// Folder for confint.json, and profile.parquet or replicates.parquet
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
 
     /// Print the intervals as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 
     #[command(flatten)]

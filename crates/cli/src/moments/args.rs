@@ -31,37 +31,37 @@ pub(crate) struct MomentsArgs {
     pub data: Vec<PathBuf>,
 
     /// Folder for the moments; existing moments are replaced
-    #[arg(long, value_name = "DIR", required = true)]
+    #[arg(long, value_name = "DIR", required = true, help_heading = "Output")]
     pub out: PathBuf,
 
     /// Column of prior weights: a row with weight w has residual variance sigma^2 / w
-    #[arg(long, value_name = "COL")]
+    #[arg(long, value_name = "COL", help_heading = "Model")]
     pub weights: Option<String>,
 
     /// Reference level of a factor (default: its first level); may be repeated
-    #[arg(long, value_name = "FACTOR=LEVEL")]
+    #[arg(long, value_name = "FACTOR=LEVEL", help_heading = "Model")]
     pub reference: Vec<String>,
 
     /// All levels of a factor, if this part may lack some; may be repeated
-    #[arg(long, value_name = "FACTOR=A,B,C")]
+    #[arg(long, value_name = "FACTOR=A,B,C", help_heading = "Model")]
     pub levels: Vec<String>,
 
     /// Use the levels and shifts of these moments of another part of the same data
-    #[arg(long, value_name = "DIR", conflicts_with = "levels")]
+    #[arg(long, value_name = "DIR", conflicts_with = "levels", help_heading = "Model")]
     pub like: Option<PathBuf>,
 
     #[command(flatten)]
     pub csv: CsvArgs,
 
     /// Limit on memory: bytes, a size such as 2GB, or a percentage of the available memory
-    #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT)]
+    #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT, help_heading = "Run", env = "TIERS_MEMORY_LIMIT", hide_env_values = true)]
     pub memory_limit: String,
 
     /// Print no progress and no messages, only errors
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "Run")]
     pub quiet: bool,
 
     /// Number of threads (default: all cores); the results do not depend on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Run", env = "TIERS_THREADS", hide_env_values = true)]
     pub threads: Option<NonZeroUsize>,
 }

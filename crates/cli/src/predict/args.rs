@@ -41,35 +41,35 @@ pub(crate) struct PredictArgs {
 
     /// File for the predictions, one row per row of the new data in the same order. The extension sets
     /// the format: .csv, .tsv or .arrow, otherwise parquet
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE", required = true, help_heading = "Output")]
     pub out: PathBuf,
 
     /// Use the random effects of this level and all coarser ones (default: all levels)
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", help_heading = "Inference")]
     pub level: Option<String>,
 
     /// Use no random effects: predict for the population
-    #[arg(long, conflicts_with = "level")]
+    #[arg(long, conflicts_with = "level", help_heading = "Inference")]
     pub population: bool,
 
     /// Also write standard errors
-    #[arg(long)]
+    #[arg(long, help_heading = "Inference")]
     pub se: bool,
 
     /// Also write the lower and upper ends of intervals
-    #[arg(long, value_name = "KIND", value_enum)]
+    #[arg(long, value_name = "KIND", value_enum, help_heading = "Inference")]
     pub interval: Option<Kind>,
 
     /// Confidence level of the interval
-    #[arg(long, value_name = "LEVEL", default_value_t = 0.95)]
+    #[arg(long, value_name = "LEVEL", default_value_t = 0.95, help_heading = "Inference")]
     pub conf_level: f64,
 
     /// Columns of the new data to copy, separated by commas
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', help_heading = "Output")]
     pub keep: Vec<String>,
 
     /// Print the report of the run as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 
     #[command(flatten)]

@@ -25,22 +25,22 @@ use tiers_tables::Source;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RefitArgs {
     /// Current location of the data (or moments) of the fit, if they were moved
-    #[arg(long, value_name = "PATHS", num_args = 1..)]
+    #[arg(long, value_name = "PATHS", num_args = 1.., help_heading = "Data")]
     pub data: Vec<PathBuf>,
 
     #[command(flatten)]
     pub csv: CsvArgs,
 
     /// Number of threads (default: all cores); the results do not depend on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Run", env = "TIERS_THREADS", hide_env_values = true)]
     pub threads: Option<NonZeroUsize>,
 
     /// Limit on memory: bytes, a size such as 2GB, or a percentage of the available memory
-    #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT)]
+    #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT, help_heading = "Run", env = "TIERS_MEMORY_LIMIT", hide_env_values = true)]
     pub memory_limit: String,
 
     /// Print no progress, only results and errors
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "Run")]
     pub quiet: bool,
 }
 

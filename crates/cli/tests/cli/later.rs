@@ -189,7 +189,7 @@ fn marginal_means_and_differences_match_lmertest() {
     let d = json(&["d"]);
     assert_eq!(d["means"].as_array().map(Vec::len), Some(2));
     run_err(&["means", &fit, "x"], &["--at x=0,1"]);
-    run_err(&["means", &fit, "ff"], &["no variable", "did you mean `f`"]);
+    run_err(&["means", &fit, "ff"], &["not a variable of the fixed effects", "did you mean `f`"]);
     run_err(&["means", &fit, "f", "--at", "h=r"], &["no level `r`", "p, q"]);
     run_err(&["means", &fit, "f", "--at", "x=1,2"], &["one value"]);
     let text = run_ok(&["means", &fit, "f", "--by", "h"]);

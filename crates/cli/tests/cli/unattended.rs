@@ -209,3 +209,30 @@ fn a_memory_limit_is_enforced_and_does_not_change_results() {
     assert_eq!((tight.code, wide.code), (0, 0), "{tight:?} {wide:?}");
     assert_eq!(tight.out, wide.out);
 }
+
+#[test]
+fn threads_and_memory_limit_can_come_from_the_environment() {
+    let folder = Folder::new();
+    let data = folder.parquet("a.parquet", table("g5"));
+    let with = |name: &str, value: &str, more: &[&str]| {
+        within(program().env(name, value).args(["fit", MODEL, &data, "-q"]).args(more))
+    };
+    assert_eq!(with("TIERS_THREADS", "2", &[]).code, 0);
+    let ran = with("TIERS_THREADS", "many", &[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_error(&ran.err, &["--threads", "many"]);
+    let ran = with("TIERS_MEMORY_LIMIT", "1MB", &[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_error(&ran.err, &["not enough memory"]);
+    // An option wins over the environment.
+    assert_eq!(with("TIERS_MEMORY_LIMIT", "1MB", &["--memory-limit", "1GB"]).code, 0);
+}
+
+#[test]
+fn options_of_fit_are_listed_under_headings() {
+    let help = within(program().args(["fit", "--help"])).out;
+    for heading in ["Model:", "Data:", "Inference:", "Output:", "Run:"] {
+        assert!(help.lines().any(|line| line == heading), "{heading}\n{help}");
+    }
+    assert!(help.contains("TIERS_THREADS") && help.contains("TIERS_MEMORY_LIMIT"), "{help}");
+}
