@@ -119,10 +119,11 @@ fn open(path: &std::path::Path, args: &CompareArgs) -> anyhow::Result<Entry> {
         let (model, dropped) = saved.read(&args.refit, Until::Estimates)?;
         let objective = Objective::new(&model, Method::Ml);
         let watch = Progress::new(args.refit.quiet).optimising();
-        let optimum = find_optimum(&objective, &saved.newton(), &mut |_: &[f64], step: &tiers_reml::Step| {
-            watch.evaluated(step);
-            true
-        });
+        let optimum =
+            find_optimum(&objective, &saved.newton(), &mut |_: &tiers_reml::Trial<'_>, step: &tiers_reml::Step| {
+                watch.evaluated(step);
+                true
+            });
         drop(watch);
         let optimum = optimum?;
         fit = Fit::new(&objective, &optimum, &dropped, Inference { df: DfMethod::None, ..Inference::default() });

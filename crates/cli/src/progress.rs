@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::Duration;
 use tiers_moments::{ReadObserver, ReadTimes};
-use tiers_reml::{SearchObserver, Step};
+use tiers_reml::{SearchObserver, Step, Trial};
 use tiers_report::visible;
 
 /// Whether progress is shown.
@@ -184,7 +184,7 @@ pub(crate) struct Fitting {
 }
 
 impl SearchObserver for Fitting {
-    fn evaluated(&mut self, _: &[f64], step: &Step) -> bool {
+    fn evaluated(&mut self, _: &Trial<'_>, step: &Step) -> bool {
         if let Some(search) = &self.search {
             search.evaluated(step);
         }

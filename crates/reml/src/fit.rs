@@ -203,16 +203,30 @@ pub struct Covariances {
 impl Covariances {
     /// Computes the covariances at an optimum, with the shifts of the z columns undone.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
-        let shifted = objective.parameters.factors(&optimum.at.theta);
-        let maps = objective.model().effect_maps();
-        let factors = shifted.iter().zip(maps).map(|(l, map)| lower_triangular(&(map * l))).collect();
+        let factors = unshifted_factors(objective, &optimum.at.theta);
         Covariances { factors, sigma2: optimum.at.pwrss / objective.nu() }
     }
 
     /// theta in lme4's order.
     pub fn theta(&self, objective: &Objective<'_>) -> Vec<f64> {
-        objective.parameters.entries.iter().map(|e| self.factors[e.level][(e.row, e.column)]).collect()
+        entries(objective, &self.factors)
     }
+}
+
+/// The relative factors Λ per level, lower triangular, for the user's z columns.
+fn unshifted_factors(objective: &Objective<'_>, scaled: &[f64]) -> Vec<DMatrix<f64>> {
+    let (shifted, maps) = (objective.parameters.factors(scaled), objective.model().effect_maps());
+    shifted.iter().zip(maps).map(|(l, map)| lower_triangular(&(map * l))).collect()
+}
+
+fn entries(objective: &Objective<'_>, factors: &[DMatrix<f64>]) -> Vec<f64> {
+    objective.parameters.entries.iter().map(|e| factors[e.level][(e.row, e.column)]).collect()
+}
+
+/// Converts the coordinates of the criterion (scaled entries of factors for the shifted z columns) to
+/// lme4's theta.
+pub(crate) fn lme4_theta(objective: &Objective<'_>, scaled: &[f64]) -> Vec<f64> {
+    entries(objective, &unshifted_factors(objective, scaled))
 }
 
 impl Fit {

@@ -35,7 +35,7 @@ pub use components::{Component, Icc, WaldScale, wald_interval};
 pub use diagnosis::{Diagnosis, Weak};
 pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
 pub use estimate::{
-    Optimum, SearchError, SearchObserver, Status, find_optimum, optimise, optimise_from, optimise_while,
+    Optimum, SearchError, SearchObserver, Status, Trial, find_optimum, optimise, optimise_from, optimise_while,
 };
 pub use explained::{DesignEffect, LevelVariance, RSquared};
 pub use fit::{Covariances, FactorLevels, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};

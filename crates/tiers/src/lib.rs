@@ -110,7 +110,7 @@ pub use tiers_moments::{PassState, ReadObserver, ReadTimes};
 pub use tiers_reml::{
     AnovaType, BootstrapSettings, DfMethod, Diagnosis, Fit as Estimates, FittedRows, FixedEffect, Icc, Influence,
     Interval, IntervalKind, KeyColumn, KeyLabels, LevelEffects, LikelihoodRatio, MarginalMean, Method, Objective,
-    Optimum, SearchObserver, Status, Step, TTest, TermTest, VarianceComponent,
+    Optimum, SearchObserver, Status, Step, TTest, TermTest, Trial, VarianceComponent,
 };
 
 /// Parquet, csv and arrow files as a [`Source`], by polars.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use tiers_design::{DesignError, Formula, Plan, Settings, Source};
 use tiers_moments::{Definition, ReadObserver, Reading, accumulate_with};
-use tiers_reml::{DfMethod, FitSettings, Method, SearchObserver, Step, fit_moments};
+use tiers_reml::{DfMethod, FitSettings, Method, SearchObserver, Step, Trial, fit_moments};
 use tiers_report::Data;
 
 /// A linear mixed model to be fitted: formula, method and settings.
@@ -98,7 +98,7 @@ impl Lmm {
     /// groupings cross, or the data do not determine the estimates. That the search did not converge is
     /// no error: see [`Fit::status`].
     pub fn fit(&self, rows: &dyn Source) -> Result<Fit, Error> {
-        self.fit_observed(rows, &mut (), &mut |_: &[f64], _: &Step| true)
+        self.fit_observed(rows, &mut (), &mut |_: &Trial<'_>, _: &Step| true)
     }
 
     /// [`Lmm::fit`] with observers of the read and of the search, either of which may cancel it.

@@ -10,7 +10,7 @@ use crate::progress::{Fitting, Progress, Reading};
 use crate::steps::Watch;
 use std::time::{Duration, Instant};
 use tiers_moments::{PassState, ReadObserver, ReadTimes};
-use tiers_reml::{SearchObserver, Step};
+use tiers_reml::{SearchObserver, Step, Trial};
 use tracing::{debug, info, warn};
 
 /// Time between log lines within a phase.
@@ -137,10 +137,11 @@ pub(crate) struct FitWatch<'a> {
 }
 
 impl SearchObserver for FitWatch<'_> {
-    fn evaluated(&mut self, theta: &[f64], step: &Step) -> bool {
-        self.bar.evaluated(theta, step);
+    fn evaluated(&mut self, trial: &Trial<'_>, step: &Step) -> bool {
+        self.bar.evaluated(trial, step);
         let status = &mut self.board.status;
-        status.theta = theta.to_vec();
+        let theta = trial.theta();
+        status.theta.clone_from(&theta);
         status.criterion = step.criterion;
         status.evaluations += 1;
         status.refresh(&self.board.store);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::path::Path;
 use tiers_design::{Kind, PackedText};
 use tiers_moments::Partitions;
-use tiers_reml::{Fit, FitError, FixedEffect, SearchError, Status, Step, VarianceComponent, fit_moments};
+use tiers_reml::{Fit, FitError, FixedEffect, SearchError, Status, Step, Trial, VarianceComponent, fit_moments};
 use tiers_report::visible;
 use tiers_tables::{OutColumn, OutValues, Source, TableError, write_parquet};
 
@@ -70,7 +70,7 @@ fn fit_one(partitions: &Partitions, index: usize, model: &ModelJob, stop: &Stop)
     if stop.asked() {
         return Ok(None);
     }
-    let mut go_on = |_: &[f64], _: &Step| !stop.asked();
+    let mut go_on = |_: &Trial<'_>, _: &Step| !stop.asked();
     match fit_moments(partitions.ingested(index)?, &model.how.fitting, &mut go_on) {
         Err(FitError::Search(SearchError::Cancelled)) => Ok(None),
         fitted => Ok(Some(fitted?.fit)),

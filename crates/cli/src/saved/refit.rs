@@ -106,10 +106,11 @@ impl Saved {
     /// Finds the optimum again, and checks that it is the saved one.
     pub(crate) fn optimum(&self, objective: &Objective<'_>, args: &RefitArgs) -> anyhow::Result<Optimum> {
         let watch = Progress::new(args.quiet).optimising();
-        let optimum = find_optimum(objective, &self.newton(), &mut |_: &[f64], step: &tiers_reml::Step| {
-            watch.evaluated(step);
-            true
-        });
+        let optimum =
+            find_optimum(objective, &self.newton(), &mut |_: &tiers_reml::Trial<'_>, step: &tiers_reml::Step| {
+                watch.evaluated(step);
+                true
+            });
         drop(watch);
         let optimum = optimum?;
         let (saved, found) = (self.model.criterion, optimum.at.criterion);

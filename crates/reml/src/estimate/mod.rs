@@ -8,6 +8,7 @@ mod problem;
 
 pub use evidence::{SearchError, find_optimum};
 
+use crate::fit::lme4_theta;
 use crate::newton::{Minimum, Settings, Step, minimise};
 use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDerivatives};
 use crate::parameters::{Entry, Parameters};
@@ -59,25 +60,39 @@ const LARGEST_NOISE: f64 = 1e-6;
 
 /// Receives every evaluation of a search, and may cancel it.
 pub trait SearchObserver {
-    /// Called after every evaluation, at this scaled theta. Return `false` to cancel the search.
-    fn evaluated(&mut self, theta: &[f64], step: &Step) -> bool;
+    /// Called after every evaluation. Return `false` to cancel the search.
+    fn evaluated(&mut self, trial: &Trial<'_>, step: &Step) -> bool;
 }
 
-impl<F: FnMut(&[f64], &Step) -> bool> SearchObserver for F {
-    fn evaluated(&mut self, theta: &[f64], step: &Step) -> bool {
-        self(theta, step)
+/// A point that a search evaluated.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial<'a> {
+    objective: &'a Objective<'a>,
+    scaled: &'a [f64],
+}
+
+impl Trial<'_> {
+    /// lme4's theta there: entries of the relative covariance factors, terms in lme4's order.
+    pub fn theta(&self) -> Vec<f64> {
+        lme4_theta(self.objective, self.scaled)
+    }
+}
+
+impl<F: FnMut(&Trial<'_>, &Step) -> bool> SearchObserver for F {
+    fn evaluated(&mut self, trial: &Trial<'_>, step: &Step) -> bool {
+        self(trial, step)
     }
 }
 
 /// An observer that never cancels the search.
-fn go_on(_: &[f64], _: &Step) -> bool {
+fn go_on(_: &Trial<'_>, _: &Step) -> bool {
     true
 }
 
-/// Finds the optimum. `observe` is called after every evaluation with scaled theta.
-pub fn optimise(objective: &Objective<'_>, settings: &Settings, observe: &mut dyn FnMut(&[f64], &Step)) -> Optimum {
-    let mut observer = |theta: &[f64], step: &Step| {
-        observe(theta, step);
+/// Finds the optimum. `observe` is called after every evaluation.
+pub fn optimise(objective: &Objective<'_>, settings: &Settings, observe: &mut dyn FnMut(&Trial<'_>, &Step)) -> Optimum {
+    let mut observer = |trial: &Trial<'_>, step: &Step| {
+        observe(trial, step);
         true
     };
     search(&mut Problem::new(objective, &mut observer), settings)

@@ -1,8 +1,8 @@
 //! The criterion in the coordinates of the optimiser.
 
-use super::SearchObserver;
 use super::covariance_model::CovarianceModel;
 use super::identified::Undetermined;
+use super::{SearchObserver, Trial};
 use crate::newton::{Criterion, Step};
 use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDerivatives};
 use crate::parameters::Parameters;
@@ -103,7 +103,8 @@ impl<'a, 'm> Problem<'a, 'm> {
 
     /// Reports a trial to the observer. Returns `false` once the search is cancelled.
     pub(super) fn report(&mut self, theta: &[f64], step: &Step) -> bool {
-        self.cancelled = self.cancelled || !self.observer.evaluated(theta, step);
+        let trial = Trial { objective: self.objective, scaled: theta };
+        self.cancelled = self.cancelled || !self.observer.evaluated(&trial, step);
         !self.cancelled
     }
 }

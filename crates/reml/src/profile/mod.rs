@@ -14,7 +14,7 @@ mod coordinates;
 mod walk;
 
 use crate::components::{Component, Uncertainty};
-use crate::estimate::{Optimum, Status, optimise_from_while, optimise_while};
+use crate::estimate::{Optimum, Status, Trial, optimise_from_while, optimise_while};
 use crate::fit::Covariances;
 use crate::inference::student;
 use crate::newton::{Settings, Step};
@@ -153,7 +153,7 @@ pub fn profile(
     observe: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<Option<Profile>, ProfileError> {
     let watched = Watched::new(observe);
-    let mut evaluated = |_: &[f64], _: &Step| watched.go_on();
+    let mut evaluated = |_: &Trial<'_>, _: &Step| watched.go_on();
     let ml = Objective::new(objective.model(), Method::Ml);
     let mut found = optimise_while(&ml, settings, &mut evaluated);
     let mut restarts = 0;

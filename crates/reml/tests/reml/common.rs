@@ -7,7 +7,7 @@ use tiers_design::{DesignError, Formula, Plan, Settings, Source};
 use tiers_moments::{Dropped, IngestError, accumulate};
 use tiers_reml::{
     BuildError, DfMethod, Fit, Inference, LevelEffects, Method, Model, NewtonSettings, Objective, Optimum, Status,
-    Step, build_model, find_optimum, random_effects,
+    Step, Trial, build_model, find_optimum, random_effects,
 };
 use tiers_testkit::{Checks, NestedSample, Tolerance, oracle};
 
@@ -100,7 +100,7 @@ pub(crate) fn fit(
 }
 
 /// An observer that never cancels a search.
-pub(crate) fn go_on(_: &[f64], _: &Step) -> bool {
+pub(crate) fn go_on(_: &Trial<'_>, _: &Step) -> bool {
     true
 }
 

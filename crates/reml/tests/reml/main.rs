@@ -3,7 +3,6 @@
 mod anova;
 mod bootstrap;
 mod boundary;
-mod called_off;
 mod common;
 mod components;
 mod evidence;
@@ -16,6 +15,7 @@ mod many;
 mod memory;
 mod nests;
 mod notes;
+mod observers;
 mod parts;
 mod prediction;
 mod profile;

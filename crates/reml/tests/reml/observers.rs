@@ -1,13 +1,28 @@
-//! Profiles and bootstraps that the observer cancels.
+//! Observers: what they receive, and computations that they cancel.
 
 use crate::common::model;
 use crate::memory::Memory;
 use std::sync::Mutex;
-use tiers_reml::{BootstrapSettings, Method, Model, NewtonSettings, Objective, Profile, Target, bootstrap, optimise};
+use tiers_reml::{
+    BootstrapSettings, Method, Model, NewtonSettings, Objective, Profile, Step, Target, Trial, bootstrap, optimise,
+};
 
 fn sleepstudy() -> Model {
     let table = Memory::of_dataset("sleepstudy", &["Reaction", "Days"], &["Subject"]);
     model(&table, "Reaction ~ Days + (1 + Days | Subject)", None).expect("a model").0
+}
+
+#[test]
+fn trials_report_the_theta_of_lme4() {
+    let model = sleepstudy();
+    let objective = Objective::new(&model, Method::Reml);
+    let mut thetas: Vec<Vec<f64>> = Vec::new();
+    optimise(&objective, &NewtonSettings::default(), &mut |trial: &Trial<'_>, _: &Step| thetas.push(trial.theta()));
+    // getME(lmer(Reaction ~ Days + (1 + Days | Subject), sleepstudy), "theta")
+    let lme4 = [0.966_734_1, 0.015_169_06, 0.230_909_95];
+    let distance = |theta: &Vec<f64>| theta.iter().zip(lme4).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(thetas.iter().map(distance).fold(f64::INFINITY, f64::min) < 1e-4, "{thetas:?}");
+    assert!(thetas.iter().all(|theta| theta[0] >= 0.0 && theta[2] >= 0.0), "diagonals are not negative");
 }
 
 /// Records the progress reports, and cancels the work at the `at_most`th.
