@@ -5,11 +5,11 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../crates/cli/src/run/file.rs"]
+#[path = "../../crates/cli/src/commands/run/file.rs"]
 mod file;
 #[path = "../../crates/cli/src/files.rs"]
 mod files;
-#[path = "../../crates/cli/src/run/parse.rs"]
+#[path = "../../crates/cli/src/commands/run/parse.rs"]
 mod parse;
 #[path = "../../crates/cli/src/robust.rs"]
 mod robust;

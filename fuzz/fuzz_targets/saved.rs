@@ -10,7 +10,7 @@ use tiers_moments::Totals;
 use tiers_report::saved;
 use tiers_reml::{AnovaType, Averaging, FixedPart, Grid, Predictor};
 
-#[path = "../../crates/cli/src/moments/header.rs"]
+#[path = "../../crates/cli/src/commands/moments/header.rs"]
 mod header;
 
 /// The line between the two files of a fit; an input without it is a header of moments.

@@ -1,19 +1,19 @@
 //! The command line, as clap parses it. [`crate::job`] checks its values.
 
-use crate::anova::AnovaArgs;
-use crate::bench::BenchArgs;
-use crate::compare::CompareArgs;
-use crate::confint::ConfintArgs;
+use crate::commands::anova::AnovaArgs;
+use crate::commands::bench::BenchArgs;
+use crate::commands::compare::CompareArgs;
+use crate::commands::confint::ConfintArgs;
+use crate::commands::diagnose::DiagnoseArgs;
+use crate::commands::influence::InfluenceArgs;
+use crate::commands::means::MeansArgs;
+use crate::commands::moments::MomentsArgs;
+use crate::commands::predict::PredictArgs;
+use crate::commands::ranef::RanefArgs;
+use crate::commands::run::RunArgs;
+use crate::commands::simulate::SimulateArgs;
 use crate::csv::CsvArgs;
-use crate::diagnose::DiagnoseArgs;
-use crate::influence::InfluenceArgs;
-use crate::means::MeansArgs;
-use crate::moments::MomentsArgs;
-use crate::predict::PredictArgs;
-use crate::ranef::RanefArgs;
 use crate::robust::Robust;
-use crate::run::RunArgs;
-use crate::simulate::SimulateArgs;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsString;
@@ -35,15 +35,15 @@ pub(crate) enum Command {
     #[command(after_help = EXAMPLES)]
     Fit(FitArgs),
     /// Print F tests of the terms of a saved fit
-    #[command(after_help = crate::anova::EXAMPLES)]
+    #[command(after_help = crate::commands::anova::EXAMPLES)]
     Anova(AnovaArgs),
     /// Fit all models of a job file, unattended; repeat the command to resume after an interruption
     Run(RunArgs),
     /// Compare saved fits side by side, with likelihood ratio tests
-    #[command(after_help = crate::compare::EXAMPLES)]
+    #[command(after_help = crate::commands::compare::EXAMPLES)]
     Compare(CompareArgs),
     /// Compute marginal means of a saved fit, their differences, and tests of linear hypotheses
-    #[command(after_help = crate::means::EXAMPLES)]
+    #[command(after_help = crate::commands::means::EXAMPLES)]
     Means(MeansArgs),
     /// Show the most influential top-level groups of a saved fit: Cook's distance, DFBETAS, variances
     Influence(InfluenceArgs),
@@ -52,13 +52,13 @@ pub(crate) enum Command {
     /// Report how well the data determine the parameters of a saved fit
     Diagnose(DiagnoseArgs),
     /// Compute confidence intervals for all parameters of a saved fit
-    #[command(after_help = crate::confint::EXAMPLES)]
+    #[command(after_help = crate::commands::confint::EXAMPLES)]
     Confint(ConfintArgs),
     /// Write the moments (sufficient statistics) of a data set or a part of it, for `tiers fit --moments`
-    #[command(after_help = crate::moments::EXAMPLES)]
+    #[command(after_help = crate::commands::moments::EXAMPLES)]
     Moments(MomentsArgs),
     /// Predict the response for rows of another table, with standard errors and intervals
-    #[command(after_help = crate::predict::EXAMPLES)]
+    #[command(after_help = crate::commands::predict::EXAMPLES)]
     Predict(PredictArgs),
     /// Simulate nested data of any size from a specification
     Simulate(SimulateArgs),

@@ -1,8 +1,8 @@
 //! Input of a fit: rows of a table, or moments that were computed before.
 
+use crate::commands::moments::Opened;
 use crate::job::Input as Named;
 use crate::memory::Limit;
-use crate::moments::Opened;
 use crate::progress::Reading as Watch;
 use std::path::PathBuf;
 use tiers_design::{Formula, Plan, Recipe, Settings};

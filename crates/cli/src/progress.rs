@@ -1,6 +1,6 @@
 //! Progress bars on standard error, shown only if that is a terminal.
 
-use crate::confint::Pieces;
+use crate::commands::confint::Pieces;
 use crate::steps::Watch;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;

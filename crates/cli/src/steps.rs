@@ -1,6 +1,6 @@
 //! Fits one model, from its moments to its files: build the model, search, infer, report, write.
 
-use crate::confint::{Fitted, Pieces, Wanted};
+use crate::commands::confint::{Fitted, Pieces, Wanted};
 use crate::input::Input;
 use crate::memory::Limit;
 use crate::outputs::{Folder, Staged};

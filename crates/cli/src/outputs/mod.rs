@@ -65,7 +65,7 @@ pub(crate) const RESULTS: Contents = Contents {
 /// A folder of moments.
 pub(crate) const MOMENTS: Contents = Contents {
     called: "moments",
-    files: &[crate::moments::TOTALS, crate::moments::CELLS, crate::moments::HEADER],
+    files: &[crate::commands::moments::TOTALS, crate::commands::moments::CELLS, crate::commands::moments::HEADER],
     folder: None,
     key: "tiers_moments",
 };

@@ -4,9 +4,9 @@
 //! they can be large and a pass over the rows is short. The rows are encoded with the saved
 //! definition, so the results are bit-identical to those of the first fit. Changed data are an error.
 
+use crate::commands::moments::Opened;
 use crate::csv::CsvArgs;
 use crate::memory::{Limit, check_heads};
-use crate::moments::Opened;
 use crate::progress::Progress;
 use crate::saved::Saved;
 use anyhow::{anyhow, bail, ensure};
@@ -62,7 +62,7 @@ impl Saved {
     /// Opens the data of the fit again, at the saved location or that of `--data`.
     pub(crate) fn open_data(&self, args: &RefitArgs) -> anyhow::Result<Again> {
         let paths = self.paths(args);
-        if paths.iter().all(|path| path.join(crate::moments::HEADER).is_file()) {
+        if paths.iter().all(|path| path.join(crate::commands::moments::HEADER).is_file()) {
             let parts = paths.iter().map(|path| Opened::open(path)).collect::<anyhow::Result<_>>()?;
             return Ok(Again::Moments(parts));
         }
@@ -241,7 +241,7 @@ mod tests {
         let out = out.to_str().expect("UTF-8");
         let line = ["tiers", "fit", "y ~ x + sex + (1 + x | school)", data, "--out", out, "--quiet"];
         let Ok(Command::Fit(args)) = crate::args::parse_from(line) else { panic!("a good command line") };
-        crate::fit::run(&crate::job::Job::new(args).expect("a good job")).expect("a fit");
+        crate::commands::fit::run(&crate::job::Job::new(args).expect("a good job")).expect("a fit");
         Saved::open(&Path::new(out).join("fit.json")).expect("a saved fit")
     }
 

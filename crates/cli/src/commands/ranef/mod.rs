@@ -2,9 +2,9 @@
 
 use tiers_report::extremes::{Effect, Extremes, note};
 
+use crate::commands::predict::effects;
 use crate::exit::{Outcome, print};
 use crate::outputs::EFFECTS;
-use crate::predict::effects;
 use crate::saved::Saved;
 use crate::tables::{OF_EFFECTS, file_name};
 use anyhow::{anyhow, bail};

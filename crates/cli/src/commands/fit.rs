@@ -15,7 +15,7 @@ use tiers_report::visible;
 /// Fits a model, or several models in one read.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
     if !job.also.is_empty() {
-        return crate::several::run(job);
+        return crate::commands::several::run(job);
     }
     let began = Instant::now();
     let progress = Progress::new(job.quiet);

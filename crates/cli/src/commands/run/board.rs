@@ -5,7 +5,7 @@ use super::checkpoint::Keeper;
 use super::status::{ModelState, Phase, Status};
 use super::stop::Stop;
 use super::store::Store;
-use crate::confint::Pieces;
+use crate::commands::confint::Pieces;
 use crate::progress::{Fitting, Progress, Reading};
 use crate::steps::Watch;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! `tiers fit` with several models: one read of the data, then each model is fitted from its moments.
 
+use crate::commands::fit::{outcome, say_not_converged};
 use crate::exit::{Outcome, print, tell};
-use crate::fit::{outcome, say_not_converged};
 use crate::input::Input;
 use crate::job::{Input as Named, Job, Show};
 use crate::memory::{Limit, check_heads};

@@ -1,7 +1,7 @@
 //! Checks the new data and the output file before any long computation; adds the file to errors about
 //! rows.
 
-use crate::predict::PredictArgs;
+use crate::commands::predict::PredictArgs;
 use crate::saved::{Again, Saved};
 use anyhow::{anyhow, bail, ensure};
 use std::fs;
@@ -35,7 +35,7 @@ pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: 
     read.extend(again.into_iter().flat_map(Again::files));
     read.extend(crate::outputs::RESULTS.files.iter().map(|name| of_fit(name)));
     let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
-    read.extend(crate::predict::effects::files(saved, &all));
+    read.extend(crate::commands::predict::effects::files(saved, &all));
     match read.iter().find(|path| fs::canonicalize(path).is_ok_and(|path| path == target)) {
         Some(path) => bail!(
             "--out {}: this is {}, which is read or belongs to the fit; name another file for the predictions",

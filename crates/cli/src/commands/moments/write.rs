@@ -1,6 +1,6 @@
 //! Writes a folder of moments, which is put in place as a whole.
 
-use crate::moments::header::{CELLS, HEADER, Header, TOTALS, VERSION};
+use crate::commands::moments::header::{CELLS, HEADER, Header, TOTALS, VERSION};
 use crate::outputs::{Folder, Staged};
 use std::path::Path;
 use tiers_design::{Dictionary, Labels, PackedText};

@@ -1,6 +1,6 @@
 //! Arguments of `tiers run`.
 
-use crate::run::log::{Format, Level};
+use crate::commands::run::log::{Format, Level};
 use clap::Args;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use super::file::{DataKeys, DecimalKey, DfKey, IntervalsKey, JobFile, MethodKey, ModelKeys, OnError, TypeKey};
 use super::parse::Document;
-use crate::confint::{IntervalMethod, Wanted};
+use crate::commands::confint::{IntervalMethod, Wanted};
 use crate::job::sandwich;
 use crate::memory::Limit;
 use crate::steps::{Clustered, How};

@@ -1,6 +1,6 @@
 //! The tables of `tiers means`, in the layout of emmeans.
 
-use crate::means::{Found, Means, Tested};
+use crate::commands::means::{Found, Means, Tested};
 use crate::saved::Saved;
 use tiers_reml::{DfMethod, TTest};
 use tiers_report::layout::{Column, paragraph, table};

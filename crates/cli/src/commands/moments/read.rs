@@ -1,7 +1,7 @@
 //! Opens and checks folders of moments.
 
+use crate::commands::moments::header::{CELLS, HEADER, Header, TOTALS};
 use crate::files::read_text;
-use crate::moments::header::{CELLS, HEADER, Header, TOTALS};
 use crate::outputs::{MOMENTS, repair};
 use anyhow::{anyhow, bail, ensure};
 use std::collections::HashMap;

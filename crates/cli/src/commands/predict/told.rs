@@ -1,7 +1,7 @@
 //! Report of a run: numbers of rows that were predicted, missing, or of unknown groups.
 
-use crate::predict::PredictArgs;
-use crate::predict::args::Kind;
+use crate::commands::predict::PredictArgs;
+use crate::commands::predict::args::Kind;
 use crate::saved::Saved;
 use indicatif::HumanCount;
 use serde::Serialize;
