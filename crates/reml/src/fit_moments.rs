@@ -5,11 +5,11 @@ use crate::build_model::{BuildError, build_model};
 use crate::estimate::{Optimum, SearchError, SearchObserver, find_optimum};
 use crate::fit::Fit;
 use crate::inference::{FixedInference, FixedModel, Inference};
-use crate::model::{Model, ModelError};
+use crate::model::Model;
 use crate::newton::Settings;
 use crate::objective::{Method, Objective};
 use std::time::Instant;
-use tiers_moments::{IngestError, Ingested, NestError};
+use tiers_moments::Ingested;
 
 /// How a model is fitted.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,28 +57,12 @@ pub struct FitSeconds {
 /// Why there is no fit.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
-    /// The rows could not be read and summed.
+    /// The model cannot be built from the moments.
     #[error(transparent)]
-    Ingest(#[from] IngestError),
-    /// The groupings are not nested.
-    #[error(transparent)]
-    Nest(#[from] NestError),
-    /// The model cannot be fitted.
-    #[error(transparent)]
-    Model(#[from] ModelError),
+    Build(#[from] BuildError),
     /// There are no estimates.
     #[error(transparent)]
     Search(#[from] SearchError),
-}
-
-impl From<BuildError> for FitError {
-    fn from(error: BuildError) -> FitError {
-        match error {
-            BuildError::Ingest(error) => FitError::Ingest(error),
-            BuildError::Nest(error) => FitError::Nest(error),
-            BuildError::Model(error) => FitError::Model(error),
-        }
-    }
 }
 
 /// Fits a model to moments.

@@ -26,6 +26,7 @@ mod predict;
 mod profile;
 mod span;
 mod threads;
+mod wald_intervals;
 mod watched;
 
 pub use bootstrap::{Bootstrap, BootstrapSettings, Draws, IntervalType, Quantity, Replicate, Simulator, bootstrap};
@@ -56,3 +57,4 @@ pub use predict::{
 };
 pub use profile::{Curve, End, Profile, ProfileError, ProfilePoint, Target, profile};
 pub use threads::use_threads;
+pub use wald_intervals::{WaldInterval, wald_intervals};

@@ -1,10 +1,8 @@
 //! The errors of a fit and of questions to it.
 
 use tiers_design::{DesignError, SourceError};
-use tiers_moments::{ClusterError, IngestError, NestError};
-use tiers_reml::{
-    EffectsError, EffectsMismatch, FitError, MeansError, ModelError, NoTest, PredictError, ProfileError, SearchError,
-};
+use tiers_moments::{ClusterError, IngestError};
+use tiers_reml::{EffectsError, EffectsMismatch, FitError, MeansError, NoTest, PredictError, ProfileError};
 
 /// Why there is no fit, or no answer to a question about one.
 ///
@@ -22,15 +20,10 @@ pub enum Error {
     /// The rows cannot be read, encoded or summed.
     #[error(transparent)]
     Rows(#[from] IngestError),
-    /// The groupings are not nested.
+    /// The model cannot be fitted to these data: crossed groupings, a constant response, a single group,
+    /// or data that do not determine the estimates.
     #[error(transparent)]
-    Nest(#[from] NestError),
-    /// The model cannot be fitted to these data: a constant response, a single group.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The data do not determine the estimates, or too few digits are left for them.
-    #[error(transparent)]
-    Search(#[from] SearchError),
+    Fit(#[from] FitError),
     /// The random effects by two routes differ.
     #[error(transparent)]
     Effects(#[from] EffectsError),
@@ -74,17 +67,6 @@ pub enum Error {
     /// Files cannot be written or read.
     #[error("{0}")]
     Files(String),
-}
-
-impl From<FitError> for Error {
-    fn from(error: FitError) -> Error {
-        match error {
-            FitError::Ingest(error) => Error::Rows(error),
-            FitError::Search(error) => Error::Search(error),
-            FitError::Nest(error) => Error::Nest(error),
-            FitError::Model(error) => Error::Model(error),
-        }
-    }
 }
 
 impl From<NoTest> for Error {

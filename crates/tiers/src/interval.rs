@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::fit::Fit;
 use tiers_reml::{
-    BootstrapSettings, Curve, End, IntervalType, Quantity, Status, Target, WaldScale, bootstrap, profile, wald_interval,
+    BootstrapSettings, Curve, IntervalType, Quantity, Status, Target, WaldInterval, bootstrap, profile, wald_intervals,
 };
 
 /// How confidence intervals are made.
@@ -35,36 +35,12 @@ pub struct ConfidenceInterval {
 
 /// Wald intervals of all parameters.
 pub(crate) fn by_wald(fit: &Fit, level: f64) -> Vec<ConfidenceInterval> {
-    let estimates = fit.estimates();
-    let on_scale = |parameter: String, estimate: f64, error: Option<f64>, scale| {
-        let ends = error.and_then(|error| wald_interval(estimate, error, level, scale));
-        ConfidenceInterval { parameter, estimate, lower: ends.map(|e| e.0), upper: ends.map(|e| e.1) }
+    let end = |end: Option<f64>| end.filter(|end| end.is_finite());
+    let interval = |wald: WaldInterval| {
+        let WaldInterval { parameter, estimate, lower, upper, .. } = wald;
+        ConfidenceInterval { parameter, estimate, lower: end(lower), upper: end(upper) }
     };
-    let mut out = Vec::new();
-    for component in &estimates.variance_components {
-        let (terms, group) = (&component.terms, &component.level);
-        for (j, term) in terms.iter().enumerate() {
-            let error = component.sd_std_error.get(j).copied().flatten();
-            out.push(on_scale(format!("sd_{term}|{group}"), component.sd[j], error, WaldScale::Log));
-            for (i, later) in terms.iter().enumerate().skip(j + 1) {
-                let error = component.correlation_std_error.get(i).and_then(|row| row[j]);
-                let value = component.correlation[i][j].unwrap_or(f64::NAN);
-                out.push(on_scale(format!("cor_{later}.{term}|{group}"), value, error, WaldScale::Fisher));
-            }
-        }
-    }
-    out.push(on_scale("sigma".to_owned(), estimates.sigma, estimates.sigma_std_error, WaldScale::Log));
-    let inference = fit.fixed.inference.clone().with_confidence(level);
-    for (place, effect) in estimates.fixed_effects.iter().enumerate() {
-        let test = inference.coefficient(place);
-        let end = |end: f64| end.is_finite().then_some(end);
-        let (lower, upper) = (end(test.lower), end(test.upper));
-        out.push(ConfidenceInterval { parameter: effect.term.clone(), estimate: test.estimate, lower, upper });
-    }
-    let of_icc =
-        |icc: &tiers_reml::Icc| on_scale(format!("icc_{}", icc.level), icc.icc, icc.std_error, WaldScale::LogOdds);
-    out.extend(estimates.icc.iter().map(of_icc));
-    out
+    wald_intervals(fit.estimates(), &fit.fixed.inference, level).into_iter().map(interval).collect()
 }
 
 /// Intervals by the profile likelihood of all parameters.
@@ -72,12 +48,11 @@ pub(crate) fn by_profile(fit: &Fit, level: f64) -> Result<Vec<ConfidenceInterval
     let objective = fit.objective();
     let targets = Target::all(&objective);
     let found = profile(&objective, &targets, level, &fit.newton, &|_| true)?.expect("the observer never cancels");
-    let end = |end: &End| end.value();
     let interval = |curve: &Curve| ConfidenceInterval {
         parameter: curve.name.clone(),
         estimate: curve.estimate,
-        lower: end(&curve.lower),
-        upper: end(&curve.upper),
+        lower: curve.lower.value(),
+        upper: curve.upper.value(),
     };
     Ok(found.curves.iter().map(interval).collect())
 }

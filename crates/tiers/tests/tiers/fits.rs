@@ -85,6 +85,23 @@ fn profile_intervals_agree_with_lme4() {
 }
 
 #[test]
+fn wald_intervals_hold_the_estimates_and_are_missing_on_the_boundary() {
+    let table = dataset("sleepstudy", &["Reaction", "Days", "Subject"], &[]);
+    let fit = lmm("Reaction ~ Days + (1 + Days | Subject)").fit(&table).expect("a fit");
+    let intervals = fit.confint(IntervalMethod::Wald, 0.95).expect("intervals");
+    assert_eq!(intervals.len(), 7);
+    for interval in &intervals {
+        assert!(interval.lower.is_some_and(|lower| lower < interval.estimate), "{interval:?}");
+        assert!(interval.upper.is_some_and(|upper| upper > interval.estimate), "{interval:?}");
+    }
+    let table = dataset("dyestuff2", &["Yield"], &["Batch"]);
+    let fit = lmm("Yield ~ 1 + (1 | Batch)").fit(&table).expect("a fit");
+    let intervals = fit.confint(IntervalMethod::Wald, 0.95).expect("intervals");
+    assert_eq!((intervals[0].parameter.as_str(), intervals[0].lower), ("sd_(Intercept)|Batch", None));
+    assert!(fit.confint(IntervalMethod::Wald, 1.5).is_err());
+}
+
+#[test]
 fn a_bootstrap_needs_replicates_beyond_its_ends() {
     let table = dataset("dyestuff", &["Yield"], &["Batch"]);
     let fit = lmm("Yield ~ 1 + (1 | Batch)").fit(&table).expect("a fit");
