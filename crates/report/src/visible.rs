@@ -18,7 +18,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false, |out, c| out.extend(c.escape_unicode()))
 }
 
-/// Escapes whole lines: like [`line`], but keeps line feeds and tabs.
+/// Escapes whole lines: like [`line()`], but keeps line feeds and tabs.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'), |out, c| out.extend(c.escape_unicode()))
 }

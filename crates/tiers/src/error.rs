@@ -16,17 +16,17 @@ pub enum Error {
     Table(String),
     /// The formula cannot be read, or does not go with the columns of the table.
     #[error(transparent)]
-    Design(#[from] DesignError),
+    Design(Box<DesignError>),
     /// The rows cannot be read, encoded or summed.
     #[error(transparent)]
-    Rows(#[from] IngestError),
+    Rows(Box<IngestError>),
     /// The model cannot be fitted to these data: crossed groupings, a constant response, a single group,
     /// or data that do not determine the estimates.
     #[error(transparent)]
-    Fit(#[from] FitError),
+    Fit(Box<FitError>),
     /// The random effects by two routes differ.
     #[error(transparent)]
-    Effects(#[from] EffectsError),
+    Effects(Box<EffectsError>),
     /// A name that the fit does not have.
     #[error("the fit has no {what} {name}; it has {}", known.join(", "))]
     Unknown {
@@ -42,7 +42,7 @@ pub enum Error {
     Setting(String),
     /// Marginal means cannot be computed.
     #[error(transparent)]
-    Means(#[from] MeansError),
+    Means(Box<MeansError>),
     /// A hypothesis cannot be read.
     #[error("{0}")]
     Hypothesis(String),
@@ -51,13 +51,13 @@ pub enum Error {
     Profile(#[from] ProfileError),
     /// A row cannot be predicted.
     #[error(transparent)]
-    Predict(#[from] PredictError),
+    Predict(Box<PredictError>),
     /// Random effects do not belong to the fit.
     #[error(transparent)]
-    Mismatch(#[from] EffectsMismatch),
+    Mismatch(Box<EffectsMismatch>),
     /// The sums of whole groups cannot be computed.
     #[error(transparent)]
-    Clusters(#[from] ClusterError),
+    Clusters(Box<ClusterError>),
     /// Two fits cannot be compared.
     #[error("{0}")]
     Compare(NoTest),
@@ -67,6 +67,28 @@ pub enum Error {
     /// Files cannot be written or read.
     #[error("{0}")]
     Files(String),
+}
+
+/// Boxes the errors of the crates below, some of which are large.
+macro_rules! boxed {
+    ($($variant:ident($error:ty);)*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Error {
+                Error::$variant(Box::new(error))
+            }
+        }
+    )*};
+}
+
+boxed! {
+    Design(DesignError);
+    Rows(IngestError);
+    Fit(FitError);
+    Effects(EffectsError);
+    Means(MeansError);
+    Predict(PredictError);
+    Mismatch(EffectsMismatch);
+    Clusters(ClusterError);
 }
 
 impl From<NoTest> for Error {

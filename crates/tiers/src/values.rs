@@ -135,7 +135,7 @@ fn whole_number(value: f64, column: &str, row: usize) -> Result<Option<i64>, Sou
 }
 
 fn texts<S: AsRef<str>>(values: Vec<S>) -> Dictionary {
-    Dictionary::Text(values.iter().collect())
+    Dictionary::Text(values.into_iter().collect())
 }
 
 /// Codes into the distinct values, in the order of their first rows.

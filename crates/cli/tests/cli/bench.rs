@@ -32,7 +32,7 @@ fn growth_is_measured_and_drawn() {
     for phase in ["read", "scan", "decode", "encode", "sum", "merge", "settle", "search", "effects", "write"] {
         assert!(phases[phase].as_f64().is_some_and(|seconds| seconds >= 0.0), "{phase}");
     }
-    assert_eq!(String::from_utf8(read("bench.csv")).unwrap().lines().count(), 4);
+    assert_eq!(String::from_utf8(read("bench.csv")).unwrap().lines().count(), 5);
     assert!(read("scaling.svg").starts_with(b"<svg"));
     // Neither the simulated tables nor the results of the runs are left behind.
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 4);

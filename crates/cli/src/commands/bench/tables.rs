@@ -85,7 +85,6 @@ fn seconds(value: f64) -> String {
 }
 
 /// Returns all runs as CSV, one line each.
-
 pub(super) fn csv(runs: &[Run]) -> String {
     let mut out =
         String::from("model,rows,threads,repeat,groups,evaluations,status,criterion,peak_memory_bytes,wall,total");

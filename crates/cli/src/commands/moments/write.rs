@@ -51,7 +51,6 @@ fn totals_columns(definition: &Definition, totals: &Totals) -> Vec<OutColumn> {
 }
 
 /// Writes the cells, a shard at a time.
-
 fn write_cells(path: &Path, definition: &Definition, ingested: &Ingested) -> Result<(), TableError> {
     let Ingested { recipe, moments, .. } = ingested;
     let columns = CellColumns::of(recipe);

@@ -17,7 +17,6 @@ pub(crate) struct Line {
 }
 
 /// Returns the table, followed by the models that failed and their errors.
-
 pub(crate) fn text(lines: &[Line], failed: &BTreeMap<String, String>) -> String {
     let column = |cell: &dyn Fn(&Line) -> String| -> Vec<String> { lines.iter().map(cell).collect() };
     let columns = [
