@@ -2,7 +2,8 @@
 //!
 //! A fit takes five steps: [`tiers_moments::accumulate`] sums rows to moments; [`build_model`] builds a
 //! [`Model`] from moments; [`Objective`] evaluates the criterion and its derivatives at theta;
-//! [`optimise`] minimises it; [`Fit`] holds the results as plain data.
+//! [`optimise`] minimises it; [`Fit`] holds the results as plain data. [`fit_moments`] does all but the
+//! first.
 
 mod bootstrap;
 mod build_model;

@@ -318,8 +318,13 @@ impl Fit {
         self.report.json()
     }
 
-    /// Writes the folder of results that `tiers anova`, `means`, `predict` and the other commands read:
-    /// `fit.json`, `model.json`, `summary.txt`, and the random effects of each level as csv.
+    /// Writes a folder of results: `fit.json`, `model.json`, `summary.txt`, and the random effects of each
+    /// level as csv.
+    ///
+    /// The program answers from it what needs neither data nor random effects: `tiers anova`, `means`,
+    /// `compare`, `confint --method wald` and `predict --population`. Commands that read the data again
+    /// find them by `--data`; `ranef`, and `predict` with random effects, need the parquet files that
+    /// `tiers fit --out` writes.
     ///
     /// The folder appears when all of it is written.
     ///

@@ -74,6 +74,13 @@ impl Saved {
             return Ok(());
         }
         let path = Path::new(&self.name).join(file);
+        let as_csv = path.with_extension("csv");
+        ensure!(
+            path.exists() || !as_csv.is_file(),
+            "{}: the library tiers wrote this fit, with its random effects as csv, which this command does not read; fit \
+             the model by `tiers fit … --out` instead",
+            as_csv.display()
+        );
         let holds = self.report.seal.holds(Path::new(&self.name), file);
         // The code that reads a missing file reports it better.
         if holds.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {

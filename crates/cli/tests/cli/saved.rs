@@ -101,6 +101,10 @@ fn mixed_files_of_two_fits_are_errors() {
     run_err(&["ranef", &fit], &words);
     fs::remove_file(folder.join("v/random_effects/school.parquet")).expect("removed");
     run_err(&["ranef", &fit], &["school.parquet", "fit the model again"]);
+    fs::write(folder.join("v/random_effects/school.csv"), "school,term\n").expect("a file");
+    let words = ["school.csv", "library", "fit the model by `tiers fit"];
+    run_err(&["ranef", &fit], &words);
+    run_err(&["predict", &fit, &data, "--out", &out], &words);
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod saturated;
 mod scales;
 mod sparse;
 mod starts;
+mod students;
 mod textbook;
 mod textbook_fit;
 mod z_matrix;

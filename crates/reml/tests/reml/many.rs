@@ -1,89 +1,18 @@
 //! One read for many models gives the same moments as a separate read for each.
 
-use crate::common::{METHODS, Random, go_on, report};
+use crate::common::{METHODS, go_on, report};
 use crate::filtered::{Filtered, partition_labels};
-use crate::memory::{Memory, Values};
+use crate::memory::Values;
 use crate::resume::bits;
+use crate::students::{MODELS, ModelSpec, plan, students};
 use proptest::prelude::*;
 use std::error::Error;
-use tiers_design::{Formula, Plan, Settings, Source};
+use tiers_design::Plan;
 use tiers_moments::{
     Further, IngestError, Ingested, MemoryLimit, ReadObserver, Reading, Until, Wanted, accumulate, accumulate_many,
     accumulate_with,
 };
 use tiers_reml::{Fit, Method, NewtonSettings, Objective, Status, build_model, find_optimum};
-
-/// Students in classes in schools in states, with gaps in some columns.
-pub(crate) fn students(rows: usize, seed: u64, gaps: bool) -> Memory {
-    let mut random = Random(seed);
-    let school: Vec<i64> = (0..rows).map(|_| random.below(12) as i64).collect();
-    let state: Vec<i64> = school.iter().map(|s| 100 - s / 4).collect();
-    let class: Vec<i64> = (0..rows).map(|_| random.below(4) as i64).collect();
-    let effect: Vec<f64> = (0..60).map(|_| random.normal()).collect();
-    let gap = |values: Vec<f64>, share: usize, random: &mut Random| -> Vec<f64> {
-        let hole = |v| if gaps && random.below(100) < share { f64::NAN } else { v };
-        values.into_iter().map(hole).collect()
-    };
-    let x: Vec<f64> = (0..rows).map(|_| 50.0 + 3.0 * random.normal()).collect();
-    let z: Vec<f64> = (0..rows).map(|_| random.normal()).collect();
-    let y: Vec<f64> = (0..rows)
-        .map(|i| {
-            let s = school[i] as usize;
-            let slope = 0.4 + 0.3 * effect[48 + s];
-            200.0 + slope * x[i] + effect[s] + 0.7 * effect[12 + (4 * s + class[i] as usize) % 36] + random.normal()
-        })
-        .collect();
-    let y2: Vec<f64> = (0..rows).map(|i| 0.5 * y[i] - z[i] + effect[school[i] as usize] + random.normal()).collect();
-    let level = |names: &[&str], random: &mut Random| -> Vec<String> {
-        (0..rows).map(|_| names[random.below(names.len())].to_owned()).collect()
-    };
-    let f = level(&["A", "B", "C"], &mut random);
-    let w: Vec<f64> = (0..rows).map(|_| 0.5 + random.normal().abs()).collect();
-    // `z` and `z2` are missing in the same rows, `x` in others.
-    let z = gap(z, 10, &mut random);
-    let z2 = z.iter().map(|v| v * v + 1.0).collect();
-    Memory::new(vec![
-        ("x", Values::Numbers(gap(x, 3, &mut random))),
-        ("z2", Values::Numbers(z2)),
-        ("z", Values::Numbers(z)),
-        ("y", Values::Numbers(y)),
-        ("y2", Values::Numbers(gap(y2, 2, &mut random))),
-        ("w", Values::Numbers(w)),
-        ("f", Values::Texts(f)),
-        ("school", Values::Ids(school)),
-        ("class", Values::Texts(class.iter().map(|c| format!("c{c}")).collect())),
-        ("state", Values::Ids(state)),
-    ])
-}
-
-/// A formula, a column of weights and a reference level of `f`.
-type Wish = (&'static str, Option<&'static str>, Option<&'static str>);
-
-pub(crate) const WISHES: [Wish; 16] = [
-    ("y ~ x + (1 | school)", None, None),
-    ("y ~ x + f + (1 | school/class)", None, None),
-    ("y ~ x + f + (1 | school/class)", None, Some("C")),
-    ("y2 ~ x + z + (1 + x | school)", None, None),
-    ("y ~ z + (1 | school)", None, None),
-    ("y ~ z2 + (1 | school) + (1 | state)", None, None),
-    ("y ~ z + z2 + f + (1 | school/class)", None, None),
-    ("y ~ x + (1 | school)", Some("w"), None),
-    ("y2 ~ x * f + (1 | school/class)", Some("w"), None),
-    ("y ~ 0 + f + x + (1 | school)", None, None),
-    ("y ~ x + I(x^2) + (1 | school/class)", None, None),
-    ("log(y) ~ log(x) + (1 | school)", None, None),
-    ("y ~ x + log(z) + (1 | school)", None, None),
-    ("y ~ x + (1 | school) + (0 + x | school) + (1 | school:class)", None, None),
-    ("y - z ~ x:f + (1 | school)", None, None),
-    ("y ~ x + offset(z) + (1 | state/school)", None, None),
-];
-
-pub(crate) fn plan(table: &dyn Source, (formula, weights, reference): Wish) -> Plan {
-    let reference = reference.map(|level| ("f".to_owned(), level.to_owned())).into_iter().collect();
-    let settings = Settings { weights: weights.map(str::to_owned), reference, levels: Vec::new() };
-    let formula: Formula = formula.parse().unwrap();
-    Plan::new(&formula, table.fields(), &settings).unwrap()
-}
 
 pub(crate) fn fit(ingested: Ingested, method: Method) -> Result<Fit, Box<dyn Error>> {
     let (model, dropped) = build_model(ingested)?;
@@ -139,15 +68,15 @@ proptest! {
     /// Each model's moments are bit-identical to those of a read for it alone, whatever models are read with it.
     #[test]
     fn moments_are_those_of_a_read_for_each(
-        chosen in proptest::collection::vec(0..WISHES.len(), 1..9), rows in 80_usize..300, block_rows in 5_usize..90,
+        chosen in proptest::collection::vec(0..MODELS.len(), 1..9), rows in 80_usize..300, block_rows in 5_usize..90,
         seed in 0_u64..1 << 40, gaps: bool,
     ) {
         let table = students(rows, seed, gaps).in_blocks_of(block_rows);
-        let plans: Vec<Plan> = chosen.iter().map(|&wish| plan(&table, WISHES[wish])).collect();
+        let plans: Vec<Plan> = chosen.iter().map(|&spec| plan(&table, MODELS[spec])).collect();
         let wanted: Vec<Wanted> = plans.iter().cloned().map(Wanted::new).collect();
         let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut ()).unwrap();
         for (model, plan) in plans.iter().enumerate() {
-            let name = WISHES[chosen[model]].0;
+            let name = MODELS[chosen[model]].0;
             match (shared.take(model), accumulate(&table, plan, &mut ())) {
                 (Ok(got), Ok(want)) => prop_assert_eq!(bits(name, Ok(got)), bits(name, Ok(want))),
                 (Err(got), Err(want)) => prop_assert_eq!(got.to_string(), want.to_string()),
@@ -159,17 +88,17 @@ proptest! {
     /// Each partition's moments are those of a read of its rows alone.
     #[test]
     fn partitions_are_those_of_filtered_rows(
-        chosen in proptest::collection::vec(0..WISHES.len(), 1..5), rows in 80_usize..300, block_rows in 5_usize..90,
+        chosen in proptest::collection::vec(0..MODELS.len(), 1..5), rows in 80_usize..300, block_rows in 5_usize..90,
         seed in 0_u64..1 << 40, gaps: bool, by in 0_usize..3,
     ) {
         let by: Vec<String> = [&["state"][..], &["f"], &["class", "state"]][by].iter().map(|c| (*c).to_owned()).collect();
         let table = students(rows, seed, gaps).in_blocks_of(block_rows);
-        let plans: Vec<Plan> = chosen.iter().map(|&wish| plan(&table, WISHES[wish])).collect();
+        let plans: Vec<Plan> = chosen.iter().map(|&spec| plan(&table, MODELS[spec])).collect();
         let wanted: Vec<Wanted> = plans.iter().map(|plan| Wanted { plan: plan.clone(), by: by.clone() }).collect();
         let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut ()).unwrap();
         let (labels, without) = partition_labels(&table, &by).unwrap();
         for (model, plan) in plans.iter().enumerate() {
-            let name = WISHES[chosen[model]].0;
+            let name = MODELS[chosen[model]].0;
             let partitions = shared.take_partitions(model).unwrap();
             prop_assert_eq!(partitions.unlabelled_rows, without);
             let own: Vec<&[String]> = (0..partitions.len()).map(|p| partitions.labels(p)).collect();
@@ -239,14 +168,14 @@ pub(crate) fn same_fit(name: &str, got: &Fit, want: &Fit, digits: f64) {
 #[test]
 fn estimates_are_those_of_separate_fits() {
     let table = students(3_000, 5, true).in_blocks_of(250);
-    let plans: Vec<Plan> = WISHES.iter().map(|&wish| plan(&table, wish)).collect();
+    let plans: Vec<Plan> = MODELS.iter().map(|&spec| plan(&table, spec)).collect();
     let wanted: Vec<Wanted> = plans.iter().cloned().map(Wanted::new).collect();
     let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut ()).unwrap();
     assert_eq!((shared.passes(), shared.deferred()), (1, vec![]));
-    assert!(shared.bundles().len() < WISHES.len(), "{:?}", shared.bundles());
+    assert!(shared.bundles().len() < MODELS.len(), "{:?}", shared.bundles());
     for (model, plan) in plans.iter().enumerate() {
         let (got, want) = (shared.take(model).unwrap(), accumulate(&table, plan, &mut ()).unwrap());
-        let name = WISHES[model].0;
+        let name = MODELS[model].0;
         same_moments(name, &got, &want);
         if model % 4 != 0 {
             continue;
@@ -263,20 +192,20 @@ fn estimates_are_those_of_separate_fits() {
 fn partitions_of_many_rows_have_the_estimates_of_separate_fits() {
     let table = students(6_000, 11, true).in_blocks_of(500);
     let by = ["state".to_owned()];
-    for wish in [WISHES[2], WISHES[3], WISHES[8]] {
-        let wanted = Wanted { plan: plan(&table, wish), by: by.to_vec() };
+    for spec in [MODELS[2], MODELS[3], MODELS[8]] {
+        let wanted = Wanted { plan: plan(&table, spec), by: by.to_vec() };
         // Together with a model of all rows.
-        let wanted = [wanted, Wanted::new(plan(&table, wish))];
+        let wanted = [wanted, Wanted::new(plan(&table, spec))];
         let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut ()).unwrap();
         let partitions = shared.take_partitions(0).unwrap();
         assert_eq!(partitions.len(), 3);
         for p in 0..3 {
             let rows = Filtered { source: &table, by: &by, label: partitions.labels(p) };
             let want = fit(accumulate(&rows, &wanted[0].plan, &mut ()).unwrap(), Method::Reml).unwrap();
-            same_fit(wish.0, &fit(partitions.ingested(p).unwrap(), Method::Reml).unwrap(), &want, 1e-9);
+            same_fit(spec.0, &fit(partitions.ingested(p).unwrap(), Method::Reml).unwrap(), &want, 1e-9);
         }
         let want = accumulate(&table, &wanted[1].plan, &mut ()).unwrap();
-        assert_eq!(bits(wish.0, shared.take(1)), bits(wish.0, Ok(want)));
+        assert_eq!(bits(spec.0, shared.take(1)), bits(spec.0, Ok(want)));
     }
 }
 
@@ -312,7 +241,7 @@ fn an_error_of_one_model_leaves_the_others() {
         .with("w2", Values::Numbers(w2))
         .with("late", Values::Texts(late))
         .in_blocks_of(40);
-    let wishes: [Wish; 8] = [
+    let models: [ModelSpec; 8] = [
         ("y ~ x + (1 | school)", None, None),
         ("y ~ x + x2 + (1 | school)", None, None),
         ("y ~ x + late + (1 | school)", None, None),
@@ -322,15 +251,15 @@ fn an_error_of_one_model_leaves_the_others() {
         ("y ~ x + f + (1 | school)", None, Some("nowhere")),
         ("y ~ x", None, None),
     ];
-    let wanted: Vec<Wanted> = wishes.iter().map(|&wish| Wanted::new(plan(&table, wish))).collect();
+    let wanted: Vec<Wanted> = models.iter().map(|&spec| Wanted::new(plan(&table, spec))).collect();
     let mut counting = Counting::default();
     let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut counting).unwrap();
-    for (model, &wish) in wishes.iter().enumerate() {
-        let alone = accumulate(&table, &plan(&table, wish), &mut ());
+    for (model, &spec) in models.iter().enumerate() {
+        let alone = accumulate(&table, &plan(&table, spec), &mut ());
         let fitted = |ingested: Result<Ingested, IngestError>| fit(ingested?, METHODS[0]);
         match (fitted(shared.take(model)), fitted(alone)) {
-            (Ok(got), Ok(want)) => same_fit(wish.0, &got, &want, 1e-10),
-            (got, want) => assert_eq!(got.unwrap_err().to_string(), want.unwrap_err().to_string(), "{}", wish.0),
+            (Ok(got), Ok(want)) => same_fit(spec.0, &got, &want, 1e-10),
+            (got, want) => assert_eq!(got.unwrap_err().to_string(), want.unwrap_err().to_string(), "{}", spec.0),
         }
     }
     assert!(counting.restarted <= 1);
@@ -342,12 +271,12 @@ fn models_beyond_the_memory_limit_are_deferred() {
     let rows = 60_000;
     let table = students(rows, 3, false).with("pupil", Values::Ids((0..rows as i64).map(|i| i / 2).collect()));
     let table = table.in_blocks_of(2_000);
-    let wishes: [Wish; 3] = [
+    let models: [ModelSpec; 3] = [
         ("y ~ x + (1 | pupil)", None, None),
         ("y2 ~ x + z + f + (1 + x | pupil)", None, None),
         ("y ~ z + (1 + z | pupil)", None, None),
     ];
-    let wanted: Vec<Wanted> = wishes.iter().map(|&wish| Wanted::new(plan(&table, wish))).collect();
+    let wanted: Vec<Wanted> = models.iter().map(|&spec| Wanted::new(plan(&table, spec))).collect();
     let read = |bytes: u64, wanted: &[Wanted]| {
         let limit =
             Some(MemoryLimit { bytes, rows: Some(rows as u64), until: Until::Moments, inference: Further::default() });
@@ -364,7 +293,7 @@ fn models_beyond_the_memory_limit_are_deferred() {
         let mut some = read(tight, &own).unwrap();
         let deferred = some.deferred();
         for (place, &model) in left.iter().enumerate().filter(|(place, _)| !deferred.contains(place)) {
-            let name = wishes[model].0;
+            let name = models[model].0;
             assert_eq!(bits(name, some.take(place)), bits(name, all.take(model)));
         }
         left = deferred.iter().map(|&place| left[place]).collect();
@@ -380,10 +309,10 @@ fn models_beyond_the_memory_limit_are_deferred() {
 fn a_tight_limit_changes_no_bit() {
     let rows = 70_000;
     let table = students(rows, 5, false);
-    let wish: Wish = ("y2 ~ x + z + f + x:f + (1 + x | school/class)", None, None);
+    let spec: ModelSpec = ("y2 ~ x + z + f + x:f + (1 + x | school/class)", None, None);
     let read = |limit: Option<MemoryLimit>| {
         let reading = Reading { limit, ..Reading::default() };
-        let mut shared = accumulate_many(&table, &[Wanted::new(plan(&table, wish))], &reading, None, &mut ())?;
+        let mut shared = accumulate_many(&table, &[Wanted::new(plan(&table, spec))], &reading, None, &mut ())?;
         shared.take(0)
     };
     let whole = bits("m", read(None));

@@ -1,8 +1,8 @@
 //! A resumed pass is bit-identical to an uninterrupted one; a damaged checkpoint is refused.
 
 use crate::common::Random;
-use crate::many::{WISHES, plan, students};
 use crate::memory::{Memory, Values};
+use crate::students::{MODELS, plan, students};
 use tiers_moments::{
     Checkpoint, CheckpointError, IngestError, Ingested, PassState, ReadObserver, Reading, Shared, Wanted,
     accumulate_many,
@@ -37,7 +37,7 @@ impl ReadObserver for Keeping {
 }
 
 fn wanted(table: &Memory, wishes: &[usize]) -> Vec<Wanted> {
-    let mut wanted: Vec<Wanted> = wishes.iter().map(|&wish| Wanted::new(plan(table, WISHES[wish]))).collect();
+    let mut wanted: Vec<Wanted> = wishes.iter().map(|&wish| Wanted::new(plan(table, MODELS[wish]))).collect();
     wanted.push(Wanted { by: vec!["state".to_owned()], ..wanted[0].clone() });
     wanted
 }
@@ -75,7 +75,7 @@ pub(crate) fn bits(name: &str, ingested: Result<Ingested, IngestError>) -> Strin
 }
 
 fn all_bits(mut shared: Shared, models: usize) -> Vec<String> {
-    let mut all: Vec<String> = (0..models - 1).map(|model| bits(WISHES[model].0, shared.take(model))).collect();
+    let mut all: Vec<String> = (0..models - 1).map(|model| bits(MODELS[model].0, shared.take(model))).collect();
     let partitions = shared.take_partitions(models - 1).unwrap();
     all.extend((0..partitions.len()).map(|p| bits(&partitions.labels(p).concat(), partitions.ingested(p))));
     all
