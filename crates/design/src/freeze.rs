@@ -6,6 +6,7 @@ use crate::encode::Encoder;
 use crate::error::DesignError;
 use crate::levels::{LevelOrder, LevelSet};
 use crate::plan::{Plan, PlannedFactor};
+use crate::product::Product;
 use crate::recipe::{Atom, Coefficient, ColumnSpec, Factor, RandomSpec, Recipe};
 use std::collections::HashMap;
 
@@ -54,9 +55,9 @@ impl Plan {
         let whole_shifted = self.columns(&mut whole)?;
         let mut known = HashMap::new();
         for (j, &shifted) in whole_shifted.iter().enumerate() {
-            known.entry((product(&whole, j), shifted)).or_insert(j);
+            known.entry((whole.product(j), shifted)).or_insert(j);
         }
-        let place = |j: usize| known[&(product(&recipe, j), shifted[j])];
+        let place = |j: usize| known[&(recipe.product(j), shifted[j])];
         let columns: Vec<usize> = (0..recipe.columns.len()).map(place).collect();
         for (column, &j) in recipe.columns.iter_mut().zip(&columns) {
             column.shift = frozen.columns[j].shift;
@@ -144,7 +145,7 @@ impl Plan {
         let shifts = constant.is_some();
         recipe.term_names = terms;
         recipe.constant = constant.map(|ones| (0..p).map(|j| f64::from(u8::from(ones.contains(&j)))).collect());
-        let mut distinct = DistinctColumns::default();
+        let mut distinct = DistinctColumns { factors: recipe.factors.clone(), ..DistinctColumns::default() };
         for (column, coded) in columns.into_iter().enumerate() {
             recipe.x.push(Coefficient { name: coded.name.clone(), column, term: coded.term });
             distinct.push(coded, shifts);
@@ -176,37 +177,26 @@ impl PlannedFactor {
     }
 }
 
-/// Returns the atoms of column `j` in sorted order, with the names of levels.
-fn product(recipe: &Recipe, j: usize) -> Vec<String> {
-    let atom = |atom: &Atom| match atom {
-        Atom::Number(expr) => format!("{expr:?}"),
-        Atom::Indicator { factor, level } => format!("{factor}={}", recipe.factors[*factor].levels[*level]),
-    };
-    let mut atoms: Vec<String> = recipe.columns[j].atoms.iter().map(atom).collect();
-    atoms.sort_unstable();
-    atoms
-}
-
-/// Columns of C, one for each distinct product of atoms and choice of shift. The columns of X come
+/// Columns of C, one for each distinct product and choice of shift. The columns of X come
 /// first, one per coefficient even if two are equal.
 #[derive(Default)]
 struct DistinctColumns {
+    factors: Vec<Factor>,
     columns: Vec<ColumnSpec>,
     shifted: Vec<bool>,
-    known: HashMap<(Vec<String>, bool), usize>,
+    known: HashMap<(Product, bool), usize>,
 }
 
 impl DistinctColumns {
-    /// Returns the key of a column: its atoms in sorted order, and whether it is shifted. Constants and
-    /// dummies are not shifted.
-    fn key(coded: &CodedColumn, shifts: bool) -> (Vec<String>, bool) {
-        let mut atoms: Vec<String> = coded.atoms.iter().map(|atom| format!("{atom:?}")).collect();
-        atoms.sort();
-        (atoms, shifts && coded.atoms.iter().any(|atom| matches!(atom, Atom::Number(_))))
+    /// Returns the key of a column: its product, and whether it is shifted. Constants and dummies are not.
+    fn key(&self, coded: &CodedColumn, shifts: bool) -> (Product, bool) {
+        let product = Product::new(&coded.atoms, &self.factors);
+        let is_shifted = shifts && product.numbers().next().is_some();
+        (product, is_shifted)
     }
 
     fn push(&mut self, coded: CodedColumn, shifts: bool) -> usize {
-        let key = Self::key(&coded, shifts);
+        let key = self.key(&coded, shifts);
         let index = self.columns.len();
         self.shifted.push(key.1);
         self.known.entry(key).or_insert(index);
@@ -215,7 +205,7 @@ impl DistinctColumns {
     }
 
     fn find_or_push(&mut self, coded: CodedColumn, shifts: bool) -> usize {
-        let found = self.known.get(&Self::key(&coded, shifts)).copied();
+        let found = self.known.get(&self.key(&coded, shifts)).copied();
         found.unwrap_or_else(|| self.push(coded, shifts))
     }
 }

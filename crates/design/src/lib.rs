@@ -15,9 +15,11 @@ mod levels;
 mod nearest;
 mod new_rows;
 mod plan;
+mod product;
 mod recipe;
 mod select;
 mod source;
+mod span;
 mod z_matrix;
 
 pub use columns::{
@@ -32,7 +34,9 @@ pub use formula::{
 pub use levels::{LevelOrder, LevelSet, number_as_level};
 pub use nearest::nearest;
 pub use plan::{Plan, Settings};
+pub use product::Product;
 pub use recipe::{Atom, Coefficient, ColumnSpec, Factor, Grouping, RandomSpec, Recipe};
 pub use select::Selection;
 pub use source::{RawBlock, ReadingCost, Scan, Source, SourceError};
+pub use span::{Combination, Span};
 pub use z_matrix::{ZColumn, ZMatrix, z_matrix};

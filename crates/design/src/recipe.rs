@@ -65,15 +65,6 @@ pub struct ColumnSpec {
     pub shift: f64,
 }
 
-impl ColumnSpec {
-    /// Whether this is the same product of atoms, in any order and with any shift.
-    pub fn same_product(&self, other: &ColumnSpec) -> bool {
-        let count = |atoms: &[Atom], atom: &Atom| atoms.iter().filter(|a| *a == atom).count();
-        let as_often = |atom: &Atom| count(&self.atoms, atom) == count(&other.atoms, atom);
-        self.atoms.len() == other.atoms.len() && self.atoms.iter().all(as_often)
-    }
-}
-
 /// One factor of a column's product.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Atom {

@@ -4,9 +4,8 @@ use crate::estimate::Status;
 use crate::fit::Fit;
 use crate::inference::chi_squared_tail;
 use crate::objective::Method;
-use crate::span::Span;
 use serde::Serialize;
-use tiers_design::{RandomSpec, Recipe};
+use tiers_design::{RandomSpec, Recipe, Span};
 
 /// A fit with its design.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +93,7 @@ impl Candidate<'_> {
     /// Whether the other model's X spans this one's.
     fn fixed_within(&self, other: &Candidate<'_>) -> bool {
         let span = Span::of_x(other.recipe);
-        self.recipe.x.iter().all(|x| span.has(&self.recipe.columns[x.column].atoms, self.recipe))
+        self.recipe.x.iter().all(|x| span.express(&self.recipe.product(x.column)).is_some())
     }
 
     /// Whether every random term is part of a term of the other model with the same grouping.
@@ -103,8 +102,8 @@ impl Candidate<'_> {
         self.recipe.random.iter().all(|term| {
             let name = grouping(self.recipe, term);
             other.recipe.random.iter().filter(|theirs| grouping(other.recipe, theirs) == name).any(|theirs| {
-                let span = Span::of_columns(other.recipe, &theirs.columns);
-                term.columns.iter().all(|&c| span.has(&self.recipe.columns[c].atoms, self.recipe))
+                let span = Span::new(other.recipe, theirs.columns.iter().copied());
+                term.columns.iter().all(|&c| span.express(&self.recipe.product(c)).is_some())
             })
         })
     }

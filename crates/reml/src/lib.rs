@@ -25,7 +25,6 @@ mod objective;
 mod parameters;
 mod predict;
 mod profile;
-mod span;
 mod threads;
 mod wald_intervals;
 mod watched;

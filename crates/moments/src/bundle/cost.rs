@@ -2,7 +2,7 @@
 
 use crate::cross::padded;
 use std::collections::{BTreeSet, HashMap};
-use tiers_design::{Atom, Recipe, Request};
+use tiers_design::{Product, Recipe, Request};
 
 /// A model that may be bundled with others.
 #[derive(Clone, Debug)]
@@ -25,10 +25,10 @@ pub struct Candidate<'a> {
 /// of a bundle must agree in weights, partitions and keys: then each sum is accumulated in the same order
 /// as in a read for one model alone, and is bit-identical however the models are bundled.
 pub fn sort_into_bundles(candidates: &[Candidate<'_>]) -> Vec<Vec<usize>> {
-    let mut names = Names::default();
+    let mut numbers = Numbers::default();
     let mut bundles: Vec<(Sums, Vec<usize>)> = Vec::new();
     for (i, candidate) in candidates.iter().enumerate() {
-        let own = names.sums(candidate);
+        let own = numbers.sums(candidate);
         let saving = |other: &Sums| other.with(&own).map(|both| other.cost() + own.cost() - both.cost());
         let gains = bundles.iter().enumerate().filter_map(|(b, (sums, _))| Some((b, saving(sums)?)));
         match gains.filter(|gain| gain.1 > 0.0).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))) {
@@ -76,27 +76,28 @@ impl Sums {
     }
 }
 
-/// Numbers of columns by name; equal columns of different recipes share a number.
-#[derive(Default)]
-struct Names(HashMap<String, usize>);
+/// What identifies a column of C among several recipes.
+#[derive(PartialEq, Eq, Hash)]
+enum Identity {
+    /// A product, and the bits of its shift.
+    Column(Product, u64),
+    /// A response, its offsets, and the bits of its shift.
+    Response(String, Vec<String>, u64),
+}
 
-impl Names {
+/// Numbers of columns; equal columns of different recipes share a number.
+#[derive(Default)]
+struct Numbers(HashMap<Identity, usize>);
+
+impl Numbers {
     fn sums(&mut self, candidate: &Candidate<'_>) -> Sums {
         let recipe = candidate.recipe;
-        let atom = |atom: &Atom| match atom {
-            Atom::Number(expr) => format!("{expr:?}"),
-            Atom::Indicator { factor, level } => {
-                let factor = &recipe.factors[*factor];
-                format!("{}={}", factor.column, factor.levels[*level])
-            }
-        };
         let mut numbers = Vec::with_capacity(recipe.columns.len());
-        for spec in &recipe.columns {
-            let mut atoms: Vec<String> = spec.atoms.iter().map(atom).collect();
-            atoms.sort_unstable();
-            numbers.push(self.number(format!("{atoms:?} - {}", spec.shift)));
+        for (j, spec) in recipe.columns.iter().enumerate() {
+            numbers.push(self.number(Identity::Column(recipe.product(j), spec.shift.to_bits())));
         }
-        let response = format!("{:?} - {:?} - {}", recipe.response, recipe.offsets, recipe.response_shift);
+        let offsets = recipe.offsets.iter().map(ToString::to_string).collect();
+        let response = Identity::Response(recipe.response.to_string(), offsets, recipe.response_shift.to_bits());
         let z = recipe.random.iter().flat_map(|term| term.columns.iter().map(|&c| numbers[c])).collect();
         let mut columns: BTreeSet<usize> = numbers.iter().copied().collect();
         columns.insert(self.number(response));
@@ -107,8 +108,8 @@ impl Names {
         Sums { agree, columns, z, keys, cells_per_row: candidate.cells_per_row }
     }
 
-    fn number(&mut self, name: String) -> usize {
+    fn number(&mut self, column: Identity) -> usize {
         let next = self.0.len();
-        *self.0.entry(name).or_insert(next)
+        *self.0.entry(column).or_insert(next)
     }
 }

@@ -3,7 +3,7 @@
 use crate::bundle::Projection;
 use crate::moments::{SHARDS, Summands};
 use std::collections::HashMap;
-use tiers_design::{Atom, ColumnSpec, Encoder, EncoderParts, Factor, Recipe, Request, Response, Role};
+use tiers_design::{Atom, ColumnSpec, Encoder, EncoderParts, Factor, Product, Recipe, Request, Response, Role};
 
 /// Several recipes combined; they must drop the same rows and have the same weights and keys.
 ///
@@ -182,7 +182,8 @@ struct Union {
     own: Vec<usize>,
     factors: Vec<Factor>,
     columns: Vec<ColumnSpec>,
-    known: HashMap<(Vec<String>, u64), usize>,
+    /// The columns of each product and shift (as bits).
+    known: HashMap<(Product, u64), Vec<usize>>,
     responses: Vec<Response>,
     weights: Option<usize>,
     keys: Vec<usize>,
@@ -220,6 +221,10 @@ impl Union {
 
     /// Returns the index of an equal column; adds it if it is new.
     fn column(&mut self, spec: &ColumnSpec, own: &[Factor], factors: &[usize]) -> usize {
+        let known = self.known.entry((Product::new(&spec.atoms, own), spec.shift.to_bits())).or_default();
+        if let Some(&column) = known.iter().find(|&&column| rounds_alike(&self.columns[column], spec)) {
+            return column;
+        }
         let atom = |atom: &Atom| match atom {
             Atom::Number(expr) => Atom::Number(expr.clone()),
             Atom::Indicator { factor, level } => {
@@ -229,12 +234,17 @@ impl Union {
                 Atom::Indicator { factor, level }
             }
         };
-        let atoms: Vec<Atom> = spec.atoms.iter().map(atom).collect();
-        let mut key: Vec<String> = atoms.iter().map(|atom| format!("{atom:?}")).collect();
-        key.sort_unstable();
-        *self.known.entry((key, spec.shift.to_bits())).or_insert_with(|| {
-            self.columns.push(ColumnSpec { name: spec.name.clone(), atoms, shift: spec.shift });
-            self.columns.len() - 1
-        })
+        let atoms = spec.atoms.iter().map(atom).collect();
+        known.push(self.columns.len());
+        self.columns.push(ColumnSpec { name: spec.name.clone(), atoms, shift: spec.shift });
+        self.columns.len() - 1
     }
+}
+
+/// Whether two columns with the same product have the same bits on every row. A product of three or more
+/// numbers depends on their order in its last bits.
+fn rounds_alike(one: &ColumnSpec, other: &ColumnSpec) -> bool {
+    let is_number = |atom: &&Atom| matches!(atom, Atom::Number(_));
+    let numbers = |spec: &'_ ColumnSpec| spec.atoms.iter().filter(is_number).count();
+    numbers(one) < 3 || one.atoms.iter().filter(is_number).eq(other.atoms.iter().filter(is_number))
 }

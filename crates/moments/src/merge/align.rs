@@ -10,11 +10,7 @@
 //!   of the other levels; in an interaction this is multiplied by the other variables.
 
 use crate::merge::PartError;
-use std::collections::BTreeMap;
-use tiers_design::{Atom, Recipe};
-
-/// A linear combination: indices and coefficients.
-type Combination = Vec<(usize, f64)>;
+use tiers_design::{Combination, Factor, Product, Recipe, Span};
 
 /// The map from a part's sums to those over the merged columns.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,67 +98,34 @@ impl Alignment {
     }
 }
 
-/// A product of numbers and indicators, without its shift. Levels are identified by their text, because
-/// two recipes may number them differently.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Product {
-    numbers: Vec<String>,
-    dummies: Vec<(usize, String)>,
-}
-
-impl Product {
-    fn of(recipe: &Recipe, atoms: &[Atom]) -> Product {
-        let mut product = Product { numbers: Vec::new(), dummies: Vec::new() };
-        for atom in atoms {
-            match atom {
-                Atom::Number(expr) => product.numbers.push(expr.to_string()),
-                Atom::Indicator { factor, level } => {
-                    product.dummies.push((*factor, recipe.factors[*factor].levels[*level].clone()));
-                }
-            }
-        }
-        product.numbers.sort_unstable();
-        product.dummies.sort_unstable();
-        product.dummies.dedup();
-        product
-    }
-
-    fn without(&self, at: usize) -> Product {
-        let mut product = self.clone();
-        product.dummies.remove(at);
-        product
-    }
-
-    fn times(&self, factor: usize, level: &str) -> Product {
-        let mut product = self.clone();
-        product.dummies.push((factor, level.to_owned()));
-        product.dummies.sort_unstable();
-        product
-    }
-}
-
 /// Columns of a part, of which others are expressed as combinations.
 struct Basis<'a> {
     part: &'a Recipe,
-    /// For each product, the positions and the shifts of its columns.
-    known: BTreeMap<Product, Vec<(usize, f64)>>,
+    span: Span<'a>,
+    /// Shifts of the columns, by position.
+    shifts: Vec<f64>,
 }
 
 impl<'a> Basis<'a> {
     fn new(part: &'a Recipe, columns: &[usize]) -> Self {
-        let mut known: BTreeMap<Product, Vec<(usize, f64)>> = BTreeMap::new();
-        for (position, &column) in columns.iter().enumerate() {
-            let spec = &part.columns[column];
-            known.entry(Product::of(part, &spec.atoms)).or_default().push((position, spec.shift));
-        }
-        Basis { part, known }
+        let shifts = columns.iter().map(|&column| part.columns[column].shift).collect();
+        Basis { part, span: Span::new(part, columns.iter().copied()), shifts }
     }
 
     /// Expresses column `j` of the merged recipe.
     fn column(&self, merged: &Recipe, j: usize) -> Option<Combination> {
-        let spec = &merged.columns[j];
-        let products = self.express(&Product::of(merged, &spec.atoms))?;
-        self.shifted(products, spec.shift, j)
+        let product = merged.product(j);
+        let products = if self.is_zero(&product) { Vec::new() } else { self.span.express(&product)? };
+        self.shifted(&products, merged.columns[j].shift, j)
+    }
+
+    /// Whether a product is 0 on the rows of the part, because it has the indicator of a level that does not
+    /// occur there.
+    fn is_zero(&self, product: &Product) -> bool {
+        let is_absent = |factor: &Factor, level| !factor.levels.iter().any(|own| own == level);
+        product.indicators().any(|(column, level)| {
+            self.part.factors.iter().any(|factor| factor.column == column && is_absent(factor, level))
+        })
     }
 
     /// Expresses the response: the merged y is the part's y plus a constant.
@@ -174,20 +137,18 @@ impl<'a> Basis<'a> {
     }
 
     /// Expresses a sum of products minus a shift by columns that have shifts of their own.
-    fn shifted(&self, products: BTreeMap<Product, f64>, shift: f64, near: usize) -> Option<Combination> {
+    fn shifted(&self, products: &[(usize, f64)], shift: f64, near: usize) -> Option<Combination> {
         let mut constant = -shift;
         let mut combination = Vec::new();
-        for (product, weight) in products {
+        for &(first, weight) in products {
             // A product may have a shifted and an unshifted column: take the one that needs less of the
             // constant; of two equally shifted columns take the one in the same place.
-            let difference = |own: &f64| (own - shift).abs();
-            let columns = &self.known[&product];
-            let better = |a: &&(usize, f64), b: &&(usize, f64)| {
-                difference(&a.1).total_cmp(&difference(&b.1)).then((a.0 != near).cmp(&(b.0 != near)))
-            };
-            let &(position, own) = columns.iter().min_by(better).expect("a known product has a column");
+            let difference = |position: usize| (self.shifts[position] - shift).abs();
+            let better =
+                |a: &usize, b: &usize| difference(*a).total_cmp(&difference(*b)).then((*a != near).cmp(&(*b != near)));
+            let position = self.span.same(first).iter().copied().min_by(better).expect("a product has a column");
             combination.push((position, weight));
-            constant += weight * own;
+            constant += weight * self.shifts[position];
         }
         if constant != 0.0 {
             combination.extend(self.constant(constant)?);
@@ -197,50 +158,7 @@ impl<'a> Basis<'a> {
 
     /// Expresses a constant; the columns that it consists of are never shifted.
     fn constant(&self, value: f64) -> Option<Combination> {
-        let ones = self.express(&Product { numbers: Vec::new(), dummies: Vec::new() })?;
-        Some(ones.into_iter().map(|(product, weight)| (self.known[&product][0].0, weight * value)).collect())
+        let ones = self.span.express(&Product::default())?;
+        Some(ones.into_iter().map(|(position, weight)| (position, weight * value)).collect())
     }
-
-    /// Expresses a product as a combination of known products, valid on the rows of the part.
-    fn express(&self, product: &Product) -> Option<BTreeMap<Product, f64>> {
-        if product.dummies.iter().any(|(factor, level)| !self.part.factors[*factor].levels.contains(level)) {
-            return Some(BTreeMap::new());
-        }
-        self.summed(product, 0).or_else(|| self.complement(product))
-    }
-
-    /// Returns a known product, or a sum of known products over all levels of further factors.
-    fn summed(&self, product: &Product, first: usize) -> Option<BTreeMap<Product, f64>> {
-        if self.known.contains_key(product) {
-            return Some(BTreeMap::from([(product.clone(), 1.0)]));
-        }
-        (first..self.part.factors.len()).filter(|f| product.dummies.iter().all(|(own, _)| own != f)).find_map(
-            |factor| {
-                let mut sum = BTreeMap::new();
-                for level in &self.part.factors[factor].levels {
-                    add(&mut sum, &self.summed(&product.times(factor, level), factor + 1)?, 1.0);
-                }
-                Some(sum)
-            },
-        )
-    }
-
-    /// Replaces the indicator of a reference level by 1 minus the indicators of the other levels.
-    fn complement(&self, product: &Product) -> Option<BTreeMap<Product, f64>> {
-        let levels = |factor: usize| &self.part.factors[factor].levels;
-        let is_reference = |(_, (factor, level)): &(usize, &(usize, String))| levels(*factor).first() == Some(level);
-        product.dummies.iter().enumerate().filter(is_reference).find_map(|(at, (factor, _))| {
-            let rest = product.without(at);
-            let mut sum = self.express(&rest)?;
-            for level in &levels(*factor)[1..] {
-                add(&mut sum, &self.express(&rest.times(*factor, level))?, -1.0);
-            }
-            sum.retain(|_, weight| *weight != 0.0);
-            Some(sum)
-        })
-    }
-}
-
-fn add(sum: &mut BTreeMap<Product, f64>, other: &BTreeMap<Product, f64>, weight: f64) {
-    other.iter().for_each(|(product, own)| *sum.entry(product.clone()).or_insert(0.0) += weight * own);
 }

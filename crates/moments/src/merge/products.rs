@@ -18,7 +18,7 @@ use crate::merge::cells::{Cells, Totals};
 use crate::merge::{PartError, column_names};
 use crate::moments::Summands;
 use std::collections::HashMap;
-use tiers_design::{Atom, Recipe};
+use tiers_design::{Product, Recipe};
 
 /// Tolerance for rounding, relative to a bound of the sum of absolute terms; it allows for programs that
 /// add in any order.
@@ -145,13 +145,17 @@ impl Products<'_> {
 
     /// Checks products of columns that are equal on every row, products that are 0, and counts.
     fn equal_products(&self, unshifted: &Unshifted) -> Option<String> {
-        let atoms = self.atoms();
-        let mut seen: HashMap<Vec<u32>, (usize, usize)> = HashMap::new();
+        // The response is a separate number even if a column has its name, because it may contain offsets.
+        let y = self.m - 1;
+        let mut columns: Vec<Product> = (0..y).map(|j| self.recipe.product(j)).collect();
+        columns.push(Product::default());
+        let power_of_y = |i: usize, j: usize| usize::from(i == y) + usize::from(j == y);
+        let mut seen: HashMap<(Product, usize), (usize, usize)> = HashMap::new();
         let at = |i: usize, j: usize| unshifted.sums[i * self.m + j];
         let room = |i: usize, j: usize| ROUNDING * unshifted.size[i] * unshifted.size[j];
         for i in 0..self.m {
             for j in i..self.m {
-                let Some(product) = Monomial::product(&atoms[i], &atoms[j]) else {
+                let Some(product) = columns[i].times(&columns[j]) else {
                     if at(i, j).abs() > room(i, j) {
                         return Some(format!(
                             "the sum of {} is {}, but they are never both other than 0",
@@ -161,11 +165,12 @@ impl Products<'_> {
                     }
                     continue;
                 };
-                let is_count = self.recipe.weights.is_none() && product.numbers.is_empty();
+                let is_one_or_zero = product.numbers().next().is_none() && power_of_y(i, j) == 0;
+                let is_count = self.recipe.weights.is_none() && is_one_or_zero;
                 if is_count && (at(i, j) - at(i, j).round()).abs() > self.totals.rows as f64 * ROUNDING {
                     return Some(format!("the sum of {} is {}, but it counts rows", self.pair(i, j), at(i, j)));
                 }
-                let &mut (k, l) = seen.entry(product.key()).or_insert((i, j));
+                let &mut (k, l) = seen.entry((product, power_of_y(i, j))).or_insert((i, j));
                 if (at(i, j) - at(k, l)).abs() > room(i, j).max(room(k, l)) {
                     return Some(format!(
                         "the sum of {} is {}, but that of {}, which must be the same, is {}",
@@ -178,32 +183,6 @@ impl Products<'_> {
             }
         }
         None
-    }
-
-    /// Returns the product of each column, with numbers as indices into a list of all numbers.
-    fn atoms(&self) -> Vec<Monomial> {
-        let mut names: Vec<String> = Vec::new();
-        let mut number = |name: String| {
-            let place = names.iter().position(|other| *other == name).unwrap_or_else(|| {
-                names.push(name);
-                names.len() - 1
-            });
-            place as u32
-        };
-        let mut all = Vec::with_capacity(self.m);
-        for column in &self.recipe.columns {
-            let mut monomial = Monomial::default();
-            for atom in &column.atoms {
-                match atom {
-                    Atom::Number(expression) => monomial.numbers.push(number(expression.to_string())),
-                    Atom::Indicator { factor, level } => monomial.indicators.push((*factor as u32, *level as u32)),
-                }
-            }
-            all.push(monomial);
-        }
-        // The response is a separate number even if a column has its name: it may contain offsets.
-        all.push(Monomial { numbers: vec![u32::MAX], indicators: Vec::new() });
-        all
     }
 
     /// Checks that M, scaled to a unit diagonal, is positive semidefinite: it must have a Cholesky factor
@@ -233,31 +212,6 @@ impl Products<'_> {
             }
         }
         None
-    }
-}
-
-/// A product of numbers and indicators.
-#[derive(Clone, Debug, Default)]
-struct Monomial {
-    numbers: Vec<u32>,
-    indicators: Vec<(u32, u32)>,
-}
-
-impl Monomial {
-    /// Returns the product of two; `None` if it is 0 on every row.
-    fn product(one: &Monomial, other: &Monomial) -> Option<Monomial> {
-        let mut numbers = [&one.numbers[..], &other.numbers].concat();
-        let mut indicators = [&one.indicators[..], &other.indicators].concat();
-        numbers.sort_unstable();
-        indicators.sort_unstable();
-        indicators.dedup();
-        let contradict = indicators.windows(2).any(|pair| pair[0].0 == pair[1].0);
-        (!contradict).then_some(Monomial { numbers, indicators })
-    }
-
-    fn key(&self) -> Vec<u32> {
-        let indicators = self.indicators.iter().flat_map(|&(factor, level)| [factor, level]);
-        std::iter::once(self.numbers.len() as u32).chain(self.numbers.iter().copied()).chain(indicators).collect()
     }
 }
 

@@ -97,7 +97,7 @@ pub fn levels(recipe: &Recipe, nest: &Nest) -> Result<Vec<Level>, NestError> {
         for (index, term) in recipe.random.iter().enumerate().filter(|(_, t)| t.grouping == grouping) {
             level.terms.push((index, level.z.len()));
             // A column is shifted only in terms with an intercept, so one effect may have two columns.
-            let same = |a: usize, b: usize| a == b || recipe.columns[a].same_product(&recipe.columns[b]);
+            let same = |a: usize, b: usize| a == b || recipe.product(a) == recipe.product(b);
             if let Some(at) = term.columns.iter().position(|&column| level.z.iter().any(|&z| same(z, column))) {
                 return Err(NestError::RepeatedEffect { effect: term.names[at].clone(), level: level.name });
             }

@@ -7,10 +7,9 @@
 //! over all levels. If every combination of levels occurs, this is Yates' test of averages with equal
 //! weights; if some do not (columns of X were dropped), it tests the estimable part.
 
-use crate::span::Span;
 use nalgebra::{DMatrix, DVector, RowDVector};
 use std::collections::{BTreeMap, BTreeSet};
-use tiers_design::{Atom, Recipe};
+use tiers_design::{Atom, Factor, Product, Recipe, Span};
 
 /// Returns the hypotheses of each term except the intercept, in the coefficients in use. `aliases`
 /// (p×p_all) gives every column of X as a combination of those in use.
@@ -51,30 +50,22 @@ pub(super) struct Hypothesis {
 
 /// The variables of a term.
 struct Term {
-    numbers: BTreeSet<String>,
+    /// The product of its numbers.
+    numbers: Product,
     factors: BTreeSet<usize>,
-    /// The numbers as atoms.
-    atoms: Vec<Atom>,
 }
 
 impl Term {
     fn all(recipe: &Recipe) -> Vec<Term> {
         let of = |term: usize| {
             let x = recipe.x.iter().find(|x| x.term == term);
+            let factor = |atom: &Atom| match atom {
+                Atom::Number(_) => None,
+                Atom::Indicator { factor, .. } => Some(*factor),
+            };
             let atoms = x.map_or(&[][..], |x| &recipe.columns[x.column].atoms);
-            let mut out = Term { numbers: BTreeSet::new(), factors: BTreeSet::new(), atoms: Vec::new() };
-            for atom in atoms {
-                match atom {
-                    Atom::Number(expression) => {
-                        out.numbers.insert(expression.to_string());
-                        out.atoms.push(atom.clone());
-                    }
-                    Atom::Indicator { factor, .. } => {
-                        out.factors.insert(*factor);
-                    }
-                }
-            }
-            out
+            let numbers = x.map_or_else(Product::default, |x| recipe.product(x.column).without_indicators());
+            Term { numbers, factors: atoms.iter().filter_map(factor).collect() }
         };
         (0..recipe.term_names.len()).map(of).collect()
     }
@@ -84,7 +75,7 @@ impl Term {
     }
 
     fn order(&self) -> usize {
-        self.numbers.len() + self.factors.len()
+        self.numbers.numbers().count() + self.factors.len()
     }
 
     /// Whether the other term has the same numbers, all of these factors, and further ones.
@@ -110,11 +101,11 @@ impl Complete {
         let mut columns: Vec<DVector<f64>> = Vec::new();
         let mut place = BTreeMap::new();
         for term in terms {
-            for atoms in term.combinations(recipe) {
-                let Some(entries) = known.expand(&atoms) else { continue };
+            for product in term.combinations(recipe) {
+                let Some(entries) = known.express(&product) else { continue };
                 let mut column = DVector::zeros(p);
                 entries.iter().for_each(|&(i, weight)| column[i] += weight);
-                if let Some(i) = known.find(&atoms) {
+                if let Some(i) = known.find(&product) {
                     place.entry(i).or_insert(columns.len());
                 }
                 columns.push(column);
@@ -127,18 +118,12 @@ impl Complete {
 
 impl Term {
     /// Products of all combinations of levels, the first factor's varying fastest.
-    fn combinations(&self, recipe: &Recipe) -> Vec<Vec<Atom>> {
-        let mut all = vec![self.atoms.clone()];
+    fn combinations(&self, recipe: &Recipe) -> Vec<Product> {
+        let mut all = vec![self.numbers.clone()];
         for &factor in &self.factors {
-            let levels = 0..recipe.factors[factor].levels.len();
-            let with = |level: usize| {
-                all.iter().map(move |atoms| {
-                    let mut atoms = atoms.clone();
-                    atoms.push(Atom::Indicator { factor, level });
-                    atoms
-                })
-            };
-            all = levels.flat_map(with).collect();
+            let Factor { column, levels, .. } = &recipe.factors[factor];
+            let with = |level| all.iter().map(move |product: &Product| product.with_level(column, level));
+            all = levels.iter().map(String::as_str).flat_map(with).collect();
         }
         all
     }
@@ -170,4 +155,25 @@ fn less(vector: &DVector<f64>, basis: &[DVector<f64>]) -> DVector<f64> {
         }
     }
     rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tiers_design::{Block, Field, Formula, Kind, Plan, Settings};
+
+    /// Terms whose margins are only in the span of an interaction were once missing from the complete design.
+    #[test]
+    fn complete_design_has_all_combinations_without_main_effects() {
+        let formula: Formula = "y ~ f:g + g:h + f:g:h + (1 | s)".parse().expect("a formula");
+        let fields = ["y", "f", "g", "h", "s"];
+        let kind = |name| if name == "y" || name == "s" { Kind::Integer } else { Kind::Text };
+        let fields = fields.map(|name| Field::new(name, kind(name)));
+        let plan = Plan::new(&formula, &fields, &Settings::default()).expect("a plan");
+        let levels = [["a", "b"], ["u", "v"], ["p", "q"]].map(|levels| levels.map(str::to_owned).to_vec());
+        let recipe = plan.freeze(&Block::default(), Some(&levels)).expect("a recipe");
+        let complete = Complete::new(&recipe, &Term::all(&recipe));
+        // The constant, 2·2 of f:g, 2·2 of g:h, and 2·2·2 of f:g:h.
+        assert_eq!(complete.by_x.ncols(), 1 + 4 + 4 + 8);
+    }
 }

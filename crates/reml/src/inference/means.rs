@@ -2,10 +2,9 @@
 //! averaged over, and numbers at their means (Searle, Speed and Milliken 1980).
 
 use super::FixedModel;
-use crate::span::Span;
 use nalgebra::{DMatrix, DVector};
 use std::collections::{BTreeMap, BTreeSet};
-use tiers_design::{Atom, Expr, Recipe, nearest};
+use tiers_design::{Atom, Expr, Product, Recipe, Span, nearest};
 
 /// Why a mean cannot be computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -84,8 +83,7 @@ pub struct Grid<'a> {
 impl<'a> Grid<'a> {
     /// Prepares the grid of a fit.
     pub fn new(fixed: &'a FixedModel, recipe: &'a Recipe, averaging: Averaging) -> Self {
-        let all: Vec<usize> = (0..recipe.columns.len()).collect();
-        let span = Span::of_columns(recipe, &all);
+        let span = Span::new(recipe, 0..recipe.columns.len());
         Grid { fixed, recipe, span, averaging, aliases: fixed.aliases(recipe) }
     }
 
@@ -141,7 +139,7 @@ impl<'a> Grid<'a> {
             match self.factor(&name) {
                 Some(_) => factors.push(name),
                 None => {
-                    if let Some(mean) = self.mean(&[Atom::Number(Expr::Column(name.clone()))]) {
+                    if let Some(mean) = self.mean(&Product::of_number(&Expr::Column(name.clone()))) {
                         numbers.push((name, mean));
                     }
                 }
@@ -181,7 +179,9 @@ impl<'a> Grid<'a> {
         }
         let share = match self.averaging {
             Averaging::Equal => averaged.iter().map(|atom| self.equal_share(atom)).product(),
-            Averaging::Proportional => self.mean(&averaged).ok_or(MeansError::NoFrequencies)?,
+            Averaging::Proportional => {
+                self.mean(&Product::new(&averaged, &self.recipe.factors)).ok_or(MeansError::NoFrequencies)?
+            }
         };
         Ok(product * share)
     }
@@ -200,7 +200,7 @@ impl<'a> Grid<'a> {
             .iter()
             .filter_map(|&name| match set.get(name) {
                 Some(Setting::Value(value)) => Some((name, *value)),
-                _ => Some((name, self.mean(&[Atom::Number(Expr::Column(name.to_owned()))])?)),
+                _ => Some((name, self.mean(&Product::of_number(&Expr::Column(name.to_owned())))?)),
             })
             .collect();
         if known.len() == names.len() {
@@ -208,27 +208,27 @@ impl<'a> Grid<'a> {
         }
         let is_set = names.iter().find(|name| set.contains_key(**name));
         let missing = names.iter().find(|name| !known.contains_key(**name)).expect("not all are known");
-        match (is_set, self.mean(&[Atom::Number(expression.clone())])) {
+        match (is_set, self.mean(&Product::of_number(expression))) {
             (None, Some(mean)) => Ok(mean),
             _ => Err(MeansError::NoMean { name: (*missing).to_owned() }),
         }
     }
 
     /// The (weighted) mean of a product over the rows, if the moments give it.
-    fn mean(&self, atoms: &[Atom]) -> Option<f64> {
+    fn mean(&self, product: &Product) -> Option<f64> {
         let constant = self.recipe.columns.iter().position(|column| column.atoms.is_empty())?;
         let cross = &self.fixed.cross;
         let of = |c: usize| cross[(constant, c)] / cross[(constant, constant)] + self.recipe.columns[c].shift;
-        let combination = self.span.expand(atoms)?;
+        let combination = self.span.express(product)?;
         Some(combination.iter().map(|&(c, weight)| weight * of(c)).sum())
     }
 
     /// Whether a number is 0 or 1 on all rows, as far as the moments show: its sum equals that of its
     /// squares.
     fn is_zero_or_one(&self, name: &str) -> bool {
-        let atoms = [Atom::Number(Expr::Column(name.to_owned()))];
-        let Some(column) = self.span.find(&atoms) else { return false };
-        let Some(mean) = self.mean(&atoms) else { return false };
+        let number = Product::of_number(&Expr::Column(name.to_owned()));
+        let Some(column) = self.span.find(&number) else { return false };
+        let Some(mean) = self.mean(&number) else { return false };
         let constant = self.recipe.columns.iter().position(|column| column.atoms.is_empty()).expect("a constant");
         let cross = &self.fixed.cross;
         let weight = cross[(constant, constant)];

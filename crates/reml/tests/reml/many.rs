@@ -339,3 +339,17 @@ fn a_tight_limit_changes_no_bit() {
     }
     assert!(refused > 0 && slowed > 0, "{refused} refused, {slowed} not");
 }
+
+/// The last bits of a product of three numbers depend on their order.
+#[test]
+fn interactions_in_another_order_keep_their_bits() {
+    let table = students(3_000, 7, false).in_blocks_of(500);
+    let models: [ModelSpec; 2] =
+        [("y ~ x:z:y2 + x + (1 | school)", None, None), ("y ~ y2:z:x + x + (1 | school)", None, None)];
+    let wanted: Vec<Wanted> = models.iter().map(|&spec| Wanted::new(plan(&table, spec))).collect();
+    let mut shared = accumulate_many(&table, &wanted, &Reading::default(), None, &mut ()).unwrap();
+    for (model, &spec) in models.iter().enumerate() {
+        let alone = accumulate(&table, &plan(&table, spec), &mut ());
+        assert_eq!(bits(spec.0, shared.take(model)), bits(spec.0, alone), "{}", spec.0);
+    }
+}
