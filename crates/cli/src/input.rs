@@ -1,17 +1,16 @@
 //! Input of a fit: rows of a table, or moments that were computed before.
 
-use crate::commands::moments::Opened;
 use crate::job::Input as Named;
 use crate::memory::Limit;
 use crate::progress::Reading as Watch;
 use std::path::PathBuf;
 use tiers_design::{Formula, Plan, Recipe, Settings};
 use tiers_moments::{
-    Definition, Further, IngestError, Ingested, MemoryLimit, Part, Reading, Until, accumulate_with, merge,
-    merged_definition,
+    Definition, Further, IngestError, Ingested, MemoryLimit, MomentsFolder, Part, Reading, Until, accumulate_with,
+    merge, merged_definition,
 };
 use tiers_report::Data;
-use tiers_tables::{CsvOptions, Source};
+use tiers_tables::{CsvOptions, Parquet, Source};
 
 /// The input named on the command line, opened but not yet read.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ pub(crate) enum Input<'a> {
     /// Rows, and the model to fit to them.
     Rows { paths: &'a [PathBuf], source: Source, formula: &'a Formula, settings: &'a Settings },
     /// Moments of one data set in parts.
-    Moments { paths: &'a [PathBuf], parts: Vec<Opened> },
+    Moments { paths: &'a [PathBuf], parts: Vec<MomentsFolder> },
 }
 
 impl<'a> Input<'a> {
@@ -30,7 +29,7 @@ impl<'a> Input<'a> {
                 Input::Rows { paths: data, source: crate::csv::open(data, csv)?, formula, settings: design }
             }
             Named::Moments(paths) => {
-                let parts = paths.iter().map(|path| Opened::open(path)).collect::<anyhow::Result<_>>()?;
+                let parts = paths.iter().map(|path| MomentsFolder::open(path, &Parquet)).collect::<Result<_, _>>()?;
                 Input::Moments { paths, parts }
             }
         })
@@ -48,7 +47,7 @@ impl<'a> Input<'a> {
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         match self {
             Input::Rows { source, .. } => source.files().iter().map(|file| file.path.clone()).collect(),
-            Input::Moments { parts, .. } => parts.iter().flat_map(Opened::files).collect(),
+            Input::Moments { parts, .. } => parts.iter().flat_map(MomentsFolder::files).collect(),
         }
     }
 
@@ -56,7 +55,7 @@ impl<'a> Input<'a> {
     pub(crate) fn count(&self) -> Option<u64> {
         match self {
             Input::Rows { source, .. } => source.rows(),
-            Input::Moments { parts, .. } => parts.iter().map(Opened::count).sum(),
+            Input::Moments { parts, .. } => parts.iter().map(MomentsFolder::count).sum(),
         }
     }
 
@@ -74,7 +73,7 @@ impl<'a> Input<'a> {
                 Ok(accumulate_with(source, &plan, &Reading { limit, ..Reading::default() }, watch)?)
             }
             Input::Moments { parts, .. } => {
-                let parts: Vec<Part<'_>> = parts.iter().map(Opened::part).collect();
+                let parts: Vec<Part<'_>> = parts.iter().map(MomentsFolder::part).collect();
                 let merged: Result<_, IngestError> = merge(&parts, limit, watch);
                 Ok(merged?.0)
             }

@@ -9,7 +9,6 @@
 //! input     input of a fit: rows, or moments in parts
 //! saved     opens a folder of results for further commands
 //! tables    random effects and fitted values as parquet
-//! outputs   the folder of results, replaced as a whole
 //!
 //! memory    limit on memory, and the memory available
 //! threads   number of threads
@@ -17,7 +16,6 @@
 //! csv       options for text files
 //! process   time and memory of a run
 //! progress  progress bars
-//! files     small text files that the user names
 //! exit      exit codes, and the reporting of errors and panics
 //! ```
 
@@ -25,11 +23,9 @@ mod args;
 mod commands;
 mod csv;
 mod exit;
-mod files;
 mod input;
 mod job;
 mod memory;
-mod outputs;
 mod process;
 mod progress;
 mod robust;

@@ -3,18 +3,18 @@
 use crate::commands::confint::{Fitted, Pieces, Wanted};
 use crate::input::Input;
 use crate::memory::Limit;
-use crate::outputs::{Folder, Staged};
 use crate::process::peak_memory;
 use crate::tables;
 use anyhow::anyhow;
 use std::time::{Duration, Instant};
 use tiers_moments::{ClusterMoments, Further, Ingested, ReadObserver, ReadTimes, Until, cluster_level};
+use tiers_outputs::{Folder, Seal, Staged};
 use tiers_reml::{
     DfMethod, FitSettings, FittedModel, FittedValues, FixedInference, FixedModel, Objective, Optimum, Robust, Sandwich,
     SearchObserver, Status, fit_moments, random_effects,
 };
 use tiers_report::page::{PAGE, page};
-use tiers_report::saved::{FIT, MODEL, SavedModel, Seal};
+use tiers_report::saved::{FIT, MODEL, SavedModel};
 use tiers_report::section::Section;
 use tiers_report::{Phases, Report, Timing};
 use tiers_report::{summary, visible};
@@ -117,7 +117,7 @@ pub(crate) fn make<'a>(
     let (timing_seconds, peak_memory_bytes, seal) = (None, None, Seal::default());
     let mut report = Report { fit, data, confidence_level, timing_seconds, peak_memory_bytes, seal };
     let text = visible::lines(&summary::text(&report)).into_owned();
-    let (text, staged) = (text, folder.map(Folder::stage).transpose()?);
+    let (text, staged) = (text, folder.map(Staged::new).transpose()?);
     let mut without_intervals = None;
     if let Some(staged) = &staged {
         staged.write("summary.txt", &text)?;

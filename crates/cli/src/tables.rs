@@ -1,14 +1,14 @@
 //! Random effects and fitted values as parquet.
 
-use crate::outputs::{EFFECTS, Staged};
 use anyhow::anyhow;
 use std::path::Path;
 use tiers_design::PackedText;
 use tiers_moments::ReadObserver;
+use tiers_outputs::{OutColumn, OutField, OutKind, OutValues, OutputError, Seal, Staged, own_name};
 use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects};
 use tiers_report::extremes::standardise;
-use tiers_report::saved::{MODEL, Seal};
-use tiers_tables::{OutColumn, OutField, OutKind, OutValues, Source, TableError, TableSink};
+use tiers_report::saved::{EFFECTS, MODEL};
+use tiers_tables::{Source, TableSink};
 
 /// Number of groups that are written at a time.
 const GROUPS: usize = 1 << 16;
@@ -18,11 +18,11 @@ pub(crate) const OF_EFFECTS: [&str; 5] = ["term", "estimate", "conditional_sd", 
 
 /// Writes a file per level, with a row per group and coefficient. The id columns keep their type.
 pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects], fit: &Fit) -> anyhow::Result<()> {
-    staged.folder(crate::outputs::EFFECTS)?;
+    staged.folder(EFFECTS)?;
     let names = effects_file_names(levels.iter().map(|effects| &effects.level[..]));
     for (effects, name) in levels.iter().zip(names) {
-        let path = staged.path(crate::outputs::EFFECTS).join(name);
-        write_level(&path, effects, fit).map_err(|error| staged.told(error))?;
+        let path = staged.path(EFFECTS).join(name);
+        write_level(&path, effects, fit).map_err(|error| staged.renamed(error))?;
     }
     Ok(())
 }
@@ -38,7 +38,7 @@ pub(crate) fn seal(staged: &Staged<'_>, fit: &Fit) -> anyhow::Result<Seal> {
     Ok(seal)
 }
 
-fn write_level(path: &Path, effects: &LevelEffects, fit: &Fit) -> Result<(), TableError> {
+fn write_level(path: &Path, effects: &LevelEffects, fit: &Fit) -> Result<(), OutputError> {
     let mut sink = TableSink::parquet(path, &fields(effects))?;
     let groups = effects.rows.len();
     let of_level = fit.variance_components.iter().filter(|component| component.level == effects.level);
@@ -71,13 +71,6 @@ pub(crate) fn file_name(level: &str, taken: &mut Vec<String>) -> String {
     let stem = own_name(&stem, taken);
     taken.push(stem.clone());
     format!("{stem}.parquet")
-}
-
-/// Returns the name, or the first of `name_2`, `name_3`, … that is not taken.
-pub(crate) fn own_name<S: AsRef<str>>(name: &str, taken: &[S]) -> String {
-    let is_free = |name: &String| taken.iter().all(|other| other.as_ref() != name);
-    let further = (2..).map(|n| format!("{name}_{n}"));
-    std::iter::once(name.to_owned()).chain(further).find(is_free).expect("a name that is free")
 }
 
 fn fields(effects: &LevelEffects) -> Vec<OutField> {
@@ -144,7 +137,7 @@ pub(crate) fn write_fitted(
 ) -> anyhow::Result<()> {
     let field = |column: &OutColumn| column.field();
     let fields: Vec<OutField> = fitted_columns(FittedRows::default()).iter().map(field).collect();
-    let named = |error| staged.told(error);
+    let named = |error| staged.renamed(error);
     let mut sink = TableSink::parquet(&staged.path("fitted.parquet"), &fields).map_err(named)?;
     let mut failed = None;
     let mut push = |rows| {
@@ -156,10 +149,10 @@ pub(crate) fn write_fitted(
     };
     let passed = fitted.pass(source, observer, &mut push);
     match failed {
-        Some(error) => Err(named(error)),
+        Some(error) => Err(named(error).into()),
         None => {
             passed.map_err(|error| anyhow!("fitted values: {error}"))?;
-            sink.finish().map_err(named)
+            Ok(sink.finish().map_err(named)?)
         }
     }
 }

@@ -15,6 +15,7 @@ mod block_sums;
 mod bundle;
 mod cross;
 mod error;
+mod files;
 pub mod in_order;
 mod labels;
 mod memory_limit;
@@ -38,6 +39,7 @@ pub use bundle::{
 };
 pub use cross::{CHUNK, Cross, padded};
 pub use error::IngestError;
+pub use files::{HEADER, MOMENTS, MomentsFileError, MomentsFolder, MomentsHeader, write_moments};
 pub use labels::LabelTable;
 pub use memory_limit::{Further, MemoryError, MemoryLimit, Needed, RoomError, Size, Until, in_words};
 pub use merge::{

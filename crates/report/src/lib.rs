@@ -17,7 +17,7 @@ mod report;
 pub mod saved;
 pub mod section;
 pub mod summary;
-pub mod visible;
 
 pub use error::ReportError;
-pub use report::{Data, Phases, Report, Timing, json};
+pub use report::{Data, Phases, Report, Timing};
+pub use tiers_outputs::visible::{self, json_of as json};

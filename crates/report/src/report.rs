@@ -1,12 +1,11 @@
 //! A fit with its data, and the time and memory that it took.
 
-use crate::saved::Seal;
-use crate::visible;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::path::PathBuf;
 use tiers_csv::CsvOptions;
 use tiers_moments::ReadTimes;
+use tiers_outputs::Seal;
+use tiers_outputs::visible::json_of;
 use tiers_reml::Fit;
 
 /// The contents of `fit.json` and of the summary.
@@ -94,7 +93,7 @@ impl Report {
 
     /// Returns the report as JSON that ends in a line feed.
     pub fn json(&self) -> String {
-        json(self)
+        json_of(self)
     }
 
     /// Returns the report as JSON with a seal of the files beside it.
@@ -110,15 +109,5 @@ impl Report {
             self.seal = seal.clone();
             self.json()
         })
-    }
-}
-
-/// Formats plain data as JSON that ends in a line feed; control characters in its texts are escaped.
-pub fn json(value: &impl Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("plain data without keys that are not strings");
-    text.push('\n');
-    match visible::json(&text) {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(shown) => shown,
     }
 }

@@ -1,11 +1,11 @@
-//! Errors of reading and writing tables. Each message says where the error is, why, and what to try.
+//! Errors of reading tables. Each message says where the error is, why, and what to try.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::PolarsError;
 
-/// A table could not be read or written.
+/// A table could not be read.
 ///
 /// `Display` gives a complete message for the user; the fields are for programs.
 #[derive(Debug, thiserror::Error)]
@@ -244,24 +244,6 @@ pub enum TableError {
         /// The reader's message.
         reason: String,
     },
-
-    /// Columns to be written do not match each other or the file.
-    #[error("{}: cannot be written: {reason}", path.display())]
-    BadOutput {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with the output.
-        reason: String,
-    },
-
-    /// The disk or the writer failed.
-    #[error("{}: writing failed: {source}; check the free space and the rights of the folder", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
 }
 
 impl TableError {
@@ -272,15 +254,6 @@ impl TableError {
             io::ErrorKind::NotFound => TableError::NotFound { nearest: crate::nearest::nearest_sibling(&path), path },
             io::ErrorKind::PermissionDenied => TableError::Denied { path },
             _ => TableError::Io { path, doing, source },
-        }
-    }
-
-    /// Returns the error for a failure of the file system while writing `path`.
-    pub(crate) fn writing(path: &Path, source: io::Error) -> Self {
-        let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::PermissionDenied => TableError::Denied { path },
-            _ => TableError::Write { path, source },
         }
     }
 }

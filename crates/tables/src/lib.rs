@@ -9,7 +9,7 @@
 //! TextReader     chunks of text files, cut in order and parsed in parallel              (text, text_reader)
 //! Scan           batches re-cut to blocks of exactly BLOCK_ROWS rows, without copies    (scan)
 //! RawBlock       one block, to be decoded to plain columns on any thread                (decode, labels, intern)
-//! TableSink      results, written to a temporary file and renamed when complete         (write, format, aside)
+//! TableSink      results, written to a temporary file and renamed when complete         (write, format)
 //! ```
 //!
 //! The blocks of a scan do not depend on the number of threads: the batches of polars do, so they are
@@ -17,7 +17,6 @@
 
 #![forbid(unsafe_code)]
 
-mod aside;
 mod cost;
 mod decode;
 mod error;
@@ -43,7 +42,6 @@ mod text_reader;
 mod threads;
 mod write;
 
-pub use aside::{Aside, destination, is_abandoned, write_file};
 pub use cost::check_footers;
 pub use error::TableError;
 pub use format::Format;
@@ -51,4 +49,4 @@ pub use scan::{RawBlock, Scan};
 pub use source::{DataFile, Source};
 pub use threads::{THREADS_VARIABLE, threads};
 pub use tiers_csv::{ColumnType, CsvOptions, Decimal, Encoding, Separator};
-pub use write::{OutColumn, OutField, OutKind, OutValues, TableSink, write_parquet};
+pub use write::{Parquet, TableSink, write_parquet};

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use common::*;
 use tiers_design::PackedText;
-use tiers_tables::{OutColumn, OutField, OutKind, OutValues, TableError, TableSink, write_parquet};
+use tiers_outputs::{OutColumn, OutField, OutKind, OutValues, OutputError};
+use tiers_tables::{TableError, TableSink, write_parquet};
 
 fn files(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
@@ -121,11 +122,11 @@ fn columns_that_do_not_match_are_errors() {
     let uneven = OutColumn { missing: Some(vec![true]), ..column("x", 2) };
     for columns in [vec![column("x", 2), column("y", 3)], vec![column("x", 1), column("x", 1)], vec![uneven]] {
         let error = write_parquet(&path, columns).unwrap_err();
-        assert!(matches!(error, TableError::BadOutput { .. }), "{error}");
+        assert!(matches!(error, OutputError::Unusable { .. }), "{error}");
     }
     let field = OutField { name: "x".to_owned(), kind: OutKind::I64 };
     let error = TableSink::parquet(&path, &[field]).unwrap().push(vec![column("x", 1)]).unwrap_err();
-    assert!(matches!(error, TableError::BadOutput { .. }), "{error}");
+    assert!(matches!(error, OutputError::Unusable { .. }), "{error}");
     assert!(files(dir.path()).is_empty());
 }
 

@@ -4,12 +4,13 @@ use crate::exit::{Outcome, print, tell};
 use crate::input::Input;
 use crate::job::{Job, Show};
 use crate::memory::check_heads;
-use crate::outputs::Folder;
 use crate::progress::Progress;
 use crate::steps::{Read, make};
 use std::time::Instant;
 use tiers_moments::Until;
+use tiers_outputs::Folder;
 use tiers_reml::{Fit, Status};
+use tiers_report::saved::RESULTS;
 use tiers_report::visible;
 
 /// Fits a model, or several models in one read.
@@ -23,7 +24,7 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
         check_heads(job.memory, data)?;
     }
     let input = Input::open(&job.input)?;
-    let folder = job.out.as_deref().map(|out| Folder::open(out, &input.files())).transpose()?;
+    let folder = job.out.as_deref().map(|out| Folder::open("--out", out, &input.files(), &RESULTS)).transpose()?;
 
     let mut watch = progress.reading(input.count());
     let until = if job.out.is_some() { Until::Effects } else { Until::Estimates };

@@ -1,19 +1,19 @@
 //! `tiers influence`: the influence of each top-level group on a saved fit.
 
 use crate::exit::{Outcome, print};
-use crate::outputs;
 use crate::progress::Progress;
 use crate::saved::{Again, RefitArgs, Saved};
-use crate::tables::{group_columns, own_name};
+use crate::tables::group_columns;
 use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tiers_moments::{ClusterMoments, Until, cluster_level};
+use tiers_outputs::{OutColumn, OutValues, own_name};
 use tiers_reml::{Influence, KeyLabels, Objective, WithoutGroup};
 use tiers_report::layout::{Column, paragraph, table};
 use tiers_report::numbers::{column, fixed_point};
-use tiers_tables::{OutColumn, OutValues, write_parquet};
+use tiers_tables::write_parquet;
 
 /// Arguments of `tiers influence`.
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ const FILE: &str = "influence.parquet";
 pub(crate) fn run(args: &InfluenceArgs) -> anyhow::Result<Outcome> {
     let saved = Saved::open(&args.fit)?;
     if let Some(out) = &args.out {
-        outputs::check_files(out, &[FILE])?;
+        tiers_outputs::check_files("--out", out, &[FILE])?;
     }
     let again = saved.open_data(&args.refit)?;
     let Again::Rows { source, .. } = &again else {
@@ -238,7 +238,7 @@ fn as_json(saved: &Saved, influence: &Influence, top: usize) -> Value {
 
 /// Writes `influence.parquet`, one row per group.
 fn write(folder: &Path, influence: &Influence) -> anyhow::Result<()> {
-    outputs::make_folder(folder)?;
+    tiers_outputs::make_folder("--out", folder)?;
     let mut columns = group_columns(&influence.keys, influence.groups.len());
     let push = |columns: &mut Vec<OutColumn>, name: &str, value: &dyn Fn(&WithoutGroup) -> f64| {
         let taken: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();

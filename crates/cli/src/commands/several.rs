@@ -5,13 +5,14 @@ use crate::exit::{Outcome, print, tell};
 use crate::input::Input;
 use crate::job::{Input as Named, Job, Show};
 use crate::memory::{Limit, check_heads};
-use crate::outputs::Folder;
 use crate::progress::Progress;
 use crate::steps::{Made, Read, make};
 use std::path::PathBuf;
 use std::time::Instant;
 use tiers_design::{Formula, Plan, Settings};
 use tiers_moments::{MemoryLimit, ReadTimes, Reading, Shared, Until, Wanted, accumulate_many};
+use tiers_outputs::Folder;
+use tiers_report::saved::RESULTS;
 use tiers_tables::Source;
 
 /// Fits all models.
@@ -93,7 +94,8 @@ impl Table<'_> {
 fn folders(job: &Job, table: &Table<'_>) -> anyhow::Result<Vec<Folder>> {
     let files: Vec<PathBuf> = table.source.files().iter().map(|file| file.path.clone()).collect();
     let Some(out) = &job.out else { return Ok(Vec::new()) };
-    job.names.iter().map(|name| Folder::open(&out.join(name), &files)).collect()
+    let folder = |name| Folder::open("--out", &out.join(name), &files, &RESULTS);
+    Ok(job.names.iter().map(folder).collect::<Result<_, _>>()?)
 }
 
 fn show(job: &Job, made: &[Made<'_>]) -> anyhow::Result<()> {

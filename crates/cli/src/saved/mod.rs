@@ -9,16 +9,15 @@ mod refit;
 pub(crate) use refit::{Again, RefitArgs};
 
 use crate::exit::tell;
-use crate::files::read_text;
-use crate::outputs::{RESULTS, repair};
 use anyhow::{anyhow, bail, ensure};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tiers_design::Recipe;
 use tiers_moments::Definition;
+use tiers_outputs::{read_text, repair};
 use tiers_reml::{Fit, FixedInference, NewtonSettings};
 use tiers_report::Report;
-use tiers_report::saved::{FIT, MODEL, SavedModel, Texts};
+use tiers_report::saved::{FIT, MODEL, RESULTS, SavedModel, Texts};
 
 /// A saved fit.
 #[derive(Debug)]

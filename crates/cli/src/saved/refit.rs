@@ -4,7 +4,6 @@
 //! they can be large and a pass over the rows is short. The rows are encoded with the saved
 //! definition, so the results are bit-identical to those of the first fit. Changed data are an error.
 
-use crate::commands::moments::Opened;
 use crate::csv::CsvArgs;
 use crate::memory::{Limit, check_heads};
 use crate::progress::Progress;
@@ -14,12 +13,12 @@ use clap::Args;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use tiers_design::{Field, Formula, Kind, Plan, Settings};
-use tiers_moments::{Dropped, Ingested, Part, Reading, Until, accumulate_with, merge};
+use tiers_moments::{Dropped, HEADER, Ingested, MomentsFolder, Part, Reading, Until, accumulate_with, merge};
 use tiers_reml::{
     DfMethod, FixedInference, FixedModel, Inference, Model, Objective, Optimum, build_model, find_optimum,
 };
 use tiers_report::saved::Fingerprint;
-use tiers_tables::Source;
+use tiers_tables::{Parquet, Source};
 
 /// Options of commands that read the data of a fit again.
 #[derive(Clone, Debug, Args)]
@@ -55,15 +54,15 @@ pub(crate) enum Again {
         plan: Box<Plan>,
     },
     /// Moments of one data set in parts.
-    Moments(Vec<Opened>),
+    Moments(Vec<MomentsFolder>),
 }
 
 impl Saved {
     /// Opens the data of the fit again, at the saved location or that of `--data`.
     pub(crate) fn open_data(&self, args: &RefitArgs) -> anyhow::Result<Again> {
         let paths = self.paths(args);
-        if paths.iter().all(|path| path.join(crate::commands::moments::HEADER).is_file()) {
-            let parts = paths.iter().map(|path| Opened::open(path)).collect::<anyhow::Result<_>>()?;
+        if paths.iter().all(|path| path.join(HEADER).is_file()) {
+            let parts = paths.iter().map(|path| MomentsFolder::open(path, &Parquet)).collect::<Result<_, _>>()?;
             return Ok(Again::Moments(parts));
         }
         check_heads(Limit::parse(&args.memory_limit)?, &paths)?;
@@ -93,7 +92,7 @@ impl Saved {
                 accumulate_with(source, plan, &reading, &mut watch).map_err(|error| self.changed(&error.to_string()))?
             }
             Again::Moments(parts) => {
-                let parts: Vec<Part<'_>> = parts.iter().map(Opened::part).collect();
+                let parts: Vec<Part<'_>> = parts.iter().map(MomentsFolder::part).collect();
                 merge(&parts, limit, &mut watch)?.0
             }
         };
@@ -190,7 +189,7 @@ impl Again {
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         match self {
             Again::Rows { source, .. } => source.files().iter().map(|file| file.path.clone()).collect(),
-            Again::Moments(parts) => parts.iter().flat_map(Opened::files).collect(),
+            Again::Moments(parts) => parts.iter().flat_map(MomentsFolder::files).collect(),
         }
     }
 
@@ -198,7 +197,7 @@ impl Again {
     pub(crate) fn count(&self) -> Option<u64> {
         match self {
             Again::Rows { source, .. } => source.rows(),
-            Again::Moments(parts) => parts.iter().map(Opened::count).sum(),
+            Again::Moments(parts) => parts.iter().map(MomentsFolder::count).sum(),
         }
     }
 }

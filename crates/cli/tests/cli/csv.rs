@@ -3,7 +3,7 @@
 
 use crate::support::{Folder, fit_err, fit_ok, run_err, run_ok, texts};
 use serde_json::Value;
-use tiers_tables::{OutColumn, OutValues};
+use tiers_outputs::{OutColumn, OutValues};
 
 const MODEL: &str = "y ~ x + (1 | g)";
 const ROWS: usize = 60;

@@ -1,7 +1,7 @@
 //! `tiers moments` and `tiers fit --moments`: a fit to parts that cut through groups equals that to the whole.
 
 use crate::support::{Folder, ROWS, fit, fit_err, fit_ok, program, run, run_err, students, texts};
-use tiers_tables::{OutColumn, OutValues};
+use tiers_outputs::{OutColumn, OutValues};
 
 const FORMULA: &str = "y ~ x + sex + (1 + x | school) + (1 | school:class)";
 

@@ -4,7 +4,7 @@ use crate::support::{Folder, Ran, labels_of, numbers_of, program, run, run_err, 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::process::{Command, Stdio};
-use tiers_tables::{OutColumn, OutValues};
+use tiers_outputs::{OutColumn, OutValues};
 
 const MODEL: &str = "y ~ x + (1 | school)";
 

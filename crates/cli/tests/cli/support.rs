@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tiers_design::{Column, Labels, MISSING, PackedText, Request, Role};
-use tiers_tables::{OutColumn, OutValues, Source, write_parquet};
+use tiers_outputs::{OutColumn, OutValues};
+use tiers_tables::{Source, write_parquet};
 
 /// Exit code and output of a run.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use crate::support::{Folder, Ran, assert_error, fit_err, fit_ok, integers, numbers, program, run_within, texts};
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use tiers_tables::OutColumn;
+use tiers_outputs::OutColumn;
 
 const MODEL: &str = "y ~ x + (1 | g)";
 

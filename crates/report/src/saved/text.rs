@@ -39,7 +39,7 @@ impl Texts {
                  model again with `--out`"
             )));
         }
-        if !unsealed && report.seal.files.get(MODEL) != Some(&super::seal::hash(model)) {
+        if !unsealed && report.seal.files.get(MODEL) != Some(&tiers_outputs::hash(model)) {
             return Err(ReportError(format!(
                 "{name}: {MODEL} was changed, or belongs to another fit: the fingerprint in {FIT} is that of another \
                  file. Fit the model again with `--out`"

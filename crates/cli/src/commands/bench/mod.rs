@@ -27,14 +27,13 @@ mod tables;
 pub(crate) use args::BenchArgs;
 
 use crate::exit::{Outcome, print, tell};
-use crate::outputs;
 use cases::Cases;
 use machine::Machine;
 use run::Run;
 use serde::Serialize;
 use stats::{Cell, Growth, Identical};
 use std::io::IsTerminal;
-use tiers_tables::write_file;
+use tiers_outputs::write_file;
 
 /// Contents of `bench.json`.
 #[derive(Debug, Serialize)]
@@ -65,8 +64,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
         }
     };
     let folder = &args.out;
-    outputs::check_files(folder, &FILES)?;
-    outputs::make_folder(folder)?;
+    tiers_outputs::check_files("--out", folder, &FILES)?;
+    tiers_outputs::make_folder("--out", folder)?;
     let cases = Cases::new(args, &log)?;
     let runs = all_runs(&cases, args.repeats.get(), folder, &log)?;
 

@@ -2,11 +2,11 @@
 
 use super::found::{Found, Kept};
 use super::wanted::Wanted;
-use crate::outputs::{self, Staged};
 use std::path::Path;
 use tiers_design::PackedText;
+use tiers_outputs::{OutColumn, OutValues, OutputError, Staged, own_name, write_file};
 use tiers_reml::{Bootstrap, Fit, Profile, Status};
-use tiers_tables::{OutColumn, OutValues, TableError, write_file, write_parquet};
+use tiers_tables::write_parquet;
 
 /// Name of the file of intervals.
 const FILE: &str = "confint.json";
@@ -16,12 +16,12 @@ const REPLICATES: &str = "replicates.parquet";
 
 /// Checks that files can be written into a folder, before any long computation.
 pub(super) fn check(folder: &Path) -> anyhow::Result<()> {
-    outputs::check_files(folder, &[FILE, PROFILE, REPLICATES])
+    Ok(tiers_outputs::check_files("--out", folder, &[FILE, PROFILE, REPLICATES])?)
 }
 
 /// Writes the files into a folder, which may exist; each file appears whole.
 pub(super) fn write(folder: &Path, found: &Found, json: &str) -> anyhow::Result<()> {
-    outputs::make_folder(folder)?;
+    tiers_outputs::make_folder("--out", folder)?;
     found.write_table(folder)?;
     Ok(write_file(&folder.join(FILE), json.as_bytes())?)
 }
@@ -29,12 +29,12 @@ pub(super) fn write(folder: &Path, found: &Found, json: &str) -> anyhow::Result<
 impl Found {
     /// Writes the intervals beside the other files of their fit.
     pub(crate) fn stage(&self, wanted: &Wanted, fit: &Fit, staged: &Staged<'_>) -> anyhow::Result<()> {
-        self.write_table(&staged.path("")).map_err(|error| staged.told(error))?;
-        staged.write(FILE, &self.json(wanted, fit))
+        self.write_table(&staged.path("")).map_err(|error| staged.renamed(error))?;
+        Ok(staged.write(FILE, &self.json(wanted, fit))?)
     }
 
     /// Writes the profiles or replicates as a table.
-    fn write_table(&self, folder: &Path) -> Result<(), TableError> {
+    fn write_table(&self, folder: &Path) -> Result<(), OutputError> {
         match &self.kept {
             Kept::Nothing => {}
             Kept::Profile(profile, names) => {
@@ -63,7 +63,7 @@ fn of_profile(profile: &Profile, names: &[String]) -> Vec<OutColumn> {
         number("deviance", &|point| point.deviance),
     ];
     for (i, name) in names.iter().enumerate() {
-        columns.push(number(&own_name(name, &columns), &|point| point.parameters[i]));
+        columns.push(number(&free_name(name, &columns), &|point| point.parameters[i]));
     }
     columns
 }
@@ -84,7 +84,7 @@ fn of_replicates(bootstrap: &Bootstrap) -> Vec<OutColumn> {
     ];
     for (i, name) in bootstrap.names.iter().enumerate() {
         let values = replicates.iter().map(|replicate| replicate.values[i]).collect();
-        columns.push(numbers(&own_name(name, &columns), values));
+        columns.push(numbers(&free_name(name, &columns), values));
     }
     columns
 }
@@ -98,8 +98,6 @@ fn numbers(name: &str, values: Vec<f64>) -> OutColumn {
 }
 
 /// Returns a name that is not taken: a coefficient called `value` becomes `value_2`.
-fn own_name(name: &str, taken: &[OutColumn]) -> String {
-    let is_free = |name: &String| taken.iter().all(|other| other.name != *name);
-    let further = (2..).map(|n| format!("{name}_{n}"));
-    std::iter::once(name.to_owned()).chain(further).find(is_free).expect("a name that is free")
+fn free_name(name: &str, taken: &[OutColumn]) -> String {
+    own_name(name, &taken.iter().map(|column| &column.name[..]).collect::<Vec<_>>())
 }

@@ -1,31 +1,21 @@
 //! `tiers moments`: writes the moments (sufficient statistics) of a data set or of a part of it to a
-//! folder; and reads such folders for `tiers fit --moments`.
-//!
-//! ```text
-//! args    arguments of the command line
-//! header  moments.json: the columns of the moments, counts, a fingerprint
-//! write   writes the folder, which is put in place as a whole
-//! read    opens and checks folders of moments, to be merged
-//! ```
+//! folder.
 
 mod args;
-mod header;
-mod read;
-mod write;
 
 pub(crate) use args::{EXAMPLES, MomentsArgs};
-pub(crate) use header::{CELLS, HEADER, TOTALS};
-pub(crate) use read::Opened;
 
 use crate::exit::{Outcome, print};
 use crate::memory::{Limit, check_heads};
-use crate::outputs::Folder;
 use crate::progress::Progress;
 use anyhow::anyhow;
 use std::collections::BTreeMap;
 use tiers_design::{DesignError, EncodeError, Formula, Plan, Recipe, Settings};
-use tiers_moments::{Definition, IngestError, Reading, Until, accumulate_with, merged_definition};
-use tiers_tables::Source;
+use tiers_moments::{
+    Definition, IngestError, MOMENTS, MomentsFolder, Reading, Until, accumulate_with, merged_definition, write_moments,
+};
+use tiers_outputs::Folder;
+use tiers_tables::{Parquet, Source};
 
 /// Computes and writes the moments.
 pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
@@ -35,11 +25,11 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
     let settings = Settings { weights: args.weights, reference, levels: levels.clone() };
     let levels: BTreeMap<_, _> = levels.into_iter().collect();
     let limit = Limit::parse(&args.memory_limit)?;
-    let target = Folder::of_moments(&args.out)?;
+    let target = Folder::open("--out", &args.out, &[], &MOMENTS)?.alone()?;
     check_heads(limit, &args.data)?;
     let source = crate::csv::open(&args.data, &args.csv.options()?)?;
     let plan = Plan::new(&formula, source.fields(), &settings)?;
-    let like = args.like.as_deref().map(Opened::open).transpose()?;
+    let like = args.like.as_deref().map(|like| MomentsFolder::open(like, &Parquet)).transpose()?;
     let recipe = like.as_ref().map(|like| recipe_like(like, &formula, &settings, &source)).transpose()?;
 
     let reading =
@@ -49,7 +39,7 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
     drop(watch);
     let ingested = ingested.map_err(|error| explain(error, like.is_some()))?;
     let definition = Definition::of(&ingested.recipe, &formula, &settings, source.fields());
-    let header = write::write(&target, definition, &ingested)?;
+    let header = write_moments(&target, &Parquet, definition, &ingested)?;
     if !args.quiet {
         let dropped = match header.dropped_rows {
             0 => String::new(),
@@ -62,7 +52,12 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Returns the recipe of other moments, applied to this table; an error if their models differ.
-fn recipe_like(like: &Opened, formula: &Formula, settings: &Settings, source: &Source) -> anyhow::Result<Recipe> {
+fn recipe_like(
+    like: &MomentsFolder,
+    formula: &Formula,
+    settings: &Settings,
+    source: &Source,
+) -> anyhow::Result<Recipe> {
     let theirs = &like.header.definition;
     let ours = Definition {
         formula: formula.source.clone(),

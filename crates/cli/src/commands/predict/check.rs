@@ -7,8 +7,10 @@ use anyhow::{anyhow, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tiers_design::{Doubt, EncodeError, Field, Kind, Recipe, Request, Role};
+use tiers_outputs::destination;
 use tiers_reml::{LevelEffects, PredictError};
-use tiers_tables::{Source, destination};
+use tiers_report::saved::RESULTS;
+use tiers_tables::Source;
 
 /// Checks the output path: it must be writable and must not be a file that is read.
 pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: Option<&Again>) -> anyhow::Result<()> {
@@ -33,7 +35,7 @@ pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: 
     let of_fit = |name: &str| Path::new(&saved.name).join(name);
     let mut read: Vec<PathBuf> = source.files().iter().map(|file| file.path.clone()).collect();
     read.extend(again.into_iter().flat_map(Again::files));
-    read.extend(crate::outputs::RESULTS.files.iter().map(|name| of_fit(name)));
+    read.extend(RESULTS.files.iter().map(|name| of_fit(name)));
     let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
     read.extend(crate::commands::predict::effects::files(saved, &all));
     match read.iter().find(|path| fs::canonicalize(path).is_ok_and(|path| path == target)) {

@@ -1,10 +1,10 @@
 //! Columns of the file of predictions.
 
-use crate::tables::own_name;
 use anyhow::{anyhow, bail};
 use tiers_design::{Block, Column, Dictionary, Field, Kind, Labels, MISSING, PackedText, Request, Role};
+use tiers_outputs::{OutColumn, OutField, OutKind, OutValues, own_name};
 use tiers_reml::PredictedRows;
-use tiers_tables::{OutColumn, OutField, OutKind, OutValues, Source};
+use tiers_tables::Source;
 
 /// The columns of the file, in order.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! Reads the random effects of a saved fit from its folder.
 
-use crate::outputs::EFFECTS;
 use crate::saved::Saved;
 use crate::tables::{effects_file_names, key_name};
 use anyhow::{anyhow, bail, ensure};
 use std::path::{Path, PathBuf};
 use tiers_design::{Column, Dictionary, Kind, Labels, MISSING, PackedText, Recipe, Request, Role};
 use tiers_reml::{KeyColumn, KeyLabels, LevelEffects};
+use tiers_report::saved::EFFECTS;
 use tiers_tables::Source;
 
 /// Returns the files with the effects of these levels.

@@ -4,7 +4,6 @@ use tiers_report::extremes::{Effect, Extremes, note};
 
 use crate::commands::predict::effects;
 use crate::exit::{Outcome, print};
-use crate::outputs::EFFECTS;
 use crate::saved::Saved;
 use crate::tables::{OF_EFFECTS, file_name};
 use anyhow::{anyhow, bail};
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use tiers_design::{Column as Read, Dictionary, Labels, Request, Role};
 use tiers_reml::normal_quantile;
+use tiers_report::saved::EFFECTS;
 use tiers_tables::Source;
 
 /// Arguments of `tiers ranef`.

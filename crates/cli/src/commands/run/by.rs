@@ -3,15 +3,15 @@
 use super::job::ModelJob;
 use super::kept::Counts;
 use super::stop::Stop;
-use crate::outputs::Staged;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::Path;
 use tiers_design::{Kind, PackedText};
 use tiers_moments::Partitions;
+use tiers_outputs::{OutColumn, OutValues, OutputError, Staged};
 use tiers_reml::{Fit, FitError, FixedEffect, SearchError, Status, Step, Trial, VarianceComponent, fit_moments};
 use tiers_report::visible;
-use tiers_tables::{OutColumn, OutValues, Source, TableError, write_parquet};
+use tiers_tables::{Source, write_parquet};
 
 /// Name of the table in the folder of the model.
 pub(crate) const TABLE: &str = "by.parquet";
@@ -116,7 +116,7 @@ impl Fitted {
 
     /// Writes the table, and a short summary as text and JSON.
     pub(crate) fn write(&self, model: &ModelJob, source: &Source, staged: &Staged<'_>) -> anyhow::Result<()> {
-        self.write_table(source, &staged.path(TABLE)).map_err(|error| staged.told(error))?;
+        self.write_table(source, &staged.path(TABLE)).map_err(|error| staged.renamed(error))?;
         let counts = self.counts();
         let (by, formula) = (&self.by, &model.keys.formula);
         let mut text = format!(
@@ -135,10 +135,10 @@ impl Fitted {
         let (unlabelled_rows, n_obs) = (self.unlabelled_rows, self.n_obs());
         let (tiers, method) = (env!("CARGO_PKG_VERSION"), model.how.fitting.method);
         let report = Report { tiers, formula, method, by, partitions: counts, n_obs, unlabelled_rows };
-        staged.write("fit.json", &tiers_report::json(&report))
+        Ok(staged.write("fit.json", &tiers_report::json(&report))?)
     }
 
-    fn write_table(&self, source: &Source, path: &Path) -> Result<(), TableError> {
+    fn write_table(&self, source: &Source, path: &Path) -> Result<(), OutputError> {
         let mut columns: Vec<OutColumn> = (0..self.by.len()).map(|k| self.label_column(k, source)).collect();
         let status = |outcome: &Outcome| match outcome {
             Ok(fit) => match fit.status {

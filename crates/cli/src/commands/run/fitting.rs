@@ -6,13 +6,14 @@ use super::job::ModelJob;
 use super::kept::{Kept, Outline, Took};
 use super::status::ModelState;
 use crate::input::Input;
-use crate::outputs::{Folder, Staged};
 use crate::process::peak_memory;
 use crate::steps::{Read, make};
 use anyhow::{anyhow, bail};
 use std::time::Instant;
 use tiers_moments::{ReadTimes, Shared};
+use tiers_outputs::{Folder, Staged};
 use tiers_reml::Status;
+use tiers_report::saved::RESULTS;
 use tracing::{error, info, warn};
 
 impl Flow<'_> {
@@ -123,7 +124,7 @@ impl Flow<'_> {
         if fitted.unlabelled_rows > 0 {
             warn!(model = name, rows = fitted.unlabelled_rows, "rows belong to no partition");
         }
-        let staged = folder.stage()?;
+        let staged = Staged::new(&folder)?;
         fitted.write(model, &self.inputs.source, &staged)?;
         self.put_in_place(staged)?;
         let (name, n_obs) = (name.clone(), fitted.n_obs());
@@ -134,12 +135,12 @@ impl Flow<'_> {
 
     fn folder(&self, model: &ModelJob) -> anyhow::Result<Folder> {
         self.lock.check()?;
-        Folder::of_job(&self.store.path(&model.keys.name), &self.inputs.files())
+        Ok(Folder::open("", &self.store.path(&model.keys.name), &self.inputs.files(), &RESULTS)?)
     }
 
     fn put_in_place(&self, staged: Staged<'_>) -> anyhow::Result<()> {
         self.lock.check()?;
-        staged.put_in_place()
+        Ok(staged.put_in_place()?)
     }
 }
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use tiers_outputs::hash_file;
 use tiers_reml::Status;
 use tiers_report::Timing;
-use tiers_report::saved::hash_file;
 
 /// Folder of the records in the hidden folder.
 const DONE: &str = "done";

@@ -58,7 +58,7 @@ use status::State;
 use std::fs;
 use std::path::Path;
 use store::Store;
-use tiers_tables::destination;
+use tiers_outputs::destination;
 use tracing::{error, info, warn};
 
 /// Runs a job.

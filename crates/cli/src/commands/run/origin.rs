@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
-use tiers_report::saved::hash;
+use tiers_outputs::hash;
 use tiers_tables::{CsvOptions, Source};
 
 /// Format version of the files that are kept between runs; other versions are not read.

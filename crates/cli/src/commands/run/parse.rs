@@ -1,11 +1,11 @@
 //! Parses a job file with the changes of `--set`, and finds the lines of keys for later errors.
 
 use super::file::JobFile;
-use crate::files::{WRITTEN_BY_HAND, read_text};
 use anyhow::{anyhow, bail};
 use serde::Deserialize;
 use std::fmt::Display;
 use tiers_design::nearest;
+use tiers_outputs::{WRITTEN_BY_HAND, read_text};
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 

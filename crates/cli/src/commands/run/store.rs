@@ -1,11 +1,12 @@
 //! Writes files atomically, and manages the hidden folder with a job's own files.
 
-use crate::outputs::{RESULTS, parse_hidden, tidy};
 use anyhow::anyhow;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use tiers_outputs::{parse_hidden, tidy};
+use tiers_report::saved::RESULTS;
 
 /// Folder within that of the results, which is removed when the job is complete.
 pub(crate) const HIDDEN: &str = ".tiers";

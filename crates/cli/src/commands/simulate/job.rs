@@ -1,12 +1,11 @@
 //! Reads and checks the specification, and the names of the files to write.
 
 use super::SimulateArgs;
-use crate::files::{WRITTEN_BY_HAND, read_text};
 use anyhow::{anyhow, bail, ensure};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use tiers_outputs::{WRITTEN_BY_HAND, destination, read_text};
 use tiers_simulate::{Simulation, Spec};
-use tiers_tables::destination;
 
 /// A simulation to run.
 #[derive(Debug)]

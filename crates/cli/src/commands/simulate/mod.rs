@@ -27,9 +27,9 @@ use anyhow::anyhow;
 use job::{Job, Output};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use tiers_outputs::Aside;
 use tiers_report::json;
 use tiers_simulate::{EXAMPLE, Place, Truth};
-use tiers_tables::Aside;
 
 /// Simulates data.
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use tiers_design::PackedText;
+use tiers_outputs::{OutColumn, OutField, OutKind, OutValues, OutputError};
 use tiers_simulate::{Column, Field, FieldKind, IdPattern, IdStyle, Values};
-use tiers_tables::{OutColumn, OutField, OutKind, OutValues, TableError, TableSink};
+use tiers_tables::TableSink;
 
 /// Largest number of chunks that wait to be written.
 const WAITING: usize = 16;
@@ -43,7 +44,7 @@ pub(super) fn write(
     })
 }
 
-fn push_all(mut file: TableSink, rows: &Receiver<Vec<OutColumn>>) -> Result<TableSink, TableError> {
+fn push_all(mut file: TableSink, rows: &Receiver<Vec<OutColumn>>) -> Result<TableSink, OutputError> {
     for columns in rows {
         file.push(columns)?;
     }

@@ -7,7 +7,7 @@ use crate::support::{
 };
 use serde_json::Value;
 use std::fs;
-use tiers_tables::{OutColumn, OutValues};
+use tiers_outputs::{OutColumn, OutValues};
 use tiers_testkit::{Checks, Tolerance};
 
 fn floats(value: &Value) -> Vec<f64> {

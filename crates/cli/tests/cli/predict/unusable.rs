@@ -4,7 +4,7 @@ use super::{fitted, predict, predict_err};
 use crate::saved::unseal;
 use crate::support::{ROWS, integers, numbers, program, run, students, students_with, texts, without};
 use std::fs;
-use tiers_tables::OutValues;
+use tiers_outputs::OutValues;
 
 #[test]
 fn unusable_columns_are_errors() {

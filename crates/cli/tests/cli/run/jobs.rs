@@ -3,7 +3,7 @@
 use super::*;
 use crate::support::{READ_TIMES, fit_ok, labels_of, numbers_of};
 use std::ops::Range;
-use tiers_tables::{OutColumn, OutValues};
+use tiers_outputs::{OutColumn, OutValues};
 
 #[test]
 fn every_model_has_a_folder_and_the_job_has_an_account() {

@@ -97,12 +97,12 @@ fn json(folder: &Folder, name: &str) -> serde_json::Value {
 }
 
 /// Returns the students with their schools in two states. If `bad`, the scores of one state do not vary.
-fn states(bad: bool) -> Vec<tiers_tables::OutColumn> {
+fn states(bad: bool) -> Vec<tiers_outputs::OutColumn> {
     let state = |i: usize| if i < 48 { "TX" } else { "NV" };
     let mut columns = students_with(texts("state", (0..crate::support::ROWS).map(state)));
     if bad {
         let y = columns.iter_mut().find(|column| column.name == "y").expect("a response");
-        if let tiers_tables::OutValues::F64(values) = &mut y.values {
+        if let tiers_outputs::OutValues::F64(values) = &mut y.values {
             values[48..].fill(1.0);
         }
     }

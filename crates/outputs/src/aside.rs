@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::TableError;
+use crate::error::OutputError;
 
 /// Number of links to follow before assuming that they form a circle.
 const MOST_LINKS: usize = 40;
@@ -17,8 +17,8 @@ const MOST_LINKS: usize = 40;
 ///
 /// # Errors
 /// If something other than an ordinary file is there, or the path does not end in a name.
-pub fn destination(path: &Path) -> Result<PathBuf, TableError> {
-    let bad = |reason: &str| Err(TableError::BadOutput { path: path.to_owned(), reason: reason.to_owned() });
+pub fn destination(path: &Path) -> Result<PathBuf, OutputError> {
+    let bad = |reason: &str| Err(OutputError::Unusable { path: path.to_owned(), reason: reason.to_owned() });
     let mut target = path.to_owned();
     for _ in 0..MOST_LINKS {
         if target.file_name().is_none() {
@@ -26,7 +26,7 @@ pub fn destination(path: &Path) -> Result<PathBuf, TableError> {
         }
         match fs::symlink_metadata(&target) {
             Ok(about) if about.is_symlink() => {
-                let to = fs::read_link(&target).map_err(|e| TableError::writing(path, e))?;
+                let to = fs::read_link(&target).map_err(|e| OutputError::writing(path, e))?;
                 target = target.parent().unwrap_or(Path::new("")).join(to);
             }
             Ok(about) if about.is_file() => return Ok(target),
@@ -48,9 +48,9 @@ pub fn destination(path: &Path) -> Result<PathBuf, TableError> {
 ///
 /// # Errors
 /// If something other than an ordinary file is there, or the disk fails.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), TableError> {
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     let aside = Aside::create(path)?;
-    aside.handle()?.write_all(bytes).map_err(|e| TableError::writing(path, e))?;
+    aside.handle()?.write_all(bytes).map_err(|e| OutputError::writing(path, e))?;
     aside.commit()
 }
 
@@ -69,7 +69,7 @@ impl Aside {
     ///
     /// # Errors
     /// If something other than an ordinary file is there, or no file can be created beside it.
-    pub fn create(path: &Path) -> Result<Aside, TableError> {
+    pub fn create(path: &Path) -> Result<Aside, OutputError> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let target = destination(path)?;
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -86,13 +86,13 @@ impl Aside {
                 }
                 // A killed process with the same pid left it behind.
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(TableError::writing(&target, e)),
+                Err(e) => return Err(OutputError::writing(&target, e)),
             }
         }
     }
 
     /// The path at which the file will appear.
-    pub(crate) fn target(&self) -> &Path {
+    pub fn target(&self) -> &Path {
         &self.target
     }
 
@@ -100,16 +100,16 @@ impl Aside {
     ///
     /// # Errors
     /// If the system is out of file handles.
-    pub fn handle(&self) -> Result<File, TableError> {
-        self.file.try_clone().map_err(|e| TableError::writing(&self.target, e))
+    pub fn handle(&self) -> Result<File, OutputError> {
+        self.file.try_clone().map_err(|e| OutputError::writing(&self.target, e))
     }
 
     /// Renames the file to its target, replacing what was there.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn commit(mut self) -> Result<(), TableError> {
-        self.put_in_place().map_err(|e| TableError::writing(&self.target, e))
+    pub fn commit(mut self) -> Result<(), OutputError> {
+        self.put_in_place().map_err(|e| OutputError::writing(&self.target, e))
     }
 
     fn put_in_place(&mut self) -> io::Result<()> {

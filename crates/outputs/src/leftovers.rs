@@ -1,14 +1,17 @@
 //! Cleans up after killed runs: removes their folders, or completes the step that they left unfinished.
 
-use super::contents::{Contents, Use, parse_hidden};
-use super::place::{continue_moving, keep_strangers};
+use crate::aside::is_abandoned;
+use crate::contents::{Contents, Use, parse_hidden};
+use crate::place::{continue_moving, keep_strangers};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use tiers_tables::is_abandoned;
 
 /// Cleans up a folder of results before something is written to it.
-pub(crate) fn tidy(target: &Path, contents: &Contents) -> io::Result<()> {
+///
+/// # Errors
+/// If the disk fails.
+pub fn tidy(target: &Path, contents: &Contents) -> io::Result<()> {
     for (path, what) in within(target) {
         match what {
             Use::Moving => continue_moving(&path, target, contents)?,
@@ -33,7 +36,7 @@ pub(crate) fn tidy(target: &Path, contents: &Contents) -> io::Result<()> {
 
 /// Completes the last step of a run that was killed between two steps, before its folder is read:
 /// until then, the folder is missing or incomplete. Failures are ignored, since reading reports them.
-pub(crate) fn repair(target: &Path, contents: &Contents) {
+pub fn repair(target: &Path, contents: &Contents) {
     if !target.exists() {
         complete(target, &beside(target)).ok();
     }
@@ -76,10 +79,19 @@ fn abandoned(folder: &Path, name: &str) -> Vec<(PathBuf, Use)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::place::in_two_steps;
-    use super::super::{MOMENTS, RESULTS};
     use super::*;
+    use crate::contents::hidden_name;
+    use crate::place::in_two_steps;
     use tempfile::TempDir;
+
+    const RESULTS: Contents = Contents {
+        called: "results",
+        files: &["summary.txt", "fitted.parquet", "model.json", "fit.json"],
+        folder: Some("random_effects"),
+        key: "tiers",
+    };
+    const MOMENTS: Contents =
+        Contents { called: "moments", files: &["cells.parquet", "moments.json"], folder: None, key: "tiers_moments" };
 
     /// Creates a folder with some files.
     fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -197,7 +209,7 @@ mod tests {
 
     #[test]
     fn two_renames_replace_a_folder_like_an_exchange() {
-        let staging = super::super::contents::hidden_name("out".as_ref(), Use::New);
+        let staging = hidden_name("out".as_ref(), Use::New);
         let folder = folder(&[("out/fit.json", "former"), (&format!("{staging}/fit.json"), "new")]);
         let (out, staging) = (folder.path().join("out"), folder.path().join(staging));
         let former = in_two_steps(&staging, &out).expect("renamed");

@@ -5,11 +5,14 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// Largest size in bytes of a file written by hand, such as a job or a specification.
-pub(crate) const WRITTEN_BY_HAND: u64 = 16 << 20;
+pub const WRITTEN_BY_HAND: u64 = 16 << 20;
 
 /// Reads a regular file of at most `most` bytes as text. Other kinds are errors: opening a pipe would
 /// wait for a writer, and a device may have no end.
-pub(crate) fn read_text(path: &Path, most: u64) -> io::Result<String> {
+///
+/// # Errors
+/// If it is not a regular file, larger than `most`, not UTF-8, or cannot be read.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     let about = std::fs::metadata(path)?;
     if about.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));

@@ -5,15 +5,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// File in a folder of results that are being moved one by one, which lists all their names.
+pub(crate) const JOURNAL: &str = ".tiers-names";
+
 /// The files that tiers writes into a folder of one kind.
 #[derive(Debug)]
-pub(crate) struct Contents {
+pub struct Contents {
     /// Name of the files in messages.
     pub called: &'static str,
     /// Files at the top. The last of them is written last and removed first: if it exists, all files
     /// beside it are of the same run.
     pub files: &'static [&'static str],
-    /// Subfolder of parquet files.
+    /// Subfolder of tables, which are parquet or csv.
     pub folder: Option<&'static str>,
     /// A JSON key of the last file, if tiers or a program that follows its format wrote it.
     pub key: &'static str,
@@ -32,7 +35,7 @@ impl Contents {
     }
 
     /// Whether a path relative to a folder has the name of one of our files.
-    pub(crate) fn has(&self, path: &Path) -> bool {
+    pub fn has(&self, path: &Path) -> bool {
         let is_file = self.files.iter().any(|name| path == Path::new(name));
         is_file || self.folder.is_some_and(|folder| path.starts_with(folder))
     }
@@ -51,7 +54,7 @@ impl Contents {
             let (name, kind) = (entry.file_name(), entry.file_type()?);
             if kind.is_dir() && self.folder.is_some_and(|own| name == own) {
                 let within = fs::read_dir(entry.path())?.collect::<io::Result<Vec<_>>>()?;
-                let is_own = |name: &OsStr| Path::new(name).extension() == Some(OsStr::new("parquet"));
+                let is_own = |name: &OsStr| is_table(Path::new(name));
                 let others = within.into_iter().map(|entry| entry.file_name());
                 let others = others.filter(|name| !is_own(name) && !is_temporary(name));
                 strangers.extend(others.map(|other| Path::new(&name).join(other)));
@@ -63,15 +66,20 @@ impl Contents {
     }
 }
 
+/// Whether a file in the subfolder has the extension of a table.
+pub(crate) fn is_table(name: &Path) -> bool {
+    name.extension().is_some_and(|extension| extension == "parquet" || extension == "csv")
+}
+
 /// Whether this is the name of a file that is still being written, or of a journal.
 fn is_temporary(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    name == super::place::JOURNAL || (name.starts_with('.') && name.ends_with(".tmp"))
+    name == JOURNAL || (name.starts_with('.') && name.ends_with(".tmp"))
 }
 
 /// Use of a hidden folder that a run works in. Its name holds the target, the process and the use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
+pub enum Use {
     /// New results are being written. After an exchange, it holds the former results.
     New,
     /// Former results that were moved aside.
@@ -96,7 +104,7 @@ pub(crate) fn hidden_name(name: &OsStr, what: Use) -> String {
 }
 
 /// Parses such a name into the name of the target, the process and the use.
-pub(crate) fn parse_hidden(name: &str) -> Option<(&str, u32, Use)> {
+pub fn parse_hidden(name: &str) -> Option<(&str, u32, Use)> {
     let (of, rest) = name.strip_prefix('.')?.rsplit_once(".tiers-")?;
     let (pid, ending) = rest.split_once('.')?;
     let what = [Use::New, Use::Former, Use::Moving].into_iter().find(|what| what.ending() == ending)?;

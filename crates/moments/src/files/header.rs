@@ -1,29 +1,50 @@
 //! `moments.json`: describes the columns that the moments beside it were computed from.
 
-use anyhow::{anyhow, bail, ensure};
+use crate::merge::Definition;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use tiers_moments::Definition;
-use tiers_report::saved::Seal;
+use tiers_outputs::visible::json_of;
+use tiers_outputs::{Contents, Seal};
 
 /// Version of the format, the only one that is read.
-pub(crate) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 
 /// Prefix of the fingerprints of tiers 0.1.0.
 const OLD_KIND: &str = "fnv1a64:";
 
 /// Name of the header in a folder of moments.
-pub(crate) const HEADER: &str = "moments.json";
-/// Name of the file of cells.
-pub(crate) const CELLS: &str = "cells.parquet";
-/// Name of the file of totals, `C'WC`.
-pub(crate) const TOTALS: &str = "totals.parquet";
+pub const HEADER: &str = "moments.json";
+/// Stem of the name of the file of cells; the extension is that of its format.
+pub(super) const CELLS: &str = "cells";
+/// Stem of the name of the file of totals, `C'WC`.
+pub(super) const TOTALS: &str = "totals";
+/// Formats of the tables.
+pub(super) const FORMATS: [&str; 2] = ["parquet", "csv"];
+
+/// A folder of moments.
+pub const MOMENTS: Contents = Contents {
+    called: "moments",
+    files: &["totals.parquet", "totals.csv", "cells.parquet", "cells.csv", HEADER],
+    folder: None,
+    key: "tiers_moments",
+};
+
+/// Why moments cannot be read: place, reason and remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MomentsFileError(pub String);
+
+/// The error of a folder of moments, from a format string.
+macro_rules! refused {
+    ($($words:tt)*) => { $crate::files::MomentsFileError(format!($($words)*)) };
+}
+pub(super) use refused;
 
 /// Contents of `moments.json`. Fields that another program may omit have a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Header {
+pub struct MomentsHeader {
     /// Version of the format.
     pub tiers_moments: u64,
     /// The program that wrote it.
@@ -51,40 +72,50 @@ pub(crate) struct Header {
     pub seal: Seal,
 }
 
-impl Header {
+impl MomentsHeader {
     /// Parses a header; `path` is its path in error messages.
-    pub(crate) fn parse(text: &str, path: &str) -> anyhow::Result<Header> {
+    ///
+    /// # Errors
+    /// If it is not of this format and version, or was changed since tiers wrote it.
+    pub fn parse(text: &str, path: &str) -> Result<MomentsHeader, MomentsFileError> {
         let damaged = |why: serde_json::Error| {
-            anyhow!("{path}: not what docs/moments.md says it should be: {why}; make the moments again")
+            refused!("{path}: not what docs/moments.md says it should be: {why}; make the moments again")
         };
         let json: serde_json::Value = serde_json::from_str(text).map_err(damaged)?;
         match json.get("tiers_moments").and_then(serde_json::Value::as_u64) {
             Some(VERSION) => {}
-            Some(other) => bail!(
-                "{path}: moments of format version {other}, and this is tiers {}, which reads version {VERSION}; make the \
+            Some(other) => {
+                return Err(refused!(
+                    "{path}: moments of format version {other}, and this is tiers {}, which reads version {VERSION}; make the \
                  moments again with this program, or fit them with the one that made them",
-                env!("CARGO_PKG_VERSION")
-            ),
-            None => bail!("{path}: this is not a header of moments, since it lacks `\"tiers_moments\": {VERSION}`"),
+                    env!("CARGO_PKG_VERSION")
+                ));
+            }
+            None => {
+                return Err(refused!(
+                    "{path}: this is not a header of moments, since it lacks `\"tiers_moments\": {VERSION}`"
+                ));
+            }
         }
         // Parsed from the text, since only that keeps all digits of the numbers.
-        let header: Header = serde_json::from_str(text).map_err(damaged)?;
-        ensure!(
-            header.seal.fingerprint.is_none() || header.has_old_fingerprint() || header.seal.is_intact(text),
-            "{path}: it was changed since tiers wrote it: its fingerprint is not that of what it holds. Make the moments \
-             again"
-        );
-        Ok(header)
+        let header: MomentsHeader = serde_json::from_str(text).map_err(damaged)?;
+        match header.seal.fingerprint.is_none() || header.has_old_fingerprint() || header.seal.is_intact(text) {
+            true => Ok(header),
+            false => Err(refused!(
+                "{path}: it was changed since tiers wrote it: its fingerprint is not that of what it holds. Make the \
+                 moments again"
+            )),
+        }
     }
 
     /// Whether the fingerprint was written by tiers 0.1.0, which hashed the values and not the bytes.
-    pub(crate) fn has_old_fingerprint(&self) -> bool {
+    pub(super) fn has_old_fingerprint(&self) -> bool {
         self.seal.fingerprint.as_ref().is_some_and(|own| own.starts_with(OLD_KIND))
     }
 
     /// Computes the old fingerprint of this header and these totals (`C'WC`, row-major).
-    pub(crate) fn old_fingerprint_with(&self, cross: &[f64]) -> String {
-        let bare = Header { seal: Seal::default(), ..self.clone() };
+    pub(super) fn old_fingerprint_with(&self, cross: &[f64]) -> String {
+        let bare = MomentsHeader { seal: Seal::default(), ..self.clone() };
         let text = serde_json::to_string(&bare).expect("plain data without keys that are not strings");
         let mut hash = Fnv::new();
         hash.add(text.as_bytes());
@@ -92,11 +123,11 @@ impl Header {
         format!("{OLD_KIND}{:016x}", hash.0)
     }
 
-    /// Returns the header as JSON that ends in a line feed, with the fingerprint of the files in `folder`.
-    pub(crate) fn sealed(&mut self, folder: &Path) -> io::Result<String> {
-        [TOTALS, CELLS].iter().try_for_each(|name| self.seal.add(folder, name))?;
+    /// Returns the header as JSON that ends in a line feed, with the fingerprint of these files in `folder`.
+    pub(super) fn sealed(&mut self, folder: &Path, names: &[&str]) -> io::Result<String> {
+        names.iter().try_for_each(|name| self.seal.add(folder, name))?;
         let mut seal = self.seal.clone();
-        let text = seal.close(|seal| tiers_report::json(&Header { seal: seal.clone(), ..self.clone() }));
+        let text = seal.close(|seal| json_of(&MomentsHeader { seal: seal.clone(), ..self.clone() }));
         self.seal = seal;
         Ok(text)
     }

@@ -1,28 +1,43 @@
 //! Writes a folder of moments, which is put in place as a whole.
 
-use crate::commands::moments::header::{CELLS, HEADER, Header, TOTALS, VERSION};
-use crate::outputs::{Folder, Staged};
+use super::header::{CELLS, HEADER, MomentsHeader, TOTALS, VERSION};
+use crate::merge::{CellColumns, Cells, Definition, Totals};
+use crate::reading::Ingested;
 use std::path::Path;
 use tiers_design::{Dictionary, Labels, PackedText};
-use tiers_moments::{CellColumns, Cells, Definition, Ingested, Totals};
-use tiers_report::saved::Seal;
-use tiers_tables::{OutColumn, OutField, OutKind, OutValues, TableError, TableSink, write_parquet};
+use tiers_outputs::{
+    Folder, OutColumn, OutField, OutKind, OutValues, OutputError, Seal, Staged, TableFormat, write_table,
+};
 
-/// Writes moments and returns their header.
-pub(crate) fn write(folder: &Folder, definition: Definition, ingested: &Ingested) -> anyhow::Result<Header> {
-    let staged = folder.stage()?;
-    let header = write_files(&staged, definition, ingested)?;
+/// Writes moments to a folder, with their tables in a format; returns their header.
+///
+/// # Errors
+/// If the disk fails, or files that tiers did not write appeared in the folder.
+pub fn write_moments(
+    folder: &Folder,
+    format: &dyn TableFormat,
+    definition: Definition,
+    ingested: &Ingested,
+) -> Result<MomentsHeader, OutputError> {
+    let staged = Staged::new(folder)?;
+    let header = write_files(&staged, format, definition, ingested)?;
     staged.put_in_place()?;
     Ok(header)
 }
 
-fn write_files(staged: &Staged<'_>, definition: Definition, ingested: &Ingested) -> anyhow::Result<Header> {
+fn write_files(
+    staged: &Staged<'_>,
+    format: &dyn TableFormat,
+    definition: Definition,
+    ingested: &Ingested,
+) -> Result<MomentsHeader, OutputError> {
     let Ingested { moments, dropped, .. } = ingested;
-    let totals = Totals::of(moments);
-    let named = |error: TableError| staged.told(error);
-    write_parquet(&staged.path(TOTALS), totals_columns(&definition, &totals)).map_err(named)?;
-    write_cells(&staged.path(CELLS), &definition, ingested).map_err(named)?;
-    let mut header = Header {
+    let (totals, extension) = (Totals::of(moments), format.extension());
+    let (totals_file, cells_file) = (format!("{TOTALS}.{extension}"), format!("{CELLS}.{extension}"));
+    let named = |error: OutputError| staged.renamed(error);
+    write_table(format, &staged.path(&totals_file), totals_columns(&definition, &totals)).map_err(named)?;
+    write_cells(&staged.path(&cells_file), format, &definition, ingested).map_err(named)?;
+    let mut header = MomentsHeader {
         tiers_moments: VERSION,
         written_by: Some(format!("tiers {}", env!("CARGO_PKG_VERSION"))),
         definition,
@@ -33,7 +48,8 @@ fn write_files(staged: &Staged<'_>, definition: Definition, ingested: &Ingested)
         missing: dropped.missing.iter().cloned().collect(),
         seal: Seal::default(),
     };
-    let text = header.sealed(&staged.path("")).map_err(|error| staged.failed(HEADER, &error))?;
+    let text =
+        header.sealed(&staged.path(""), &[&totals_file, &cells_file]).map_err(|error| staged.failed(HEADER, &error))?;
     staged.write(HEADER, &text)?;
     Ok(header)
 }
@@ -51,7 +67,12 @@ fn totals_columns(definition: &Definition, totals: &Totals) -> Vec<OutColumn> {
 }
 
 /// Writes the cells, a shard at a time.
-fn write_cells(path: &Path, definition: &Definition, ingested: &Ingested) -> Result<(), TableError> {
+fn write_cells(
+    path: &Path,
+    format: &dyn TableFormat,
+    definition: &Definition,
+    ingested: &Ingested,
+) -> Result<(), OutputError> {
     let Ingested { recipe, moments, .. } = ingested;
     let columns = CellColumns::of(recipe);
     let kind = |integer: bool| if integer { OutKind::I64 } else { OutKind::Text };
@@ -60,7 +81,7 @@ fn write_cells(path: &Path, definition: &Definition, ingested: &Ingested) -> Res
     let mut fields: Vec<OutField> = columns.keys.iter().zip(&integer).map(|(name, &i)| field(name, kind(i))).collect();
     fields.extend([field(&columns.rows, OutKind::I64), field(&columns.first_row, OutKind::I64)]);
     fields.extend(columns.sums.iter().map(|(name, _)| field(name, OutKind::F64)));
-    let mut sink = TableSink::parquet(path, &fields)?;
+    let mut sink = format.create(path, &fields)?;
     let per_cell = moments.summands.per_cell();
     for shard in (0..moments.shards.len()).filter(|&shard| !moments.shards[shard].is_empty()) {
         sink.push(columns_of(&columns, &moments.cells_of(shard), per_cell))?;

@@ -4,6 +4,7 @@
 //! them move a terminal's cursor or set its title, and a line break would let them forge a line of a
 //! table. Tables in parquet keep the text unchanged.
 
+use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -27,6 +28,17 @@ pub fn lines(text: &str) -> Cow<'_, str> {
 /// `\u009b` means the character. (Every JSON writer escapes the characters below a space.)
 pub fn json(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c < ' ', |out, c| _ = write!(out, "\\u{:04x}", u32::from(c)))
+}
+
+/// Formats plain data as indented JSON that ends in a line feed; control characters in its texts are
+/// escaped.
+pub fn json_of(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("plain data without keys that are not strings");
+    text.push('\n');
+    match json(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(shown) => shown,
+    }
 }
 
 fn escaped(text: &str, allowed: impl Fn(char) -> bool, escape: impl Fn(&mut String, char)) -> Cow<'_, str> {

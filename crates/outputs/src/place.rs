@@ -1,18 +1,15 @@
 //! Replaces a folder of former results by the new one.
 
-use super::contents::{Contents, Use, hidden_name};
+use crate::contents::{Contents, JOURNAL, Use, hidden_name, is_table};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// File in a folder of results that are being moved one by one, which lists all their names.
-pub(super) const JOURNAL: &str = ".tiers-names";
-
 /// Replaces a folder by another one, in one step if the system can exchange two names. Files that
 /// others put into the former folder are moved into the new one.
-pub(super) fn replace(staging: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
+pub(crate) fn replace(staging: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
     let former = match exchange(staging, target)? {
         true => staging.to_owned(),
         false => in_two_steps(staging, target)?,
@@ -44,8 +41,8 @@ fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
 /// Moves the former folder aside and the new one into its place; returns the path of the former one.
 ///
 /// The names serve as a journal: a former folder that was moved aside, with none in its place, means
-/// that the new one was complete. [`super::leftovers`] then completes the second step.
-pub(super) fn in_two_steps(staging: &Path, target: &Path) -> io::Result<PathBuf> {
+/// that the new one was complete. [`crate::leftovers`] then completes the second step.
+pub(crate) fn in_two_steps(staging: &Path, target: &Path) -> io::Result<PathBuf> {
     let aside = staging.with_file_name(hidden_name(target.file_name().unwrap_or_default(), Use::Former));
     fs::rename(target, &aside)?;
     if let Err(error) = fs::rename(staging, target) {
@@ -56,7 +53,7 @@ pub(super) fn in_two_steps(staging: &Path, target: &Path) -> io::Result<PathBuf>
 }
 
 /// Moves files that tiers did not write from a former folder of results into the new one.
-pub(super) fn keep_strangers(former: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
+pub(crate) fn keep_strangers(former: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
     for stranger in contents.strangers(former)? {
         let (from, to) = (former.join(&stranger), target.join(&stranger));
         let failed = |why: &dyn std::fmt::Display| {
@@ -77,7 +74,7 @@ pub(super) fn keep_strangers(former: &Path, target: &Path, contents: &Contents) 
 
 /// Moves complete results, file by file, into an existing folder. The journal of their names makes it
 /// possible to continue after a kill.
-pub(super) fn one_by_one(staging: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
+pub(crate) fn one_by_one(staging: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
     let names = own_files(staging, contents)?;
     let mut journal = File::create(staging.join(JOURNAL))?;
     journal.write_all(names.join("\n").as_bytes())?;
@@ -90,7 +87,7 @@ pub(super) fn one_by_one(staging: &Path, target: &Path, contents: &Contents) -> 
 
 /// Takes the remaining steps: removes former results and moves the new ones, ending with the file
 /// whose presence means that they are complete.
-pub(super) fn continue_moving(moving: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
+pub(crate) fn continue_moving(moving: &Path, target: &Path, contents: &Contents) -> io::Result<()> {
     let text = fs::read_to_string(moving.join(JOURNAL))?;
     let names: BTreeSet<&str> = text.lines().collect();
     let is_moved = |name: &str| names.contains(name) && !moving.join(name).exists();
@@ -98,10 +95,10 @@ pub(super) fn continue_moving(moving: &Path, target: &Path, contents: &Contents)
         remove_if_there(&target.join(name))?;
     }
     if let Some(folder) = contents.folder {
-        for name in parquet_files(target, folder)?.iter().filter(|name| !is_moved(name)) {
+        for name in table_files(target, folder)?.iter().filter(|name| !is_moved(name)) {
             remove_if_there(&target.join(name))?;
         }
-        let new = parquet_files(moving, folder)?;
+        let new = table_files(moving, folder)?;
         if moving.join(folder).exists() {
             fs::create_dir_all(target.join(folder))?;
         }
@@ -122,20 +119,20 @@ fn own_files(folder: &Path, contents: &Contents) -> io::Result<Vec<String>> {
     let at_top = contents.files.iter().filter(|name| folder.join(name).exists());
     let mut names: Vec<String> = at_top.map(|name| (*name).to_owned()).collect();
     if let Some(below) = contents.folder {
-        names.extend(parquet_files(folder, below)?);
+        names.extend(table_files(folder, below)?);
     }
     Ok(names)
 }
 
-/// Returns the parquet files of a subfolder, which need not exist.
-fn parquet_files(folder: &Path, below: &str) -> io::Result<Vec<String>> {
+/// Returns the tables of a subfolder, which need not exist.
+fn table_files(folder: &Path, below: &str) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(folder.join(below)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
     let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     let names = names.collect::<io::Result<Vec<String>>>()?;
-    Ok(names.into_iter().filter(|name| name.ends_with(".parquet")).map(|name| format!("{below}/{name}")).collect())
+    Ok(names.into_iter().filter(|name| is_table(Path::new(name))).map(|name| format!("{below}/{name}")).collect())
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
@@ -146,6 +143,6 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 }
 
 /// Syncs the names in a folder to disk, if the system supports that.
-pub(super) fn sync(folder: &Path) {
+pub(crate) fn sync(folder: &Path) {
     File::open(folder).and_then(|folder| folder.sync_all()).ok();
 }

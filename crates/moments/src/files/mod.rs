@@ -1,0 +1,16 @@
+//! The files of moments: a folder that `tiers moments` writes and other programs may write, specified in
+//! `docs/moments.md`.
+//!
+//! ```text
+//! header  moments.json: the columns of the moments, counts, a fingerprint
+//! write   writes the folder, which is put in place as a whole
+//! read    opens and checks folders of moments, to be merged
+//! ```
+
+mod header;
+mod read;
+mod write;
+
+pub use header::{HEADER, MOMENTS, MomentsFileError, MomentsHeader};
+pub use read::MomentsFolder;
+pub use write::write_moments;
