@@ -14,10 +14,11 @@ use tiers_reml::{
     SearchObserver, Status, fit_moments, random_effects,
 };
 use tiers_report::page::{PAGE, page};
-use tiers_report::saved::{FIT, MODEL, SavedModel};
+use tiers_report::saved::{FIT, MODEL, SavedModel, seal_of, write_effects};
 use tiers_report::section::Section;
 use tiers_report::{Phases, Report, Timing};
 use tiers_report::{summary, visible};
+use tiers_tables::Parquet;
 
 /// How a model is fitted.
 #[derive(Clone, Debug)]
@@ -131,7 +132,7 @@ pub(crate) fn make<'a>(
         report.peak_memory_bytes = peak_memory();
     }
     if let Some(staged) = &staged {
-        report.seal = tables::seal(staged, &report.fit)?;
+        report.seal = seal_of(staged, &Parquet, &report.fit)?;
         staged.write(FIT, json.insert(report.sealed_json()))?;
     }
     let json = json.unwrap_or_else(|| report.json());
@@ -202,7 +203,7 @@ impl Files<'_> {
         let clock = Instant::now();
         let effects = random_effects(objective, optimum)?;
         let seconds = clock.elapsed().as_secs_f64();
-        tables::write_effects(staged, &effects, &report.fit)?;
+        write_effects(staged, &Parquet, &effects, &report.fit)?;
         if how.report {
             staged.write(PAGE, &page(report, effects.first(), intervals)?)?;
         }

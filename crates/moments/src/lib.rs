@@ -39,7 +39,7 @@ pub use bundle::{
 };
 pub use cross::{CHUNK, Cross, padded};
 pub use error::IngestError;
-pub use files::{HEADER, MOMENTS, MomentsFileError, MomentsFolder, MomentsHeader, write_moments};
+pub use files::{HEADER, MOMENTS, MomentsFileError, MomentsFolder, MomentsHeader, cell_tables, write_moments};
 pub use labels::LabelTable;
 pub use memory_limit::{Further, MemoryError, MemoryLimit, Needed, RoomError, Size, Until, in_words};
 pub use merge::{

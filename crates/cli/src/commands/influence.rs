@@ -3,7 +3,6 @@
 use crate::exit::{Outcome, print};
 use crate::progress::Progress;
 use crate::saved::{Again, RefitArgs, Saved};
-use crate::tables::group_columns;
 use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -13,6 +12,7 @@ use tiers_outputs::{OutColumn, OutValues, own_name};
 use tiers_reml::{Influence, KeyLabels, Objective, WithoutGroup};
 use tiers_report::layout::{Column, paragraph, table};
 use tiers_report::numbers::{column, fixed_point};
+use tiers_report::saved::group_columns;
 use tiers_tables::write_parquet;
 
 /// Arguments of `tiers influence`.

@@ -13,4 +13,4 @@ mod write;
 
 pub use header::{HEADER, MOMENTS, MomentsFileError, MomentsHeader};
 pub use read::MomentsFolder;
-pub use write::write_moments;
+pub use write::{cell_tables, write_moments};

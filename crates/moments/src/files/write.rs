@@ -73,6 +73,17 @@ fn write_cells(
     definition: &Definition,
     ingested: &Ingested,
 ) -> Result<(), OutputError> {
+    let (fields, shards) = cell_tables(definition, ingested);
+    let mut table = format.create(path, &fields)?;
+    shards.into_iter().try_for_each(|columns| table.push(columns))?;
+    table.finish()
+}
+
+/// Returns the columns of the table of cells, and its rows, a shard at a time.
+pub fn cell_tables<'a>(
+    definition: &Definition,
+    ingested: &'a Ingested,
+) -> (Vec<OutField>, impl Iterator<Item = Vec<OutColumn>> + use<'a>) {
     let Ingested { recipe, moments, .. } = ingested;
     let columns = CellColumns::of(recipe);
     let kind = |integer: bool| if integer { OutKind::I64 } else { OutKind::Text };
@@ -81,12 +92,9 @@ fn write_cells(
     let mut fields: Vec<OutField> = columns.keys.iter().zip(&integer).map(|(name, &i)| field(name, kind(i))).collect();
     fields.extend([field(&columns.rows, OutKind::I64), field(&columns.first_row, OutKind::I64)]);
     fields.extend(columns.sums.iter().map(|(name, _)| field(name, OutKind::F64)));
-    let mut sink = format.create(path, &fields)?;
     let per_cell = moments.summands.per_cell();
-    for shard in (0..moments.shards.len()).filter(|&shard| !moments.shards[shard].is_empty()) {
-        sink.push(columns_of(&columns, &moments.cells_of(shard), per_cell))?;
-    }
-    sink.finish()
+    let shards = (0..moments.shards.len()).filter(|&shard| !moments.shards[shard].is_empty());
+    (fields, shards.map(move |shard| columns_of(&columns, &moments.cells_of(shard), per_cell)))
 }
 
 fn columns_of(columns: &CellColumns, cells: &Cells, per_cell: usize) -> Vec<OutColumn> {

@@ -1,6 +1,9 @@
-//! The files of a saved fit that hold text.
+//! The folder of a saved fit.
 //!
 //! ```text
+//! fit          a folder that was opened; finds its optimum again from the same data
+//! effects      writes the random effects, as tables
+//! read_effects reads them
 //! text         parses fit.json and model.json, and checks that they belong together
 //! check        checks that they describe a possible fit
 //! folder       names of the files in the folder
@@ -9,12 +12,17 @@
 //! ```
 
 mod check;
+mod effects;
 mod fingerprint;
+mod fit;
 mod folder;
 mod model;
+mod read_effects;
 mod text;
 
+pub use effects::{OF_EFFECTS, group_columns, seal_of, write_effects};
 pub use fingerprint::Fingerprint;
+pub use fit::{RefitError, SavedFit};
 pub use folder::{EFFECTS, RESULTS};
 pub use model::SavedModel;
 pub use text::{FIT, MODEL, Texts};

@@ -36,8 +36,7 @@ pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: 
     let mut read: Vec<PathBuf> = source.files().iter().map(|file| file.path.clone()).collect();
     read.extend(again.into_iter().flat_map(Again::files));
     read.extend(RESULTS.files.iter().map(|name| of_fit(name)));
-    let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
-    read.extend(crate::commands::predict::effects::files(saved, &all));
+    read.extend(saved.fit().levels.iter().map(|level| of_fit(&saved.effects_file(&level.name))));
     match read.iter().find(|path| fs::canonicalize(path).is_ok_and(|path| path == target)) {
         Some(path) => bail!(
             "--out {}: this is {}, which is read or belongs to the fit; name another file for the predictions",

@@ -3,7 +3,6 @@
 //! ```text
 //! args      arguments of the command line
 //! check     checks of the new data and the output file; errors with the file they are in
-//! effects   reads the random effects of the fit from its folder
 //! columns   columns of the output file
 //! told      report of the run
 //! ```
@@ -11,7 +10,6 @@
 mod args;
 mod check;
 mod columns;
-pub(crate) mod effects;
 mod told;
 
 pub(crate) use args::{EXAMPLES, PredictArgs};
@@ -24,8 +22,11 @@ use tiers_moments::Until;
 use tiers_reml::{
     FixedPart, Interval, IntervalKind, LevelEffects, Objective, PredictionErrors, Predictor, random_effects,
 };
-use tiers_tables::{Format, Source, TableSink};
+use tiers_tables::{Format, Parquet, Source, TableSink};
 use told::Told;
+
+/// What to do if the random effects cannot be read.
+const WITHOUT_EFFECTS: &str = "fit the model again with `--out`, or predict without them by --population";
 
 /// Predicts, and writes the file of predictions.
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
         return job.write(&predictor, sink);
     }
     if !with_errors {
-        let effects = effects::read(&saved, &levels)?;
+        let effects = saved.read_effects(&levels, false, &Parquet, WITHOUT_EFFECTS)?;
         return job.write(&Predictor::new(fixed, effects)?, sink);
     }
     let (model, _) = saved.read(&args.of_fit(), Until::Effects)?;
@@ -86,7 +87,7 @@ fn check_columns(
     levels: &[String],
     interval: Option<Interval>,
 ) -> anyhow::Result<()> {
-    let empty = effects::skeletons(saved, levels);
+    let empty: Vec<LevelEffects> = levels.iter().map(|level| saved.without_groups(level)).collect();
     let new_response = interval.is_some_and(|interval| interval.kind == IntervalKind::Prediction);
     let weights = saved.definition().weights.as_deref().filter(|_| new_response);
     let requests = Predictor::new(fixed, empty.clone())?.requests().to_vec();

@@ -2,18 +2,16 @@
 
 use tiers_report::extremes::{Effect, Extremes, note};
 
-use crate::commands::predict::effects;
 use crate::exit::{Outcome, print};
 use crate::saved::Saved;
-use crate::tables::{OF_EFFECTS, file_name};
 use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tiers_design::{Column as Read, Dictionary, Labels, Request, Role};
+use tiers_design::{Column as Read, Dictionary, Labels, Request, Role, Source};
 use tiers_reml::normal_quantile;
-use tiers_report::saved::EFFECTS;
-use tiers_tables::Source;
+use tiers_report::saved::OF_EFFECTS;
+use tiers_tables::Parquet;
 
 /// Arguments of `tiers ranef`.
 #[derive(Debug, Args)]
@@ -46,12 +44,10 @@ pub(crate) fn run(args: &RanefArgs) -> anyhow::Result<Outcome> {
         bail!("--conf-level {confidence}: a confidence level lies between 0 and 1, such as 0.95");
     }
     let level = level(&saved, args.level.as_deref())?;
-    let path = PathBuf::from(&saved.name).join(EFFECTS).join(file(&saved, level));
-    effects::verify(&saved, level, &path)?;
-    let source = Source::open(&[path]).map_err(|error| anyhow!("{error}; fit the model again with `--out`"))?;
+    let source = saved.open_effects(level, &Parquet, "fit the model again with `--out`")?;
     let ids: Vec<String> = source.fields().iter().map(|field| field.name.clone()).collect();
     let ids: Vec<String> = ids.into_iter().filter(|name| !OF_EFFECTS.contains(&name.as_str())).collect();
-    let found = extremes(&source, &ids, args.top)?;
+    let found = extremes(&*source, &ids, args.top)?;
     let z = normal_quantile(0.5 - 0.5 * confidence);
     match args.json {
         true => print(&tiers_report::json(&as_json(level, confidence, z, &ids, &found)))?,
@@ -70,23 +66,14 @@ fn level<'a>(saved: &'a Saved, named: Option<&str>) -> anyhow::Result<&'a str> {
     }
 }
 
-/// Returns the name of the file of a level.
-fn file(saved: &Saved, level: &str) -> String {
-    let mut taken = Vec::new();
-    let names = saved.fit().levels.iter().map(|other| (other.name.as_str(), file_name(&other.name, &mut taken)));
-    let names: Vec<_> = names.collect();
-    let name = names.iter().find(|(name, _)| *name == level).map(|(_, file)| file.clone());
-    name.expect("a level of the fit")
-}
-
 /// Reads the file and keeps only the groups that are shown.
-fn extremes(source: &Source, ids: &[String], top: usize) -> anyhow::Result<Vec<Extremes>> {
+fn extremes(source: &dyn Source, ids: &[String], top: usize) -> anyhow::Result<Vec<Extremes>> {
     let request = |name: &str, role| Request { column: name.to_owned(), role };
     let mut requests: Vec<Request> = ids.iter().map(|id| request(id, Role::Label)).collect();
     requests.push(request("term", Role::Label));
     requests.extend(["estimate", "prediction_sd", "standardised"].map(|name| request(name, Role::Number)));
     let mut found: Vec<Extremes> = Vec::new();
-    for block in source.scan(&requests)? {
+    for block in source.scan(&requests).map_err(|error| anyhow!("{error}"))? {
         let block = block.and_then(|raw| raw.decode()).map_err(|error| anyhow!("{error}"))?;
         let labels = |i: usize| match &block.columns[i] {
             Read::Labels(labels) => labels,
