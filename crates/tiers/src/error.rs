@@ -3,6 +3,7 @@
 use tiers_design::{DesignError, SourceError};
 use tiers_moments::{ClusterError, IngestError};
 use tiers_reml::{EffectsError, EffectsMismatch, FitError, MeansError, NoTest, PredictError, ProfileError};
+use tiers_report::saved::RefitError;
 
 /// Why there is no fit, or no answer to a question about one.
 ///
@@ -64,6 +65,16 @@ pub enum Error {
     /// A source of rows failed.
     #[error("{0}")]
     Source(SourceError),
+    /// A question that needs the moments of the data was asked of a fit that was loaded from a folder, which
+    /// does not hold them.
+    #[error(
+        "this fit was loaded from a folder, which does not hold the moments of its data: read the rows again by \
+         Fit::with_rows, and ask the fit that it returns"
+    )]
+    NoMoments,
+    /// The rows are not those of the fit.
+    #[error(transparent)]
+    Refit(#[from] RefitError),
     /// Files cannot be written or read.
     #[error("{0}")]
     Files(String),

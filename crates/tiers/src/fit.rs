@@ -1,21 +1,28 @@
 //! A fitted model, and the questions it answers.
 
 use crate::error::Error;
+use crate::files::format;
 use crate::interval::{ConfidenceInterval, IntervalMethod, by_bootstrap, by_profile, by_wald};
 use crate::predict::{Prediction, predict};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
-use tiers_design::Source;
-use tiers_moments::{ClusterMoments, Definition};
+use tiers_design::{Recipe, Source};
+use tiers_moments::{ClusterMoments, Definition, Reading, accumulate_with};
+use tiers_outputs::Seal;
 use tiers_reml::{
-    AnovaType, Averaging, Candidate, Diagnosis, Fit as Estimates, FittedModel, FittedRows, FittedValues, FixedEffect,
-    FixedModel, Grid, Icc, Influence, LevelEffects, LikelihoodRatio, LinearHypothesis, MarginalMean, Model,
-    NewtonSettings, Objective, Optimum, Status, TTest, TermTest, VarianceComponent, random_effects,
+    AnovaType, Averaging, Candidate, Diagnosis, Fit as Estimates, FitError, FittedModel, FittedRows, FittedValues,
+    FixedEffect, FixedModel, Grid, Icc, Influence, LevelEffects, LikelihoodRatio, LinearHypothesis, MarginalMean,
+    Model, NewtonSettings, Objective, Optimum, Status, Step, TTest, TermTest, Trial, VarianceComponent, build_model,
+    random_effects,
 };
-use tiers_report::saved::Seal;
+use tiers_report::saved::{SavedFit, SavedModel};
 use tiers_report::{Data, Report, summary, visible};
+
+/// Names of data that have no path.
+pub(crate) const IN_MEMORY: &str = "table in memory";
+pub(crate) const MOMENTS_IN_MEMORY: &str = "moments in memory";
 
 /// A fitted linear mixed model.
 ///
@@ -35,33 +42,85 @@ use tiers_report::{Data, Report, summary, visible};
 /// ```
 #[derive(Debug)]
 pub struct Fit {
-    pub(crate) model: Model,
-    pub(crate) optimum: Optimum,
-    pub(crate) fixed: FixedModel,
-    pub(crate) definition: Definition,
-    pub(crate) newton: NewtonSettings,
-    pub(crate) report: Report,
+    /// The estimates, the design, and tests of the fixed effects.
+    pub(crate) saved: SavedFit,
+    /// What further computations need; a fit that was loaded has none.
+    sums: Option<Sums>,
     seconds: f64,
+}
+
+/// The moments of a fit and the optimum of its criterion.
+#[derive(Debug)]
+struct Sums {
+    model: Model,
+    optimum: Optimum,
 }
 
 impl Fit {
     pub(crate) fn new(
         fitted: FittedModel,
         definition: Definition,
-        newton: NewtonSettings,
+        newton: &NewtonSettings,
         data: Data,
         confidence_level: f64,
         took: Duration,
     ) -> Fit {
         let FittedModel { model, optimum, fixed, fit, .. } = fitted;
+        let mut saved = SavedModel::new(&model, definition, fixed, fit.criterion, newton.max_evaluations);
+        // What is in memory cannot be found again from the folder.
+        let in_memory = [IN_MEMORY, MOMENTS_IN_MEMORY].map(Path::new);
+        saved.working_folder = saved.working_folder.filter(|_| !in_memory.contains(&&*data.paths[0]));
         let (timing_seconds, peak_memory_bytes, seal) = (None, None, Seal::default());
         let report = Report { fit, data, confidence_level, timing_seconds, peak_memory_bytes, seal };
-        Fit { model, optimum, fixed, definition, newton, report, seconds: took.as_secs_f64() }
+        let (name, recipe) = (String::new(), model.recipe.clone());
+        let saved = SavedFit { name, report, model: saved, recipe, unsealed: false };
+        Fit { saved, sums: Some(Sums { model, optimum }), seconds: took.as_secs_f64() }
+    }
+
+    /// Loads a fit from the folder that [`Fit::save`] or the program `tiers fit --out` wrote.
+    ///
+    /// It answers at once what needs no moments: estimates, random effects, tests, means, Wald intervals,
+    /// predictions and comparisons. For the rest, [`Fit::with_rows`] reads the data again.
+    ///
+    /// ```
+    /// # let table = tiers::doc::schools();
+    /// # let folder = std::env::temp_dir().join(format!("tiers-doc-load-{}", std::process::id()));
+    /// let fit = tiers::lmm("score ~ pretest + (1 | school)").fit(&table)?;
+    /// fit.save(&folder)?;
+    /// let loaded = tiers::Fit::load(&folder)?;
+    /// assert_eq!(loaded.estimates(), fit.estimates());
+    /// assert_eq!(loaded.random_effects("school")?.estimate, fit.random_effects("school")?.estimate);
+    /// # std::fs::remove_dir_all(&folder).expect("a folder");
+    /// # Ok::<(), tiers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the folder does not hold a fit, or its files were changed.
+    pub fn load(folder: impl AsRef<Path>) -> Result<Fit, Error> {
+        let saved = SavedFit::open(folder.as_ref()).map_err(|error| Error::Files(error.to_string()))?;
+        Ok(Fit { saved, sums: None, seconds: 0.0 })
+    }
+
+    /// A loaded fit with the moments of its rows, which are read again: then it answers all questions. The
+    /// optimum is found again, and agrees with the saved one.
+    ///
+    /// # Errors
+    /// If the rows are not those that the model was fitted to.
+    pub fn with_rows(mut self, rows: &dyn Source) -> Result<Fit, Error> {
+        let plan = self.saved.plan(rows.fields())?;
+        let reading = Reading { recipe: Some(&self.saved.recipe), ..Reading::default() };
+        let ingested = accumulate_with(rows, &plan, &reading, &mut ())?;
+        let (model, _) = build_model(ingested).map_err(FitError::from)?;
+        self.saved.check_model(&model)?;
+        let objective = Objective::new(&model, self.estimates().method);
+        let optimum = self.saved.optimum(&objective, &mut |_: &Trial<'_>, _: &Step| true)?;
+        self.sums = Some(Sums { model, optimum });
+        Ok(self)
     }
 
     /// All estimates as plain data: what `fit.json` holds.
     pub fn estimates(&self) -> &Estimates {
-        &self.report.fit
+        &self.saved.report.fit
     }
 
     /// How the search ended: converged, on the boundary (lme4's singular fit), or not converged.
@@ -94,19 +153,37 @@ impl Fit {
         &self.estimates().icc
     }
 
-    /// Seconds from the first row read to the estimates.
+    /// Seconds from the first row read to the estimates; 0 for a fit that was loaded.
     pub fn seconds(&self) -> f64 {
         self.seconds
     }
 
     /// The criterion of the fit, for what this type does not answer.
-    pub fn objective(&self) -> Objective<'_> {
-        Objective::new(&self.model, self.estimates().method)
+    ///
+    /// # Errors
+    /// If the fit was loaded: see [`Fit::with_rows`].
+    pub fn objective(&self) -> Result<Objective<'_>, Error> {
+        Ok(Objective::new(&self.sums()?.model, self.estimates().method))
     }
 
     /// The optimum of the criterion.
-    pub fn optimum(&self) -> &Optimum {
-        &self.optimum
+    ///
+    /// # Errors
+    /// If the fit was loaded: see [`Fit::with_rows`].
+    pub fn optimum(&self) -> Result<&Optimum, Error> {
+        Ok(&self.sums()?.optimum)
+    }
+
+    fn sums(&self) -> Result<&Sums, Error> {
+        self.sums.as_ref().ok_or(Error::NoMoments)
+    }
+
+    pub(crate) fn recipe(&self) -> &Recipe {
+        &self.saved.recipe
+    }
+
+    pub(crate) fn fixed(&self) -> &FixedModel {
+        &self.saved.model.fixed
     }
 
     /// Conditional modes (BLUPs) of the random effects of one level, sorted by the labels of its groups,
@@ -128,17 +205,24 @@ impl Fit {
         found.ok_or_else(|| Error::Unknown { what: "level", name: level.to_owned(), known })
     }
 
-    /// The random effects of all levels, coarsest first.
+    /// The random effects of all levels, coarsest first. Those of a loaded fit come from its folder, which
+    /// does not hold the numbers of rows per group: they are 0.
     ///
     /// # Errors
-    /// If the two routes to them disagree, which rounding alone cannot bring about.
+    /// If the two routes to them disagree, which rounding alone cannot bring about; for a loaded fit, if its
+    /// tables cannot be read.
     pub fn all_random_effects(&self) -> Result<Vec<LevelEffects>, Error> {
-        Ok(random_effects(&self.objective(), &self.optimum)?)
+        if let Some(sums) = &self.sums {
+            return Ok(random_effects(&self.objective()?, &sums.optimum)?);
+        }
+        let levels: Vec<String> = self.estimates().levels.iter().map(|level| level.name.clone()).collect();
+        let read = self.saved.read_effects(&levels, true, format(), "save the fit again");
+        read.map_err(|error| Error::Files(error.to_string()))
     }
 
     /// F tests of the terms, of type I or III, with the degrees of freedom of the fit.
     pub fn anova(&self, kind: AnovaType) -> Vec<TermTest> {
-        self.fixed.anova(&self.model.recipe, kind, self.sigma())
+        self.fixed().anova(self.recipe(), kind, self.sigma())
     }
 
     /// Estimated marginal means of a factor (or of a number that is 0 or 1): over the other factors with
@@ -155,9 +239,9 @@ impl Fit {
     /// # Errors
     /// If there is no such variable, or it is a number of which no values are known.
     pub fn means(&self, variable: &str) -> Result<Vec<MarginalMean>, Error> {
-        let grid = Grid::new(&self.fixed, &self.model.recipe, Averaging::Equal);
+        let grid = Grid::new(self.fixed(), self.recipe(), Averaging::Equal);
         let settings = grid.settings(variable, None)?;
-        Ok(grid.means(&self.fixed.inference, &[(variable.to_owned(), settings)], &[], &BTreeMap::new())?)
+        Ok(grid.means(&self.fixed().inference, &[(variable.to_owned(), settings)], &[], &BTreeMap::new())?)
     }
 
     /// Tests a linear hypothesis about the coefficients, such as `treat - 2*pretest = 0`.
@@ -176,7 +260,7 @@ impl Fit {
         let names: Vec<String> = self.fixed_effects().iter().map(|effect| effect.term.clone()).collect();
         let parsed =
             LinearHypothesis::parse(hypothesis, &names).map_err(|error| Error::Hypothesis(error.to_string()))?;
-        Ok(parsed.test(&self.fixed.inference))
+        Ok(parsed.test(&self.fixed().inference))
     }
 
     /// Confidence intervals of all parameters, in lme4's order and by its names: standard deviations and
@@ -195,8 +279,8 @@ impl Fit {
     /// ```
     ///
     /// # Errors
-    /// If the level is not between 0 and 1, or the maximum likelihood that profiles are about cannot be
-    /// found.
+    /// If the level is not between 0 and 1, the maximum likelihood that profiles are about cannot be found,
+    /// or profiles or a bootstrap are asked of a loaded fit (see [`Fit::with_rows`]).
     pub fn confint(&self, method: IntervalMethod, level: f64) -> Result<Vec<ConfidenceInterval>, Error> {
         if !(level > 0.0 && level < 1.0) {
             return Err(Error::Setting(format!("confidence level {level}: it lies between 0 and 1, such as 0.95")));
@@ -236,7 +320,8 @@ impl Fit {
     /// [`Fit::predict`] with standard errors and intervals.
     ///
     /// # Errors
-    /// As [`Fit::predict`], and if the level is not between 0 and 1.
+    /// As [`Fit::predict`], and if the level is not between 0 and 1, or the fit was loaded (see
+    /// [`Fit::with_rows`]).
     pub fn predict_interval(&self, rows: &dyn Source, interval: tiers_reml::Interval) -> Result<Prediction, Error> {
         if !(interval.level > 0.0 && interval.level < 1.0) {
             let level = interval.level;
@@ -248,11 +333,11 @@ impl Fit {
     /// Fitted values and residuals of the rows that the model was fitted to, which are read again.
     ///
     /// # Errors
-    /// If the rows are not those of the fit.
+    /// If the rows are not those of the fit, or the fit was loaded (see [`Fit::with_rows`]).
     pub fn fitted(&self, rows: &dyn Source) -> Result<FittedRows, Error> {
-        let (objective, effects) = (self.objective(), self.all_random_effects()?);
+        let (objective, effects) = (self.objective()?, self.all_random_effects()?);
         let mut all = FittedRows::default();
-        FittedValues::new(&objective, &self.optimum, &effects)
+        FittedValues::new(&objective, self.optimum()?, &effects)
             .pass(rows, &mut (), &mut |some| {
                 all.row.extend(some.row);
                 all.response.extend(some.response);
@@ -270,10 +355,11 @@ impl Fit {
     /// The rows that the model was fitted to are read again.
     ///
     /// # Errors
-    /// If the rows are not those of the fit.
+    /// If the rows are not those of the fit, or the fit was loaded (see [`Fit::with_rows`]).
     pub fn influence(&self, rows: &dyn Source) -> Result<Influence, Error> {
-        let moments = ClusterMoments::read((&self.model.recipe, &self.model.forest), rows, None, &mut ())?;
-        Ok(Influence::new(&self.objective(), &self.optimum, &moments))
+        let Sums { model, optimum } = self.sums()?;
+        let moments = ClusterMoments::read((&model.recipe, &model.forest), rows, None, &mut ())?;
+        Ok(Influence::new(&self.objective()?, optimum, &moments))
     }
 
     /// Tests this model within a larger one of the same data by the ratio of their likelihoods.
@@ -302,34 +388,34 @@ impl Fit {
         }
         let of = |fit| -> Candidate<'_> {
             let fit: &Fit = fit;
-            Candidate { fit: fit.estimates(), recipe: &fit.model.recipe }
+            Candidate { fit: fit.estimates(), recipe: fit.recipe() }
         };
         Ok(of(self).within(&of(larger))?)
     }
 
     /// How well the estimates are determined: gradient, curvature, and directions in which the
     /// likelihood is flat.
-    pub fn diagnose(&self) -> Diagnosis {
-        Diagnosis::new(&self.objective(), &self.optimum)
+    ///
+    /// # Errors
+    /// If the fit was loaded: see [`Fit::with_rows`].
+    pub fn diagnose(&self) -> Result<Diagnosis, Error> {
+        Ok(Diagnosis::new(&self.objective()?, self.optimum()?))
     }
 
     /// The fit as JSON: what `tiers fit` writes as `fit.json`.
     pub fn json(&self) -> String {
-        self.report.json()
+        self.saved.report.json()
     }
 
     /// Writes a folder of results: `fit.json`, `model.json`, `summary.txt`, and the random effects of each
-    /// level as csv.
+    /// level, as csv or, with the feature `files`, as parquet. [`Fit::load`] and the commands of the program
+    /// read it.
     ///
-    /// The program answers from it what needs neither data nor random effects: `tiers anova`, `means`,
-    /// `compare`, `confint --method wald` and `predict --population`. Commands that read the data again
-    /// find them by `--data`; `ranef`, and `predict` with random effects, need the parquet files that
-    /// `tiers fit --out` writes.
-    ///
-    /// The folder appears when all of it is written.
+    /// The results appear when all of them are written. They replace former results in the folder; files
+    /// that tiers did not write stay.
     ///
     /// # Errors
-    /// If the folder is there already, or cannot be written.
+    /// If the folder cannot be written, or holds files with our names that tiers did not write.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         crate::save::save(self, folder.as_ref())
     }
@@ -337,6 +423,6 @@ impl Fit {
 
 impl fmt::Display for Fit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&visible::lines(&summary::text(&self.report)))
+        f.write_str(&visible::lines(&summary::text(&self.saved.report)))
     }
 }

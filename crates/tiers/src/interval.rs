@@ -40,14 +40,15 @@ pub(crate) fn by_wald(fit: &Fit, level: f64) -> Vec<ConfidenceInterval> {
         let WaldInterval { parameter, estimate, lower, upper, .. } = wald;
         ConfidenceInterval { parameter, estimate, lower: end(lower), upper: end(upper) }
     };
-    wald_intervals(fit.estimates(), &fit.fixed.inference, level).into_iter().map(interval).collect()
+    wald_intervals(fit.estimates(), &fit.fixed().inference, level).into_iter().map(interval).collect()
 }
 
 /// Intervals by the profile likelihood of all parameters.
 pub(crate) fn by_profile(fit: &Fit, level: f64) -> Result<Vec<ConfidenceInterval>, Error> {
-    let objective = fit.objective();
+    let objective = fit.objective()?;
     let targets = Target::all(&objective);
-    let found = profile(&objective, &targets, level, &fit.newton, &|_| true)?.expect("the observer never cancels");
+    let newton = fit.saved.newton();
+    let found = profile(&objective, &targets, level, &newton, &|_| true)?.expect("the observer never cancels");
     let interval = |curve: &Curve| ConfidenceInterval {
         parameter: curve.name.clone(),
         estimate: curve.estimate,
@@ -75,8 +76,8 @@ pub(crate) fn by_bootstrap(
             "the search for the estimates did not converge: there is nothing to draw from".into(),
         ));
     }
-    let objective = fit.objective();
-    let found = bootstrap(&objective, fit.optimum(), &settings, &|_| true).expect("the observer never cancels");
+    let objective = fit.objective()?;
+    let found = bootstrap(&objective, fit.optimum()?, &settings, &|_| true).expect("the observer never cancels");
     let interval = |(i, quantity): (usize, &Quantity)| {
         let ends = found.interval(i, level, IntervalType::Percentile);
         ConfidenceInterval {

@@ -84,12 +84,16 @@ pub struct Readme;
 #[doc = include_str!("../../../README.md")]
 pub struct ProgramReadme;
 
+#[cfg(not(feature = "files"))]
+mod csv;
 #[doc(hidden)]
 pub mod doc;
 mod error;
+mod files;
 mod fit;
 mod interval;
 mod lmm;
+mod moments;
 mod predict;
 mod save;
 mod table;
@@ -99,6 +103,7 @@ pub use error::Error;
 pub use fit::Fit;
 pub use interval::{ConfidenceInterval, IntervalMethod};
 pub use lmm::{Lmm, lmm};
+pub use moments::Moments;
 pub use predict::Prediction;
 pub use table::Table;
 pub use values::Values;

@@ -1,9 +1,11 @@
 //! How a linear mixed model is specified and fitted.
 
 use crate::error::Error;
-use crate::fit::Fit;
+use crate::fit::{Fit, IN_MEMORY, MOMENTS_IN_MEMORY};
+use crate::moments::Moments;
 use std::path::PathBuf;
 use std::time::Instant;
+use tiers_csv::CsvOptions;
 use tiers_design::{DesignError, Formula, Plan, Settings, Source};
 use tiers_moments::{Definition, ReadObserver, Reading, accumulate_with};
 use tiers_reml::{DfMethod, FitSettings, Method, SearchObserver, Step, Trial, fit_moments};
@@ -113,19 +115,92 @@ impl Lmm {
     ) -> Result<Fit, Error> {
         let began = Instant::now();
         self.check()?;
+        let moments = self.read(rows, &Reading::default(), reading)?;
+        self.fit_read(moments, self.data_in_memory(IN_MEMORY), began, search)
+    }
+
+    /// Reads the rows once and returns the moments of the model: of the whole data, or of a part that is to
+    /// be merged with others ([`Moments::merge`]).
+    ///
+    /// # Errors
+    /// If the formula does not go with the columns, or a value cannot be used.
+    pub fn moments(&self, rows: &dyn Source) -> Result<Moments, Error> {
+        let levels = self.settings.levels.iter().cloned().collect();
+        self.read(rows, &Reading { levels, part: true, ..Reading::default() }, &mut ())
+    }
+
+    /// Fits the model to moments of it.
+    ///
+    /// # Errors
+    /// If the moments are of another formula or other weights, and as [`Lmm::fit`].
+    pub fn fit_moments(&self, moments: Moments) -> Result<Fit, Error> {
+        self.check()?;
+        let formula: Formula = self.formula.parse().map_err(DesignError::from)?;
+        let Definition { formula: of_moments, weights, .. } = &moments.definition;
+        if formula.source != *of_moments || self.settings.weights != *weights {
+            let named = |weights: &Option<String>| match weights {
+                Some(column) => format!(" with the weights {column}"),
+                None => String::new(),
+            };
+            return Err(Error::Setting(format!(
+                "the moments are those of {of_moments}{}, and the model is {}{}: fit that model, or make moments of this \
+                 one",
+                named(weights),
+                formula.source,
+                named(&self.settings.weights)
+            )));
+        }
+        let mut search = |_: &Trial<'_>, _: &Step| true;
+        self.fit_read(moments, self.data_in_memory(MOMENTS_IN_MEMORY), Instant::now(), &mut search)
+    }
+
+    /// Fits the model to files: parquet, csv or arrow, folders of them, or globs. Further commands of the
+    /// program find the data of a fit that was saved.
+    ///
+    /// # Errors
+    /// If the files cannot be read, and as [`Lmm::fit`].
+    #[cfg(feature = "files")]
+    pub fn fit_files<P: Into<PathBuf>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Fit, Error> {
+        let began = Instant::now();
+        self.check()?;
+        let paths: Vec<PathBuf> = paths.into_iter().map(Into::into).collect();
+        let files = tiers_tables::Source::open(&paths).map_err(|error| Error::Source(error.into()))?;
+        let moments = self.read(&files, &Reading::default(), &mut ())?;
+        let (count, weights, csv) = (files.files().len(), self.settings.weights.clone(), files.options().clone());
+        let data = Data { paths, files: count, weights, csv };
+        self.fit_read(moments, data, began, &mut |_: &Trial<'_>, _: &Step| true)
+    }
+
+    fn read(
+        &self,
+        rows: &dyn Source,
+        reading: &Reading<'_>,
+        observer: &mut dyn ReadObserver,
+    ) -> Result<Moments, Error> {
         let formula: Formula = self.formula.parse().map_err(DesignError::from)?;
         let plan = Plan::new(&formula, rows.fields(), &self.settings)?;
-        let ingested = accumulate_with(rows, &plan, &Reading::default(), reading)?;
+        let ingested = accumulate_with(rows, &plan, reading, observer)?;
         let definition = Definition::of(&ingested.recipe, &formula, &self.settings, rows.fields());
-        let data = Data {
-            paths: vec![PathBuf::from("table in memory")],
-            files: 1,
-            weights: self.settings.weights.clone(),
-            csv: Default::default(),
-        };
+        Ok(Moments { ingested, definition })
+    }
+
+    /// Fits the model to moments that were read since `began`.
+    fn fit_read(
+        &self,
+        moments: Moments,
+        data: Data,
+        began: Instant,
+        search: &mut dyn SearchObserver,
+    ) -> Result<Fit, Error> {
+        let Moments { ingested, definition } = moments;
         let fitted = fit_moments(ingested, &self.fitting, search)?;
         let confidence_level = self.fitting.inference.confidence;
-        Ok(Fit::new(fitted, definition, self.fitting.newton.clone(), data, confidence_level, began.elapsed()))
+        Ok(Fit::new(fitted, definition, &self.fitting.newton, data, confidence_level, began.elapsed()))
+    }
+
+    fn data_in_memory(&self, name: &str) -> Data {
+        let csv = CsvOptions::default();
+        Data { paths: vec![PathBuf::from(name)], files: 1, weights: self.settings.weights.clone(), csv }
     }
 
     fn check(&self) -> Result<(), Error> {

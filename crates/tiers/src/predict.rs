@@ -34,14 +34,16 @@ impl Prediction {
 
 /// Predicts with the random effects of all levels.
 pub(crate) fn predict(fit: &Fit, rows: &dyn Source, interval: Option<Interval>) -> Result<Prediction, Error> {
-    let (recipe, effects) = (&fit.model.recipe, fit.all_random_effects()?);
-    let aliases = fit.fixed.aliases(recipe);
-    let (coefficients, beta) = (&fit.fixed.coefficients[..], &fit.fixed.inference.beta);
+    let (recipe, effects) = (fit.recipe(), fit.all_random_effects()?);
+    let aliases = fit.fixed().aliases(recipe);
+    let (coefficients, beta) = (&fit.fixed().coefficients[..], &fit.fixed().inference.beta);
     let part = FixedPart { recipe, coefficients, beta, aliases: &aliases };
-    let objective = fit.objective();
-    let predictor = match interval {
+    let objective = interval.map(|_| fit.objective()).transpose()?;
+    let predictor = match &objective {
         None => Predictor::new(part, effects)?,
-        Some(_) => Predictor::with_errors(part, effects, PredictionErrors::new(&objective, fit.optimum()), interval)?,
+        Some(objective) => {
+            Predictor::with_errors(part, effects, PredictionErrors::new(objective, fit.optimum()?), interval)?
+        }
     };
     let levels: Vec<String> = predictor.levels().map(str::to_owned).collect();
     let mut out = Prediction { known: vec![Vec::new(); levels.len()], levels, ..Prediction::default() };

@@ -2,4 +2,5 @@
 
 mod edges;
 mod fits;
+mod moments;
 mod saved;
