@@ -13,6 +13,7 @@ mod csv;
 mod diagnostics;
 mod kinds;
 mod later;
+mod library;
 mod moments;
 mod outputs;
 mod page;

@@ -102,7 +102,7 @@ fn mixed_files_of_two_fits_are_errors() {
     fs::remove_file(folder.join("v/random_effects/school.parquet")).expect("removed");
     run_err(&["ranef", &fit], &["school.parquet", "fit the model again"]);
     fs::write(folder.join("v/random_effects/school.csv"), "school,term\n").expect("a file");
-    let words = ["school.csv", "library", "fit the model by `tiers fit"];
+    let words = ["school.csv", "belongs to another fit", "Fit the model again"];
     run_err(&["ranef", &fit], &words);
     run_err(&["predict", &fit, &data, "--out", &out], &words);
 }
