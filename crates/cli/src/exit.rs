@@ -57,12 +57,12 @@ fn code_of(run: impl FnOnce() -> anyhow::Result<Outcome>) -> u8 {
     match panic::catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(outcome)) => outcome.code(),
         Ok(Err(error)) => {
-            tell(&format!("tiers: error: {error}"));
+            eprint(&format!("tiers: error: {error}"));
             BAD_INPUT
         }
         Err(_) => {
             let what = LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
-            tell(&format!(
+            eprint(&format!(
                 "tiers: internal error: {what}\n\
                  This is a bug in tiers {}, not in your data or command. Please report it at\n{}/issues\n\
                  with the command and, if you can, data that show it.",
@@ -94,12 +94,16 @@ fn is_shortage(words: &str) -> bool {
 
 /// Ends the process if a thread could not be started, because other threads may wait for it forever.
 fn end_of_threads(words: &str) {
-    tell(&format!("tiers: error: too few threads: {words}; {}", crate::threads::SHORTAGE));
+    eprint(&format!("tiers: error: too few threads: {words}; {}", MORE_THREADS));
     #[cfg(unix)]
     signal_hook::low_level::exit(i32::from(BAD_INPUT));
     #[cfg(not(unix))]
     std::process::exit(i32::from(BAD_INPUT));
 }
+
+/// Remedy if the system refuses to start the threads that are needed.
+pub(crate) const MORE_THREADS: &str = "raise the limit on processes and threads (`ulimit -u`, the pids limit of the \
+                                       container) or on address space (`ulimit -v`), or use fewer by --threads";
 
 /// Message of the last panic. Panics of a reader on a damaged file are caught there and reported as
 /// errors of that file, so a panic is printed only when it reaches [`guarded`].
@@ -111,7 +115,7 @@ fn remember(info: &PanicHookInfo<'_>) {
     let words = words.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
         let trace = std::backtrace::Backtrace::force_capture();
-        tell(&format!("{words}\n{trace}"));
+        eprint(&format!("{words}\n{trace}"));
     }
     if is_shortage(&words) {
         end_of_threads(&words);
@@ -129,7 +133,7 @@ pub(crate) fn usage(error: &clap::Error) -> anyhow::Result<Outcome> {
     if error.use_stderr() {
         let text = text.trim_end();
         // Without a command, clap prints the help, which is not an error message.
-        tell(&if text.starts_with("error:") { format!("tiers: {text}") } else { text.to_owned() });
+        eprint(&if text.starts_with("error:") { format!("tiers: {text}") } else { text.to_owned() });
         return Ok(Outcome::Usage);
     }
     print(&text)?;
@@ -150,7 +154,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes a message to standard error, with control characters made visible. Failures are ignored,
 /// since there is nowhere left to report them.
-pub(crate) fn tell(line: &str) {
+pub(crate) fn eprint(line: &str) {
     writeln!(io::stderr().lock(), "{}", visible::lines(line)).ok();
 }
 

@@ -1,7 +1,7 @@
 //! The keys of the job file, with their types and defaults. The schema in `docs/job.schema.json` is
 //! generated from these types, so users read these comments there.
 
-use crate::robust::Robust;
+use crate::args::Robust;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

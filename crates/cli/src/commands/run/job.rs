@@ -2,10 +2,11 @@
 
 use super::file::{DataKeys, DecimalKey, DfKey, IntervalsKey, JobFile, MethodKey, ModelKeys, OnError, TypeKey};
 use super::parse::Document;
-use crate::commands::confint::{IntervalMethod, Wanted};
+use crate::args::IntervalMethod;
+use crate::commands::confint::IntervalRequest;
+use crate::fit_and_write::{Clustered, How};
 use crate::job::sandwich;
 use crate::memory::Limit;
-use crate::steps::{Clustered, How};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -193,7 +194,7 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
 }
 
 /// Returns the settings of intervals, if any; the error is the invalid key and the reason.
-fn intervals(keys: &ModelKeys) -> Result<Option<Wanted>, (&'static str, String)> {
+fn intervals(keys: &ModelKeys) -> Result<Option<IntervalRequest>, (&'static str, String)> {
     let given = [("replicates", keys.replicates.is_some()), ("seed", keys.seed.is_some())];
     if keys.intervals != Some(IntervalsKey::Bootstrap)
         && let Some((key, _)) = given.into_iter().find(|(_, is_given)| *is_given)
@@ -212,7 +213,7 @@ fn intervals(keys: &ModelKeys) -> Result<Option<Wanted>, (&'static str, String)>
     if !keys.by.is_empty() {
         return Err(("intervals", "intervals are not made by partition; leave out `intervals` or `by`".to_owned()));
     }
-    let wanted = Wanted::new(method, keys.conf_level, keys.replicates, keys.seed);
-    wanted.check_replicates().map_err(|why| ("replicates", why))?;
-    Ok(Some(wanted))
+    let request = IntervalRequest::new(method, keys.conf_level, keys.replicates, keys.seed);
+    request.check_replicates().map_err(|why| ("replicates", why))?;
+    Ok(Some(request))
 }

@@ -1,7 +1,6 @@
 //! Arguments of `tiers run`.
 
-use crate::commands::run::log::{Format, Level};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -59,13 +58,35 @@ pub(crate) struct RunArgs {
 
     /// Format of the log on standard error; without it, a terminal shows progress bars instead
     #[arg(long, value_name = "FORMAT", value_enum)]
-    pub log_format: Option<Format>,
+    pub log_format: Option<LogFormat>,
 
     /// Lowest level of messages to log
-    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Level::Info)]
-    pub log_level: Level,
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
+    pub log_level: LogLevel,
 
     /// Print the JSON Schema of job files and exit
     #[arg(long, exclusive = true)]
     pub schema: bool,
+}
+
+/// Format of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// `2026-01-01T00:00:00Z INFO model fitted name=growth criterion=12.5`
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Level of log messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Failures of the job or of a model.
+    Error,
+    /// Also problems that need attention.
+    Warn,
+    /// Also the progress of the job.
+    Info,
+    /// Also every evaluation of the likelihood.
+    Debug,
 }

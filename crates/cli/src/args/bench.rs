@@ -1,6 +1,6 @@
 //! Arguments of `tiers bench`.
 
-use crate::csv::CsvArgs;
+use super::csv::CsvArgs;
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

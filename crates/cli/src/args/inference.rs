@@ -1,8 +1,19 @@
-//! Names of the cluster-robust covariances on the command line and in the job file.
+//! Names of methods of inference, on the command line and in job files.
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Method for the degrees of freedom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Df {
+    /// Satterthwaite's approximation, as in lmerTest
+    Satterthwaite,
+    /// Kenward and Roger's, with their adjusted covariance, as in pbkrtest; REML only
+    KenwardRoger,
+    /// None: the normal approximation
+    None,
+}
 
 /// Cluster-robust covariances, by the names of R's clubSandwich.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]

@@ -1,13 +1,12 @@
 //! Arguments of `tiers confint`.
 
-use super::wanted::{BootstrapType, IntervalMethod, Wanted};
-use crate::saved::RefitArgs;
-use anyhow::{anyhow, ensure};
-use clap::Args;
+use super::refit::RefitArgs;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use tiers_reml::IntervalType;
 
 /// Examples below the help.
-pub(crate) const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   tiers fit \"score ~ pretest + treat + (1 | school/class)\" students.parquet --out results
   tiers confint results
@@ -62,27 +61,55 @@ pub(crate) struct ConfintArgs {
     pub refit: RefitArgs,
 }
 
-impl ConfintArgs {
-    /// Checks the arguments as far as possible without the fit.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let level = self.level;
-        ensure!(level > 0.0 && level < 1.0, "--level {level}: a confidence level lies between 0 and 1, such as 0.95");
-        let given = [
-            ("--replicates", self.replicates.is_some()),
-            ("--seed", self.seed.is_some()),
-            ("--type", self.kind.is_some()),
-        ];
-        if self.method != IntervalMethod::Bootstrap
-            && let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given)
-        {
-            anyhow::bail!("{option} applies to the bootstrap only: add --method bootstrap, or leave it out");
+/// Method for the intervals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IntervalMethod {
+    /// From standard errors
+    Wald,
+    /// From the profile likelihood, with each parameter held fixed in turn
+    Profile,
+    /// Parametric bootstrap: refits to responses drawn from the fitted model
+    Bootstrap,
+}
+
+impl IntervalMethod {
+    /// Returns the name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            IntervalMethod::Wald => "wald",
+            IntervalMethod::Profile => "profile",
+            IntervalMethod::Bootstrap => "bootstrap",
         }
-        self.wanted().check_replicates().map_err(|why| anyhow!("--replicates {why}"))
+    }
+}
+
+/// Type of bootstrap intervals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BootstrapType {
+    /// Quantiles of the replicates
+    Percentile,
+    /// Twice the estimate minus the quantiles of the replicates
+    Basic,
+    /// Bias-corrected estimate, and the standard deviation of the replicates
+    Normal,
+}
+
+impl BootstrapType {
+    /// Returns the library's name for the type.
+    pub(crate) fn interval_type(self) -> IntervalType {
+        match self {
+            BootstrapType::Percentile => IntervalType::Percentile,
+            BootstrapType::Basic => IntervalType::Basic,
+            BootstrapType::Normal => IntervalType::Normal,
+        }
     }
 
-    /// Returns the settings of the intervals.
-    pub(crate) fn wanted(&self) -> Wanted {
-        let all = Wanted::new(self.method, self.level, self.replicates, self.seed);
-        Wanted { parm: self.parm.clone(), kind: self.kind.unwrap_or(all.kind), ..all }
+    /// Returns the name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            BootstrapType::Percentile => "percentile",
+            BootstrapType::Basic => "basic",
+            BootstrapType::Normal => "normal",
+        }
     }
 }

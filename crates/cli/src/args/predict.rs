@@ -1,15 +1,11 @@
 //! Arguments of `tiers predict`.
 
-use crate::csv::CsvArgs;
-use crate::saved::{RefitArgs, Saved};
-use anyhow::{bail, ensure};
+use super::refit::RefitArgs;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use tiers_reml::{Interval, IntervalKind};
-use tiers_tables::Source;
 
 /// Examples below the help.
-pub(crate) const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   Predictions with all random effects, and intervals for new observations:
     tiers fit \"score ~ pretest + (1 | school/class)\" students.parquet --out results
@@ -83,48 +79,4 @@ pub(crate) enum Kind {
     Confidence,
     /// For a new response: also the residual, and the effects of levels that are left out
     Prediction,
-}
-
-impl PredictArgs {
-    /// Opens the new data, with the text options of the fit unless others are given.
-    pub(crate) fn open(&self, saved: &Saved) -> anyhow::Result<Source> {
-        let said = self.refit.csv.options()?;
-        let source = Source::open_with(&self.new_data, &said.or(&saved.report.data.csv))?;
-        crate::csv::checked(source, &said)
-    }
-
-    /// Returns the options for reading the data of the fit again; the text options are for the new data.
-    pub(crate) fn of_fit(&self) -> RefitArgs {
-        RefitArgs { csv: CsvArgs::default(), ..self.refit.clone() }
-    }
-
-    /// Returns the requested interval.
-    pub(crate) fn interval(&self) -> anyhow::Result<Option<Interval>> {
-        let level = self.conf_level;
-        ensure!(
-            level > 0.0 && level < 1.0,
-            "--conf-level {level}: a confidence level lies between 0 and 1, such as 0.95"
-        );
-        let kind = |kind| match kind {
-            Kind::Confidence => IntervalKind::Confidence,
-            Kind::Prediction => IntervalKind::Prediction,
-        };
-        Ok(self.interval.map(|of| Interval { kind: kind(of), level }))
-    }
-
-    /// Returns the levels whose random effects are used, coarsest first.
-    pub(crate) fn levels(&self, saved: &Saved) -> anyhow::Result<Vec<String>> {
-        let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
-        match &self.level {
-            _ if self.population => Ok(Vec::new()),
-            None => Ok(all),
-            Some(level) => match all.iter().position(|name| name == level) {
-                Some(finest) => Ok(all[..=finest].to_vec()),
-                None => bail!(
-                    "--level {level}: the fit has no such level; its levels are, coarsest first, {}",
-                    all.join(", ")
-                ),
-            },
-        }
-    }
 }
