@@ -1,5 +1,6 @@
 //! Exit codes, and the reporting of errors and panics.
 
+use crate::color;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
@@ -129,22 +130,40 @@ fn remember(info: &PanicHookInfo<'_>) {
 
 /// Prints clap's message: help and version to standard output, errors to standard error.
 pub(crate) fn usage(error: &clap::Error) -> anyhow::Result<Outcome> {
-    let text = error.render().to_string();
+    let text = error.render();
     if error.use_stderr() {
+        let text = text.to_string();
         let text = text.trim_end();
         // Without a command, clap prints the help, which is not an error message.
         eprint(&if text.starts_with("error:") { format!("tiers: {text}") } else { text.to_owned() });
         return Ok(Outcome::Usage);
     }
-    print(&text)?;
+    // Help holds nothing that a user wrote, so that its control characters are all ours.
+    match color::is_on(&io::stdout()) {
+        true => write_to_stdout(&text.ansi().to_string())?,
+        false => print(&text.to_string())?,
+    }
     Ok(Outcome::Done)
 }
 
 /// Writes to standard output, with control characters made visible. A pipe that the reader closed
 /// (`tiers … | head`) is not an error.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    write_to_stdout(&visible::lines(text))
+}
+
+/// Like [`print`], with bold headings on a terminal.
+pub(crate) fn print_report(text: &str) -> anyhow::Result<()> {
+    let text = visible::lines(text);
+    match color::is_on(&io::stdout()) {
+        true => write_to_stdout(&color::report(&text)),
+        false => write_to_stdout(&text),
+    }
+}
+
+fn write_to_stdout(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(visible::lines(text).as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(anyhow::anyhow!("standard output cannot be written: {error}"))
         }
@@ -155,7 +174,11 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 /// Writes a message to standard error, with control characters made visible. Failures are ignored,
 /// since there is nowhere left to report them.
 pub(crate) fn eprint(line: &str) {
-    writeln!(io::stderr().lock(), "{}", visible::lines(line)).ok();
+    let line = visible::lines(line);
+    match color::is_on(&io::stderr()) {
+        true => writeln!(io::stderr().lock(), "{}", color::message(&line)).ok(),
+        false => writeln!(io::stderr().lock(), "{line}").ok(),
+    };
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //!
 //! memory         limit on memory, and the memory available
 //! threads        number of threads
+//! color          colour and bold type on terminals
 //! csv            opens tables with the options for text files
 //! process        time and memory of a run
 //! observer       progress of long computations, as their observers receive it
@@ -20,6 +21,7 @@
 //! ```
 
 mod args;
+mod color;
 mod commands;
 mod csv;
 mod exit;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<exit::Outcome> {
+    color::set(args::color(std::env::args_os()));
     let command = match args::parse() {
         Ok(command) => command,
         Err(error) => return exit::usage(&error),

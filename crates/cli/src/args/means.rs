@@ -28,31 +28,31 @@ pub(crate) struct MeansArgs {
     pub margins: Option<String>,
 
     /// Compare within each level of this variable; may be repeated
-    #[arg(long, value_name = "NAME", requires = "margins")]
+    #[arg(long, value_name = "NAME", requires = "margins", help_heading = "Inference")]
     pub by: Vec<String>,
 
     /// Values of a numeric variable, or levels of a factor; may be repeated
-    #[arg(long, value_name = "NAME=A,B", requires = "margins")]
+    #[arg(long, value_name = "NAME=A,B", requires = "margins", help_heading = "Inference")]
     pub at: Vec<String>,
 
     /// Weights of the levels that are averaged over
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Weights::Equal)]
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Weights::Equal, help_heading = "Inference")]
     pub weights: Weights,
 
     /// Adjustment of the p values of the differences for multiple tests
-    #[arg(long, value_name = "METHOD", value_enum, default_value_t = Adjust::Holm)]
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = Adjust::Holm, help_heading = "Inference")]
     pub adjust: Adjust,
 
     /// Test a linear hypothesis about coefficients; repeated hypotheses are also tested jointly
-    #[arg(long, value_name = "HYPOTHESIS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "HYPOTHESIS", allow_hyphen_values = true, help_heading = "Inference")]
     pub test: Vec<String>,
 
     /// Confidence level of the intervals (default: that of the fit)
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", help_heading = "Inference")]
     pub conf_level: Option<f64>,
 
     /// Print the results as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 }
 

@@ -24,15 +24,15 @@ pub(crate) struct AnovaArgs {
     pub fit: PathBuf,
 
     /// TestType of the tests
-    #[arg(long = "type", value_name = "TYPE", value_enum, default_value_t = TestType::Three)]
+    #[arg(long = "type", value_name = "TYPE", value_enum, default_value_t = TestType::Three, help_heading = "Inference")]
     pub kind: TestType,
 
     /// Degrees of freedom (default: those of the fit)
-    #[arg(long, value_name = "METHOD", value_enum)]
+    #[arg(long, value_name = "METHOD", value_enum, help_heading = "Inference")]
     pub df: Option<Df>,
 
     /// Print the table as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 
     #[command(flatten)]
@@ -71,11 +71,11 @@ pub(crate) struct CompareArgs {
     pub fits: Vec<PathBuf>,
 
     /// Refit models that were fitted by REML by maximum likelihood; reads the data again
-    #[arg(long)]
+    #[arg(long, help_heading = "Inference")]
     pub ml: bool,
 
     /// Print the comparison as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 
     #[command(flatten)]
@@ -89,7 +89,7 @@ pub(crate) struct DiagnoseArgs {
     pub fit: PathBuf,
 
     /// Print the diagnosis as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 
     #[command(flatten)]
@@ -103,19 +103,19 @@ pub(crate) struct InfluenceArgs {
     pub fit: PathBuf,
 
     /// Level whose groups are left out one by one; must be the top level, which is the default
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", help_heading = "Inference")]
     pub level: Option<String>,
 
     /// Number of groups to show
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Output")]
     pub top: usize,
 
     /// Folder for influence.parquet, with all groups
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
 
     /// Print the groups as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 
     #[command(flatten)]
@@ -129,18 +129,18 @@ pub(crate) struct RanefArgs {
     pub fit: PathBuf,
 
     /// Level whose groups are shown (default: the top level)
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", help_heading = "Inference")]
     pub level: Option<String>,
 
     /// Number of largest and of smallest effects to show
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Output")]
     pub top: usize,
 
     /// Confidence level of the intervals (default: that of the fit)
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", help_heading = "Inference")]
     pub conf_level: Option<f64>,
 
     /// Print the groups as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 }

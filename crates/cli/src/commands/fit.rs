@@ -1,6 +1,6 @@
 //! `tiers fit`: open, read, fit, report, write. Several models share one read of the rows.
 
-use crate::exit::{Outcome, eprint, print};
+use crate::exit::{Outcome, eprint, print, print_report};
 use crate::fit_and_write::{ModelOutput, Read, fit_and_write};
 use crate::input::{Input, InputSpec};
 use crate::job::{Job, Show};
@@ -108,11 +108,11 @@ fn read_all(
 fn show(job: &Job, done: &[ModelOutput<'_>]) -> anyhow::Result<()> {
     match (job.show, done) {
         (Show::Nothing, _) => done.iter().for_each(|output| report_not_converged(&output.report.fit)),
-        (Show::Summary, [only]) if job.names.is_empty() => print(&only.text)?,
+        (Show::Summary, [only]) if job.names.is_empty() => print_report(&only.text)?,
         (Show::Json, [only]) if job.names.is_empty() => print(&only.json)?,
         (Show::Summary, _) => {
             let named = done.iter().zip(&job.names).map(|(output, name)| format!("Model: {name}\n{}", output.text));
-            print(&named.collect::<Vec<_>>().join("\n"))?;
+            print_report(&named.collect::<Vec<_>>().join("\n"))?;
         }
         (Show::Json, _) => {
             let named = done.iter().zip(&job.names).map(|(output, name)| {
