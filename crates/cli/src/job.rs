@@ -1,13 +1,13 @@
 //! The settings of `tiers fit`, checked as far as possible without reading the data.
 
-use crate::args::{Df, FitArgs, Robust};
+use crate::args::{Df, FitArgs};
 use crate::fit_and_write::{Clustered, How};
 use crate::input::InputSpec;
 use crate::memory::Limit;
-use anyhow::{bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use std::path::PathBuf;
 use tiers_design::Settings;
-use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings, Sandwich};
+use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings};
 
 /// Checked settings of `tiers fit`.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Job {
             true => InputSpec::Moments(args.moments),
         };
         let memory = args.resources.limit()?;
-        let robust = args.robust.map(|kind| Clustered { kind: sandwich(kind), level: args.cluster, memory });
+        let robust = args.robust.map(|kind| Clustered { kind: kind.sandwich(), level: args.cluster, memory });
         Ok(Job {
             input,
             memory,
@@ -136,26 +136,10 @@ pub(crate) fn levels(text: &str) -> anyhow::Result<(String, Vec<String>)> {
     Ok((factor.to_owned(), levels))
 }
 
-/// Returns the sandwich estimator of this name.
-pub(crate) fn sandwich(kind: Robust) -> Sandwich {
-    match kind {
-        Robust::Cr0 => Sandwich::Cr0,
-        Robust::Cr1 => Sandwich::Cr1,
-        Robust::Cr1p => Sandwich::Cr1p,
-        Robust::Cr1s => Sandwich::Cr1s,
-        Robust::Cr2 => Sandwich::Cr2,
-    }
-}
-
 /// Returns the method for the degrees of freedom; an error if it does not apply to this likelihood.
 pub(crate) fn df_method(df: Df, method: Method) -> anyhow::Result<DfMethod> {
-    Ok(match (df, method) {
-        (Df::KenwardRoger, Method::Ml) => {
-            bail!("--df kenward-roger is an adjustment of REML fits; leave out --ml, or write --df satterthwaite")
-        }
-        (Df::KenwardRoger, Method::Reml) => DfMethod::KenwardRoger,
-        (Df::Satterthwaite, _) => DfMethod::Satterthwaite,
-        (Df::None, _) => DfMethod::None,
+    df.method(method).ok_or_else(|| {
+        anyhow!("--df kenward-roger is an adjustment of REML fits; leave out --ml, or write --df satterthwaite")
     })
 }
 

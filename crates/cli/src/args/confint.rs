@@ -1,7 +1,9 @@
 //! Arguments of `tiers confint`.
 
+use super::inference::IntervalMethod;
 use super::refit::RefitArgs;
-use clap::{Args, ValueEnum};
+use super::values::{Choice, one_of};
+use clap::Args;
 use std::path::PathBuf;
 use tiers_reml::IntervalType;
 
@@ -17,6 +19,13 @@ Examples:
 Parameters have lme4's names: sd_(Intercept)|school, cor_year.(Intercept)|child, sigma, and those of the
 coefficients; theta_ stands for all variance parameters, beta_ for all coefficients. Profiles and the
 bootstrap read the data again; wald needs only the saved fit.";
+
+/// Types of bootstrap intervals.
+const TYPES: &[Choice<IntervalType>] = &[
+    ("percentile", IntervalType::Percentile, "Quantiles of the replicates"),
+    ("basic", IntervalType::Basic, "Twice the estimate minus the quantiles of the replicates"),
+    ("normal", IntervalType::Normal, "Bias-corrected estimate, and the standard deviation of the replicates"),
+];
 
 /// Arguments of `tiers confint`.
 #[derive(Debug, Args)]
@@ -46,8 +55,8 @@ pub(crate) struct ConfintArgs {
     pub seed: Option<u64>,
 
     /// Bootstrap: type of the intervals [default: percentile]
-    #[arg(long = "type", value_name = "TYPE", value_enum, help_heading = "Inference")]
-    pub kind: Option<BootstrapType>,
+    #[arg(long = "type", value_name = "TYPE", value_parser = one_of(TYPES), help_heading = "Inference")]
+    pub kind: Option<IntervalType>,
 
     /// Folder for confint.json, and profile.parquet or replicates.parquet
     #[arg(long, value_name = "DIR", help_heading = "Output")]
@@ -59,57 +68,4 @@ pub(crate) struct ConfintArgs {
 
     #[command(flatten)]
     pub refit: RefitArgs,
-}
-
-/// Method for the intervals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum IntervalMethod {
-    /// From standard errors
-    Wald,
-    /// From the profile likelihood, with each parameter held fixed in turn
-    Profile,
-    /// Parametric bootstrap: refits to responses drawn from the fitted model
-    Bootstrap,
-}
-
-impl IntervalMethod {
-    /// Returns the name on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            IntervalMethod::Wald => "wald",
-            IntervalMethod::Profile => "profile",
-            IntervalMethod::Bootstrap => "bootstrap",
-        }
-    }
-}
-
-/// Type of bootstrap intervals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BootstrapType {
-    /// Quantiles of the replicates
-    Percentile,
-    /// Twice the estimate minus the quantiles of the replicates
-    Basic,
-    /// Bias-corrected estimate, and the standard deviation of the replicates
-    Normal,
-}
-
-impl BootstrapType {
-    /// Returns the library's name for the type.
-    pub(crate) fn interval_type(self) -> IntervalType {
-        match self {
-            BootstrapType::Percentile => IntervalType::Percentile,
-            BootstrapType::Basic => IntervalType::Basic,
-            BootstrapType::Normal => IntervalType::Normal,
-        }
-    }
-
-    /// Returns the name on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            BootstrapType::Percentile => "percentile",
-            BootstrapType::Basic => "basic",
-            BootstrapType::Normal => "normal",
-        }
-    }
 }

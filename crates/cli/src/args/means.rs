@@ -1,7 +1,9 @@
 //! Arguments of `tiers means`.
 
+use super::values::{Choice, one_of};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use tiers_reml::Averaging;
 
 /// Examples below the help.
 pub(super) const EXAMPLES: &str = "\
@@ -15,6 +17,12 @@ Examples:
 Numeric variables are set to their means (weighted, if the fit is), and other factors are averaged
 over with equal weights. Numeric variables can be compared too, at the values of --at, or at 0 and 1
 if they have no other values. Hypotheses name the coefficients; put unusual names in `backticks`.";
+
+/// Weights of the levels in an average.
+const WEIGHTS: &[Choice<Averaging>] = &[
+    ("equal", Averaging::Equal, "Equal weights"),
+    ("proportional", Averaging::Proportional, "Frequencies in the data"),
+];
 
 /// Arguments of `tiers means`.
 #[derive(Debug, Args)]
@@ -36,8 +44,8 @@ pub(crate) struct MeansArgs {
     pub at: Vec<String>,
 
     /// Weights of the levels that are averaged over
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Weights::Equal, help_heading = "Inference")]
-    pub weights: Weights,
+    #[arg(long, value_name = "HOW", value_parser = one_of(WEIGHTS), default_value = "equal", help_heading = "Inference")]
+    pub weights: Averaging,
 
     /// Adjustment of the p values of the differences for multiple tests
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = Adjust::Holm, help_heading = "Inference")]
@@ -54,15 +62,6 @@ pub(crate) struct MeansArgs {
     /// Print the results as JSON
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-}
-
-/// Weights of levels in an average.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Weights {
-    /// Equal weights
-    Equal,
-    /// Frequencies in the data
-    Proportional,
 }
 
 /// Adjustment of p values.

@@ -16,18 +16,19 @@ mod resources;
 mod run;
 mod saved_fit;
 mod simulate;
+mod values;
 
 pub(crate) use bench::{BenchArgs, BuiltIn};
-pub(crate) use confint::{BootstrapType, ConfintArgs, IntervalMethod};
+pub(crate) use confint::ConfintArgs;
 pub(crate) use csv::CsvArgs;
 pub(crate) use fit::FitArgs;
-pub(crate) use inference::{Df, Robust};
-pub(crate) use means::{Adjust, MeansArgs, Weights};
+pub(crate) use inference::{Df, IntervalMethod, Robust};
+pub(crate) use means::{Adjust, MeansArgs};
 pub(crate) use moments::MomentsArgs;
-pub(crate) use predict::{Kind, PredictArgs};
+pub(crate) use predict::PredictArgs;
 pub(crate) use refit::RefitArgs;
 pub(crate) use run::{LogFormat, LogLevel, RunArgs};
-pub(crate) use saved_fit::{AnovaArgs, CompareArgs, DiagnoseArgs, InfluenceArgs, RanefArgs, TestType};
+pub(crate) use saved_fit::{AnovaArgs, CompareArgs, DiagnoseArgs, InfluenceArgs, RanefArgs};
 pub(crate) use simulate::SimulateArgs;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};

@@ -1,8 +1,10 @@
 //! Arguments of `tiers predict`.
 
 use super::refit::RefitArgs;
-use clap::{Args, ValueEnum};
+use super::values::{Choice, one_of};
+use clap::Args;
 use std::path::PathBuf;
+use tiers_reml::IntervalKind;
 
 /// Examples below the help.
 pub(super) const EXAMPLES: &str = "\
@@ -24,6 +26,20 @@ Rows of groups that the fit has not seen are predicted without random effects of
 the column `known_LEVEL` marks them. Predictions alone need only the folder of results, and so do
 --population --se and --interval confidence for a fit with Satterthwaite's degrees of freedom; other
 standard errors and intervals read the data of the fit again.";
+
+/// Kinds of intervals.
+const KINDS: &[Choice<IntervalKind>] = &[
+    (
+        "confidence",
+        IntervalKind::Confidence,
+        "For the mean of rows like this: uncertainty of the estimates, and effects of unseen groups",
+    ),
+    (
+        "prediction",
+        IntervalKind::Prediction,
+        "For a new response: also the residual, and the effects of levels that are left out",
+    ),
+];
 
 /// Arguments of `tiers predict`.
 #[derive(Debug, Args)]
@@ -53,8 +69,8 @@ pub(crate) struct PredictArgs {
     pub se: bool,
 
     /// Also write the lower and upper ends of intervals
-    #[arg(long, value_name = "KIND", value_enum, help_heading = "Inference")]
-    pub interval: Option<Kind>,
+    #[arg(long, value_name = "KIND", value_parser = one_of(KINDS), help_heading = "Inference")]
+    pub interval: Option<IntervalKind>,
 
     /// Confidence level of the interval
     #[arg(long, value_name = "LEVEL", default_value_t = 0.95, help_heading = "Inference")]
@@ -70,13 +86,4 @@ pub(crate) struct PredictArgs {
 
     #[command(flatten)]
     pub refit: RefitArgs,
-}
-
-/// Kind of interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
-    /// For the mean of rows like this: uncertainty of the estimates, and effects of unseen groups
-    Confidence,
-    /// For a new response: also the residual, and the effects of levels that are left out
-    Prediction,
 }

@@ -2,8 +2,10 @@
 
 use super::inference::Df;
 use super::refit::RefitArgs;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
+use tiers_reml::AnovaType;
 
 /// Examples of `tiers anova`.
 pub(super) const ANOVA_EXAMPLES: &str = "\
@@ -12,9 +14,18 @@ Examples:
   tiers anova results
   tiers anova results --type 1 --df kenward-roger
 
-TestType III tests the effects of a term, averaged over the factors it interacts with, given all other
+Type III tests the effects of a term, averaged over the factors it interacts with, given all other
 terms; type I tests what a term adds to those before it. A --df other than that of the fit makes the
 command read the data again.";
+
+/// Returns the parser of the type of F tests.
+fn anova_type() -> impl TypedValueParser<Value = AnovaType> {
+    PossibleValuesParser::new([
+        PossibleValue::new("3").alias("III").help("Each term given all others"),
+        PossibleValue::new("1").alias("I").help("Each term given those before it"),
+    ])
+    .map(|name| if matches!(&name[..], "3" | "III") { AnovaType::Three } else { AnovaType::One })
+}
 
 /// Arguments of `tiers anova`.
 #[derive(Debug, Args)]
@@ -23,9 +34,9 @@ pub(crate) struct AnovaArgs {
     #[arg(value_name = "FIT")]
     pub fit: PathBuf,
 
-    /// TestType of the tests
-    #[arg(long = "type", value_name = "TYPE", value_enum, default_value_t = TestType::Three, help_heading = "Inference")]
-    pub kind: TestType,
+    /// Type of the tests
+    #[arg(long = "type", value_name = "TYPE", value_parser = anova_type(), default_value = "3", help_heading = "Inference")]
+    pub kind: AnovaType,
 
     /// Degrees of freedom (default: those of the fit)
     #[arg(long, value_name = "METHOD", value_enum, help_heading = "Inference")]
@@ -37,17 +48,6 @@ pub(crate) struct AnovaArgs {
 
     #[command(flatten)]
     pub refit: RefitArgs,
-}
-
-/// TestType of the tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TestType {
-    /// Each term given all others
-    #[value(name = "3", alias = "III")]
-    Three,
-    /// Each term given those before it
-    #[value(name = "1", alias = "I")]
-    One,
 }
 
 /// Examples of `tiers compare`.

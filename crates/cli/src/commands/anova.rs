@@ -1,6 +1,6 @@
 //! `tiers anova`: F tests of the terms of a saved fit.
 
-use crate::args::{AnovaArgs, TestType};
+use crate::args::AnovaArgs;
 use crate::exit::{Outcome, print};
 use crate::job::df_method;
 use crate::saved::Saved;
@@ -23,10 +23,7 @@ pub(crate) fn run(args: &AnovaArgs) -> anyhow::Result<Outcome> {
     let saved = Saved::open(&args.fit)?;
     let df = args.df.map(|df| df_method(df, saved.fit().method)).transpose()?;
     let fixed = saved.fixed_by(df, &args.refit)?;
-    let kind = match args.kind {
-        TestType::Three => AnovaType::Three,
-        TestType::One => AnovaType::One,
-    };
+    let kind = args.kind;
     let tests = fixed.anova(&saved.recipe, kind, saved.fit().sigma);
     let df_method = fixed.inference.df_method();
     if args.json {

@@ -54,7 +54,7 @@ pub(super) fn by_bootstrap(
     let observe = observer("replicates", settings.replicates as usize, on_pieces);
     let Some(computed) = bootstrap(objective, optimum, settings, &observe) else { return Ok(None) };
     let interval = |i: usize| {
-        let ends = computed.interval(i, request.level, request.kind.interval_type());
+        let ends = computed.interval(i, request.level, request.kind);
         let (mean, sd) = computed.mean_sd(i);
         let estimate = computed.estimates[i];
         let spread = |value: f64| value.is_finite().then_some(value);
@@ -69,7 +69,7 @@ pub(super) fn by_bootstrap(
     let counts = Counts {
         replicates: settings.replicates,
         seed: settings.seed,
-        kind: request.kind.name(),
+        kind: request.kind.to_string(),
         singular: computed.singular(),
         failed: computed.failed(),
     };

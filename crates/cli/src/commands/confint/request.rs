@@ -1,8 +1,8 @@
 //! Settings of intervals.
 
-use crate::args::{BootstrapType, ConfintArgs, IntervalMethod};
+use crate::args::{ConfintArgs, IntervalMethod};
 use anyhow::{anyhow, bail, ensure};
-use tiers_reml::BootstrapSettings;
+use tiers_reml::{BootstrapSettings, IntervalType};
 
 /// Settings of intervals of all or some parameters.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct IntervalRequest {
     /// Number and seed of the replicates, for the bootstrap.
     pub bootstrap: BootstrapSettings,
     /// Type of the intervals, for the bootstrap.
-    pub kind: BootstrapType,
+    pub kind: IntervalType,
 }
 
 impl IntervalRequest {
@@ -32,7 +32,7 @@ impl IntervalRequest {
             replicates: replicates.unwrap_or(default.replicates),
             seed: seed.unwrap_or(default.seed),
         };
-        IntervalRequest { method, level, parm: Vec::new(), bootstrap, kind: BootstrapType::Percentile }
+        IntervalRequest { method, level, parm: Vec::new(), bootstrap, kind: IntervalType::Percentile }
     }
 
     /// Checks the arguments of `tiers confint`.

@@ -62,7 +62,7 @@ pub(super) struct Counts {
     pub(super) replicates: u64,
     pub(super) seed: u64,
     #[serde(rename = "type")]
-    pub(super) kind: &'static str,
+    pub(super) kind: String,
     /// Replicates with a singular fit (on the boundary).
     pub(super) singular: usize,
     /// Replicates that did not converge, which are left out.

@@ -6,7 +6,7 @@
 
 mod text;
 
-use crate::args::{Adjust, MeansArgs, Weights};
+use crate::args::{Adjust, MeansArgs};
 use crate::exit::{Outcome, print};
 use crate::saved::Saved;
 use anyhow::{anyhow, bail, ensure};
@@ -80,12 +80,8 @@ pub(crate) fn run(args: &MeansArgs) -> anyhow::Result<Outcome> {
 
 /// Computes the means and differences of the named variables.
 fn means(args: &MeansArgs, margins: &str, saved: &Saved, inference: &FixedInference) -> anyhow::Result<Means> {
-    let averaging = match args.weights {
-        Weights::Equal => Averaging::Equal,
-        Weights::Proportional => Averaging::Proportional,
-    };
     let fixed: &FixedModel = &saved.model.fixed;
-    let grid = Grid::new(fixed, &saved.recipe, averaging);
+    let grid = Grid::new(fixed, &saved.recipe, args.weights);
     let mut at = BTreeMap::new();
     for text in &args.at {
         let (name, values) = values(text)?;
@@ -120,7 +116,7 @@ fn means(args: &MeansArgs, margins: &str, saved: &Saved, inference: &FixedInfere
     let differences = if compared { pairwise(&means, inference, args.adjust == Adjust::Holm) } else { Vec::new() };
     Ok(Means {
         averaged_over,
-        weights: if averaging == Averaging::Equal { "equal" } else { "proportional" },
+        weights: if args.weights == Averaging::Equal { "equal" } else { "proportional" },
         at: stand,
         means,
         adjust: if args.adjust == Adjust::Holm { "holm" } else { "none" },

@@ -12,7 +12,7 @@ mod columns;
 pub(crate) mod effects;
 mod report;
 
-use crate::args::{CsvArgs, Kind, PredictArgs, RefitArgs};
+use crate::args::{CsvArgs, PredictArgs, RefitArgs};
 use crate::exit::{Outcome, eprint, print};
 use crate::progress::Progress;
 use crate::saved::Saved;
@@ -80,11 +80,7 @@ fn of_fit(args: &PredictArgs) -> RefitArgs {
 fn interval(args: &PredictArgs) -> anyhow::Result<Option<Interval>> {
     let level = args.conf_level;
     ensure!(level > 0.0 && level < 1.0, "--conf-level {level}: a confidence level lies between 0 and 1, such as 0.95");
-    let kind = |kind| match kind {
-        Kind::Confidence => IntervalKind::Confidence,
-        Kind::Prediction => IntervalKind::Prediction,
-    };
-    Ok(args.interval.map(|of| Interval { kind: kind(of), level }))
+    Ok(args.interval.map(|kind| Interval { kind, level }))
 }
 
 /// Returns the levels whose random effects are used, coarsest first.

@@ -1,12 +1,12 @@
 //! Report of a run: numbers of rows that were predicted, missing, or of unknown groups.
 
-use crate::args::{Kind, PredictArgs};
+use crate::args::PredictArgs;
 use crate::saved::Saved;
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
-use tiers_reml::{PredictedRows, Predictor};
+use tiers_reml::{IntervalKind, PredictedRows, Predictor};
 
 /// Report of the predictions.
 #[derive(Debug, Serialize)]
@@ -52,8 +52,8 @@ impl PredictionReport {
     /// Creates an empty report.
     pub(crate) fn new(args: &PredictArgs, saved: &Saved, predictor: &Predictor<'_>) -> PredictionReport {
         let kind = |kind| match kind {
-            Kind::Confidence => "confidence",
-            Kind::Prediction => "prediction",
+            IntervalKind::Confidence => "confidence",
+            IntervalKind::Prediction => "prediction",
         };
         PredictionReport {
             tiers: env!("CARGO_PKG_VERSION"),
