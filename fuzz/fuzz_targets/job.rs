@@ -11,8 +11,13 @@ mod file;
 mod files;
 #[path = "../../crates/cli/src/commands/run/parse.rs"]
 mod parse;
-#[path = "../../crates/cli/src/robust.rs"]
-mod robust;
+#[path = "../../crates/cli/src/args/inference.rs"]
+mod inference;
+
+/// The part of the program's arguments that job files share.
+mod args {
+    pub(crate) use crate::inference::*;
+}
 
 fuzz_target!(|text: &str| {
     // The last lines that begin with `--set ` are `--set` options.

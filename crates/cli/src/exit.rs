@@ -1,5 +1,6 @@
 //! Exit codes, and the reporting of errors and panics.
 
+use crate::color;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
@@ -57,12 +58,12 @@ fn code_of(run: impl FnOnce() -> anyhow::Result<Outcome>) -> u8 {
     match panic::catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(outcome)) => outcome.code(),
         Ok(Err(error)) => {
-            tell(&format!("tiers: error: {error}"));
+            eprint(&format!("tiers: error: {error}"));
             BAD_INPUT
         }
         Err(_) => {
             let what = LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
-            tell(&format!(
+            eprint(&format!(
                 "tiers: internal error: {what}\n\
                  This is a bug in tiers {}, not in your data or command. Please report it at\n{}/issues\n\
                  with the command and, if you can, data that show it.",
@@ -94,12 +95,16 @@ fn is_shortage(words: &str) -> bool {
 
 /// Ends the process if a thread could not be started, because other threads may wait for it forever.
 fn end_of_threads(words: &str) {
-    tell(&format!("tiers: error: too few threads: {words}; {}", crate::threads::SHORTAGE));
+    eprint(&format!("tiers: error: too few threads: {words}; {}", MORE_THREADS));
     #[cfg(unix)]
     signal_hook::low_level::exit(i32::from(BAD_INPUT));
     #[cfg(not(unix))]
     std::process::exit(i32::from(BAD_INPUT));
 }
+
+/// Remedy if the system refuses to start the threads that are needed.
+pub(crate) const MORE_THREADS: &str = "raise the limit on processes and threads (`ulimit -u`, the pids limit of the \
+                                       container) or on address space (`ulimit -v`), or use fewer by --threads";
 
 /// Message of the last panic. Panics of a reader on a damaged file are caught there and reported as
 /// errors of that file, so a panic is printed only when it reaches [`guarded`].
@@ -111,7 +116,7 @@ fn remember(info: &PanicHookInfo<'_>) {
     let words = words.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
         let trace = std::backtrace::Backtrace::force_capture();
-        tell(&format!("{words}\n{trace}"));
+        eprint(&format!("{words}\n{trace}"));
     }
     if is_shortage(&words) {
         end_of_threads(&words);
@@ -125,22 +130,40 @@ fn remember(info: &PanicHookInfo<'_>) {
 
 /// Prints clap's message: help and version to standard output, errors to standard error.
 pub(crate) fn usage(error: &clap::Error) -> anyhow::Result<Outcome> {
-    let text = error.render().to_string();
+    let text = error.render();
     if error.use_stderr() {
+        let text = text.to_string();
         let text = text.trim_end();
         // Without a command, clap prints the help, which is not an error message.
-        tell(&if text.starts_with("error:") { format!("tiers: {text}") } else { text.to_owned() });
+        eprint(&if text.starts_with("error:") { format!("tiers: {text}") } else { text.to_owned() });
         return Ok(Outcome::Usage);
     }
-    print(&text)?;
+    // Help holds nothing that a user wrote, so that its control characters are all ours.
+    match color::is_on(&io::stdout()) {
+        true => write_to_stdout(&text.ansi().to_string())?,
+        false => print(&text.to_string())?,
+    }
     Ok(Outcome::Done)
 }
 
 /// Writes to standard output, with control characters made visible. A pipe that the reader closed
 /// (`tiers … | head`) is not an error.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    write_to_stdout(&visible::lines(text))
+}
+
+/// Like [`print`], with bold headings on a terminal.
+pub(crate) fn print_report(text: &str) -> anyhow::Result<()> {
+    let text = visible::lines(text);
+    match color::is_on(&io::stdout()) {
+        true => write_to_stdout(&color::report(&text)),
+        false => write_to_stdout(&text),
+    }
+}
+
+fn write_to_stdout(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(visible::lines(text).as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(anyhow::anyhow!("standard output cannot be written: {error}"))
         }
@@ -150,8 +173,12 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes a message to standard error, with control characters made visible. Failures are ignored,
 /// since there is nowhere left to report them.
-pub(crate) fn tell(line: &str) {
-    writeln!(io::stderr().lock(), "{}", visible::lines(line)).ok();
+pub(crate) fn eprint(line: &str) {
+    let line = visible::lines(line);
+    match color::is_on(&io::stderr()) {
+        true => writeln!(io::stderr().lock(), "{}", color::message(&line)).ok(),
+        false => writeln!(io::stderr().lock(), "{line}").ok(),
+    };
 }
 
 #[cfg(test)]

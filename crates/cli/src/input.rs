@@ -1,18 +1,35 @@
 //! Input of a fit: rows of a table, or moments that were computed before.
 
-use crate::job::Input as Named;
 use crate::memory::Limit;
-use crate::progress::Reading as Watch;
+use crate::progress::Reading as ReadingBar;
 use std::path::PathBuf;
 use tiers_design::{Formula, Plan, Recipe, Settings};
 use tiers_moments::{
-    Definition, Further, IngestError, Ingested, MemoryLimit, MomentsFolder, Part, Reading, Until, accumulate_with,
-    merge, merged_definition,
+    Definition, Further, IngestError, Ingested, MemoryLimit, MomentsFolder, Part, Reading, Until, Wanted,
+    accumulate_with, merge, merged_definition,
 };
 use tiers_report::Data;
 use tiers_tables::{CsvOptions, Parquet, Source};
 
-/// The input named on the command line, opened but not yet read.
+/// The input of a fit, as the user names it.
+#[derive(Debug)]
+pub(crate) enum InputSpec {
+    /// Rows of a table.
+    Rows {
+        /// The models.
+        formulas: Vec<Formula>,
+        /// Weights and reference levels.
+        design: Settings,
+        /// Files, folders or globs of the rows.
+        data: Vec<PathBuf>,
+        /// How text files are read.
+        csv: CsvOptions,
+    },
+    /// Folders of moments.
+    Moments(Vec<PathBuf>),
+}
+
+/// The input of a fit, opened but not yet read.
 #[derive(Debug)]
 pub(crate) enum Input<'a> {
     /// Rows, and the model to fit to them.
@@ -22,17 +39,19 @@ pub(crate) enum Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Opens the named input.
-    pub(crate) fn open(named: &'a Named) -> anyhow::Result<Input<'a>> {
-        Ok(match named {
-            Named::Rows { formula, design, data, csv } => {
-                Input::Rows { paths: data, source: crate::csv::open(data, csv)?, formula, settings: design }
+    /// Opens the input of each model; all models share one table.
+    pub(crate) fn open(spec: &'a InputSpec) -> anyhow::Result<Vec<Input<'a>>> {
+        match spec {
+            InputSpec::Rows { formulas, design: settings, data: paths, csv } => {
+                let source = crate::csv::open(paths, csv)?;
+                let rows = |formula| Input::Rows { paths, source: source.clone(), formula, settings };
+                Ok(formulas.iter().map(rows).collect())
             }
-            Named::Moments(paths) => {
+            InputSpec::Moments(paths) => {
                 let parts = paths.iter().map(|path| MomentsFolder::open(path, &Parquet)).collect::<Result<_, _>>()?;
-                Input::Moments { paths, parts }
+                Ok(vec![Input::Moments { paths, parts }])
             }
-        })
+        }
     }
 
     /// Returns the table if the input is rows.
@@ -41,6 +60,12 @@ impl<'a> Input<'a> {
             Input::Rows { source, .. } => Some(source),
             Input::Moments { .. } => None,
         }
+    }
+
+    /// Resolves the formula against the columns of the table, to be accumulated with other models.
+    pub(crate) fn wanted(&self) -> anyhow::Result<Wanted> {
+        let Input::Rows { source, formula, settings, .. } = self else { unreachable!("moments have a single model") };
+        Ok(Wanted::new(Plan::new(formula, source.fields(), settings)?))
     }
 
     /// Returns all files that are read.
@@ -64,7 +89,7 @@ impl<'a> Input<'a> {
         &self,
         limit: Limit,
         (until, inference): (Until, Further),
-        watch: &mut Watch,
+        watch: &mut ReadingBar,
     ) -> anyhow::Result<Ingested> {
         let limit = limit.of_rows(self.count(), until).map(|limit| MemoryLimit { inference, ..limit });
         match self {

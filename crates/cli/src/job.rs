@@ -1,27 +1,24 @@
 //! The settings of `tiers fit`, checked as far as possible without reading the data.
 
 use crate::args::{Df, FitArgs};
+use crate::fit_and_write::{Clustered, How};
+use crate::input::InputSpec;
 use crate::memory::Limit;
-use crate::robust::Robust;
-use crate::steps::{Clustered, How};
-use anyhow::{bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use std::path::PathBuf;
-use tiers_design::{Formula, Settings};
-use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings, Sandwich};
-use tiers_tables::CsvOptions;
+use tiers_design::Settings;
+use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings};
 
 /// Checked settings of `tiers fit`.
 #[derive(Debug)]
 pub(crate) struct Job {
-    /// The model and its data.
-    pub input: Input,
+    /// The models and their data.
+    pub input: InputSpec,
     /// Limit on memory.
     pub memory: Limit,
     /// How it is fitted.
     pub how: How,
-    /// More models for the same rows.
-    pub also: Vec<Formula>,
-    /// Names of all models if there are several.
+    /// Names of the models if there are several; otherwise empty.
     pub names: Vec<String>,
     /// Folder for the results.
     pub out: Option<PathBuf>,
@@ -29,24 +26,6 @@ pub(crate) struct Job {
     pub show: Show,
     /// Whether to suppress progress and timing.
     pub quiet: bool,
-}
-
-/// Input of a fit.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// Rows of a table.
-    Rows {
-        /// The model.
-        formula: Box<Formula>,
-        /// Weights and reference levels.
-        design: Settings,
-        /// Files, folders or globs of the rows.
-        data: Vec<PathBuf>,
-        /// How text files are read.
-        csv: CsvOptions,
-    },
-    /// Folders of moments.
-    Moments(Vec<PathBuf>),
 }
 
 /// What to print to standard output.
@@ -77,31 +56,25 @@ impl Job {
         };
         let reference = args.reference.iter().map(|text| reference(text)).collect::<anyhow::Result<_>>()?;
         let levels = args.levels.iter().map(|text| levels(text)).collect::<anyhow::Result<_>>()?;
-        let mut named = args.formula.iter().chain(&args.also).enumerate().map(|(i, text)| name(text, i));
-        let first = named.next();
-        let (mut names, also): (Vec<String>, Vec<&str>) = named.unzip();
-        let also = also.into_iter().map(str::parse).collect::<Result<Vec<Formula>, _>>()?;
-        let formula = match (&args.formula, first) {
-            (Some(_), Some((name, formula))) if !also.is_empty() => {
-                names.insert(0, name);
-                Some(formula.to_owned())
-            }
-            (formula, _) => formula.clone(),
+        let texts: Vec<&String> = args.formula.iter().chain(&args.also).collect();
+        let (names, formulas): (Vec<String>, Vec<&str>) = match texts[..] {
+            [only] => (Vec::new(), vec![only]),
+            ref several => several.iter().enumerate().map(|(i, text)| name(text, i)).unzip(),
         };
         if let Some(again) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
             bail!("two models have the name `{}`; give them names as in --also \"full = y ~ x + (1 | g)\"", again.1);
         }
-        let input = match formula {
-            Some(formula) => Input::Rows {
-                formula: Box::new(formula.parse()?),
+        let input = match formulas.is_empty() {
+            false => InputSpec::Rows {
+                formulas: formulas.into_iter().map(str::parse).collect::<Result<_, _>>()?,
                 design: Settings { weights: args.weights, reference, levels },
                 data: args.data,
                 csv: args.csv.options()?,
             },
-            None => Input::Moments(args.moments),
+            true => InputSpec::Moments(args.moments),
         };
-        let memory = Limit::parse(&args.memory_limit)?;
-        let robust = args.robust.map(|kind| Clustered { kind: sandwich(kind), level: args.cluster, memory });
+        let memory = args.resources.limit()?;
+        let robust = args.robust.map(|kind| Clustered { kind: kind.sandwich(), level: args.cluster, memory });
         Ok(Job {
             input,
             memory,
@@ -117,7 +90,6 @@ impl Job {
                 report: args.report,
                 reproducible: false,
             },
-            also,
             names,
             out: args.out,
             show,
@@ -164,26 +136,10 @@ pub(crate) fn levels(text: &str) -> anyhow::Result<(String, Vec<String>)> {
     Ok((factor.to_owned(), levels))
 }
 
-/// Returns the sandwich estimator of this name.
-pub(crate) fn sandwich(kind: Robust) -> Sandwich {
-    match kind {
-        Robust::Cr0 => Sandwich::Cr0,
-        Robust::Cr1 => Sandwich::Cr1,
-        Robust::Cr1p => Sandwich::Cr1p,
-        Robust::Cr1s => Sandwich::Cr1s,
-        Robust::Cr2 => Sandwich::Cr2,
-    }
-}
-
 /// Returns the method for the degrees of freedom; an error if it does not apply to this likelihood.
 pub(crate) fn df_method(df: Df, method: Method) -> anyhow::Result<DfMethod> {
-    Ok(match (df, method) {
-        (Df::KenwardRoger, Method::Ml) => {
-            bail!("--df kenward-roger is an adjustment of REML fits; leave out --ml, or write --df satterthwaite")
-        }
-        (Df::KenwardRoger, Method::Reml) => DfMethod::KenwardRoger,
-        (Df::Satterthwaite, _) => DfMethod::Satterthwaite,
-        (Df::None, _) => DfMethod::None,
+    df.method(method).ok_or_else(|| {
+        anyhow!("--df kenward-roger is an adjustment of REML fits; leave out --ml, or write --df satterthwaite")
     })
 }
 

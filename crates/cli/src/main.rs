@@ -1,36 +1,38 @@
 //! The program `tiers`: multilevel (linear mixed) models fitted to parquet from the command line.
 //!
 //! ```text
-//! args      arguments of the command line (clap)
-//! job       settings of `tiers fit`, checked without reading the data
-//! commands  one module per command
+//! args           arguments of the command line (clap), a file per command or group of options
+//! job            settings of `tiers fit`, checked without reading the data
+//! commands       one file or folder per command
 //!
-//! steps     fits one model, from its moments to its files; for fit, several and run
-//! input     input of a fit: rows, or moments in parts
-//! saved     opens a folder of results for further commands
-//! tables    random effects and fitted values as parquet
+//! fit_and_write  fits one model, from its moments to its files; for fit and run
+//! input          input of a fit: rows, or moments in parts
+//! saved          opens a folder of results for further commands
+//! tables         random effects and fitted values as parquet
 //!
-//! memory    limit on memory, and the memory available
-//! threads   number of threads
-//! robust    names of the cluster-robust covariances
-//! csv       options for text files
-//! process   time and memory of a run
-//! progress  progress bars
-//! exit      exit codes, and the reporting of errors and panics
+//! memory         limit on memory, and the memory available
+//! threads        number of threads
+//! color          colour and bold type on terminals
+//! csv            opens tables with the options for text files
+//! process        time and memory of a run
+//! observer       progress of long computations, as their observers receive it
+//! progress       progress bars
+//! exit           exit codes, output, and the reporting of errors and panics
 //! ```
 
 mod args;
+mod color;
 mod commands;
 mod csv;
 mod exit;
+mod fit_and_write;
 mod input;
 mod job;
 mod memory;
+mod observer;
 mod process;
 mod progress;
-mod robust;
 mod saved;
-mod steps;
 mod tables;
 mod threads;
 
@@ -41,25 +43,28 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<exit::Outcome> {
+    color::set(args::color(std::env::args_os()));
     let command = match args::parse() {
         Ok(command) => command,
         Err(error) => return exit::usage(&error),
     };
     match command {
         args::Command::Moments(args) => {
-            threads::with_notes(args.threads, &note_unless(args.quiet), || commands::moments::run(args))
+            threads::with_notes(args.resources.threads, &note_unless(args.quiet), || commands::moments::run(args))
         }
-        args::Command::Fit(args) => {
-            threads::with_notes(args.threads, &note_unless(args.quiet), || commands::fit::run(&job::Job::new(args)?))
-        }
-        args::Command::Confint(args) => threads::with(args.refit.threads, || commands::confint::run(&args)),
-        args::Command::Anova(args) => threads::with(args.refit.threads, || commands::anova::run(&args)),
-        args::Command::Predict(args) => threads::with(args.refit.threads, || commands::predict::run(&args)),
+        args::Command::Fit(args) => threads::with_notes(args.resources.threads, &note_unless(args.quiet), || {
+            commands::fit::run(&job::Job::new(args)?)
+        }),
+        args::Command::Confint(args) => threads::with(args.refit.resources.threads, || commands::confint::run(&args)),
+        args::Command::Anova(args) => threads::with(args.refit.resources.threads, || commands::anova::run(&args)),
+        args::Command::Predict(args) => threads::with(args.refit.resources.threads, || commands::predict::run(&args)),
         args::Command::Run(args) => commands::run::run(&args),
-        args::Command::Compare(args) => threads::with(args.refit.threads, || commands::compare::run(&args)),
+        args::Command::Compare(args) => threads::with(args.refit.resources.threads, || commands::compare::run(&args)),
         args::Command::Means(args) => commands::means::run(&args),
-        args::Command::Influence(args) => threads::with(args.refit.threads, || commands::influence::run(&args)),
-        args::Command::Diagnose(args) => threads::with(args.refit.threads, || commands::diagnose::run(&args)),
+        args::Command::Influence(args) => {
+            threads::with(args.refit.resources.threads, || commands::influence::run(&args))
+        }
+        args::Command::Diagnose(args) => threads::with(args.refit.resources.threads, || commands::diagnose::run(&args)),
         args::Command::Ranef(args) => threads::with(None, || commands::ranef::run(&args)),
         args::Command::Simulate(args) => commands::simulate::run(&args),
         args::Command::Bench(args) => commands::bench::run(&args),
@@ -72,7 +77,7 @@ fn run() -> anyhow::Result<exit::Outcome> {
 fn note_unless(quiet: bool) -> impl Fn(&str) {
     move |note| {
         if !quiet {
-            exit::tell(&format!("tiers: note: {note}"));
+            exit::eprint(&format!("tiers: note: {note}"));
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Progress bars on standard error, shown only if that is a terminal.
 
-use crate::commands::confint::Pieces;
-use crate::steps::Watch;
+use crate::observer::{FitObserver, Pieces};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::io::IsTerminal;
@@ -138,7 +137,7 @@ pub(crate) struct Counting {
 
 impl Counting {
     /// Updates the bar.
-    pub(crate) fn told(&mut self, pieces: Pieces) {
+    pub(crate) fn update(&mut self, pieces: Pieces) {
         let template = "{prefix} [{bar:24}] {human_pos} of {human_len}, {eta} left";
         let new = || self.progress.style(ProgressBar::new(pieces.all), template).with_prefix(pieces.what);
         self.bar.get_or_insert_with(new).set_position(pieces.done);
@@ -192,7 +191,7 @@ impl SearchObserver for Fitting {
     }
 }
 
-impl Watch for Fitting {
+impl FitObserver for Fitting {
     fn writing(&mut self) {
         self.search = None;
         // Removes the bar of intervals, if there is one.
@@ -204,7 +203,7 @@ impl Watch for Fitting {
     }
 
     fn making_intervals(&mut self, pieces: Pieces) -> bool {
-        self.intervals.told(pieces);
+        self.intervals.update(pieces);
         true
     }
 }

@@ -1,6 +1,6 @@
 //! Sets the number of threads of our own pool and the reader's, and checks that the system allows them.
 
-use crate::exit::{Outcome, tell};
+use crate::exit::{MORE_THREADS, Outcome, eprint};
 use anyhow::bail;
 use std::num::NonZeroUsize;
 use std::process::Command;
@@ -13,7 +13,7 @@ pub(crate) fn with(
     count: Option<NonZeroUsize>,
     run: impl FnOnce() -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Outcome> {
-    with_notes(count, &|note| tell(&format!("tiers: note: {note}")), run)
+    with_notes(count, &|note| eprint(&format!("tiers: note: {note}")), run)
 }
 
 /// Like [`with`], but passes notes to `note`.
@@ -33,8 +33,8 @@ pub(crate) fn with_notes(
 /// The reader takes its number of threads from the environment, once. A process cannot safely change
 /// its own environment, so if the number differs, the program starts itself again with the variable
 /// set. Returns an outcome if a child process has done all the work.
-fn start_with(count: Option<NonZeroUsize>, tell: &dyn Fn(&str)) -> anyhow::Result<Option<Outcome>> {
-    let (used, note) = bounded(count);
+fn start_with(count: Option<NonZeroUsize>, note: &dyn Fn(&str)) -> anyhow::Result<Option<Outcome>> {
+    let (used, warning) = bounded(count);
     if let Some(used) = used {
         let wanted = used.to_string();
         if std::env::var(THREADS_VARIABLE).ok().as_deref() != Some(&wanted)
@@ -49,19 +49,15 @@ fn start_with(count: Option<NonZeroUsize>, tell: &dyn Fn(&str)) -> anyhow::Resul
             // the results.
         }
     }
-    if let Some(note) = note {
-        tell(&note);
+    if let Some(warning) = warning {
+        note(&warning);
     }
     let threads = used.map_or_else(tiers_tables::threads, NonZeroUsize::get);
     try_out(threads)?;
     let pool = tiers_reml::use_threads(threads);
-    pool.map_err(|error| anyhow::anyhow!("{threads} threads could not be started: {error}; {SHORTAGE}"))?;
+    pool.map_err(|error| anyhow::anyhow!("{threads} threads could not be started: {error}; {MORE_THREADS}"))?;
     Ok(None)
 }
-
-/// Remedy if the system refuses to start the threads that are needed.
-pub(crate) const SHORTAGE: &str = "raise the limit on processes and threads (`ulimit -u`, the pids limit of the \
-                                   container) or on address space (`ulimit -v`), or use fewer by --threads";
 
 /// Returns the largest useful number of threads on a machine with this number of cores.
 fn most(cores: usize) -> usize {
@@ -111,7 +107,7 @@ fn try_out(threads: usize) -> anyhow::Result<()> {
         None => Ok(()),
         Some((started, error)) => bail!(
             "too few threads: the system started {started} of the {wanted} that a fit on {threads} threads needs \
-            ({error}); {SHORTAGE}"
+            ({error}); {MORE_THREADS}"
         ),
     }
 }

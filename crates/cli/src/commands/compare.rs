@@ -1,50 +1,17 @@
 //! `tiers compare`: saved fits side by side, with likelihood ratio tests.
 
+use crate::args::CompareArgs;
 use crate::exit::{Outcome, print};
 use crate::progress::Progress;
-use crate::saved::{RefitArgs, Saved};
+use crate::saved::Saved;
 use anyhow::bail;
-use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
 use tiers_moments::Until;
 use tiers_reml::{
     Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, find_optimum,
 };
 use tiers_report::layout::{Column, paragraph, table};
 use tiers_report::numbers::{column, fixed_point, p_values};
-
-/// Examples below the help.
-pub(crate) const EXAMPLES: &str = "\
-Examples:
-  Is there variation between classes beyond that between schools?
-    tiers fit \"score ~ pretest + (1 | school)\" students.parquet --out schools
-    tiers fit \"score ~ pretest + (1 | school/class)\" students.parquet --out classes
-    tiers compare schools classes
-
-  Models with different fixed effects, fitted by REML, are refitted by maximum likelihood:
-    tiers compare small large --ml
-
-Models are ordered by their number of parameters; each is tested within the next.";
-
-/// Arguments of `tiers compare`.
-#[derive(Debug, Args)]
-pub(crate) struct CompareArgs {
-    /// Folders of results of `tiers fit --out`, or their fit.json
-    #[arg(value_name = "FIT", num_args = 2.., required = true)]
-    pub fits: Vec<PathBuf>,
-
-    /// Refit models that were fitted by REML by maximum likelihood; reads the data again
-    #[arg(long)]
-    pub ml: bool,
-
-    /// Print the comparison as JSON
-    #[arg(long)]
-    pub json: bool,
-
-    #[command(flatten)]
-    pub refit: RefitArgs,
-}
 
 /// A saved fit, and the fit (refitted if need be) that is compared.
 struct Entry {

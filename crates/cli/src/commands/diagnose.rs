@@ -1,28 +1,13 @@
 //! `tiers diagnose`: whether a saved fit converged or is singular, and which parameters it hardly determines.
 
+use crate::args::DiagnoseArgs;
 use crate::exit::{Outcome, print};
-use crate::saved::{RefitArgs, Saved};
-use clap::Args;
+use crate::saved::Saved;
 use serde_json::json;
-use std::path::PathBuf;
 use tiers_moments::Until;
 use tiers_reml::{Diagnosis, Fit, Objective, Status};
 use tiers_report::layout::{Column, paragraph, table};
 use tiers_report::summary;
-
-/// Arguments of `tiers diagnose`.
-#[derive(Debug, Args)]
-pub(crate) struct DiagnoseArgs {
-    /// Folder of results of `tiers fit --out`, or its fit.json
-    pub fit: PathBuf,
-
-    /// Print the diagnosis as JSON
-    #[arg(long)]
-    pub json: bool,
-
-    #[command(flatten)]
-    pub refit: RefitArgs,
-}
 
 /// Smallest eigenvalue of the scaled Hessian below which the data hardly distinguish parameters:
 /// standard errors are ten times what they would be if the other parameters were known.

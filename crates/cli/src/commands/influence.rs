@@ -1,12 +1,12 @@
 //! `tiers influence`: the influence of each top-level group on a saved fit.
 
+use crate::args::InfluenceArgs;
 use crate::exit::{Outcome, print};
 use crate::progress::Progress;
-use crate::saved::{Again, RefitArgs, Saved};
+use crate::saved::{Again, Saved};
 use anyhow::{anyhow, bail, ensure};
-use clap::Args;
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tiers_moments::{ClusterMoments, Until, cluster_level};
 use tiers_outputs::{OutColumn, OutValues, own_name};
 use tiers_reml::{Influence, KeyLabels, Objective, WithoutGroup};
@@ -14,32 +14,6 @@ use tiers_report::layout::{Column, paragraph, table};
 use tiers_report::numbers::{column, fixed_point};
 use tiers_report::saved::group_columns;
 use tiers_tables::write_parquet;
-
-/// Arguments of `tiers influence`.
-#[derive(Debug, Args)]
-pub(crate) struct InfluenceArgs {
-    /// Folder of results of `tiers fit --out`, or its fit.json
-    pub fit: PathBuf,
-
-    /// Level whose groups are left out one by one; must be the top level, which is the default
-    #[arg(long, value_name = "LEVEL")]
-    pub level: Option<String>,
-
-    /// Number of groups to show
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub top: usize,
-
-    /// Folder for influence.parquet, with all groups
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-
-    /// Print the groups as JSON
-    #[arg(long)]
-    pub json: bool,
-
-    #[command(flatten)]
-    pub refit: RefitArgs,
-}
 
 /// Name of the file of all groups.
 const FILE: &str = "influence.parquet";
@@ -63,7 +37,7 @@ pub(crate) fn run(args: &InfluenceArgs) -> anyhow::Result<Outcome> {
     ensure!(model.p() > 0, "{}: influence is measured on the fixed effects, and the model has none", saved.name);
     let objective = Objective::new(&model, saved.fit().method);
     let optimum = saved.optimum(&objective, &args.refit)?;
-    let limit = crate::memory::Limit::parse(&args.refit.memory_limit)?.of_rows(again.count(), Until::Moments);
+    let limit = args.refit.resources.limit()?.of_rows(again.count(), Until::Moments);
     let mut watch = Progress::new(args.refit.quiet).second_pass(saved.fit().n_obs + saved.fit().n_dropped);
     let moments = ClusterMoments::read((&model.recipe, &model.forest), source, limit, &mut watch)?;
     drop(watch);

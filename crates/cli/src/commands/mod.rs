@@ -1,8 +1,7 @@
 //! The commands of the program, one module each.
 //!
 //! ```text
-//! fit       `tiers fit`: open, read, fit, report, write
-//! several   `tiers fit` with several models in one read
+//! fit       `tiers fit`: open, read, fit, report, write; one model or several
 //! anova     `tiers anova`: F tests of the terms of a saved fit
 //! bench     `tiers bench`: growth of time and memory with the number of rows
 //! compare   `tiers compare`: saved fits side by side
@@ -31,5 +30,4 @@ pub(crate) mod pages;
 pub(crate) mod predict;
 pub(crate) mod ranef;
 pub(crate) mod run;
-pub(crate) mod several;
 pub(crate) mod simulate;

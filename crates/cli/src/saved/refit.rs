@@ -4,42 +4,17 @@
 //! they can be large and a pass over the rows is short. The rows are encoded with the saved
 //! definition, so the results are bit-identical to those of the first fit. Changed data are an error.
 
-use crate::csv::CsvArgs;
-use crate::memory::{Limit, check_heads};
+use super::open::Saved;
+use crate::args::RefitArgs;
+use crate::memory::check_heads;
 use crate::progress::Progress;
-use crate::saved::Saved;
 use anyhow::anyhow;
-use clap::Args;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use tiers_design::Plan;
 use tiers_moments::{Dropped, HEADER, Ingested, MomentsFolder, Part, Reading, Until, accumulate_with, merge};
 use tiers_reml::{DfMethod, FixedInference, FixedModel, Inference, Model, Objective, Optimum, build_model};
 use tiers_report::saved::RefitError;
 use tiers_tables::{Parquet, Source};
-
-/// Options of commands that read the data of a fit again.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct RefitArgs {
-    /// Current location of the data (or moments) of the fit, if they were moved
-    #[arg(long, value_name = "PATHS", num_args = 1.., help_heading = "Data")]
-    pub data: Vec<PathBuf>,
-
-    #[command(flatten)]
-    pub csv: CsvArgs,
-
-    /// Number of threads (default: all cores); the results do not depend on it
-    #[arg(long, value_name = "N", help_heading = "Run", env = "TIERS_THREADS", hide_env_values = true)]
-    pub threads: Option<NonZeroUsize>,
-
-    /// Limit on memory: bytes, a size such as 2GB, or a percentage of the available memory
-    #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT, help_heading = "Run", env = "TIERS_MEMORY_LIMIT", hide_env_values = true)]
-    pub memory_limit: String,
-
-    /// Print no progress, only results and errors
-    #[arg(long, short, help_heading = "Run")]
-    pub quiet: bool,
-}
 
 /// The data of a fit, opened again.
 #[derive(Debug)]
@@ -63,7 +38,7 @@ impl Saved {
             let parts = paths.iter().map(|path| MomentsFolder::open(path, &Parquet)).collect::<Result<_, _>>()?;
             return Ok(Again::Moments(parts));
         }
-        check_heads(Limit::parse(&args.memory_limit)?, &paths)?;
+        check_heads(args.resources.limit()?, &paths)?;
         let said = args.csv.options()?;
         let opened = Source::open_with(&paths, &said.or(&self.report.data.csv));
         let source = opened.map_err(|error| match args.data.is_empty() {
@@ -80,7 +55,7 @@ impl Saved {
 
     /// Reads the data again and returns the model with the moments of the first fit.
     pub(crate) fn read(&self, args: &RefitArgs, until: Until) -> anyhow::Result<(Model, Dropped)> {
-        let limit = Limit::parse(&args.memory_limit)?;
+        let limit = args.resources.limit()?;
         let again = self.open_data(args)?;
         let mut watch = Progress::new(args.quiet).reading(again.count());
         let limit = limit.of_rows(again.count(), until);

@@ -14,6 +14,16 @@ pub enum IntervalType {
     Normal,
 }
 
+impl std::fmt::Display for IntervalType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            IntervalType::Percentile => "percentile",
+            IntervalType::Basic => "basic",
+            IntervalType::Normal => "normal",
+        })
+    }
+}
+
 /// The interval of the given level; `None` for fewer than two replicates.
 pub(super) fn interval(replicates: &[f64], estimate: f64, level: f64, kind: IntervalType) -> Option<(f64, f64)> {
     if replicates.len() < 2 {

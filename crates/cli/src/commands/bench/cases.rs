@@ -1,6 +1,6 @@
 //! The cases of a benchmark: models × tables × threads, run in turns.
 
-use super::args::{BenchArgs, BuiltIn};
+use crate::args::{BenchArgs, BuiltIn};
 use anyhow::{Context, bail};
 use std::fs;
 use std::path::{Path, PathBuf};

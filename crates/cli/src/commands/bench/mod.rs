@@ -1,7 +1,6 @@
 //! `tiers bench`: growth of time and memory of a fit with the number of rows, on this machine.
 //!
 //! ```text
-//! args     arguments of the command line
 //! cases    models × tables × threads; simulates tables if none are given
 //! run      one run: a process of this program that fits a model
 //! stats    from runs to medians, spreads and exponents
@@ -14,7 +13,6 @@
 //! Every run is a separate process, so that peak memory and the number of threads are its own. The
 //! cases take turns, so that a machine that is slow for a while slows down all of them.
 
-mod args;
 mod cases;
 mod grow;
 mod machine;
@@ -24,9 +22,8 @@ mod run;
 mod stats;
 mod tables;
 
-pub(crate) use args::BenchArgs;
-
-use crate::exit::{Outcome, print, tell};
+use crate::args::BenchArgs;
+use crate::exit::{Outcome, eprint, print};
 use cases::Cases;
 use machine::Machine;
 use run::Run;
@@ -60,7 +57,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Outcome> {
     let shown = !args.quiet && std::io::stderr().is_terminal();
     let log = |line: &str| {
         if shown {
-            tell(line);
+            eprint(line);
         }
     };
     let folder = &args.out;

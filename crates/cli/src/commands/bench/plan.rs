@@ -6,8 +6,8 @@
 //! memory held for the sample if that is more. The search for the optimum and the random effects are
 //! computed on the sample, and their time is scaled by the number of groups.
 
-use super::args::BenchArgs;
 use super::grow::{Sample, Seen};
+use crate::args::BenchArgs;
 use crate::exit::{Outcome, print};
 use crate::memory::available;
 use crate::process::peak_memory;

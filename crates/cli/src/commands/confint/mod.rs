@@ -1,31 +1,29 @@
 //! Intervals of all parameters, for `tiers confint` and for jobs that request them.
 //!
 //! ```text
-//! args        arguments of the command line
-//! wanted      settings of the intervals
+//! request     settings of the intervals
 //! select      selects the parameters that `--parm` names
 //! wald        intervals from a fit alone
 //! likelihood  profiles and the bootstrap, from an objective and its optimum
-//! found       computed intervals, as JSON
+//! result      computed intervals, as JSON
 //! text        the table and its notes
 //! write       confint.json, profile.parquet, replicates.parquet
 //! ```
 
-mod args;
-mod found;
 mod likelihood;
+mod request;
+mod result;
 mod select;
 mod text;
 mod wald;
-mod wanted;
 mod write;
 
-pub(crate) use args::{ConfintArgs, EXAMPLES};
-pub(crate) use found::Found;
-pub(crate) use likelihood::{Pieces, Tell};
-pub(crate) use wanted::{IntervalMethod, Wanted};
+pub(crate) use request::IntervalRequest;
+pub(crate) use result::IntervalResult;
 
+use crate::args::{ConfintArgs, IntervalMethod};
 use crate::exit::{Outcome, print};
+use crate::observer::{OnPieces, Pieces};
 use crate::progress::Progress;
 use crate::saved::Saved;
 use anyhow::ensure;
@@ -48,19 +46,22 @@ pub(crate) struct Fitted<'a> {
 
 impl Fitted<'_> {
     /// Computes intervals of the fit; `None` if cancelled.
-    pub(crate) fn intervals(&self, wanted: &Wanted, tell: &mut Tell<'_>) -> anyhow::Result<Option<Found>> {
-        match wanted.method {
-            IntervalMethod::Wald => wald::by_wald(wanted, self.fit, self.inference).map(Some),
-            IntervalMethod::Profile => likelihood::by_profile(wanted, self.objective, self.newton, tell),
-            IntervalMethod::Bootstrap => likelihood::by_bootstrap(wanted, self.objective, self.optimum, tell),
+    pub(crate) fn intervals(
+        &self,
+        request: &IntervalRequest,
+        on_pieces: &mut OnPieces<'_>,
+    ) -> anyhow::Result<Option<IntervalResult>> {
+        match request.method {
+            IntervalMethod::Wald => wald::by_wald(request, self.fit, self.inference).map(Some),
+            IntervalMethod::Profile => likelihood::by_profile(request, self.objective, self.newton, on_pieces),
+            IntervalMethod::Bootstrap => likelihood::by_bootstrap(request, self.objective, self.optimum, on_pieces),
         }
     }
 }
 
 /// Prints the intervals.
 pub(crate) fn run(args: &ConfintArgs) -> anyhow::Result<Outcome> {
-    args.check()?;
-    let (wanted, saved) = (args.wanted(), Saved::open(&args.fit)?);
+    let (request, saved) = (IntervalRequest::from_args(args)?, Saved::open(&args.fit)?);
     ensure!(
         saved.fit().status != Status::NotConverged,
         "{}: this fit did not converge, so it has no estimates to give intervals for; fit it again with a larger \
@@ -68,37 +69,37 @@ pub(crate) fn run(args: &ConfintArgs) -> anyhow::Result<Outcome> {
         saved.name
     );
     args.out.iter().try_for_each(|folder| write::check(folder))?;
-    let found = of_saved(args, &wanted, &saved)?;
-    let json = found.json(&wanted, saved.fit());
+    let result = of_saved(args, &request, &saved)?;
+    let json = result.json(&request, saved.fit());
     if let Some(folder) = &args.out {
-        write::write(folder, &found, &json)?;
+        write::write(folder, &result, &json)?;
     }
-    print(&if args.json { json } else { found.section(&wanted, saved.fit()).body() })?;
+    print(&if args.json { json } else { result.section(&request, saved.fit()).body() })?;
     Ok(Outcome::Done)
 }
 
 /// Computes intervals of a saved fit; reads its data again if the method needs the moments.
-fn of_saved(args: &ConfintArgs, wanted: &Wanted, saved: &Saved) -> anyhow::Result<Found> {
+fn of_saved(args: &ConfintArgs, request: &IntervalRequest, saved: &Saved) -> anyhow::Result<IntervalResult> {
     let (fit, refit) = (saved.fit(), &args.refit);
     let mut bar = Progress::new(refit.quiet).counting();
-    let mut tell = |pieces: Pieces| {
-        bar.told(pieces);
+    let mut on_pieces = |pieces: Pieces| {
+        bar.update(pieces);
         true
     };
-    let found = match wanted.method {
-        IntervalMethod::Wald => Some(wald::by_wald(wanted, fit, saved.inference())?),
+    let result = match request.method {
+        IntervalMethod::Wald => Some(wald::by_wald(request, fit, saved.inference())?),
         IntervalMethod::Profile => {
             let (model, _) = saved.read(refit, Until::Estimates)?;
             let objective = Objective::new(&model, fit.method);
-            likelihood::by_profile(wanted, &objective, &saved.newton(), &mut tell)?
+            likelihood::by_profile(request, &objective, &saved.newton(), &mut on_pieces)?
         }
         IntervalMethod::Bootstrap => {
             // The bootstrap copies the moments, which takes as much memory as random effects would.
             let (model, _) = saved.read(refit, Until::Effects)?;
             let objective = Objective::new(&model, fit.method);
             let optimum = saved.optimum(&objective, refit)?;
-            likelihood::by_bootstrap(wanted, &objective, &optimum, &mut tell)?
+            likelihood::by_bootstrap(request, &objective, &optimum, &mut on_pieces)?
         }
     };
-    Ok(found.expect("the callback never cancels"))
+    Ok(result.expect("the callback never cancels"))
 }

@@ -4,15 +4,15 @@ use anyhow::bail;
 
 /// Returns the places of the named parameters, in the order of `names`; all places if none is named.
 pub(super) fn select(
-    wanted: &[String],
+    request: &[String],
     names: &[String],
     is_coefficient: impl Fn(usize) -> bool,
 ) -> anyhow::Result<Vec<usize>> {
-    if wanted.is_empty() {
+    if request.is_empty() {
         return Ok((0..names.len()).collect());
     }
     let mut out = vec![false; names.len()];
-    for want in wanted {
+    for want in request {
         let matches = |place: usize| match want.as_str() {
             "beta_" => is_coefficient(place),
             "theta_" => !is_coefficient(place),
@@ -34,9 +34,9 @@ mod tests {
     #[test]
     fn parameters_are_selected_by_name_and_kind() {
         let names = ["sd_(Intercept)|school", "sigma", "(Intercept)", "treat"].map(str::to_owned);
-        let of = |wanted: &[&str]| {
-            let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
-            select(&wanted, &names, |place| place >= 2)
+        let of = |request: &[&str]| {
+            let request: Vec<String> = request.iter().map(|&name| name.to_owned()).collect();
+            select(&request, &names, |place| place >= 2)
         };
         assert_eq!(of(&[]).expect("all"), [0, 1, 2, 3]);
         assert_eq!(of(&["treat", "sigma"]).expect("two"), [1, 3]);

@@ -1,7 +1,8 @@
 //! The table of intervals as R prints it, with notes.
 
-use super::found::{Found, Interval};
-use super::wanted::{IntervalMethod, Wanted};
+use super::request::IntervalRequest;
+use super::result::{Interval, IntervalResult};
+use crate::args::IntervalMethod;
 use tiers_reml::{DfMethod, Fit, Method, Status};
 use tiers_report::layout::Column;
 use tiers_report::numbers::{column, trim_number};
@@ -10,29 +11,32 @@ use tiers_report::section::{Note, Section};
 /// Significant digits.
 const DIGITS: usize = 5;
 
-/// Returns the table with its notes.
-pub(super) fn section(wanted: &Wanted, fit: &Fit, found: &Found) -> Section {
-    let percent = |share: f64| format!("{} %", trim_number(100.0 * share));
-    let tail = 0.5 - 0.5 * wanted.level;
-    let ends = |end: fn(&Interval) -> Option<f64>| -> Vec<String> {
-        let values: Vec<f64> = found.intervals.iter().filter_map(end).collect();
-        let mut cells = column(&values, DIGITS).into_iter();
-        let cell = |interval: &Interval| end(interval).and_then(|_| cells.next()).unwrap_or_else(|| "NA".to_owned());
-        found.intervals.iter().map(cell).collect()
-    };
-    let columns = vec![
-        Column::names("", found.intervals.iter().map(|interval| interval.parameter.clone()).collect()),
-        Column::numbers(&percent(tail), ends(|interval| interval.lower)),
-        Column::numbers(&percent(1.0 - tail), ends(|interval| interval.upper)),
-    ];
-    let notes = notes(wanted, fit, found).into_iter().map(|note| Note::new(note, 2)).collect();
-    Section { title: "Intervals of all parameters".to_owned(), columns, notes, ..Section::default() }
+impl IntervalResult {
+    /// Returns the table with its notes.
+    pub(crate) fn section(&self, request: &IntervalRequest, fit: &Fit) -> Section {
+        let percent = |share: f64| format!("{} %", trim_number(100.0 * share));
+        let tail = 0.5 - 0.5 * request.level;
+        let ends = |end: fn(&Interval) -> Option<f64>| -> Vec<String> {
+            let values: Vec<f64> = self.intervals.iter().filter_map(end).collect();
+            let mut cells = column(&values, DIGITS).into_iter();
+            let cell =
+                |interval: &Interval| end(interval).and_then(|_| cells.next()).unwrap_or_else(|| "NA".to_owned());
+            self.intervals.iter().map(cell).collect()
+        };
+        let columns = vec![
+            Column::names("", self.intervals.iter().map(|interval| interval.parameter.clone()).collect()),
+            Column::numbers(&percent(tail), ends(|interval| interval.lower)),
+            Column::numbers(&percent(1.0 - tail), ends(|interval| interval.upper)),
+        ];
+        let notes = notes(request, fit, self).into_iter().map(|note| Note::new(note, 2)).collect();
+        Section { title: "Intervals of all parameters".to_owned(), columns, notes, ..Section::default() }
+    }
 }
 
 /// Returns notes on the method, and on intervals that need an explanation.
-fn notes(wanted: &Wanted, fit: &Fit, found: &Found) -> Vec<String> {
+fn notes(request: &IntervalRequest, fit: &Fit, result: &IntervalResult) -> Vec<String> {
     let mut notes = Vec::new();
-    match wanted.method {
+    match request.method {
         IntervalMethod::Wald => {
             let by = match fit.df_method {
                 DfMethod::Satterthwaite => "with Satterthwaite's degrees of freedom",
@@ -52,7 +56,7 @@ fn notes(wanted: &Wanted, fit: &Fit, found: &Found) -> Vec<String> {
             notes.push(format!("Profile likelihood intervals.{reml}"));
         }
         IntervalMethod::Bootstrap => {
-            let counts = found.bootstrap.as_ref().expect("a bootstrap was made");
+            let counts = result.bootstrap.as_ref().expect("a bootstrap was made");
             notes.push(format!(
                 "Parametric bootstrap, {} intervals from {} replicates (seed {}), of which {} ended on the boundary and \
                  {} did not converge{}.",
@@ -65,15 +69,15 @@ fn notes(wanted: &Wanted, fit: &Fit, found: &Found) -> Vec<String> {
             ));
         }
     }
-    notes.extend(special(wanted, found));
-    if fit.status == Status::Boundary && wanted.method == IntervalMethod::Wald {
+    notes.extend(special(request, result));
+    if fit.status == Status::Boundary && request.method == IntervalMethod::Wald {
         notes.push(
             "On the boundary (a variance of zero, a correlation of 1 or -1) there is no standard error and no Wald \
              interval (NA); --method profile and --method bootstrap have one."
                 .to_owned(),
         );
     }
-    if found.lower_deviance.is_some() {
+    if result.lower_deviance.is_some() {
         notes.push(
             "A profile met a likelihood higher than that of the estimates: they are a local optimum, and these \
              intervals are not to be used. Look for a variance that the data hardly determine."
@@ -84,9 +88,9 @@ fn notes(wanted: &Wanted, fit: &Fit, found: &Found) -> Vec<String> {
 }
 
 /// Returns notes on ends at the bound of a parameter's range, and on missing ends.
-fn special(wanted: &Wanted, found: &Found) -> Vec<String> {
+fn special(request: &IntervalRequest, result: &IntervalResult) -> Vec<String> {
     let names = |keep: &dyn Fn(&&Interval) -> bool| -> Vec<&str> {
-        found.intervals.iter().filter(keep).map(|interval| interval.parameter.as_str()).collect()
+        result.intervals.iter().filter(keep).map(|interval| interval.parameter.as_str()).collect()
     };
     let mut notes = Vec::new();
     let bounded = names(&|interval| interval.lower_at_bound || interval.upper_at_bound);
@@ -100,7 +104,7 @@ fn special(wanted: &Wanted, found: &Found) -> Vec<String> {
     }
     let missing =
         names(&|interval| interval.estimate.is_some() && (interval.lower.is_none() || interval.upper.is_none()));
-    if wanted.method == IntervalMethod::Profile && !missing.is_empty() {
+    if request.method == IntervalMethod::Profile && !missing.is_empty() {
         notes.push(format!("NA: the likelihood hardly changes, or cannot be followed, for {}.", missing.join(", ")));
     }
     notes

@@ -1,7 +1,7 @@
 //! Writes `confint.json`, and profiles and replicates as parquet.
 
-use super::found::{Found, Kept};
-use super::wanted::Wanted;
+use super::request::IntervalRequest;
+use super::result::{Details, IntervalResult};
 use std::path::Path;
 use tiers_design::PackedText;
 use tiers_outputs::{OutColumn, OutValues, OutputError, Staged, own_name, write_file};
@@ -20,27 +20,27 @@ pub(super) fn check(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Writes the files into a folder, which may exist; each file appears whole.
-pub(super) fn write(folder: &Path, found: &Found, json: &str) -> anyhow::Result<()> {
+pub(super) fn write(folder: &Path, result: &IntervalResult, json: &str) -> anyhow::Result<()> {
     tiers_outputs::make_folder("--out", folder)?;
-    found.write_table(folder)?;
+    result.write_table(folder)?;
     Ok(write_file(&folder.join(FILE), json.as_bytes())?)
 }
 
-impl Found {
+impl IntervalResult {
     /// Writes the intervals beside the other files of their fit.
-    pub(crate) fn stage(&self, wanted: &Wanted, fit: &Fit, staged: &Staged<'_>) -> anyhow::Result<()> {
+    pub(crate) fn stage(&self, request: &IntervalRequest, fit: &Fit, staged: &Staged<'_>) -> anyhow::Result<()> {
         self.write_table(&staged.path("")).map_err(|error| staged.renamed(error))?;
-        Ok(staged.write(FILE, &self.json(wanted, fit))?)
+        Ok(staged.write(FILE, &self.json(request, fit))?)
     }
 
     /// Writes the profiles or replicates as a table.
     fn write_table(&self, folder: &Path) -> Result<(), OutputError> {
-        match &self.kept {
-            Kept::Nothing => {}
-            Kept::Profile(profile, names) => {
+        match &self.details {
+            Details::Nothing => {}
+            Details::Profile(profile, names) => {
                 write_parquet(&folder.join(PROFILE), of_profile(profile, names))?;
             }
-            Kept::Replicates(bootstrap) => {
+            Details::Replicates(bootstrap) => {
                 write_parquet(&folder.join(REPLICATES), of_replicates(bootstrap))?;
             }
         }

@@ -6,13 +6,12 @@
 
 mod text;
 
+use crate::args::{Adjust, MeansArgs};
 use crate::exit::{Outcome, print};
 use crate::saved::Saved;
 use anyhow::{anyhow, bail, ensure};
-use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use tiers_reml::{
     Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, LinearHypothesis, Margin, MarginalMean,
     MeanDifference, MeansError, Setting, TTest, pairwise,
@@ -20,77 +19,6 @@ use tiers_reml::{
 
 /// Largest number of means that are compared pair by pair.
 const MOST_COMPARED: usize = 100;
-
-/// Examples below the help.
-pub(crate) const EXAMPLES: &str = "\
-Examples:
-  tiers fit \"score ~ pretest + treat*minority + (1 | school/class)\" students.parquet --out results
-  tiers means results treat
-  tiers means results treat --by minority --at pretest=50
-  tiers means results sector --weights proportional --adjust none
-  tiers means results --test \"treat - 2*minority = 0\" --test \"pretest = 1\"
-
-Numeric variables are set to their means (weighted, if the fit is), and other factors are averaged
-over with equal weights. Numeric variables can be compared too, at the values of --at, or at 0 and 1
-if they have no other values. Hypotheses name the coefficients; put unusual names in `backticks`.";
-
-/// Arguments of `tiers means`.
-#[derive(Debug, Args)]
-pub(crate) struct MeansArgs {
-    /// Folder of results of `tiers fit --out`, or its fit.json
-    #[arg(value_name = "FIT")]
-    pub fit: PathBuf,
-
-    /// Factors or numeric variables of the fixed effects to compare, joined by `*`
-    #[arg(required_unless_present = "test")]
-    pub margins: Option<String>,
-
-    /// Compare within each level of this variable; may be repeated
-    #[arg(long, value_name = "NAME", requires = "margins")]
-    pub by: Vec<String>,
-
-    /// Values of a numeric variable, or levels of a factor; may be repeated
-    #[arg(long, value_name = "NAME=A,B", requires = "margins")]
-    pub at: Vec<String>,
-
-    /// Weights of the levels that are averaged over
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Weights::Equal)]
-    pub weights: Weights,
-
-    /// Adjustment of the p values of the differences for multiple tests
-    #[arg(long, value_name = "METHOD", value_enum, default_value_t = Adjust::Holm)]
-    pub adjust: Adjust,
-
-    /// Test a linear hypothesis about coefficients; repeated hypotheses are also tested jointly
-    #[arg(long, value_name = "HYPOTHESIS", allow_hyphen_values = true)]
-    pub test: Vec<String>,
-
-    /// Confidence level of the intervals (default: that of the fit)
-    #[arg(long, value_name = "LEVEL")]
-    pub conf_level: Option<f64>,
-
-    /// Print the results as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Weights of levels in an average.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Weights {
-    /// Equal weights
-    Equal,
-    /// Frequencies in the data
-    Proportional,
-}
-
-/// Adjustment of p values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Adjust {
-    /// Holm's step-down method
-    Holm,
-    /// No adjustment
-    None,
-}
 
 /// Results, as `--json` prints them.
 #[derive(Debug, Serialize)]
@@ -152,12 +80,8 @@ pub(crate) fn run(args: &MeansArgs) -> anyhow::Result<Outcome> {
 
 /// Computes the means and differences of the named variables.
 fn means(args: &MeansArgs, margins: &str, saved: &Saved, inference: &FixedInference) -> anyhow::Result<Means> {
-    let averaging = match args.weights {
-        Weights::Equal => Averaging::Equal,
-        Weights::Proportional => Averaging::Proportional,
-    };
     let fixed: &FixedModel = &saved.model.fixed;
-    let grid = Grid::new(fixed, &saved.recipe, averaging);
+    let grid = Grid::new(fixed, &saved.recipe, args.weights);
     let mut at = BTreeMap::new();
     for text in &args.at {
         let (name, values) = values(text)?;
@@ -192,7 +116,7 @@ fn means(args: &MeansArgs, margins: &str, saved: &Saved, inference: &FixedInfere
     let differences = if compared { pairwise(&means, inference, args.adjust == Adjust::Holm) } else { Vec::new() };
     Ok(Means {
         averaged_over,
-        weights: if averaging == Averaging::Equal { "equal" } else { "proportional" },
+        weights: if args.weights == Averaging::Equal { "equal" } else { "proportional" },
         at: stand,
         means,
         adjust: if args.adjust == Adjust::Holm { "holm" } else { "none" },

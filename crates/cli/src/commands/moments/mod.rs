@@ -1,12 +1,9 @@
 //! `tiers moments`: writes the moments (sufficient statistics) of a data set or of a part of it to a
 //! folder.
 
-mod args;
-
-pub(crate) use args::{EXAMPLES, MomentsArgs};
-
+use crate::args::MomentsArgs;
 use crate::exit::{Outcome, print};
-use crate::memory::{Limit, check_heads};
+use crate::memory::check_heads;
 use crate::progress::Progress;
 use anyhow::anyhow;
 use std::collections::BTreeMap;
@@ -24,7 +21,7 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
     let levels = args.levels.iter().map(|text| crate::job::levels(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let settings = Settings { weights: args.weights, reference, levels: levels.clone() };
     let levels: BTreeMap<_, _> = levels.into_iter().collect();
-    let limit = Limit::parse(&args.memory_limit)?;
+    let limit = args.resources.limit()?;
     let target = Folder::open("--out", &args.out, &[], &MOMENTS)?.alone()?;
     check_heads(limit, &args.data)?;
     let source = crate::csv::open(&args.data, &args.csv.options()?)?;

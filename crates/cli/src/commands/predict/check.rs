@@ -1,7 +1,7 @@
 //! Checks the new data and the output file before any long computation; adds the file to errors about
 //! rows.
 
-use crate::commands::predict::PredictArgs;
+use crate::args::PredictArgs;
 use crate::saved::{Again, Saved};
 use anyhow::{anyhow, bail, ensure};
 use std::fs;

@@ -1,39 +1,37 @@
 //! `tiers predict`: predictions for rows of another table.
 //!
 //! ```text
-//! args      arguments of the command line
 //! check     checks of the new data and the output file; errors with the file they are in
 //! columns   columns of the output file
-//! told      report of the run
+//! report    report of the run
 //! ```
 
-mod args;
 mod check;
 mod columns;
-mod told;
+mod report;
 
-pub(crate) use args::{EXAMPLES, PredictArgs};
-
-use crate::exit::{Outcome, print, tell};
+use crate::args::{CsvArgs, PredictArgs, RefitArgs};
+use crate::exit::{Outcome, eprint, print};
 use crate::progress::Progress;
 use crate::saved::Saved;
+use anyhow::{bail, ensure};
 use columns::Layout;
+use report::PredictionReport;
 use tiers_moments::Until;
 use tiers_reml::{
     FixedPart, Interval, IntervalKind, LevelEffects, Objective, PredictionErrors, Predictor, random_effects,
 };
 use tiers_tables::{Format, Parquet, Source, TableSink};
-use told::Told;
 
 /// What to do if the random effects cannot be read.
 const WITHOUT_EFFECTS: &str = "fit the model again with `--out`, or predict without them by --population";
 
 /// Predicts, and writes the file of predictions.
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
-    let interval = args.interval()?;
+    let interval = interval(args)?;
     let saved = Saved::open(&args.fit)?;
-    let levels = args.levels(&saved)?;
-    let source = args.open(&saved)?;
+    let levels = levels(args, &saved)?;
+    let source = open(args, &saved)?;
     let aliases = saved.model.fixed.aliases(&saved.recipe);
     let fixed = FixedPart {
         recipe: &saved.recipe,
@@ -46,25 +44,59 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     check_columns(&saved, &source, fixed, &levels, interval)?;
     let population = if with_errors && levels.is_empty() { of_population(&saved, fixed, interval) } else { None };
     let reads_again = with_errors && population.is_none();
-    let again = reads_again.then(|| saved.open_data(&args.of_fit())).transpose()?;
+    let again = reads_again.then(|| saved.open_data(&of_fit(args))).transpose()?;
     check::output(args, &saved, &source, again.as_ref())?;
     let sink = TableSink::create(&args.out, layout.fields(), Format::of(&args.out))?;
-    let job = Job { args, saved: &saved, source: &source, layout: &layout };
+    let pass = Pass { args, saved: &saved, source: &source, layout: &layout };
     if let Some(predictor) = population {
-        return job.write(&predictor, sink);
+        return pass.write(&predictor, sink);
     }
     if !with_errors {
         let effects = saved.read_effects(&levels, false, &Parquet, WITHOUT_EFFECTS)?;
-        return job.write(&Predictor::new(fixed, effects)?, sink);
+        return pass.write(&Predictor::new(fixed, effects)?, sink);
     }
-    let (model, _) = saved.read(&args.of_fit(), Until::Effects)?;
+    let (model, _) = saved.read(&of_fit(args), Until::Effects)?;
     let objective = Objective::new(&model, saved.fit().method);
-    let optimum = saved.optimum(&objective, &args.of_fit())?;
+    let optimum = saved.optimum(&objective, &of_fit(args))?;
     let effects = random_effects(&objective, &optimum).unwrap_or_else(|error| panic!("random effects: {error}"));
     let is_wanted = |effects: &LevelEffects| levels.contains(&effects.level);
     let effects = effects.into_iter().filter(is_wanted).collect();
     let errors = PredictionErrors::new(&objective, &optimum);
-    job.write(&Predictor::with_errors(fixed, effects, errors, interval)?, sink)
+    pass.write(&Predictor::with_errors(fixed, effects, errors, interval)?, sink)
+}
+
+/// Opens the new data, with the text options of the fit unless others are given.
+fn open(args: &PredictArgs, saved: &Saved) -> anyhow::Result<Source> {
+    let said = args.refit.csv.options()?;
+    let source = Source::open_with(&args.new_data, &said.or(&saved.report.data.csv))?;
+    crate::csv::checked(source, &said)
+}
+
+/// Returns the options for reading the data of the fit again; the text options are for the new data.
+fn of_fit(args: &PredictArgs) -> RefitArgs {
+    RefitArgs { csv: CsvArgs::default(), ..args.refit.clone() }
+}
+
+/// Returns the requested interval.
+fn interval(args: &PredictArgs) -> anyhow::Result<Option<Interval>> {
+    let level = args.conf_level;
+    ensure!(level > 0.0 && level < 1.0, "--conf-level {level}: a confidence level lies between 0 and 1, such as 0.95");
+    Ok(args.interval.map(|kind| Interval { kind, level }))
+}
+
+/// Returns the levels whose random effects are used, coarsest first.
+fn levels(args: &PredictArgs, saved: &Saved) -> anyhow::Result<Vec<String>> {
+    let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
+    match &args.level {
+        _ if args.population => Ok(Vec::new()),
+        None => Ok(all),
+        Some(level) => match all.iter().position(|name| name == level) {
+            Some(finest) => Ok(all[..=finest].to_vec()),
+            None => {
+                bail!("--level {level}: the fit has no such level; its levels are, coarsest first, {}", all.join(", "))
+            }
+        },
+    }
 }
 
 /// Returns a predictor for the population with errors, if the saved fit suffices for that.
@@ -95,35 +127,35 @@ fn check_columns(
 }
 
 /// A pass that is ready to start.
-struct Job<'a> {
+struct Pass<'a> {
     args: &'a PredictArgs,
     saved: &'a Saved,
     source: &'a Source,
     layout: &'a Layout,
 }
 
-impl Job<'_> {
+impl Pass<'_> {
     /// Predicts for all rows; the file appears when it is complete.
     fn write(&self, predictor: &Predictor<'_>, mut sink: TableSink) -> anyhow::Result<Outcome> {
-        let Job { args, saved, source, layout } = self;
-        let mut told = Told::new(args, saved, predictor);
+        let Pass { args, saved, source, layout } = self;
+        let mut report = PredictionReport::new(args, saved, predictor);
         let mut watch = Progress::new(args.refit.quiet).predicting(source.rows());
         predictor
             .pass(*source, &layout.requests(), &mut watch, &mut |block, rows| {
-                told.see(&rows);
+                report.count(&rows);
                 Ok(sink.push(layout.columns(block, rows))?)
             })
             .map_err(|error| check::of_pass(error, source, &saved.recipe))?;
         drop(watch);
         sink.finish()?;
-        told.finish();
-        for note in told.strangers().into_iter().chain(told.not_estimable()) {
-            tell(&note);
+        report.finish();
+        for note in report.all_unknown().into_iter().chain(report.not_estimable()) {
+            eprint(&note);
         }
         match (args.json, args.refit.quiet) {
-            (true, _) => print(&told.json())?,
+            (true, _) => print(&report.json())?,
             (false, true) => {}
-            (false, false) => print(&told.text())?,
+            (false, false) => print(&report.text())?,
         }
         Ok(Outcome::Done)
     }

@@ -2,39 +2,16 @@
 
 use tiers_report::extremes::{Effect, Extremes, note};
 
+use crate::args::RanefArgs;
 use crate::exit::{Outcome, print};
 use crate::saved::Saved;
 use anyhow::{anyhow, bail};
-use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tiers_design::{Column as Read, Dictionary, Labels, Request, Role, Source};
 use tiers_reml::normal_quantile;
 use tiers_report::saved::OF_EFFECTS;
 use tiers_tables::Parquet;
-
-/// Arguments of `tiers ranef`.
-#[derive(Debug, Args)]
-pub(crate) struct RanefArgs {
-    /// Folder of results of `tiers fit --out`, or its fit.json
-    pub fit: PathBuf,
-
-    /// Level whose groups are shown (default: the top level)
-    #[arg(long, value_name = "LEVEL")]
-    pub level: Option<String>,
-
-    /// Number of largest and of smallest effects to show
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub top: usize,
-
-    /// Confidence level of the intervals (default: that of the fit)
-    #[arg(long, value_name = "LEVEL")]
-    pub conf_level: Option<f64>,
-
-    /// Print the groups as JSON
-    #[arg(long)]
-    pub json: bool,
-}
 
 /// Reads the random effects of a level and shows the extreme ones.
 pub(crate) fn run(args: &RanefArgs) -> anyhow::Result<Outcome> {

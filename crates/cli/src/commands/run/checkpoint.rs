@@ -4,7 +4,7 @@
 //! The library defines the format. It verifies every byte by checksums, and the inputs by the
 //! fingerprint. The search that follows is repeated, since it takes a small part of the time.
 
-use super::store::Store;
+use super::job_folder::JobFolder;
 use std::fs::File;
 use std::io::BufReader;
 use std::time::{Duration, Instant};
@@ -36,13 +36,13 @@ impl Keeper {
     }
 
     /// Writes the sums of a read if a checkpoint is due or `now` is set.
-    pub(crate) fn offer(&mut self, store: &Store, state: &PassState<'_>, now: bool) {
+    pub(crate) fn offer(&mut self, folder: &JobFolder, state: &PassState<'_>, now: bool) {
         let every = if state.is_complete() { self.every.min(AT_THE_END) } else { self.every };
         if !now && self.last.elapsed() < every {
             return;
         }
         let clock = Instant::now();
-        let written = store.write(&store.hidden(READ), |to| state.write(&self.fingerprint, to));
+        let written = folder.write(&folder.hidden(READ), |to| state.write(&self.fingerprint, to));
         let seconds = clock.elapsed().as_secs_f64();
         match written {
             Ok(()) => {
@@ -59,8 +59,8 @@ impl Keeper {
 
 /// Returns the sums of an interrupted read, if any. A checkpoint that cannot be used is reported and
 /// left in place.
-pub(crate) fn find_sums(store: &Store, fingerprint: &str) -> Option<Checkpoint> {
-    let mut from = BufReader::with_capacity(1 << 20, File::open(store.hidden(READ)).ok()?);
+pub(crate) fn find_sums(folder: &JobFolder, fingerprint: &str) -> Option<Checkpoint> {
+    let mut from = BufReader::with_capacity(1 << 20, File::open(folder.hidden(READ)).ok()?);
     match Checkpoint::read(&mut from, fingerprint) {
         Ok(found) => Some(found),
         Err(error) => {
@@ -71,11 +71,11 @@ pub(crate) fn find_sums(store: &Store, fingerprint: &str) -> Option<Checkpoint> 
 }
 
 /// Whether there is anything to resume from.
-pub(crate) fn is_there(store: &Store) -> bool {
-    store.hidden(READ).exists()
+pub(crate) fn is_there(folder: &JobFolder) -> bool {
+    folder.hidden(READ).exists()
 }
 
 /// Removes the checkpoint.
-pub(crate) fn remove(store: &Store) {
-    std::fs::remove_file(store.hidden(READ)).ok();
+pub(crate) fn remove(folder: &JobFolder) {
+    std::fs::remove_file(folder.hidden(READ)).ok();
 }

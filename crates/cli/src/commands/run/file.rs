@@ -1,7 +1,7 @@
 //! The keys of the job file, with their types and defaults. The schema in `docs/job.schema.json` is
 //! generated from these types, so users read these comments there.
 
-use crate::robust::Robust;
+use crate::args::{Df, IntervalMethod, Robust};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -135,7 +135,7 @@ pub(crate) struct ModelKeys {
     pub method: MethodKey,
     /// Degrees of freedom of the tests of fixed effects.
     #[serde(default)]
-    pub df: DfKey,
+    pub df: Df,
     /// Confidence level of the intervals, between 0 and 1.
     #[serde(default = "ninety_five")]
     pub conf_level: f64,
@@ -150,7 +150,7 @@ pub(crate) struct ModelKeys {
     pub cluster: Option<String>,
     /// Intervals of all parameters at the level `conf_level`, in `confint.json`.
     #[serde(default)]
-    pub intervals: Option<IntervalsKey>,
+    pub intervals: Option<IntervalMethod>,
     /// Replicates of intervals by the bootstrap; by default 1000.
     #[serde(default)]
     #[schemars(range(min = 2))]
@@ -184,31 +184,6 @@ pub(crate) enum MethodKey {
     /// The full one.
     #[serde(rename = "ML", alias = "ml")]
     Ml,
-}
-
-/// Degrees of freedom.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum DfKey {
-    /// Satterthwaite's approximation.
-    #[default]
-    Satterthwaite,
-    /// Kenward and Roger's, with their adjusted covariance; for REML.
-    KenwardRoger,
-    /// None: the normal approximation.
-    None,
-}
-
-/// How intervals are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum IntervalsKey {
-    /// By the likelihood, each parameter held in turn.
-    Profile,
-    /// By standard errors.
-    Wald,
-    /// By refitting responses drawn from the fitted model.
-    Bootstrap,
 }
 
 fn ninety_five() -> f64 {

@@ -1,13 +1,13 @@
 //! Fits one model of a job, puts its files in place, and records it as done.
 
-use super::by;
+use super::finished::{Finished, Outline, Took};
 use super::flow::Flow;
 use super::job::ModelJob;
-use super::kept::{Kept, Outline, Took};
+use super::partitions;
 use super::status::ModelState;
+use crate::fit_and_write::{Read, fit_and_write};
 use crate::input::Input;
 use crate::process::peak_memory;
-use crate::steps::{Read, make};
 use anyhow::{anyhow, bail};
 use std::time::Instant;
 use tiers_moments::{ReadTimes, Shared};
@@ -25,7 +25,7 @@ impl Flow<'_> {
         shared: &mut Shared,
         times: ReadTimes,
     ) -> anyhow::Result<()> {
-        if self.board.stop.asked() {
+        if self.progress.stop.asked() {
             bail!("interrupted");
         }
         let model = &self.job.models[index];
@@ -38,24 +38,24 @@ impl Flow<'_> {
         match done {
             Ok((result, mut took)) => {
                 took.seconds = clock.elapsed().as_secs_f64();
-                let fingerprint = self.origin.fingerprint_of(&model.keys);
+                let fingerprint = self.identity.fingerprint_of(&model.keys);
                 let status = result.status.map_or_else(|| "by partitions".to_owned(), words);
                 info!(model = name, status, criterion = result.criterion, seconds = took.seconds, "fitted");
-                log_shortfall(&result);
-                self.kept.insert(name.clone(), Kept::note(&self.store, fingerprint, result, took)?);
-                self.board.status.of_model(&name, ModelState::Done, Some(&status));
+                result.log_shortfall();
+                self.finished.insert(name.clone(), Finished::record(&self.folder, fingerprint, result, took)?);
+                self.progress.status.of_model(&name, ModelState::Done, Some(&status));
                 self.fitted.push(name);
                 Ok(())
             }
-            Err(error) if self.job.goes_on() && !self.board.stop.asked() && self.lock.check().is_ok() => {
+            Err(error) if self.job.goes_on() && !self.progress.stop.asked() && self.lock.check().is_ok() => {
                 // The job continues with the other models, and ends with code 1 because of this one.
                 error!(model = name, %error, "not fitted");
-                self.board.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
+                self.progress.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
                 self.failed.insert(name, error.to_string());
                 Ok(())
             }
             Err(error) => {
-                self.board.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
+                self.progress.status.of_model(&name, ModelState::Failed, Some(&error.to_string()));
                 Err(anyhow!("{name}: {error}"))
             }
         }
@@ -74,8 +74,8 @@ impl Flow<'_> {
         let input = Input::Rows { paths: &self.job.paths, source: self.inputs.source.clone(), formula, settings };
         let folder = self.folder(model)?;
         let read = Read { ingested: shared.take(k)?, began: Instant::now(), times };
-        let mut watch = self.board.fitting(&model.keys.name);
-        let mut made = make(&input, read, &model.how, Some(&folder), &mut watch)?;
+        let mut watch = self.progress.fitting(&model.keys.name);
+        let mut made = fit_and_write(&input, read, &model.how, Some(&folder), &mut watch)?;
         if let Some(why) = made.without_intervals.take() {
             warn!(model = model.keys.name, why, "there are no intervals");
         }
@@ -100,10 +100,10 @@ impl Flow<'_> {
             bail!("no row has a value in {}", model.keys.by.join(" and "));
         }
         let name = &model.keys.name;
-        self.board.begin_model(name);
-        let bar = self.board.progress.partitions(partitions.len() as u64);
-        let stop = self.board.stop.clone();
-        let fitted = by::fit(&partitions, model, &stop, &|| bar.inc(1));
+        self.progress.begin_model(name);
+        let bar = self.progress.bars.partitions(partitions.len() as u64);
+        let stop = self.progress.stop.clone();
+        let fitted = partitions::fit(&partitions, model, &stop, &|| bar.inc(1));
         bar.finish_and_clear();
         let fitted = fitted.ok_or_else(|| anyhow!("interrupted"))?;
         let counts = fitted.counts();
@@ -135,23 +135,12 @@ impl Flow<'_> {
 
     fn folder(&self, model: &ModelJob) -> anyhow::Result<Folder> {
         self.lock.check()?;
-        Ok(Folder::open("", &self.store.path(&model.keys.name), &self.inputs.files(), &RESULTS)?)
+        Ok(Folder::open("", &self.folder.path(&model.keys.name), &self.inputs.files(), &RESULTS)?)
     }
 
     fn put_in_place(&self, staged: Staged<'_>) -> anyhow::Result<()> {
         self.lock.check()?;
         Ok(staged.put_in_place()?)
-    }
-}
-
-/// Logs why a model that has results makes the exit code of the job differ from 0.
-pub(super) fn log_shortfall(result: &Outline) {
-    let name = &result.name;
-    if result.status == Some(Status::NotConverged) {
-        error!(model = name, "the search did not converge; the results are written all the same");
-    }
-    if let Some(counts) = result.partitions.filter(|counts| counts.all > 0 && counts.failed == counts.all) {
-        error!(model = name, partitions = counts.all, "no partition was fitted; by.parquet says why");
     }
 }
 

@@ -1,16 +1,15 @@
 //! The flow of a job: take over the work of a former run, read, fit model by model, complete.
 
-use super::board::{Board, ReadWatch};
 use super::checkpoint::{self, Keeper};
-use super::fitting::log_shortfall;
+use super::finished::{Counts, Finished, Outline};
 use super::inputs::Inputs;
 use super::job::Job;
-use super::kept::{Counts, Kept, Outline};
+use super::job_folder::JobFolder;
+use super::job_inputs::JobInputs;
+use super::job_progress::{JobProgress, ReadWatch};
 use super::lock::Lock;
 use super::manifest::{Account, DataAccount, Manifest, ModelAccount, ReadAccount};
-use super::origin::Origin;
 use super::status::ModelState;
-use super::store::Store;
 use super::table::{Line, text};
 use crate::exit::Outcome;
 use crate::process::peak_memory;
@@ -24,8 +23,8 @@ use tiers_reml::Status;
 use tiers_report::json;
 use tracing::info;
 
-/// File in the hidden folder with the [`Origin`] of an unfinished job.
-const ORIGIN: &str = "job.json";
+/// File in the hidden folder with the [`JobInputs`] of an unfinished job.
+const INPUTS: &str = "job.json";
 
 /// File in the hidden folder with the names of the models that are read together.
 const TOGETHER: &str = "read.json";
@@ -38,12 +37,12 @@ pub(crate) struct Flow<'a> {
     pub(super) job: &'a Job,
     pub(super) inputs: &'a Inputs,
     pub(super) lock: &'a Lock,
-    pub(super) board: &'a mut Board,
-    pub(super) store: Store,
-    pub(super) origin: Origin,
+    pub(super) progress: &'a mut JobProgress,
+    pub(super) folder: JobFolder,
+    pub(super) identity: JobInputs,
     account: Account,
     began: Instant,
-    pub(super) kept: BTreeMap<String, Kept>,
+    pub(super) finished: BTreeMap<String, Finished>,
     pub(super) failed: BTreeMap<String, String>,
     /// Models that this run has fitted.
     pub(super) fitted: Vec<String>,
@@ -63,8 +62,8 @@ pub(crate) struct Summary {
 }
 
 /// Whether there is anything that a next run could resume from.
-pub(crate) fn is_worth_keeping(store: &Store) -> bool {
-    checkpoint::is_there(store) || store.hidden("done").exists()
+pub(crate) fn is_worth_keeping(folder: &JobFolder) -> bool {
+    checkpoint::is_there(folder) || folder.hidden("done").exists()
 }
 
 impl<'a> Flow<'a> {
@@ -75,24 +74,24 @@ impl<'a> Flow<'a> {
         path: &Path,
         fresh: bool,
         lock: &'a Lock,
-        board: &'a mut Board,
+        progress: &'a mut JobProgress,
     ) -> anyhow::Result<Flow<'a>> {
         let source = &inputs.source;
-        let (paths, store) = (job.paths.clone(), board.store.clone());
+        let (paths, folder) = (job.paths.clone(), progress.folder.clone());
         let data = DataAccount { paths, files: source.files().len(), bytes: source.bytes(), rows: source.rows() };
         let mut flow = Flow {
-            origin: Origin::of(job, source),
+            identity: JobInputs::of(job, source),
             account: Account::begin(path.display().to_string(), data),
             began: Instant::now(),
-            kept: BTreeMap::new(),
+            finished: BTreeMap::new(),
             failed: BTreeMap::new(),
             fitted: Vec::new(),
             together: Vec::new(),
             job,
             inputs,
             lock,
-            board,
-            store,
+            progress,
+            folder,
         };
         flow.resume(fresh)?;
         Ok(flow)
@@ -100,47 +99,47 @@ impl<'a> Flow<'a> {
 
     /// Takes over the work of a former run of the same job.
     fn resume(&mut self, fresh: bool) -> anyhow::Result<()> {
-        let store = self.store.clone();
-        store.tidy()?;
+        let folder = self.folder.clone();
+        folder.tidy()?;
         // A `--fresh` run that was killed before it had discarded everything is still a fresh one.
-        let fresh = fresh || store.hidden(FRESH).exists();
+        let fresh = fresh || folder.hidden(FRESH).exists();
         if fresh {
-            store.write_text(&store.hidden(FRESH), "")?;
-            checkpoint::remove(&store);
-            fs::remove_dir_all(store.hidden("done")).ok();
-            fs::remove_file(store.hidden(ORIGIN)).ok();
-            fs::remove_file(store.hidden(TOGETHER)).ok();
-        } else if is_worth_keeping(&store) {
-            self.check_origin()?;
+            folder.write_text(&folder.hidden(FRESH), "")?;
+            checkpoint::remove(&folder);
+            fs::remove_dir_all(folder.hidden("done")).ok();
+            fs::remove_file(folder.hidden(INPUTS)).ok();
+            fs::remove_file(folder.hidden(TOGETHER)).ok();
+        } else if is_worth_keeping(&folder) {
+            self.check_identity()?;
         }
-        let former = if fresh { Vec::new() } else { Manifest::former_models(&store) };
+        let former = if fresh { Vec::new() } else { Manifest::former_models(&folder) };
         for model in &self.job.models {
-            let (name, fingerprint) = (&model.keys.name, self.origin.fingerprint_of(&model.keys));
-            let of_complete = former.iter().filter(|kept| kept.result.name == *name);
-            let unfinished = Kept::of_unfinished(&store, name).filter(|_| !fresh);
+            let (name, fingerprint) = (&model.keys.name, self.identity.fingerprint_of(&model.keys));
+            let of_complete = former.iter().filter(|finished| finished.result.name == *name);
+            let unfinished = Finished::of_unfinished(&folder, name).filter(|_| !fresh);
             let candidates = unfinished.into_iter().chain(of_complete.cloned());
-            if let Some(kept) = candidates.into_iter().find(|kept| kept.holds(&store, &fingerprint)) {
+            if let Some(finished) = candidates.into_iter().find(|finished| finished.holds(&folder, &fingerprint)) {
                 info!(model = name, "kept from a former run");
-                log_shortfall(&kept.result);
-                self.board.status.of_model(name, ModelState::Done, Some("kept from a former run"));
-                kept.keep(&store)?;
-                self.kept.insert(name.clone(), kept);
+                finished.result.log_shortfall();
+                self.progress.status.of_model(name, ModelState::Done, Some("kept from a former run"));
+                finished.write(&folder)?;
+                self.finished.insert(name.clone(), finished);
             }
         }
-        let names = fs::read_to_string(store.hidden(TOGETHER)).ok();
+        let names = fs::read_to_string(folder.hidden(TOGETHER)).ok();
         let names: Vec<String> = names.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         self.together = names.iter().filter_map(|name| self.index(name)).collect();
-        Manifest::begin(&self.lock.own, former, &store)?;
-        fs::remove_file(store.hidden(FRESH)).ok();
-        store.write_text(&store.hidden(ORIGIN), &self.origin.json())
+        Manifest::begin(&self.lock.own, former, &folder)?;
+        fs::remove_file(folder.hidden(FRESH)).ok();
+        folder.write_text(&folder.hidden(INPUTS), &self.identity.json())
     }
 
     /// Returns an error if the unfinished work is that of another job.
-    fn check_origin(&self) -> anyhow::Result<()> {
-        let path = self.store.hidden(ORIGIN);
+    fn check_identity(&self) -> anyhow::Result<()> {
+        let path = self.folder.hidden(INPUTS);
         let text = fs::read_to_string(&path).unwrap_or_default();
-        let why = match serde_json::from_str::<Origin>(&text) {
-            Ok(origin) => match origin.difference(&self.origin) {
+        let why = match serde_json::from_str::<JobInputs>(&text) {
+            Ok(former) => match former.difference(&self.identity) {
                 None => return Ok(()),
                 Some(difference) => difference,
             },
@@ -161,7 +160,7 @@ impl<'a> Flow<'a> {
     fn left(&self) -> Vec<usize> {
         let is_left = |i: &usize| {
             let name = &self.job.models[*i].keys.name;
-            !self.kept.contains_key(name) && !self.failed.contains_key(name)
+            !self.finished.contains_key(name) && !self.failed.contains_key(name)
         };
         (0..self.job.models.len()).filter(is_left).collect()
     }
@@ -182,7 +181,7 @@ impl<'a> Flow<'a> {
             if deferred.len() == models.len() {
                 bail!("run.memory_limit: it does not suffice for any of the models that are left");
             }
-            checkpoint::remove(&self.store);
+            checkpoint::remove(&self.folder);
         }
         self.complete()
     }
@@ -197,32 +196,32 @@ impl<'a> Flow<'a> {
         if !self.together.iter().any(|model| left.contains(model)) {
             return None;
         }
-        let fingerprint = self.origin.fingerprint_of_read(&self.names(&self.together));
-        checkpoint::find_sums(&self.store, &fingerprint)
+        let fingerprint = self.identity.fingerprint_of_read(&self.names(&self.together));
+        checkpoint::find_sums(&self.folder, &fingerprint)
     }
 
     /// Reads the moments of all remaining models, or of those of the checkpoint.
     fn read(&mut self) -> anyhow::Result<(Shared, ReadTimes)> {
-        let (clock, store) = (Instant::now(), self.store.clone());
+        let (clock, folder) = (Instant::now(), self.folder.clone());
         let checkpoint = self.checkpoint();
         if checkpoint.is_none() {
             self.together = self.left();
         }
         let models = self.together.clone();
         let names = self.names(&models);
-        store.write_text(&store.hidden(TOGETHER), &serde_json::to_string(&names)?)?;
-        let fingerprint = self.origin.fingerprint_of_read(&names);
+        folder.write_text(&folder.hidden(TOGETHER), &serde_json::to_string(&names)?)?;
+        let fingerprint = self.identity.fingerprint_of_read(&names);
         let resumed = checkpoint.as_ref().map_or(0, Checkpoint::rows_read);
         let rows = self.inputs.source.rows();
         info!(models = names.join(", "), rows = rows.unwrap_or(0), resumed, "reading");
-        self.board.phase(super::status::Phase::Reading, None);
+        self.progress.phase(super::status::Phase::Reading, None);
         let wanted: Vec<_> = models.iter().map(|&i| self.inputs.wanted[i].clone()).collect();
         let limit = self.job.memory.of_rows(rows, Until::Effects);
         let all = models.iter().map(|&i| self.job.models[i].how.further());
         let inference = all.fold(Further::default(), Further::or);
         let limit = limit.map(|limit| MemoryLimit { inference, ..limit });
         let keeper = Keeper::new(&fingerprint, self.job.checkpoints);
-        let mut watch = ReadWatch::new(self.board, rows, Some(keeper));
+        let mut watch = ReadWatch::new(self.progress, rows, Some(keeper));
         let reading = Reading { limit, ..Reading::default() };
         let shared = accumulate_many(&self.inputs.source, &wanted, &reading, checkpoint, &mut watch);
         let (times, keeper) = watch.end();
@@ -246,27 +245,27 @@ impl<'a> Flow<'a> {
     fn complete(mut self) -> anyhow::Result<Summary> {
         self.lock.check()?;
         let names: Vec<&String> = self.job.models.iter().map(|model| &model.keys.name).collect();
-        let done: Vec<Kept> = names.iter().filter_map(|name| self.kept.get(*name)).cloned().collect();
+        let done: Vec<Finished> = names.iter().filter_map(|name| self.finished.get(*name)).cloned().collect();
         for name in names {
-            let (kept, message) = (self.kept.get(name), self.failed.get(name).cloned());
-            let by_this_run = match (kept, self.fitted.contains(name)) {
+            let (finished, message) = (self.finished.get(name), self.failed.get(name).cloned());
+            let by_this_run = match (finished, self.fitted.contains(name)) {
                 (None, _) => "failed",
                 (_, true) => "fitted",
                 (_, false) => "kept",
             };
-            let took = kept.and_then(|kept| kept.took.clone());
+            let took = finished.and_then(|finished| finished.took.clone());
             self.account.models.push(ModelAccount { name: name.clone(), by_this_run, took, message });
         }
         self.account.seconds = self.began.elapsed().as_secs_f64();
-        self.account.write(&self.store)?;
-        Manifest::complete(&done, &self.failed, &self.store)?;
-        let seconds = |kept: &Kept| {
-            let took = kept.took.as_ref().filter(|_| self.fitted.contains(&kept.result.name));
+        self.account.write(&self.folder)?;
+        Manifest::complete(&done, &self.failed, &self.folder)?;
+        let seconds = |finished: &Finished| {
+            let took = finished.took.as_ref().filter(|_| self.fitted.contains(&finished.result.name));
             took.map(|took| took.seconds)
         };
-        let line = |kept: &Kept| Line { result: kept.result.clone(), seconds: seconds(kept) };
+        let line = |finished: &Finished| Line { result: finished.result.clone(), seconds: seconds(finished) };
         let lines: Vec<Line> = done.iter().map(line).collect();
-        let results: Vec<&Outline> = done.iter().map(|kept| &kept.result).collect();
+        let results: Vec<&Outline> = done.iter().map(|finished| &finished.result).collect();
         let json = json(&serde_json::json!({ "models": results, "failed": self.failed }));
         Ok(Summary { outcome: outcome(&results, &self.failed), text: text(&lines, &self.failed), json })
     }

@@ -1,16 +1,16 @@
 //! The settings of a job, checked as far as possible without the data.
 
-use super::file::{DataKeys, DecimalKey, DfKey, IntervalsKey, JobFile, MethodKey, ModelKeys, OnError, TypeKey};
+use super::file::{DataKeys, DecimalKey, JobFile, MethodKey, ModelKeys, OnError, TypeKey};
 use super::parse::Document;
-use crate::commands::confint::{IntervalMethod, Wanted};
-use crate::job::sandwich;
+use crate::args::IntervalMethod;
+use crate::commands::confint::IntervalRequest;
+use crate::fit_and_write::{Clustered, How};
 use crate::memory::Limit;
-use crate::steps::{Clustered, How};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tiers_design::Formula;
-use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings};
+use tiers_reml::{FitSettings, Inference, Method, NewtonSettings};
 use tiers_tables::{ColumnType, CsvOptions, Decimal};
 
 /// Checked settings of a job.
@@ -172,20 +172,13 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
         MethodKey::Reml => Method::Reml,
         MethodKey::Ml => Method::Ml,
     };
-    let df = match (keys.df, method) {
-        (DfKey::KenwardRoger, Method::Ml) => {
-            return Err(fail(
-                "df",
-                &"kenward-roger is an adjustment of REML fits; write satterthwaite, or method REML",
-            ));
-        }
-        (DfKey::KenwardRoger, Method::Reml) => DfMethod::KenwardRoger,
-        (DfKey::Satterthwaite, _) => DfMethod::Satterthwaite,
-        (DfKey::None, _) => DfMethod::None,
+    let Some(df) = keys.df.method(method) else {
+        let why = "kenward-roger is an adjustment of REML fits; write satterthwaite, or method REML";
+        return Err(fail("df", &why));
     };
     let newton = NewtonSettings { max_evaluations: keys.max_evaluations, ..NewtonSettings::default() };
     let inference = Inference { df, confidence: keys.conf_level };
-    let robust = keys.robust.map(|kind| Clustered { kind: sandwich(kind), level: keys.cluster.clone(), memory });
+    let robust = keys.robust.map(|kind| Clustered { kind: kind.sandwich(), level: keys.cluster.clone(), memory });
     let (fitted, report) = (keys.fitted, keys.report);
     let fitting = FitSettings { method, newton, inference };
     let how = How { fitting, robust, intervals, fitted, report, reproducible: true };
@@ -193,9 +186,9 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
 }
 
 /// Returns the settings of intervals, if any; the error is the invalid key and the reason.
-fn intervals(keys: &ModelKeys) -> Result<Option<Wanted>, (&'static str, String)> {
+fn intervals(keys: &ModelKeys) -> Result<Option<IntervalRequest>, (&'static str, String)> {
     let given = [("replicates", keys.replicates.is_some()), ("seed", keys.seed.is_some())];
-    if keys.intervals != Some(IntervalsKey::Bootstrap)
+    if keys.intervals != Some(IntervalMethod::Bootstrap)
         && let Some((key, _)) = given.into_iter().find(|(_, is_given)| *is_given)
     {
         return Err((
@@ -203,16 +196,11 @@ fn intervals(keys: &ModelKeys) -> Result<Option<Wanted>, (&'static str, String)>
             "it applies to the bootstrap only; write intervals = \"bootstrap\" too, or leave it out".to_owned(),
         ));
     }
-    let method = match keys.intervals {
-        None => return Ok(None),
-        Some(IntervalsKey::Profile) => IntervalMethod::Profile,
-        Some(IntervalsKey::Wald) => IntervalMethod::Wald,
-        Some(IntervalsKey::Bootstrap) => IntervalMethod::Bootstrap,
-    };
+    let Some(method) = keys.intervals else { return Ok(None) };
     if !keys.by.is_empty() {
         return Err(("intervals", "intervals are not made by partition; leave out `intervals` or `by`".to_owned()));
     }
-    let wanted = Wanted::new(method, keys.conf_level, keys.replicates, keys.seed);
-    wanted.check_replicates().map_err(|why| ("replicates", why))?;
-    Ok(Some(wanted))
+    let request = IntervalRequest::new(method, keys.conf_level, keys.replicates, keys.seed);
+    request.check_replicates().map_err(|why| ("replicates", why))?;
+    Ok(Some(request))
 }

@@ -4,8 +4,8 @@
 //! ends for whatever reason, so there are no stale locks. The contents of the file, process and time,
 //! are for error messages.
 
+use super::job_folder::{HIDDEN, remedy};
 use super::log::now;
-use super::store::{HIDDEN, remedy};
 use anyhow::{anyhow, bail};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};

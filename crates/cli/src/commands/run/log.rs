@@ -1,6 +1,6 @@
 //! Log lines on standard error, for unattended runs.
 
-use clap::ValueEnum;
+use crate::args::{LogFormat, LogLevel};
 use serde_json::{Map, Value};
 use std::fmt;
 use tiers_report::visible;
@@ -13,35 +13,13 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// `2026-01-01T00:00:00Z INFO model fitted name=growth criterion=12.5`
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// Level of log messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum Level {
-    /// Failures of the job or of a model.
-    Error,
-    /// Also problems that need attention.
-    Warn,
-    /// Also the progress of the job.
-    Info,
-    /// Also every evaluation of the likelihood.
-    Debug,
-}
-
 /// Starts logging.
-pub(crate) fn start(format: Format, level: Level) {
+pub(crate) fn start(format: LogFormat, level: LogLevel) {
     let level = match level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
     };
     let only_ours = Targets::new().with_target("tiers", level);
     // A second call in one process has no effect.
@@ -57,7 +35,7 @@ pub(crate) fn now() -> String {
 
 /// Writes a line per event.
 struct Lines {
-    format: Format,
+    format: LogFormat,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
@@ -66,13 +44,13 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let level = event.metadata().level();
-        crate::exit::tell(&match self.format {
-            Format::Text => {
+        crate::exit::eprint(&match self.format {
+            LogFormat::Text => {
                 let pairs = fields.others.iter().map(|(name, value)| format!(" {name}={value}"));
                 let line = format!("{time} {level:>5} {}{}", fields.message, pairs.collect::<String>());
                 visible::line(&line).into_owned()
             }
-            Format::Json => {
+            LogFormat::Json => {
                 let mut line = Map::new();
                 line.insert("time".to_owned(), time.into());
                 line.insert("level".to_owned(), level.to_string().to_lowercase().into());

@@ -2,10 +2,10 @@
 //! the hash of every file; it is then the same for every run of the same job. `job.json` has the time
 //! and memory of the run.
 
-use super::kept::{Kept, Took};
+use super::finished::{Finished, Took};
+use super::job_folder::JobFolder;
 use super::lock::Holder;
 use super::log::now;
-use super::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,13 +30,13 @@ pub(crate) struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Holder>,
     /// The models of a complete job in the order of the job file.
-    pub models: Vec<Kept>,
+    pub models: Vec<Finished>,
     /// Models that could not be fitted and their errors, if the job continues after errors.
     pub failed: BTreeMap<String, String>,
     /// While the job is not complete: the models of the last complete one. Those that the new run has not
     /// replaced need not be fitted again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub former: Vec<Kept>,
+    pub former: Vec<Finished>,
 }
 
 /// State of a job.
@@ -56,43 +56,47 @@ pub(crate) enum State {
 
 impl Manifest {
     /// Returns the models with complete results of a former run, as far as they are not replaced.
-    pub(crate) fn former_models(store: &Store) -> Vec<Kept> {
-        let manifest: Option<Manifest> = Manifest::read(store);
+    pub(crate) fn former_models(folder: &JobFolder) -> Vec<Finished> {
+        let manifest: Option<Manifest> = Manifest::read(folder);
         manifest.map_or_else(Vec::new, |manifest| [manifest.models, manifest.former].concat())
     }
 
-    fn read(store: &Store) -> Option<Manifest> {
-        serde_json::from_str(&fs::read_to_string(store.path(MANIFEST)).ok()?).ok()
+    fn read(folder: &JobFolder) -> Option<Manifest> {
+        serde_json::from_str(&fs::read_to_string(folder.path(MANIFEST)).ok()?).ok()
     }
 
     /// Records that a run is under way, before anything changes.
-    pub(crate) fn begin(run: &Holder, former: Vec<Kept>, store: &Store) -> anyhow::Result<()> {
+    pub(crate) fn begin(run: &Holder, former: Vec<Finished>, folder: &JobFolder) -> anyhow::Result<()> {
         let manifest = Manifest { state: State::Running, run: Some(run.clone()), former, ..Manifest::empty() };
-        manifest.write(store)
+        manifest.write(folder)
     }
 
     /// Records that a run has stopped, if the manifest is still of that run.
-    pub(crate) fn stop(run: &Holder, state: State, store: &Store) {
-        let own = Manifest::read(store).filter(|manifest| manifest.run.as_ref() == Some(run));
-        let stopped = own.map(|manifest| Manifest { state, ..manifest }.write(store));
+    pub(crate) fn stop(run: &Holder, state: State, folder: &JobFolder) {
+        let own = Manifest::read(folder).filter(|manifest| manifest.run.as_ref() == Some(run));
+        let stopped = own.map(|manifest| Manifest { state, ..manifest }.write(folder));
         if let Some(Err(error)) = stopped {
             tracing::debug!(%error, "manifest.json cannot be written");
         }
     }
 
     /// Records that the job is complete.
-    pub(crate) fn complete(models: &[Kept], failed: &BTreeMap<String, String>, store: &Store) -> anyhow::Result<()> {
-        let timeless = |kept: &Kept| Kept { took: None, ..kept.clone() };
+    pub(crate) fn complete(
+        models: &[Finished],
+        failed: &BTreeMap<String, String>,
+        folder: &JobFolder,
+    ) -> anyhow::Result<()> {
+        let timeless = |finished: &Finished| Finished { took: None, ..finished.clone() };
         let models = models.iter().map(timeless).collect();
-        Manifest { models, failed: failed.clone(), ..Manifest::empty() }.write(store)
+        Manifest { models, failed: failed.clone(), ..Manifest::empty() }.write(folder)
     }
 
     fn empty() -> Manifest {
         Manifest { tiers: env!("CARGO_PKG_VERSION").to_owned(), ..Manifest::default() }
     }
 
-    fn write(&self, store: &Store) -> anyhow::Result<()> {
-        store.write_text(&store.path(MANIFEST), &json(self))
+    fn write(&self, folder: &JobFolder) -> anyhow::Result<()> {
+        folder.write_text(&folder.path(MANIFEST), &json(self))
     }
 }
 
@@ -187,9 +191,9 @@ impl Account {
     }
 
     /// Writes `job.json`.
-    pub(crate) fn write(&mut self, store: &Store) -> anyhow::Result<()> {
+    pub(crate) fn write(&mut self, folder: &JobFolder) -> anyhow::Result<()> {
         self.ended = now();
         self.peak_memory_bytes = crate::process::peak_memory();
-        store.write_text(&store.path(JOB), &json(self))
+        folder.write_text(&folder.path(JOB), &json(self))
     }
 }

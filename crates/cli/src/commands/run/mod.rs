@@ -1,63 +1,59 @@
 //! `tiers run`: many models from one job file, unattended.
 //!
 //! ```text
-//! args        arguments of the command line
-//! file        keys of the job file, from which its schema is generated
-//! parse       parses the job file and --set; errors with line and nearest key
-//! job         settings of the job, checked without the data
-//! inputs      opens the data and resolves the models against the columns
-//! dry         --dry-run: reports what the job would do
-//! mod, flow   the flow: lock, resume, read, fit, complete
-//! fitting     fits one model and records it as done
-//! lock        allows one run at a time on a folder
-//! origin      inputs of a job, to detect changes between runs
-//! checkpoint  sums of an interrupted read, saved at intervals
-//! kept        records of finished models, with the hashes of their files
-//! by          fits the same model in every partition
-//! board       progress bars or log lines, status.json, requests to stop
-//! log         log lines
-//! status      status.json
-//! stop        signals that ask the job to stop
-//! manifest    manifest.json and job.json
-//! table       the table of all models
-//! store       writes files atomically
+//! file          keys of the job file, from which its schema is generated
+//! parse         parses the job file and --set; errors with line and nearest key
+//! job           settings of the job, checked without the data
+//! inputs        opens the data and resolves the models against the columns
+//! dry_run       --dry-run: reports what the job would do
+//! mod, flow     the flow: lock, resume, read, fit, complete
+//! fitting       fits one model and records it as done
+//! lock          allows one run at a time on a folder
+//! job_inputs    inputs of a job, to detect changes between runs
+//! checkpoint    sums of an interrupted read, saved at intervals
+//! finished      records of finished models, with the hashes of their files
+//! partitions    fits the same model in every partition
+//! job_progress  progress bars or log lines, status.json, requests to stop
+//! log           log lines
+//! status        status.json
+//! stop          signals that ask the job to stop
+//! manifest      manifest.json and job.json
+//! table         the table of all models
+//! job_folder    writes files atomically
 //! ```
 
-mod args;
-mod board;
-mod by;
 mod checkpoint;
-mod dry;
+mod dry_run;
 mod file;
+mod finished;
 mod fitting;
 mod flow;
 mod inputs;
 mod job;
-mod kept;
+mod job_folder;
+mod job_inputs;
+mod job_progress;
 mod lock;
 mod log;
 mod manifest;
-mod origin;
 mod parse;
+mod partitions;
 mod status;
 mod stop;
-mod store;
 mod table;
 
-pub(crate) use args::RunArgs;
-
-use crate::exit::{Outcome, print, tell};
+use crate::args::{LogFormat, LogLevel, RunArgs};
+use crate::exit::{Outcome, eprint, print};
 use crate::progress::Progress;
 use crate::threads;
 use inputs::Inputs;
 use job::Job;
+use job_folder::JobFolder;
 use lock::Lock;
-use log::{Format, Level};
 use manifest::Manifest;
 use status::State;
 use std::fs;
 use std::path::Path;
-use store::Store;
 use tiers_outputs::destination;
 use tracing::{error, info, warn};
 
@@ -67,10 +63,10 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
         print(&file::schema())?;
         return Ok(Outcome::Done);
     }
-    let progress = start_telling(args);
+    let progress = start_log(args);
     match prepare(args, progress) {
         // With a JSON log, standard error must hold nothing but JSON lines.
-        Err(failure) if args.log_format == Some(Format::Json) => {
+        Err(failure) if args.log_format == Some(LogFormat::Json) => {
             error!(error = %failure, "the job failed");
             Ok(Outcome::Failed)
         }
@@ -85,14 +81,14 @@ fn prepare(args: &RunArgs, progress: Progress) -> anyhow::Result<Outcome> {
     threads::with_notes(job.threads, &|note| warn!("{note}"), || go(args, &job, &path, progress))
 }
 
-fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Result<Outcome> {
+fn go(args: &RunArgs, job: &Job, path: &Path, bars: Progress) -> anyhow::Result<Outcome> {
     let inputs = Inputs::open(job)?;
     if args.dry_run {
-        dry::run(job, &inputs, args.json)?;
+        dry_run::run(job, &inputs, args.json)?;
         return Ok(Outcome::Done);
     }
     let stop = stop::Stop::listen()?;
-    let store = Store::new(&job.folder);
+    let folder = JobFolder::new(&job.folder);
     // This error message is clearer than that of the lock.
     if job.folder.exists() && !job.folder.is_dir() {
         return Err(job.document.error("output.folder", format!("{} is a file", job.folder.display())));
@@ -105,11 +101,11 @@ fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Res
         info!(pid = before.pid, since = before.since, "a former run did not complete");
     }
     let names = job.models.iter().map(|model| model.keys.name.clone());
-    let mut board = board::Board::new(store.clone(), stop, progress, names);
-    let done = flow::Flow::begin(job, &inputs, path, args.fresh, &lock, &mut board).and_then(flow::Flow::finish);
+    let mut progress = job_progress::JobProgress::new(folder.clone(), stop, bars, names);
+    let done = flow::Flow::begin(job, &inputs, path, args.fresh, &lock, &mut progress).and_then(flow::Flow::finish);
     // If the folder was removed meanwhile, that is the cause of the error.
     let done = done.map_err(|error| lock.check().err().unwrap_or(error));
-    let outcome = end(done, &mut board, job, &lock);
+    let outcome = end(done, &mut progress, job, &lock);
     if let Ok((_, Some(summary))) = &outcome
         && !args.quiet
     {
@@ -119,14 +115,14 @@ fn go(args: &RunArgs, job: &Job, path: &Path, progress: Progress) -> anyhow::Res
 }
 
 /// Starts the log, or progress bars if standard error is a terminal.
-fn start_telling(args: &RunArgs) -> Progress {
+fn start_log(args: &RunArgs) -> Progress {
     let progress = Progress::new(args.quiet || args.log_format.is_some());
     let level = match (args.quiet, progress.is_shown()) {
-        (true, _) => Level::Error,
-        (false, true) => args.log_level.min(Level::Warn),
+        (true, _) => LogLevel::Error,
+        (false, true) => args.log_level.min(LogLevel::Warn),
         (false, false) => args.log_level,
     };
-    log::start(args.log_format.unwrap_or(Format::Text), level);
+    log::start(args.log_format.unwrap_or(LogFormat::Text), level);
     progress
 }
 
@@ -134,37 +130,37 @@ fn start_telling(args: &RunArgs) -> Progress {
 /// needed.
 fn end(
     done: anyhow::Result<flow::Summary>,
-    board: &mut board::Board,
+    progress: &mut job_progress::JobProgress,
     job: &Job,
     lock: &Lock,
 ) -> anyhow::Result<(Outcome, Option<flow::Summary>)> {
-    let store = board.store.clone();
+    let folder = progress.folder.clone();
     match done {
         Ok(summary) => {
-            (board.status.state, board.status.phase, board.status.model) = (State::Done, None, None);
-            board.status.write(&store);
+            (progress.status.state, progress.status.phase, progress.status.model) = (State::Done, None, None);
+            progress.status.write(&folder);
             // This also removes the lock file, as the last step.
-            store.remove_hidden()?;
+            folder.remove_hidden()?;
             info!("the job is complete");
             Ok((summary.outcome, Some(summary)))
         }
-        Err(_) if board.stop.asked() => {
+        Err(_) if progress.stop.asked() => {
             let message = "interrupted; run the job again to resume";
-            (board.status.state, board.status.message) = (State::Interrupted, Some(message.to_owned()));
-            board.status.write(&store);
-            Manifest::stop(&lock.own, manifest::State::Interrupted, &store);
-            if board.progress.is_shown() {
-                tell(&format!("tiers: {message}"));
+            (progress.status.state, progress.status.message) = (State::Interrupted, Some(message.to_owned()));
+            progress.status.write(&folder);
+            Manifest::stop(&lock.own, manifest::State::Interrupted, &folder);
+            if progress.bars.is_shown() {
+                eprint(&format!("tiers: {message}"));
             }
             info!("{message}");
             Ok((Outcome::Interrupted, None))
         }
         Err(failure) => {
-            (board.status.state, board.status.message) = (State::Failed, Some(failure.to_string()));
-            board.status.write(&store);
-            Manifest::stop(&lock.own, manifest::State::Failed, &store);
-            if !flow::is_worth_keeping(&store) {
-                store.remove_hidden().ok();
+            (progress.status.state, progress.status.message) = (State::Failed, Some(failure.to_string()));
+            progress.status.write(&folder);
+            Manifest::stop(&lock.own, manifest::State::Failed, &folder);
+            if !flow::is_worth_keeping(&folder) {
+                folder.remove_hidden().ok();
             }
             // This succeeds only if the folder is empty: this run created it and wrote nothing.
             fs::remove_dir(&job.folder).ok();

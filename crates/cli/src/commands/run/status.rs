@@ -1,7 +1,7 @@
 //! `status.json`: the progress of a job, for programs that monitor it.
 
+use super::job_folder::JobFolder;
 use super::log::now;
-use super::store::Store;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 use tiers_report::json;
@@ -138,17 +138,17 @@ impl Status {
     }
 
     /// Writes the file if the last write was long ago.
-    pub(crate) fn refresh(&mut self, store: &Store) {
+    pub(crate) fn refresh(&mut self, folder: &JobFolder) {
         if self.written.is_none_or(|written| written.elapsed() > EVERY) {
-            self.write(store);
+            self.write(folder);
         }
     }
 
     /// Writes the file. Failures do not stop the job, since no results depend on this file.
-    pub(crate) fn write(&mut self, store: &Store) {
+    pub(crate) fn write(&mut self, folder: &JobFolder) {
         self.updated = now();
         self.written = Some(Instant::now());
-        if let Err(error) = store.write_quickly(&store.path(STATUS), &json(self)) {
+        if let Err(error) = folder.write_quickly(&folder.path(STATUS), &json(self)) {
             tracing::debug!(%error, "status.json cannot be written");
         }
     }

@@ -1,6 +1,6 @@
 //! The table of all models of a job.
 
-use super::kept::Outline;
+use super::finished::Outline;
 use std::collections::BTreeMap;
 use tiers_reml::Status;
 use tiers_report::layout::{Column, table};

@@ -1,6 +1,6 @@
 //! Reads and checks the specification, and the names of the files to write.
 
-use super::SimulateArgs;
+use crate::args::SimulateArgs;
 use anyhow::{anyhow, bail, ensure};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

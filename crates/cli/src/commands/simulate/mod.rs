@@ -1,7 +1,6 @@
 //! `tiers simulate`: nested data of any size from a specification.
 //!
 //! ```text
-//! args     arguments of the command line
 //! job      reads and checks the specification, and the names of the files
 //! draw     draws all chunks of rows on all cores, and passes them on in order
 //! sink     writes rows as parquet columns on a separate thread
@@ -9,7 +8,6 @@
 //! preview  expected numbers of rows, groups and bytes, for --dry-run
 //! ```
 
-mod args;
 mod draw;
 mod job;
 mod preview;
@@ -18,8 +16,7 @@ mod shuffle;
 mod sink;
 mod spill;
 
-pub(crate) use args::SimulateArgs;
-
+use crate::args::SimulateArgs;
 use crate::exit::{Outcome, print};
 use crate::progress::Progress;
 use crate::threads;

@@ -1,7 +1,7 @@
 //! Fits the same model in every partition of the rows, with the results in one table.
 
+use super::finished::Counts;
 use super::job::ModelJob;
-use super::kept::Counts;
 use super::stop::Stop;
 use rayon::prelude::*;
 use serde::Serialize;

@@ -1,13 +1,14 @@
 //! Arguments of `tiers confint`.
 
-use super::wanted::{BootstrapType, IntervalMethod, Wanted};
-use crate::saved::RefitArgs;
-use anyhow::{anyhow, ensure};
+use super::inference::IntervalMethod;
+use super::refit::RefitArgs;
+use super::values::{Choice, one_of};
 use clap::Args;
 use std::path::PathBuf;
+use tiers_reml::IntervalType;
 
 /// Examples below the help.
-pub(crate) const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   tiers fit \"score ~ pretest + treat + (1 | school/class)\" students.parquet --out results
   tiers confint results
@@ -18,6 +19,13 @@ Examples:
 Parameters have lme4's names: sd_(Intercept)|school, cor_year.(Intercept)|child, sigma, and those of the
 coefficients; theta_ stands for all variance parameters, beta_ for all coefficients. Profiles and the
 bootstrap read the data again; wald needs only the saved fit.";
+
+/// Types of bootstrap intervals.
+const TYPES: &[Choice<IntervalType>] = &[
+    ("percentile", IntervalType::Percentile, "Quantiles of the replicates"),
+    ("basic", IntervalType::Basic, "Twice the estimate minus the quantiles of the replicates"),
+    ("normal", IntervalType::Normal, "Bias-corrected estimate, and the standard deviation of the replicates"),
+];
 
 /// Arguments of `tiers confint`.
 #[derive(Debug, Args)]
@@ -47,8 +55,8 @@ pub(crate) struct ConfintArgs {
     pub seed: Option<u64>,
 
     /// Bootstrap: type of the intervals [default: percentile]
-    #[arg(long = "type", value_name = "TYPE", value_enum, help_heading = "Inference")]
-    pub kind: Option<BootstrapType>,
+    #[arg(long = "type", value_name = "TYPE", value_parser = one_of(TYPES), help_heading = "Inference")]
+    pub kind: Option<IntervalType>,
 
     /// Folder for confint.json, and profile.parquet or replicates.parquet
     #[arg(long, value_name = "DIR", help_heading = "Output")]
@@ -60,29 +68,4 @@ pub(crate) struct ConfintArgs {
 
     #[command(flatten)]
     pub refit: RefitArgs,
-}
-
-impl ConfintArgs {
-    /// Checks the arguments as far as possible without the fit.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let level = self.level;
-        ensure!(level > 0.0 && level < 1.0, "--level {level}: a confidence level lies between 0 and 1, such as 0.95");
-        let given = [
-            ("--replicates", self.replicates.is_some()),
-            ("--seed", self.seed.is_some()),
-            ("--type", self.kind.is_some()),
-        ];
-        if self.method != IntervalMethod::Bootstrap
-            && let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given)
-        {
-            anyhow::bail!("{option} applies to the bootstrap only: add --method bootstrap, or leave it out");
-        }
-        self.wanted().check_replicates().map_err(|why| anyhow!("--replicates {why}"))
-    }
-
-    /// Returns the settings of the intervals.
-    pub(crate) fn wanted(&self) -> Wanted {
-        let all = Wanted::new(self.method, self.level, self.replicates, self.seed);
-        Wanted { parm: self.parm.clone(), kind: self.kind.unwrap_or(all.kind), ..all }
-    }
 }

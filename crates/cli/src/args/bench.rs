@@ -1,6 +1,6 @@
 //! Arguments of `tiers bench`.
 
-use crate::csv::CsvArgs;
+use super::csv::CsvArgs;
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -32,11 +32,11 @@ pub(crate) struct BenchArgs {
     pub data: Vec<PathBuf>,
 
     /// Only estimate the time and memory of a fit, from a sample of the rows
-    #[arg(long, requires = "formula")]
+    #[arg(long, requires = "formula", help_heading = "Run")]
     pub plan: bool,
 
     /// Numbers of rows of the simulated tables
-    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = rows, default_value = "1e5,1e6", conflicts_with = "formula")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = rows, default_value = "1e5,1e6", conflicts_with = "formula", help_heading = "Data")]
     pub sizes: Vec<u64>,
 
     /// Built-in models: a has two levels, b also a random slope, c three levels
@@ -46,35 +46,36 @@ pub(crate) struct BenchArgs {
         value_enum,
         value_delimiter = ',',
         default_value = "a,b,c",
-        conflicts_with = "formula"
+        conflicts_with = "formula",
+        help_heading = "Model"
     )]
     pub models: Vec<BuiltIn>,
 
     /// Simulate tables in random order instead of sorted ones
-    #[arg(long, conflicts_with = "formula")]
+    #[arg(long, conflicts_with = "formula", help_heading = "Data")]
     pub shuffle: bool,
 
     /// Numbers of threads (default: all cores)
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = "Run")]
     pub threads: Vec<NonZeroUsize>,
 
     /// Number of runs of each case, after a warm-up run that does not count
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", help_heading = "Run")]
     pub repeats: NonZeroUsize,
 
     #[command(flatten)]
     pub csv: CsvArgs,
 
     /// Folder for the results; results of an earlier benchmark are replaced
-    #[arg(long, value_name = "DIR", default_value = "tiers-bench")]
+    #[arg(long, value_name = "DIR", default_value = "tiers-bench", help_heading = "Output")]
     pub out: PathBuf,
 
     /// Print the estimate of --plan as JSON
-    #[arg(long, requires = "plan")]
+    #[arg(long, requires = "plan", help_heading = "Output")]
     pub json: bool,
 
     /// Print no progress, only the results
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "Run")]
     pub quiet: bool,
 }
 

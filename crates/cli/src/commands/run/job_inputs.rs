@@ -14,7 +14,7 @@ const FORMAT: u32 = 2;
 
 /// Inputs of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Origin {
+pub(crate) struct JobInputs {
     format: u32,
     /// Version of the program.
     tiers: String,
@@ -37,15 +37,15 @@ struct FileMark {
     modified: Option<(u64, u32)>,
 }
 
-impl Origin {
+impl JobInputs {
     /// Returns the inputs of a job.
-    pub(crate) fn of(job: &Job, source: &Source) -> Origin {
+    pub(crate) fn of(job: &Job, source: &Source) -> JobInputs {
         let mark = |file: &tiers_tables::DataFile| {
             let since = file.modified().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
             let modified = since.map(|since| (since.as_secs(), since.subsec_nanos()));
             FileMark { path: file.path.clone(), bytes: file.bytes, modified }
         };
-        Origin {
+        JobInputs {
             format: FORMAT,
             tiers: env!("CARGO_PKG_VERSION").to_owned(),
             files: source.files().iter().map(mark).collect(),
@@ -63,7 +63,7 @@ impl Origin {
 
     /// Returns the fingerprint of all inputs that a model's results depend on.
     pub(crate) fn fingerprint_of(&self, model: &ModelKeys) -> String {
-        hash(&Origin { models: vec![model.clone()], ..self.clone() }.json())
+        hash(&JobInputs { models: vec![model.clone()], ..self.clone() }.json())
     }
 
     /// Returns the fingerprint of all inputs that the sums of these models depend on, which includes
@@ -72,11 +72,11 @@ impl Origin {
         let models = names.iter().filter_map(|name| self.models.iter().find(|model| model.name == *name));
         let models: Vec<_> = models.map(|model| (&model.formula, &model.weights, &model.by)).collect();
         let models = serde_json::to_string(&(names, models)).expect("plain data");
-        hash(&(Origin { models: Vec::new(), ..self.clone() }.json() + &models))
+        hash(&(JobInputs { models: Vec::new(), ..self.clone() }.json() + &models))
     }
 
     /// Describes the first difference to the inputs now; `None` if there is none.
-    pub(crate) fn difference(&self, now: &Origin) -> Option<String> {
+    pub(crate) fn difference(&self, now: &JobInputs) -> Option<String> {
         if (self.format, &self.tiers) != (now.format, &now.tiers) {
             return Some(format!("it was begun by tiers {}, and this is tiers {}", self.tiers, now.tiers));
         }
@@ -94,7 +94,7 @@ impl Origin {
                 "how text files are read (sep, decimal, encoding, na or types of data) has changed".to_owned(),
             );
         }
-        let names = |origin: &Origin| origin.models.iter().map(|model| model.name.clone()).collect::<Vec<_>>();
+        let names = |origin: &JobInputs| origin.models.iter().map(|model| model.name.clone()).collect::<Vec<_>>();
         if let Some(new) = names(now).iter().find(|name| !names(self).contains(name)) {
             return Some(format!("the model `{new}` is new"));
         }
@@ -112,7 +112,7 @@ impl Origin {
         })
     }
 
-    fn difference_of_files(&self, now: &Origin) -> Option<String> {
+    fn difference_of_files(&self, now: &JobInputs) -> Option<String> {
         for old in &self.files {
             let path = old.path.display();
             match now.files.iter().find(|new| new.path == old.path) {

@@ -1,12 +1,12 @@
 //! Arguments of `tiers moments`.
 
-use crate::csv::CsvArgs;
+use super::csv::CsvArgs;
+use super::resources::Resources;
 use clap::Args;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Examples below the help.
-pub(crate) const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   Moments of two halves of a data set, computed separately (say, on two machines), and their fit:
     tiers moments \"score ~ pretest + (1 | school/class)\" a.parquet --out a.moments
@@ -53,15 +53,10 @@ pub(crate) struct MomentsArgs {
     #[command(flatten)]
     pub csv: CsvArgs,
 
-    /// Limit on memory: bytes, a size such as 2GB, or a percentage of the available memory
-    #[arg(long, value_name = "SIZE", default_value = crate::memory::DEFAULT, help_heading = "Run", env = "TIERS_MEMORY_LIMIT", hide_env_values = true)]
-    pub memory_limit: String,
+    #[command(flatten)]
+    pub resources: Resources,
 
     /// Print no progress and no messages, only errors
     #[arg(long, short, help_heading = "Run")]
     pub quiet: bool,
-
-    /// Number of threads (default: all cores); the results do not depend on it
-    #[arg(long, value_name = "N", help_heading = "Run", env = "TIERS_THREADS", hide_env_values = true)]
-    pub threads: Option<NonZeroUsize>,
 }

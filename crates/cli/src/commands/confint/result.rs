@@ -1,10 +1,8 @@
 //! Computed intervals, and their JSON.
 
-use super::text;
-use super::wanted::Wanted;
+use super::request::IntervalRequest;
 use serde::Serialize;
 use tiers_reml::{Bootstrap, Fit, Method, Profile};
-use tiers_report::section::Section;
 
 /// The interval of one parameter.
 #[derive(Clone, Debug, Serialize)]
@@ -43,16 +41,16 @@ impl Interval {
 }
 
 /// Computed intervals.
-pub(crate) struct Found {
+pub(crate) struct IntervalResult {
     pub(super) intervals: Vec<Interval>,
     pub(super) bootstrap: Option<Counts>,
     /// A deviance below that of the estimates, if a profile found one.
     pub(super) lower_deviance: Option<f64>,
-    pub(super) kept: Kept,
+    pub(super) details: Details,
 }
 
 /// Results that are written besides the intervals.
-pub(super) enum Kept {
+pub(super) enum Details {
     Nothing,
     Profile(Profile, Vec<String>),
     Replicates(Bootstrap),
@@ -64,7 +62,7 @@ pub(super) struct Counts {
     pub(super) replicates: u64,
     pub(super) seed: u64,
     #[serde(rename = "type")]
-    pub(super) kind: &'static str,
+    pub(super) kind: String,
     /// Replicates with a singular fit (on the boundary).
     pub(super) singular: usize,
     /// Replicates that did not converge, which are left out.
@@ -86,20 +84,15 @@ struct Report<'a> {
     intervals: &'a [Interval],
 }
 
-impl Found {
-    /// Returns the table with its notes.
-    pub(crate) fn section(&self, wanted: &Wanted, fit: &Fit) -> Section {
-        text::section(wanted, fit, self)
-    }
-
+impl IntervalResult {
     /// Returns the output of `--json`, which is also the contents of `confint.json`.
-    pub(super) fn json(&self, wanted: &Wanted, fit: &Fit) -> String {
+    pub(super) fn json(&self, request: &IntervalRequest, fit: &Fit) -> String {
         tiers_report::json(&Report {
             tiers: env!("CARGO_PKG_VERSION"),
             formula: &fit.formula,
             fit_method: fit.method,
-            method: wanted.method.name(),
-            level: wanted.level,
+            method: request.method.name(),
+            level: request.level,
             bootstrap: self.bootstrap.as_ref(),
             lower_deviance: self.lower_deviance,
             intervals: &self.intervals,

@@ -2,12 +2,11 @@
 //! case. Requests to stop are checked here, too.
 
 use super::checkpoint::Keeper;
+use super::job_folder::JobFolder;
 use super::status::{ModelState, Phase, Status};
 use super::stop::Stop;
-use super::store::Store;
-use crate::commands::confint::Pieces;
+use crate::observer::{FitObserver, Pieces};
 use crate::progress::{Fitting, Progress, Reading};
-use crate::steps::Watch;
 use std::time::{Duration, Instant};
 use tiers_moments::{PassState, ReadObserver, ReadTimes};
 use tiers_reml::{SearchObserver, Step, Trial};
@@ -18,22 +17,27 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// Progress bars, log lines and `status.json` of a job.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct JobProgress {
     /// Folder of `status.json`.
-    pub store: Store,
+    pub folder: JobFolder,
     /// Whether the job was asked to stop.
     pub stop: Stop,
     /// Contents of `status.json`.
     pub status: Status,
     /// Settings of the progress bars.
-    pub progress: Progress,
+    pub bars: Progress,
     logged: Instant,
 }
 
-impl Board {
-    /// Creates the board of a job that begins now.
-    pub(crate) fn new(store: Store, stop: Stop, progress: Progress, models: impl Iterator<Item = String>) -> Board {
-        Board { store, stop, status: Status::begin(models), progress, logged: Instant::now() }
+impl JobProgress {
+    /// Creates the progress of a job that begins now.
+    pub(crate) fn new(
+        folder: JobFolder,
+        stop: Stop,
+        bars: Progress,
+        models: impl Iterator<Item = String>,
+    ) -> JobProgress {
+        JobProgress { folder, stop, status: Status::begin(models), bars, logged: Instant::now() }
     }
 
     /// Begins a phase.
@@ -45,7 +49,7 @@ impl Board {
         if matches!(phase, Phase::Reading | Phase::Fitting) {
             (status.theta, status.criterion, status.evaluations) = (Vec::new(), None, 0);
         }
-        status.write(&self.store);
+        status.write(&self.folder);
         self.logged = Instant::now();
     }
 
@@ -67,15 +71,15 @@ impl Board {
     /// Begins the fit of a model of all rows.
     pub(crate) fn fitting(&mut self, model: &str) -> FitWatch<'_> {
         self.begin_model(model);
-        let bar = self.progress.fitting();
-        FitWatch { bar, model: model.to_owned(), board: self, second_pass: None }
+        let bar = self.bars.fitting();
+        FitWatch { bar, model: model.to_owned(), job: self, second_pass: None }
     }
 }
 
 /// Observer of a pass over the rows.
 #[derive(Debug)]
 pub(crate) struct ReadWatch<'a> {
-    board: &'a mut Board,
+    job: &'a mut JobProgress,
     bar: Reading,
     keeper: Option<Keeper>,
     began: Instant,
@@ -86,9 +90,9 @@ pub(crate) struct ReadWatch<'a> {
 
 impl<'a> ReadWatch<'a> {
     /// Creates the observer of a pass; `rows` is the number of rows if it is known.
-    pub(crate) fn new(board: &'a mut Board, rows: Option<u64>, keeper: Option<Keeper>) -> ReadWatch<'a> {
-        let bar = board.progress.reading(rows);
-        ReadWatch { board, bar, keeper, began: Instant::now(), before: None, total: rows }
+    pub(crate) fn new(job: &'a mut JobProgress, rows: Option<u64>, keeper: Option<Keeper>) -> ReadWatch<'a> {
+        let bar = job.bars.reading(rows);
+        ReadWatch { job, bar, keeper, began: Instant::now(), before: None, total: rows }
     }
 
     /// Returns the time by phase, and the writer of checkpoints.
@@ -102,13 +106,13 @@ impl ReadObserver for ReadWatch<'_> {
         self.bar.rows_read(rows);
         let before = *self.before.get_or_insert(rows);
         let rate = rows.saturating_sub(before) as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
-        let status = &mut self.board.status;
+        let status = &mut self.job.status;
         (status.rows, status.rows_total, status.rows_per_second) = (rows, self.total, rate.round());
-        status.refresh(&self.board.store);
-        if self.board.is_due() {
+        status.refresh(&self.job.folder);
+        if self.job.is_due() {
             info!(rows, of = self.total.unwrap_or(0), rows_per_second = rate.round(), "reading");
         }
-        !self.board.stop.asked()
+        !self.job.stop.asked()
     }
 
     fn restarted(&mut self, column: &str, level: &str) {
@@ -118,7 +122,7 @@ impl ReadObserver for ReadWatch<'_> {
 
     fn checkpoint(&mut self, state: &PassState<'_>) {
         if let Some(keeper) = &mut self.keeper {
-            keeper.offer(&self.board.store, state, self.board.stop.asked());
+            keeper.offer(&self.job.folder, state, self.job.stop.asked());
         }
     }
 
@@ -130,7 +134,7 @@ impl ReadObserver for ReadWatch<'_> {
 /// Observer of a model that is being fitted.
 #[derive(Debug)]
 pub(crate) struct FitWatch<'a> {
-    board: &'a mut Board,
+    job: &'a mut JobProgress,
     bar: Fitting,
     model: String,
     second_pass: Option<SecondPass>,
@@ -139,47 +143,47 @@ pub(crate) struct FitWatch<'a> {
 impl SearchObserver for FitWatch<'_> {
     fn evaluated(&mut self, trial: &Trial<'_>, step: &Step) -> bool {
         self.bar.evaluated(trial, step);
-        let status = &mut self.board.status;
+        let status = &mut self.job.status;
         let theta = trial.theta();
         status.theta.clone_from(&theta);
         status.criterion = step.criterion;
         status.evaluations += 1;
-        status.refresh(&self.board.store);
+        status.refresh(&self.job.folder);
         let (evaluation, criterion) = (status.evaluations, step.criterion);
         debug!(model = self.model, evaluation, criterion = criterion.unwrap_or(f64::NAN), ?theta, "evaluated");
-        !self.board.stop.asked()
+        !self.job.stop.asked()
     }
 }
 
-impl Watch for FitWatch<'_> {
+impl FitObserver for FitWatch<'_> {
     fn writing(&mut self) {
         self.bar.writing();
-        self.board.phase(Phase::Writing, Some(&self.model));
+        self.job.phase(Phase::Writing, Some(&self.model));
     }
 
     fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver {
-        let bar = self.board.progress.second_pass(rows);
-        self.second_pass.insert(SecondPass { bar, stop: self.board.stop.clone() })
+        let bar = self.job.bars.second_pass(rows);
+        self.second_pass.insert(SecondPass { bar, stop: self.job.stop.clone() })
     }
 
     fn making_intervals(&mut self, pieces: Pieces) -> bool {
         self.bar.making_intervals(pieces);
         let Pieces { what, done, all } = pieces;
-        if self.board.status.phase != Some(Phase::Intervals) {
-            self.board.phase(Phase::Intervals, Some(&self.model));
+        if self.job.status.phase != Some(Phase::Intervals) {
+            self.job.phase(Phase::Intervals, Some(&self.model));
             info!(model = self.model, what, of = all, "making intervals");
         }
-        let status = &mut self.board.status;
+        let status = &mut self.job.status;
         let begins = status.pieces_total.is_none();
         (status.pieces, status.pieces_total) = (done, Some(all));
         match begins {
-            true => status.write(&self.board.store),
-            false => status.refresh(&self.board.store),
+            true => status.write(&self.job.folder),
+            false => status.refresh(&self.job.folder),
         }
-        if self.board.is_due() {
+        if self.job.is_due() {
             info!(model = self.model, what, done, of = all, "making intervals");
         }
-        !self.board.stop.asked()
+        !self.job.stop.asked()
     }
 }
 

@@ -1,8 +1,8 @@
 //! `--dry-run`: reports what a job would do, without reading a row.
 
-use super::file::{DfKey, IntervalsKey};
 use super::inputs::Inputs;
 use super::job::{Job, ModelJob};
+use crate::args::{Df, IntervalMethod};
 use crate::exit::print;
 use serde::Serialize;
 use std::fmt::Write;
@@ -44,9 +44,9 @@ struct PlannedModel {
     name: String,
     formula: String,
     method: String,
-    df: String,
+    df: Df,
     by: Vec<String>,
-    intervals: Option<IntervalsKey>,
+    intervals: Option<IntervalMethod>,
     /// Memory without any groups.
     memory_bytes: u64,
     /// Memory of a group of the finest level, each factor counted as one column.
@@ -127,12 +127,7 @@ fn planned_model(model: &ModelJob, rows: Option<u64>, limit: Option<u64>) -> Pla
         name: model.keys.name.clone(),
         formula: model.keys.formula.clone(),
         method: format!("{:?}", model.keys.method).to_uppercase(),
-        df: match model.keys.df {
-            DfKey::Satterthwaite => "satterthwaite",
-            DfKey::KenwardRoger => "kenward-roger",
-            DfKey::None => "none",
-        }
-        .to_owned(),
+        df: model.keys.df,
         by: model.keys.by.clone(),
         intervals: model.keys.intervals,
         memory_bytes: empty,
@@ -207,7 +202,7 @@ impl Planned {
             &[
                 Column::names("model", cells(&|model| model.name.clone())),
                 Column::names("method", cells(&|model| model.method.clone())),
-                Column::names("df", cells(&|model| model.df.clone())),
+                Column::names("df", cells(&|model| model.df.name().to_owned())),
                 Column::numbers("memory", cells(&|model| in_words(model.memory_bytes))),
                 Column::numbers("per group", cells(&|model| format!("{} B", model.bytes_per_group))),
                 Column::names("formula", cells(&|model| model.formula.clone() + &further(model))),
@@ -235,8 +230,8 @@ fn further(model: &PlannedModel) -> String {
     let by = if model.by.is_empty() { String::new() } else { format!("  by {}", model.by.join(", ")) };
     by + match model.intervals {
         None => "",
-        Some(IntervalsKey::Profile) => "  with profile intervals",
-        Some(IntervalsKey::Wald) => "  with Wald intervals",
-        Some(IntervalsKey::Bootstrap) => "  with bootstrap intervals",
+        Some(IntervalMethod::Profile) => "  with profile intervals",
+        Some(IntervalMethod::Wald) => "  with Wald intervals",
+        Some(IntervalMethod::Bootstrap) => "  with bootstrap intervals",
     }
 }

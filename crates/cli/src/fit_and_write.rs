@@ -1,17 +1,18 @@
 //! Fits one model, from its moments to its files: build the model, search, infer, report, write.
 
-use crate::commands::confint::{Fitted, Pieces, Wanted};
+use crate::commands::confint::{Fitted, IntervalRequest};
 use crate::input::Input;
 use crate::memory::Limit;
+use crate::observer::FitObserver;
 use crate::process::peak_memory;
 use crate::tables;
 use anyhow::anyhow;
 use std::time::{Duration, Instant};
-use tiers_moments::{ClusterMoments, Further, Ingested, ReadObserver, ReadTimes, Until, cluster_level};
+use tiers_moments::{ClusterMoments, Further, Ingested, ReadTimes, Until, cluster_level};
 use tiers_outputs::{Folder, Seal, Staged};
 use tiers_reml::{
     DfMethod, FitSettings, FittedModel, FittedValues, FixedInference, FixedModel, Objective, Optimum, Robust, Sandwich,
-    SearchObserver, Status, fit_moments, random_effects,
+    Status, fit_moments, random_effects,
 };
 use tiers_report::page::{PAGE, page};
 use tiers_report::saved::{FIT, MODEL, SavedModel, seal_of, write_effects};
@@ -28,7 +29,7 @@ pub(crate) struct How {
     /// Cluster-robust inference on the fixed effects.
     pub robust: Option<Clustered>,
     /// Intervals of all parameters to write, if any.
-    pub intervals: Option<Wanted>,
+    pub intervals: Option<IntervalRequest>,
     /// Whether to write fitted values.
     pub fitted: bool,
     /// Whether to write the report as an HTML page.
@@ -66,9 +67,9 @@ pub(crate) struct Read {
     pub times: ReadTimes,
 }
 
-/// A model that was fitted.
+/// A fitted model with its report and files.
 #[derive(Debug)]
-pub(crate) struct Made<'a> {
+pub(crate) struct ModelOutput<'a> {
     /// Its files, not yet put in place.
     pub staged: Option<Staged<'a>>,
     /// The report.
@@ -81,24 +82,14 @@ pub(crate) struct Made<'a> {
     pub without_intervals: Option<String>,
 }
 
-/// Observer of a fit, which may also cancel it.
-pub(crate) trait Watch: SearchObserver + Send {
-    /// Called when a search, or the computation of intervals, has ended and writing begins.
-    fn writing(&mut self) {}
-    /// Called before this number of rows is read a second time; returns the observer of that pass.
-    fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver;
-    /// Called as intervals are computed; return `false` to cancel.
-    fn making_intervals(&mut self, pieces: Pieces) -> bool;
-}
-
 /// Fits a model and writes its files if there is a folder for them. The caller puts the files in place.
-pub(crate) fn make<'a>(
+pub(crate) fn fit_and_write<'a>(
     input: &Input<'_>,
     read: Read,
     how: &How,
     folder: Option<&'a Folder>,
-    watch: &mut dyn Watch,
-) -> anyhow::Result<Made<'a>> {
+    watch: &mut dyn FitObserver,
+) -> anyhow::Result<ModelOutput<'a>> {
     let Read { ingested, began, times } = read;
     let mut clock = Clock { began, phases: Phases::default() };
     clock.phases.have_read(&times);
@@ -138,7 +129,7 @@ pub(crate) fn make<'a>(
     let json = json.unwrap_or_else(|| report.json());
     report.timing_seconds = Some(timing);
     report.peak_memory_bytes = peak_memory();
-    Ok(Made { staged, report, text, json, without_intervals })
+    Ok(ModelOutput { staged, report, text, json, without_intervals })
 }
 
 /// Makes cluster-robust inference from a second pass over the rows, if it was requested.
@@ -147,7 +138,7 @@ fn robust(
     objective: &Objective<'_>,
     optimum: &Optimum,
     how: &How,
-    watch: &mut dyn Watch,
+    watch: &mut dyn FitObserver,
 ) -> anyhow::Result<Option<Robust>> {
     let (Some(Clustered { kind, level, memory }), Some(source)) = (&how.robust, input.source()) else {
         return Ok(None);
@@ -174,7 +165,12 @@ struct Files<'a> {
 impl Files<'_> {
     /// Writes all files but the summary and `fit.json`. Returns the reason if requested intervals are
     /// missing.
-    fn write(&self, fixed: FixedModel, phases: &mut Phases, watch: &mut dyn Watch) -> anyhow::Result<Option<String>> {
+    fn write(
+        &self,
+        fixed: FixedModel,
+        phases: &mut Phases,
+        watch: &mut dyn FitObserver,
+    ) -> anyhow::Result<Option<String>> {
         let Files { input, objective, how, report, staged, .. } = self;
         let definition = input.definition(&objective.model().recipe)?;
         let (criterion, evaluations) = (report.fit.criterion, how.fitting.newton.max_evaluations);
@@ -182,7 +178,7 @@ impl Files<'_> {
         saved.working_folder = saved.working_folder.filter(|_| !how.reproducible);
         staged.write(MODEL, &saved.json())?;
         let clock = Instant::now();
-        let made = how.intervals.as_ref().map(|wanted| self.intervals(wanted, &saved.fixed.inference, watch));
+        let made = how.intervals.as_ref().map(|request| self.intervals(request, &saved.fixed.inference, watch));
         let (section, without) = match made.transpose()? {
             None => (None, None),
             Some(Ok(section)) => (Some(section), None),
@@ -198,7 +194,7 @@ impl Files<'_> {
 
     /// Writes the random effects, and the page and fitted values if requested. Returns the seconds that
     /// the random effects took.
-    fn effects(&self, intervals: Option<&Section>, watch: &mut dyn Watch) -> anyhow::Result<f64> {
+    fn effects(&self, intervals: Option<&Section>, watch: &mut dyn FitObserver) -> anyhow::Result<f64> {
         let Files { input, objective, optimum, how, report, staged } = self;
         let clock = Instant::now();
         let effects = random_effects(objective, optimum)?;
@@ -217,9 +213,9 @@ impl Files<'_> {
     /// Writes intervals of all parameters and returns them for the page, or the reason if there are none.
     fn intervals(
         &self,
-        wanted: &Wanted,
+        request: &IntervalRequest,
         inference: &FixedInference,
-        watch: &mut dyn Watch,
+        watch: &mut dyn FitObserver,
     ) -> anyhow::Result<Result<Section, String>> {
         let Files { objective, optimum, how, report, staged, .. } = self;
         let fit = &report.fit;
@@ -227,11 +223,11 @@ impl Files<'_> {
             return Ok(Err("the search did not converge".to_owned()));
         }
         let fitted = Fitted { fit, inference, objective, optimum, newton: &how.fitting.newton };
-        match fitted.intervals(wanted, &mut |pieces| watch.making_intervals(pieces)) {
+        match fitted.intervals(request, &mut |pieces| watch.making_intervals(pieces)) {
             Ok(found) => {
                 let found = found.ok_or_else(|| anyhow!("interrupted"))?;
-                found.stage(wanted, fit, staged)?;
-                Ok(Ok(found.section(wanted, fit)))
+                found.stage(request, fit, staged)?;
+                Ok(Ok(found.section(request, fit)))
             }
             // The fit is valid without intervals.
             Err(error) => Ok(Err(error.to_string())),

@@ -25,34 +25,34 @@ pub(crate) struct SimulateArgs {
     pub spec: Option<PathBuf>,
 
     /// Parquet file to write; the parameters are written beside it, to a file that ends in .truth.json
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["example", "dry_run"])]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["example", "dry_run"], help_heading = "Output")]
     pub out: Option<PathBuf>,
 
     /// Exact number of rows, instead of that of the specification
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Data")]
     pub rows: Option<u64>,
 
     /// Seed of the random numbers, instead of that of the specification
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", help_heading = "Data")]
     pub seed: Option<u64>,
 
     /// Write the rows in random order; needs as much space again for a temporary file beside the output
-    #[arg(long)]
+    #[arg(long, help_heading = "Data")]
     pub shuffle: bool,
 
     /// Print an example specification with comments and exit
-    #[arg(long, exclusive = true)]
+    #[arg(long, exclusive = true, help_heading = "Output")]
     pub example: bool,
 
     /// Print the expected numbers of rows, groups and bytes, and write nothing
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub dry_run: bool,
 
     /// Print no progress and no summary, only errors
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "Run")]
     pub quiet: bool,
 
     /// Number of threads (default: all cores); the rows do not depend on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Run", env = "TIERS_THREADS", hide_env_values = true)]
     pub threads: Option<NonZeroUsize>,
 }

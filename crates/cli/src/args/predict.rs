@@ -1,15 +1,13 @@
 //! Arguments of `tiers predict`.
 
-use crate::csv::CsvArgs;
-use crate::saved::{RefitArgs, Saved};
-use anyhow::{bail, ensure};
-use clap::{Args, ValueEnum};
+use super::refit::RefitArgs;
+use super::values::{Choice, one_of};
+use clap::Args;
 use std::path::PathBuf;
-use tiers_reml::{Interval, IntervalKind};
-use tiers_tables::Source;
+use tiers_reml::IntervalKind;
 
 /// Examples below the help.
-pub(crate) const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   Predictions with all random effects, and intervals for new observations:
     tiers fit \"score ~ pretest + (1 | school/class)\" students.parquet --out results
@@ -28,6 +26,20 @@ Rows of groups that the fit has not seen are predicted without random effects of
 the column `known_LEVEL` marks them. Predictions alone need only the folder of results, and so do
 --population --se and --interval confidence for a fit with Satterthwaite's degrees of freedom; other
 standard errors and intervals read the data of the fit again.";
+
+/// Kinds of intervals.
+const KINDS: &[Choice<IntervalKind>] = &[
+    (
+        "confidence",
+        IntervalKind::Confidence,
+        "For the mean of rows like this: uncertainty of the estimates, and effects of unseen groups",
+    ),
+    (
+        "prediction",
+        IntervalKind::Prediction,
+        "For a new response: also the residual, and the effects of levels that are left out",
+    ),
+];
 
 /// Arguments of `tiers predict`.
 #[derive(Debug, Args)]
@@ -57,8 +69,8 @@ pub(crate) struct PredictArgs {
     pub se: bool,
 
     /// Also write the lower and upper ends of intervals
-    #[arg(long, value_name = "KIND", value_enum, help_heading = "Inference")]
-    pub interval: Option<Kind>,
+    #[arg(long, value_name = "KIND", value_parser = one_of(KINDS), help_heading = "Inference")]
+    pub interval: Option<IntervalKind>,
 
     /// Confidence level of the interval
     #[arg(long, value_name = "LEVEL", default_value_t = 0.95, help_heading = "Inference")]
@@ -74,57 +86,4 @@ pub(crate) struct PredictArgs {
 
     #[command(flatten)]
     pub refit: RefitArgs,
-}
-
-/// Kind of interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
-    /// For the mean of rows like this: uncertainty of the estimates, and effects of unseen groups
-    Confidence,
-    /// For a new response: also the residual, and the effects of levels that are left out
-    Prediction,
-}
-
-impl PredictArgs {
-    /// Opens the new data, with the text options of the fit unless others are given.
-    pub(crate) fn open(&self, saved: &Saved) -> anyhow::Result<Source> {
-        let said = self.refit.csv.options()?;
-        let source = Source::open_with(&self.new_data, &said.or(&saved.report.data.csv))?;
-        crate::csv::checked(source, &said)
-    }
-
-    /// Returns the options for reading the data of the fit again; the text options are for the new data.
-    pub(crate) fn of_fit(&self) -> RefitArgs {
-        RefitArgs { csv: CsvArgs::default(), ..self.refit.clone() }
-    }
-
-    /// Returns the requested interval.
-    pub(crate) fn interval(&self) -> anyhow::Result<Option<Interval>> {
-        let level = self.conf_level;
-        ensure!(
-            level > 0.0 && level < 1.0,
-            "--conf-level {level}: a confidence level lies between 0 and 1, such as 0.95"
-        );
-        let kind = |kind| match kind {
-            Kind::Confidence => IntervalKind::Confidence,
-            Kind::Prediction => IntervalKind::Prediction,
-        };
-        Ok(self.interval.map(|of| Interval { kind: kind(of), level }))
-    }
-
-    /// Returns the levels whose random effects are used, coarsest first.
-    pub(crate) fn levels(&self, saved: &Saved) -> anyhow::Result<Vec<String>> {
-        let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
-        match &self.level {
-            _ if self.population => Ok(Vec::new()),
-            None => Ok(all),
-            Some(level) => match all.iter().position(|name| name == level) {
-                Some(finest) => Ok(all[..=finest].to_vec()),
-                None => bail!(
-                    "--level {level}: the fit has no such level; its levels are, coarsest first, {}",
-                    all.join(", ")
-                ),
-            },
-        }
-    }
 }

@@ -1,17 +1,16 @@
 //! Report of a run: numbers of rows that were predicted, missing, or of unknown groups.
 
-use crate::commands::predict::PredictArgs;
-use crate::commands::predict::args::Kind;
+use crate::args::PredictArgs;
 use crate::saved::Saved;
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
-use tiers_reml::{PredictedRows, Predictor};
+use tiers_reml::{IntervalKind, PredictedRows, Predictor};
 
 /// Report of the predictions.
 #[derive(Debug, Serialize)]
-pub(crate) struct Told {
+pub(crate) struct PredictionReport {
     /// Version of the program.
     tiers: &'static str,
     /// The folder of the fit.
@@ -31,32 +30,32 @@ pub(crate) struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     first_not_estimable: Option<u64>,
     /// The levels whose random effects are used, coarsest first.
-    levels: Vec<LevelTold>,
+    levels: Vec<LevelReport>,
     std_error: bool,
-    interval: Option<IntervalTold>,
+    interval: Option<IntervalReport>,
 }
 
 #[derive(Debug, Serialize)]
-struct LevelTold {
+struct LevelReport {
     level: String,
     /// Rows that have a prediction but are in no group that the fit knows.
     unknown: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct IntervalTold {
+struct IntervalReport {
     kind: &'static str,
     level: f64,
 }
 
-impl Told {
+impl PredictionReport {
     /// Creates an empty report.
-    pub(crate) fn new(args: &PredictArgs, saved: &Saved, predictor: &Predictor<'_>) -> Told {
+    pub(crate) fn new(args: &PredictArgs, saved: &Saved, predictor: &Predictor<'_>) -> PredictionReport {
         let kind = |kind| match kind {
-            Kind::Confidence => "confidence",
-            Kind::Prediction => "prediction",
+            IntervalKind::Confidence => "confidence",
+            IntervalKind::Prediction => "prediction",
         };
-        Told {
+        PredictionReport {
             tiers: env!("CARGO_PKG_VERSION"),
             fit: saved.name.clone(),
             formula: saved.recipe.formula.clone(),
@@ -67,18 +66,18 @@ impl Told {
             missing: predictor.predictors().into_iter().map(|name| (name, 0)).collect(),
             not_estimable: 0,
             first_not_estimable: None,
-            levels: predictor.levels().map(|level| LevelTold { level: level.to_owned(), unknown: 0 }).collect(),
+            levels: predictor.levels().map(|level| LevelReport { level: level.to_owned(), unknown: 0 }).collect(),
             std_error: args.se,
-            interval: args.interval.map(|of| IntervalTold { kind: kind(of), level: args.conf_level }),
+            interval: args.interval.map(|of| IntervalReport { kind: kind(of), level: args.conf_level }),
         }
     }
 
     /// Counts some rows.
-    pub(crate) fn see(&mut self, rows: &PredictedRows) {
+    pub(crate) fn count(&mut self, rows: &PredictedRows) {
         let is_missing = |i: usize| rows.missing.as_ref().is_some_and(|missing| missing[i]);
-        let count = rows.prediction.len();
-        self.rows += count as u64;
-        self.predicted += (0..count).filter(|&i| !is_missing(i)).count() as u64;
+        let n = rows.prediction.len();
+        self.rows += n as u64;
+        self.predicted += (0..n).filter(|&i| !is_missing(i)).count() as u64;
         self.missing.iter_mut().zip(&rows.missing_by).for_each(|((_, sum), rows)| *sum += rows);
         self.not_estimable += rows.not_estimable.len() as u64;
         if let (None, Some(&first)) = (self.first_not_estimable, rows.not_estimable.first()) {
@@ -114,7 +113,7 @@ impl Told {
                 }
             },
         );
-        if let Some(IntervalTold { kind, level }) = &self.interval {
+        if let Some(IntervalReport { kind, level }) = &self.interval {
             line("Interval:", format!("{kind}, {}% (normal)", (1e6 * 100.0 * level).round() / 1e6));
         }
         line("Rows:", format!("{} predicted of {}", HumanCount(self.predicted), HumanCount(self.rows)));
@@ -129,7 +128,7 @@ impl Told {
             let by = self.missing.iter().map(|(name, rows)| format!("{name} {}", HumanCount(*rows)));
             line("Missing:", format!("{}; {}", HumanCount(missing), by.collect::<Vec<_>>().join(", ")));
         }
-        let new: Vec<String> = self.levels.iter().filter(|level| level.unknown > 0).map(LevelTold::text).collect();
+        let new: Vec<String> = self.levels.iter().filter(|level| level.unknown > 0).map(LevelReport::text).collect();
         if !new.is_empty() {
             line("New:", format!("rows of groups that the fit has not seen: {}", new.join(", ")));
         }
@@ -152,7 +151,7 @@ impl Told {
 
     /// Returns a note if no row has a known group of some level, most likely because ids are written
     /// differently.
-    pub(crate) fn strangers(&self) -> Option<String> {
+    pub(crate) fn all_unknown(&self) -> Option<String> {
         let all_new = self.levels.iter().find(|level| self.predicted > 0 && level.unknown == self.predicted)?;
         Some(format!(
             "tiers: note: no row is in a group of {} that the fit knows; if that is unexpected, compare its ids with \
@@ -162,7 +161,7 @@ impl Told {
     }
 }
 
-impl LevelTold {
+impl LevelReport {
     fn text(&self) -> String {
         format!("{} {}", self.level, HumanCount(self.unknown))
     }

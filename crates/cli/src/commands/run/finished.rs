@@ -1,7 +1,7 @@
 //! Records of finished models: results in short, and their files with hashes. Until the job is
 //! complete, each record is a file in the hidden folder; then the manifest has them all.
 
-use super::store::{Store, cannot};
+use super::job_folder::{JobFolder, cannot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,13 +9,14 @@ use std::path::Path;
 use tiers_outputs::hash_file;
 use tiers_reml::Status;
 use tiers_report::Timing;
+use tracing::error;
 
 /// Folder of the records in the hidden folder.
 const DONE: &str = "done";
 
 /// Record of a finished model.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct Finished {
     /// Fingerprint of the inputs that the results depend on.
     pub fingerprint: String,
     /// Result in short.
@@ -42,6 +43,19 @@ pub(crate) struct Outline {
     /// Counts of partitions, for a model by partitions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<Counts>,
+}
+
+impl Outline {
+    /// Logs why a model that has results makes the exit code of the job differ from 0.
+    pub(super) fn log_shortfall(&self) {
+        let name = &self.name;
+        if self.status == Some(Status::NotConverged) {
+            error!(model = name, "the search did not converge; the results are written all the same");
+        }
+        if let Some(counts) = self.partitions.filter(|counts| counts.all > 0 && counts.failed == counts.all) {
+            error!(model = name, partitions = counts.all, "no partition was fitted; by.parquet says why");
+        }
+    }
 }
 
 /// Counts of partitions by status.
@@ -79,34 +93,39 @@ pub(crate) struct FileHash {
     pub sha256: String,
 }
 
-impl Kept {
+impl Finished {
     /// Records a finished model, once its files are in place.
-    pub(crate) fn note(store: &Store, fingerprint: String, result: Outline, took: Took) -> anyhow::Result<Kept> {
+    pub(crate) fn record(
+        folder: &JobFolder,
+        fingerprint: String,
+        result: Outline,
+        took: Took,
+    ) -> anyhow::Result<Finished> {
         let mut files = BTreeMap::new();
-        list(store, &result.name, &mut files)?;
-        let kept = Kept { fingerprint, result, files, took: Some(took) };
-        kept.keep(store)?;
-        Ok(kept)
+        list(folder, &result.name, &mut files)?;
+        let finished = Finished { fingerprint, result, files, took: Some(took) };
+        finished.write(folder)?;
+        Ok(finished)
     }
 
     /// Writes the record where the next run looks for it.
-    pub(crate) fn keep(&self, store: &Store) -> anyhow::Result<()> {
-        let folder = store.hidden(DONE);
-        fs::create_dir_all(&folder).map_err(|error| cannot("be made", &folder, &error))?;
+    pub(crate) fn write(&self, folder: &JobFolder) -> anyhow::Result<()> {
+        let done = folder.hidden(DONE);
+        fs::create_dir_all(&done).map_err(|error| cannot("be made", &done, &error))?;
         let text = serde_json::to_string(self).expect("plain data");
-        store.write_text(&folder.join(format!("{}.json", self.result.name)), &text)
+        folder.write_text(&done.join(format!("{}.json", self.result.name)), &text)
     }
 
     /// Reads the record of a model in an unfinished job.
-    pub(crate) fn of_unfinished(store: &Store, name: &str) -> Option<Kept> {
-        let text = fs::read_to_string(store.hidden(DONE).join(format!("{name}.json"))).ok()?;
+    pub(crate) fn of_unfinished(folder: &JobFolder, name: &str) -> Option<Finished> {
+        let text = fs::read_to_string(folder.hidden(DONE).join(format!("{name}.json"))).ok()?;
         serde_json::from_str(&text).ok()
     }
 
     /// Whether the record is of the same inputs and all its files are unchanged.
-    pub(crate) fn holds(&self, store: &Store, fingerprint: &str) -> bool {
+    pub(crate) fn holds(&self, folder: &JobFolder, fingerprint: &str) -> bool {
         let same = |(path, hash): (&String, &FileHash)| {
-            let is = hash_file(&store.path(path));
+            let is = hash_file(&folder.path(path));
             is.is_ok_and(|(sha256, bytes)| (bytes, &sha256) == (hash.bytes, &hash.sha256))
         };
         self.fingerprint == fingerprint && !self.files.is_empty() && self.files.iter().all(same)
@@ -114,14 +133,14 @@ impl Kept {
 }
 
 /// Lists all files of a folder of results with their hashes; paths have slashes.
-fn list(store: &Store, below: &str, files: &mut BTreeMap<String, FileHash>) -> anyhow::Result<()> {
+fn list(folder: &JobFolder, below: &str, files: &mut BTreeMap<String, FileHash>) -> anyhow::Result<()> {
     let unreadable = |path: &Path, error: std::io::Error| cannot("be read", path, &error);
-    let folder = store.path(below);
-    for entry in fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))? {
-        let path = entry.map_err(|error| unreadable(&folder, error))?.path();
+    let of_model = folder.path(below);
+    for entry in fs::read_dir(&of_model).map_err(|error| unreadable(&of_model, error))? {
+        let path = entry.map_err(|error| unreadable(&of_model, error))?.path();
         let name = format!("{below}/{}", path.file_name().unwrap_or_default().to_string_lossy());
         if path.is_dir() {
-            list(store, &name, files)?;
+            list(folder, &name, files)?;
         } else {
             let (sha256, bytes) = hash_file(&path).map_err(|error| unreadable(&path, error))?;
             files.insert(name, FileHash { bytes, sha256 });

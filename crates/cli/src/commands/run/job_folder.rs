@@ -13,14 +13,14 @@ pub(crate) const HIDDEN: &str = ".tiers";
 
 /// The folder of results of a job.
 #[derive(Clone, Debug)]
-pub(crate) struct Store {
+pub(crate) struct JobFolder {
     folder: PathBuf,
 }
 
-impl Store {
-    /// Creates a store for a folder.
-    pub(crate) fn new(folder: &Path) -> Store {
-        Store { folder: folder.to_owned() }
+impl JobFolder {
+    /// Creates the folder of a job.
+    pub(crate) fn new(folder: &Path) -> JobFolder {
+        JobFolder { folder: folder.to_owned() }
     }
 
     /// Returns the path of a file or folder of results.
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn leftovers_of_killed_runs_are_cleaned_up() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::new(folder.path());
+        let store = JobFolder::new(folder.path());
         // This exceeds the largest possible process id.
         let of_the_dead = [".a.tiers-4194305.old", ".b.tiers-4194305.old", ".c.tiers-4194305.tmp"];
         for name in of_the_dead.iter().chain(&["b", ".tiers", "notes"]) {
