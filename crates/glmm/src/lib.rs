@@ -1,0 +1,4 @@
+//! Generalised linear mixed models.
+mod family;
+mod visit;
+pub use family::*;
