@@ -19,6 +19,7 @@ use clap_complete::Shell;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Fit multilevel (linear mixed) models to parquet, exactly, by REML or ML.
 #[derive(Debug, Parser)]
@@ -129,6 +130,14 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "also", "weights", "reference", "levels", "fitted", "sep", "decimal", "encoding", "na", "types"], help_heading = "Data")]
     pub moments: Vec<PathBuf>,
 
+    /// Distribution of the response of a generalised model: binomial or poisson
+    #[arg(long, value_name = "FAMILY", value_parser = tiers_glmm::Family::from_str, conflicts_with_all = ["moments", "also", "reml", "df", "robust", "fitted", "report"], help_heading = "Model")]
+    pub family: Option<tiers_glmm::Family>,
+
+    /// Link of the family: logit (the default), probit or cloglog; log for poisson
+    #[arg(long, value_name = "LINK", value_parser = tiers_glmm::Link::from_str, requires = "family", help_heading = "Model")]
+    pub link: Option<tiers_glmm::Link>,
+
     /// Fit by restricted maximum likelihood (the default)
     #[arg(long, conflicts_with = "ml", help_heading = "Model")]
     pub reml: bool,
@@ -137,7 +146,8 @@ pub(crate) struct FitArgs {
     #[arg(long, help_heading = "Model")]
     pub ml: bool,
 
-    /// Column of prior weights: a row with weight w has residual variance sigma^2 / w
+    /// Column of prior weights: a row with weight w has residual variance sigma^2 / w; the number of trials of a
+    /// binomial share
     #[arg(long, value_name = "COL", help_heading = "Model")]
     pub weights: Option<String>,
 

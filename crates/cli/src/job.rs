@@ -7,6 +7,7 @@ use crate::steps::{Clustered, How};
 use anyhow::{bail, ensure};
 use std::path::PathBuf;
 use tiers_design::{Formula, Settings};
+use tiers_glmm::Distribution;
 use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings, Sandwich};
 use tiers_tables::CsvOptions;
 
@@ -19,6 +20,8 @@ pub(crate) struct Job {
     pub memory: Limit,
     /// How it is fitted.
     pub how: How,
+    /// Family and link of a generalised model.
+    pub family: Option<Distribution>,
     /// More models for the same rows.
     pub also: Vec<Formula>,
     /// Names of all models if there are several.
@@ -94,12 +97,13 @@ impl Job {
         let input = match formula {
             Some(formula) => Input::Rows {
                 formula: Box::new(formula.parse()?),
-                design: Settings { weights: args.weights, reference, levels },
+                design: Settings { weights: args.weights, reference, levels, generalised: args.family.is_some() },
                 data: args.data,
                 csv: args.csv.options()?,
             },
             None => Input::Moments(args.moments),
         };
+        let family = args.family.map(|family| Distribution::new(family, args.link)).transpose()?;
         let memory = Limit::parse(&args.memory_limit)?;
         let robust = args.robust.map(|kind| Clustered { kind: sandwich(kind), level: args.cluster, memory });
         Ok(Job {
@@ -117,6 +121,7 @@ impl Job {
                 report: args.report,
                 reproducible: false,
             },
+            family,
             also,
             names,
             out: args.out,

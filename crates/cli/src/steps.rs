@@ -202,7 +202,7 @@ impl Files<'_> {
         let clock = Instant::now();
         let effects = random_effects(objective, optimum)?;
         let seconds = clock.elapsed().as_secs_f64();
-        tables::write_effects(staged, &effects, &report.fit)?;
+        tables::write_effects(staged, &effects, &report.fit.variance_components)?;
         if how.report {
             staged.write(PAGE, &page(report, effects.first(), intervals)?)?;
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use tiers_design::PackedText;
 use tiers_moments::ReadObserver;
 use tiers_outputs::{OutColumn, OutField, OutKind, OutValues, OutputError, Seal, Staged, own_name};
-use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects};
+use tiers_reml::{Fit, FittedRows, FittedValues, KeyColumn, KeyLabels, LevelEffects, VarianceComponent};
 use tiers_report::extremes::standardise;
 use tiers_report::saved::{EFFECTS, MODEL};
 use tiers_tables::{Source, TableSink};
@@ -17,12 +17,16 @@ const GROUPS: usize = 1 << 16;
 pub(crate) const OF_EFFECTS: [&str; 5] = ["term", "estimate", "conditional_sd", "prediction_sd", "standardised"];
 
 /// Writes a file per level, with a row per group and coefficient. The id columns keep their type.
-pub(crate) fn write_effects(staged: &Staged<'_>, levels: &[LevelEffects], fit: &Fit) -> anyhow::Result<()> {
+pub(crate) fn write_effects(
+    staged: &Staged<'_>,
+    levels: &[LevelEffects],
+    components: &[VarianceComponent],
+) -> anyhow::Result<()> {
     staged.folder(EFFECTS)?;
     let names = effects_file_names(levels.iter().map(|effects| &effects.level[..]));
     for (effects, name) in levels.iter().zip(names) {
         let path = staged.path(EFFECTS).join(name);
-        write_level(&path, effects, fit).map_err(|error| staged.renamed(error))?;
+        write_level(&path, effects, components).map_err(|error| staged.renamed(error))?;
     }
     Ok(())
 }
@@ -38,10 +42,10 @@ pub(crate) fn seal(staged: &Staged<'_>, fit: &Fit) -> anyhow::Result<Seal> {
     Ok(seal)
 }
 
-fn write_level(path: &Path, effects: &LevelEffects, fit: &Fit) -> Result<(), OutputError> {
+fn write_level(path: &Path, effects: &LevelEffects, components: &[VarianceComponent]) -> Result<(), OutputError> {
     let mut sink = TableSink::parquet(path, &fields(effects))?;
     let groups = effects.rows.len();
-    let of_level = fit.variance_components.iter().filter(|component| component.level == effects.level);
+    let of_level = components.iter().filter(|component| component.level == effects.level);
     let variances: Vec<f64> = of_level.flat_map(|component| component.variance.clone()).collect();
     for start in (0..groups).step_by(GROUPS) {
         sink.push(columns(effects, &variances, start..groups.min(start + GROUPS)))?;

@@ -15,6 +15,9 @@ use tiers_report::visible;
 
 /// Fits a model, or several models in one read.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
+    if let Some(family) = job.family {
+        return crate::commands::generalised::run(job, family);
+    }
     if !job.also.is_empty() {
         return crate::commands::several::run(job);
     }
@@ -60,8 +63,10 @@ pub(crate) fn say_not_converged(fit: &Fit) {
 
 /// Returns the outcome of the program for the status of a fit.
 pub(crate) fn outcome(status: Status) -> Outcome {
-    match status {
-        Status::NotConverged => Outcome::NotConverged,
-        Status::Converged | Status::Boundary => Outcome::Done,
-    }
+    outcome_of(status != Status::NotConverged)
+}
+
+/// Returns the outcome of the program for a search that converged or did not.
+pub(crate) fn outcome_of(converged: bool) -> Outcome {
+    if converged { Outcome::Done } else { Outcome::NotConverged }
 }

@@ -53,6 +53,11 @@ impl Saved {
         );
         let fit = read(&folder.join(FIT))?;
         ensure!(
+            !fit.contains("\n  \"family\": "),
+            "{name}: this is the fit of a generalised model, which this command does not take; what it has is in \
+             {FIT}, summary.txt and random_effects/"
+        );
+        ensure!(
             folder.join(MODEL).is_file(),
             "{name}: it has no {MODEL} beside its {FIT}, which later commands need. Fit the model again with `--out`"
         );

@@ -141,7 +141,8 @@ impl Saved {
         let definition = self.definition();
         let formula: Formula = definition.formula.parse()?;
         let reference = definition.reference.iter().map(|(f, l)| (f.clone(), l.clone())).collect();
-        let settings = Settings { weights: definition.weights.clone(), reference, levels: Vec::new() };
+        let settings =
+            Settings { weights: definition.weights.clone(), reference, levels: Vec::new(), generalised: false };
         // Ids and levels may be stored as integers here and as floating-point numbers there.
         let is_number = |kind: &Kind| matches!(kind, Kind::Integer | Kind::Float);
         let as_saved = |field: &Field| {

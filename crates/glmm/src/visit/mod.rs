@@ -5,6 +5,7 @@
 //! follow from its own rows, which a visit meets while they are in cache. See `docs/theory.md`, "Generalised
 //! models".
 
+mod effects;
 mod gradient;
 mod hessian;
 mod modes;
@@ -183,17 +184,9 @@ impl Visit {
     pub(crate) fn eta(&self) -> &[f64] {
         &self.eta
     }
-
-    /// The conditional covariance of the path from each group of level k up; after a gradient.
-    pub(crate) fn covariance(&self, k: usize) -> &[f64] {
-        self.factor.covariance(k)
-    }
-
-    /// `ẑ'Wẑ` summed over each finest group at the modes.
-    pub(crate) fn factor(&self) -> &Factor {
-        &self.factor
-    }
 }
+
+pub(crate) use effects::VisitEffects;
 
 #[cfg(test)]
 mod tests;

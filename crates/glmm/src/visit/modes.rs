@@ -15,7 +15,7 @@ const STEPS: u64 = 200;
 impl Visit {
     /// Finds the modes and factors A there. Adds the criterion to the sums.
     pub(super) fn find_modes(&mut self, shape: &Shape, groups: &Groups<'_>, at: &Point, sums: &mut Sums) {
-        self.predict_fixed(shape, at);
+        self.predict_fixed(shape, &at.beta);
         self.evaluate_rows(shape, groups, &at.lambda);
         let mut h = self.penalised();
         let mut last = false;
@@ -58,8 +58,29 @@ impl Visit {
         sums.value += 2.0 * h + self.factor.log_det();
     }
 
+    /// Adds log-likelihood, score and observed information (lower triangle) of the model without random effects.
+    pub(crate) fn add_fixed(&mut self, shape: &Shape, beta: &[f64], sums: &mut (f64, Vec<f64>, Vec<f64>)) {
+        self.predict_fixed(shape, beta);
+        self.eta.copy_from_slice(&self.xb);
+        let mut out =
+            RowDerivatives { l: &mut self.l, s: &mut self.s, w: &mut self.w, w1: &mut self.w1, w2: &mut self.w2 };
+        shape.distribution.rows(&self.rows.k, &self.rows.m, &self.eta, &mut out);
+        sums.0 += sum(&self.l);
+        let (p, x, s, w) = (shape.p, &self.rows.x, &self.s, &self.w);
+        Arch::new().dispatch(|| {
+            for (i, x) in x.chunks_exact(p).enumerate() {
+                for j in 0..p {
+                    sums.1[j] += s[i] * x[j];
+                    let wx = w[i] * x[j];
+                    let row = &mut sums.2[j * p..j * p + j + 1];
+                    row.iter_mut().zip(x).for_each(|(sum, x)| *sum = x.mul_add(wx, *sum));
+                }
+            }
+        });
+    }
+
     /// Computes `offset + Xβ`.
-    fn predict_fixed(&mut self, shape: &Shape, at: &Point) {
+    fn predict_fixed(&mut self, shape: &Shape, beta: &[f64]) {
         let n = self.rows.k.len();
         self.xb.clear();
         self.xb.extend_from_slice(&self.rows.offset);
@@ -67,7 +88,7 @@ impl Visit {
         Arch::new().dispatch(|| {
             for (xb, x) in xb.iter_mut().zip(x.chunks_exact(shape.p)) {
                 let mut sum = *xb;
-                for (x, b) in x.iter().zip(&at.beta) {
+                for (x, b) in x.iter().zip(beta) {
                     sum = x.mul_add(*b, sum);
                 }
                 *xb = sum;
