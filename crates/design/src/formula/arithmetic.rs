@@ -25,7 +25,7 @@ pub(crate) fn response(source: &str, node: &Node) -> Result<(Expr, Option<Expr>)
             let successes = Box::new(expression(source, &arguments[0])?);
             let failures = Box::new(expression(source, &arguments[1])?);
             let trials = Expr::Binary(Arithmetic::Add, successes.clone(), failures);
-            let share = Expr::Binary(Arithmetic::Divide, successes, Box::new(trials.clone()));
+            let share = Expr::Binary(Arithmetic::Divide, successes, Box::new(Expr::Paren(Box::new(trials.clone()))));
             Ok((share, Some(trials)))
         }
         _ => Ok((expression(source, node)?, None)),
