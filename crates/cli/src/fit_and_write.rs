@@ -199,7 +199,7 @@ impl Files<'_> {
         let clock = Instant::now();
         let effects = random_effects(objective, optimum)?;
         let seconds = clock.elapsed().as_secs_f64();
-        write_effects(staged, &Parquet, &effects, &report.fit)?;
+        write_effects(staged, &Parquet, &effects, &report.fit.variance_components)?;
         if how.report {
             staged.write(PAGE, &page(report, effects.first(), intervals)?)?;
         }

@@ -7,6 +7,7 @@ use crate::memory::Limit;
 use anyhow::{anyhow, bail, ensure};
 use std::path::PathBuf;
 use tiers_design::Settings;
+use tiers_glmm::Distribution;
 use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings};
 
 /// Checked settings of `tiers fit`.
@@ -18,6 +19,8 @@ pub(crate) struct Job {
     pub memory: Limit,
     /// How it is fitted.
     pub how: How,
+    /// Family and link of a generalised model.
+    pub family: Option<Distribution>,
     /// Names of the models if there are several; otherwise empty.
     pub names: Vec<String>,
     /// Folder for the results.
@@ -67,12 +70,13 @@ impl Job {
         let input = match formulas.is_empty() {
             false => InputSpec::Rows {
                 formulas: formulas.into_iter().map(str::parse).collect::<Result<_, _>>()?,
-                design: Settings { weights: args.weights, reference, levels },
+                design: Settings { weights: args.weights, reference, levels, generalised: args.family.is_some() },
                 data: args.data,
                 csv: args.csv.options()?,
             },
             true => InputSpec::Moments(args.moments),
         };
+        let family = args.family.map(|family| Distribution::new(family, args.link)).transpose()?;
         let memory = args.resources.limit()?;
         let robust = args.robust.map(|kind| Clustered { kind: kind.sandwich(), level: args.cluster, memory });
         Ok(Job {
@@ -90,6 +94,7 @@ impl Job {
                 report: args.report,
                 reproducible: false,
             },
+            family,
             names,
             out: args.out,
             show,

@@ -6,6 +6,12 @@ use crate::formula::{Caret, FormulaError};
 /// A formula or a setting that does not fit the table.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DesignError {
+    /// A linear model has the response of a binomial one.
+    #[error(
+        "cbind(successes, failures) is the response of a binomial model: fit it with --family binomial, or name one \
+         column of numbers"
+    )]
+    TrialsOfLinearModel,
     /// The formula itself is wrong.
     #[error(transparent)]
     Formula(#[from] FormulaError),

@@ -4,6 +4,7 @@ use crate::coding::{CodedColumn, Coding, Resolved, code};
 use crate::columns::{Block, Column};
 use crate::encode::Encoder;
 use crate::error::DesignError;
+use crate::formula::Expr;
 use crate::levels::{LevelOrder, LevelSet};
 use crate::plan::{Plan, PlannedFactor};
 use crate::product::Product;
@@ -94,11 +95,13 @@ impl Plan {
             x: Vec::new(),
             term_names: Vec::new(),
             constant: None,
-            response: self.formula.response.clone(),
-            response_name: self.formula.response.to_string(),
+            response: if self.success.is_some() { Expr::Number(0.0) } else { self.formula.response.clone() },
+            response_name: self.formula.response_name(),
             response_shift: 0.0,
             offsets: self.formula.offsets.clone(),
             weights: self.weights,
+            success: self.success,
+            trials: self.formula.trials.clone(),
             keys: self.keys.clone(),
             groupings: self.groupings.clone(),
             random: Vec::new(),

@@ -41,6 +41,8 @@ impl Recipe {
             response_shift: 0.0,
             offsets: Vec::new(),
             weights: None,
+            success: None,
+            trials: None,
             keys: Vec::new(),
             groupings: Vec::new(),
             random: Vec::new(),

@@ -21,6 +21,10 @@ pub struct Settings {
     /// others. Default: the order of the table, or else by value (numbers) or bytes (text).
     #[serde(default)]
     pub levels: Vec<(String, Vec<String>)>,
+    /// Whether the response may be a boolean, a factor of two levels, or `cbind(successes, failures)`, as that of
+    /// a generalised model (default: false).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub generalised: bool,
 }
 
 /// A formula resolved against a schema.
@@ -33,6 +37,8 @@ pub struct Plan {
     /// Resolutions of the variables of the fixed terms.
     pub(crate) fixed: Vec<Resolved>,
     pub(crate) weights: Option<usize>,
+    /// The factor that is the response.
+    pub(crate) success: Option<usize>,
     pub(crate) keys: Vec<usize>,
     pub(crate) groupings: Vec<Grouping>,
     /// For each random term, its grouping and the resolutions of its variables.
@@ -54,7 +60,7 @@ impl Plan {
     /// Resolves a formula against the columns of a table.
     pub fn new(formula: &Formula, fields: &[Field], settings: &Settings) -> Result<Plan, DesignError> {
         let mut resolver = Resolver { formula, fields, settings, requests: Vec::new(), factors: Vec::new() };
-        resolver.response()?;
+        let success = resolver.response()?;
         let fixed = resolver.variables(&formula.fixed)?;
         for offset in &formula.offsets {
             resolver.numbers(offset)?;
@@ -76,7 +82,7 @@ impl Plan {
             return Err(DesignError::LevelsWithoutFactor { column: column.clone(), factors: named() });
         }
         let (formula, settings) = (formula.clone(), settings.clone());
-        Ok(Plan { formula, settings, requests, factors, fixed, weights, keys, groupings, random })
+        Ok(Plan { formula, settings, requests, factors, fixed, weights, success, keys, groupings, random })
     }
 
     /// Returns the columns to read, in this order.
@@ -170,19 +176,30 @@ impl Resolver<'_> {
         })
     }
 
-    fn response(&mut self) -> Result<(), DesignError> {
+    /// Requests the response. Returns its factor if it is not a number.
+    fn response(&mut self) -> Result<Option<usize>, DesignError> {
         let response = &self.formula.response;
+        if self.formula.trials.is_some() && !self.settings.generalised {
+            return Err(DesignError::TrialsOfLinearModel);
+        }
+        if let (Expr::Column(column), true) = (response, self.settings.generalised) {
+            let place = self.place(column);
+            self.check_doubt(column, place.clone(), Use::Variable)?;
+            if matches!(self.find(column, place)?, Kind::Text | Kind::Boolean) {
+                return Ok(Some(self.factor(column)));
+            }
+        }
         if let Expr::Column(column) = response {
             let place = self.place(column);
             self.check_doubt(column, place.clone(), Use::Number)?;
             let (kind, remedy) = match self.find(column, place.clone())? {
                 Kind::Text => ("text", "name a column of numbers, or convert it before the fit".to_owned()),
                 Kind::Boolean => ("boolean", format!("write I({response}) ~ … to take it as 0 and 1")),
-                _ => return self.numbers(response),
+                _ => return self.numbers(response).map(|()| None),
             };
             return Err(DesignError::ResponseNotNumeric { column: column.clone(), kind, remedy, place });
         }
-        self.numbers(response)
+        self.numbers(response).map(|()| None)
     }
 
     /// Requests the columns of an expression as numbers.

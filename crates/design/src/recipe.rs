@@ -35,6 +35,14 @@ pub struct Recipe {
     pub offsets: Vec<Expr>,
     /// Index into `requests` of the weights.
     pub weights: Option<usize>,
+    /// The factor whose second level is a success, if the response of a generalised model is not a number. Then
+    /// `response` is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success: Option<usize>,
+    /// The number of trials, if the response of a generalised model is `cbind(successes, failures)`. Then
+    /// `response` is the share of successes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trials: Option<Expr>,
     /// The grouping columns: indices into `requests` (role Label).
     pub keys: Vec<usize>,
     /// The distinct grouping factors, in order of first appearance in the formula.

@@ -9,6 +9,8 @@
 //!   independent check of the tree route, and the source of the conditional modes (BLUPs) of the random
 //!   effects and their variances;
 //! - [`Cluster`]: the rows of one top-level group in a basis in which V is diagonal, for sandwich estimators;
+//! - [`reweighted`]: the tree route within one top-level group for weights that change from step to step, as those
+//!   of generalised models do;
 //! - [`Henderson`]: the textbook form with `G⁻¹`, for small problems and as a further check.
 //!
 //! Criteria, optimisers and formulas are outside the scope of this crate.
@@ -17,6 +19,7 @@ mod cluster;
 mod error;
 mod fixed;
 mod henderson;
+pub mod reweighted;
 mod sparse;
 mod tree;
 

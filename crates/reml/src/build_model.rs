@@ -1,6 +1,7 @@
 //! Builds a model from moments.
 
 use crate::model::{Model, ModelError};
+use tiers_design::Recipe;
 use tiers_moments::{Dropped, Forest, IngestError, Ingested, NestError};
 
 /// Why a model cannot be built from rows or moments.
@@ -22,6 +23,21 @@ pub enum BuildError {
 /// # Errors
 /// If no row is left, if the groupings cross, or as [`Model::new`].
 pub fn build_model(ingested: Ingested) -> Result<(Model, Dropped), BuildError> {
+    build(ingested, Model::new)
+}
+
+/// The same for a generalised model, whose response is not checked here.
+///
+/// # Errors
+/// If no row is left, if the groupings cross, or as [`Model::of_generalised`].
+pub fn build_generalised(ingested: Ingested) -> Result<(Model, Dropped), BuildError> {
+    build(ingested, Model::of_generalised)
+}
+
+fn build(
+    ingested: Ingested,
+    check: fn(Recipe, Forest) -> Result<Model, ModelError>,
+) -> Result<(Model, Dropped), BuildError> {
     let Ingested { recipe, moments, dropped } = ingested;
     if moments.rows == 0 {
         let mut worst = dropped.missing.clone();
@@ -30,6 +46,6 @@ pub fn build_model(ingested: Ingested) -> Result<(Model, Dropped), BuildError> {
         return Err(ModelError::NoRows { dropped: dropped.rows, worst }.into());
     }
     let forest = Forest::of(&recipe, moments)?;
-    let model = Model::new(recipe, forest)?;
+    let model = check(recipe, forest)?;
     Ok((model, dropped))
 }

@@ -216,13 +216,15 @@ fn standard_deviations(block: &[f64], map: &DMatrix<f64>, sigma2: f64) -> impl I
 
 /// Position of a group in the forest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) shard: usize,
-    pub(crate) group: usize,
+pub struct Place {
+    /// The shard.
+    pub shard: usize,
+    /// The group's number within the shard and level.
+    pub group: usize,
 }
 
 /// The groups of a level in the order of their labels: integers by value, strings by bytes.
-pub(crate) fn sorted_groups(model: &Model, k: usize) -> Vec<Place> {
+pub fn sorted_groups(model: &Model, k: usize) -> Vec<Place> {
     let forest = &model.forest;
     let (keys, grouping) = (model.recipe.keys.len(), &model.recipe.groupings[forest.levels[k].grouping]);
     let ranks: Vec<Vec<u32>> = grouping.keys.iter().map(|&key| ranks(&forest.labels[key])).collect();
@@ -260,7 +262,7 @@ fn ranks(table: &LabelTable) -> Vec<u32> {
 }
 
 /// The labels of some groups of level k.
-pub(crate) fn keys_of(model: &Model, k: usize, groups: &[Place]) -> Vec<KeyColumn> {
+pub fn keys_of(model: &Model, k: usize, groups: &[Place]) -> Vec<KeyColumn> {
     let (recipe, forest) = (&model.recipe, &model.forest);
     let column = |&key: &usize| {
         let table = &forest.labels[key];

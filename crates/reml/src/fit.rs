@@ -308,7 +308,7 @@ impl Fit {
 
 /// The factors of the fixed effects. A factor has a reference level if some term has no indicator of
 /// its first level.
-fn factors(recipe: &Recipe) -> Vec<FactorLevels> {
+pub fn factors(recipe: &Recipe) -> Vec<FactorLevels> {
     let mut all = Vec::new();
     for (f, factor) in recipe.factors.iter().enumerate() {
         let mut terms: BTreeMap<usize, bool> = BTreeMap::new();

@@ -30,16 +30,17 @@ mod wald_intervals;
 mod watched;
 
 pub use bootstrap::{Bootstrap, BootstrapSettings, Draws, IntervalType, Quantity, Replicate, Simulator, bootstrap};
-pub use build_model::{BuildError, build_model};
+pub use build_model::{BuildError, build_generalised, build_model};
 pub use compare::{Candidate, LikelihoodRatio, Mixture, NoTest};
 pub use components::{Component, Icc, WaldScale, wald_interval};
 pub use diagnosis::{Diagnosis, Weak};
-pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, random_effects};
+pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, Place, keys_of, random_effects, sorted_groups};
+pub use estimate::boundary::nearly_singular;
 pub use estimate::{
     Optimum, SearchError, SearchObserver, Status, Trial, find_optimum, optimise, optimise_from, optimise_while,
 };
 pub use explained::{DesignEffect, LevelVariance, RSquared};
-pub use fit::{Covariances, FactorLevels, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent};
+pub use fit::{Covariances, FactorLevels, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent, factors};
 pub use fit_moments::{FitError, FitSeconds, FitSettings, FittedModel, fit_moments};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{
@@ -50,8 +51,9 @@ pub use inference::{
 pub use influence::{Influence, WithoutGroup};
 pub use model::{Model, ModelError};
 pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};
+pub use notes::of_model as notes_of_model;
 pub use objective::{Evaluation, Method, Objective, Scratch, SecondDerivatives};
-pub use parameters::{Entry, Parameters};
+pub use parameters::{Entry, Parameters, lower_triangular};
 pub use predict::{
     EffectsMismatch, FixedPart, Interval, IntervalKind, PredictError, PredictedRows, PredictionErrors, Predictor,
 };

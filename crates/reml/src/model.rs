@@ -183,21 +183,33 @@ fn check_sizes(recipe: &Recipe, forest: &Forest) -> Result<(), ModelError> {
 impl Model {
     /// Checks a model and finds the rank of its X.
     pub fn new(recipe: Recipe, forest: Forest) -> Result<Self, ModelError> {
+        if !forest.levels.is_empty() {
+            check_sizes(&recipe, &forest)?;
+        }
+        if !forest.levels.is_empty() && is_constant(&recipe, &forest) {
+            return Err(ModelError::ConstantResponse { name: recipe.response_name, n: forest.rows });
+        }
+        Model::build(recipe, forest, true)
+    }
+
+    /// Checks all but the response, which a generalised model reads from the rows, and finds the rank of X.
+    pub fn of_generalised(recipe: Recipe, forest: Forest) -> Result<Self, ModelError> {
+        Model::build(recipe, forest, false)
+    }
+
+    fn build(recipe: Recipe, forest: Forest, linear: bool) -> Result<Self, ModelError> {
         let (n, name) = (forest.rows, recipe.response_name.clone());
         if forest.levels.is_empty() {
             return Err(ModelError::NoRandomEffects);
         }
         let (m, y) = (forest.m, forest.m - 1);
         check_sizes(&recipe, &forest)?;
-        if is_constant(&recipe, &forest) {
-            return Err(ModelError::ConstantResponse { name, n });
-        }
         let columns: Vec<usize> = recipe.x.iter().map(|x| x.column).collect();
         let (kept, nearly_dependent, residual) = independent(&forest.cross, m, &columns, y);
         if kept.len() as u64 >= n {
             return Err(ModelError::TooFewRows { p: kept.len(), n });
         }
-        if residual <= 1e-14 * forest.cross[y * m + y] * (n as f64).sqrt() {
+        if linear && residual <= 1e-14 * forest.cross[y * m + y] * (n as f64).sqrt() {
             return Err(ModelError::PerfectFit { name, n });
         }
         for level in &forest.levels {

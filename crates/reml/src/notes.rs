@@ -12,7 +12,7 @@ use tiers_design::{Factor, Formula, Recipe, VariableKind};
 use tiers_moments::{Code, Dropped};
 
 /// The notes on a model and its data.
-pub(crate) fn of_model(model: &Model, dropped: &Dropped) -> Vec<String> {
+pub fn of_model(model: &Model, dropped: &Dropped) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(weights(model));
     notes.extend(factors_without_correlations(&model.recipe));

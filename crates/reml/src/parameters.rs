@@ -232,7 +232,7 @@ impl Parameters {
 }
 
 /// Returns the lower-triangular factor with diagonals ≥ 0 that has the same `Λ Λ'`: `R'` of `Λ' = Q R`.
-pub(crate) fn lower_triangular(factor: &DMatrix<f64>) -> DMatrix<f64> {
+pub fn lower_triangular(factor: &DMatrix<f64>) -> DMatrix<f64> {
     let mut lower = factor.transpose().qr().r().transpose();
     // Entries that are zero up to rounding become exactly zero, without a sign.
     let noise = 1e-15 * lower.amax();

@@ -10,6 +10,7 @@ pub mod anova;
 mod error;
 pub mod extremes;
 pub mod figure;
+mod generalised;
 pub mod layout;
 pub mod numbers;
 pub mod page;
@@ -19,5 +20,6 @@ pub mod section;
 pub mod summary;
 
 pub use error::ReportError;
+pub use generalised::GlmmReport;
 pub use report::{Data, Phases, Report, Timing};
 pub use tiers_outputs::visible::{self, json_of as json};

@@ -5,6 +5,8 @@ use super::inference::{Df, Robust};
 use super::resources::Resources;
 use clap::Args;
 use std::path::PathBuf;
+use std::str::FromStr;
+use tiers_glmm::{Family, Link};
 
 /// Examples below the help.
 pub(super) const EXAMPLES: &str = "\
@@ -48,6 +50,14 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["formula", "data", "also", "weights", "reference", "levels", "fitted", "sep", "decimal", "encoding", "na", "types"], help_heading = "Data")]
     pub moments: Vec<PathBuf>,
 
+    /// Distribution of the response of a generalised model: binomial or poisson
+    #[arg(long, value_name = "FAMILY", value_parser = Family::from_str, conflicts_with_all = ["moments", "also", "reml", "df", "robust", "fitted", "report"], help_heading = "Model")]
+    pub family: Option<Family>,
+
+    /// Link of the family: logit (the default), probit or cloglog; log for poisson
+    #[arg(long, value_name = "LINK", value_parser = Link::from_str, requires = "family", help_heading = "Model")]
+    pub link: Option<Link>,
+
     /// Fit by restricted maximum likelihood (the default)
     #[arg(long, conflicts_with = "ml", help_heading = "Model")]
     pub reml: bool,
@@ -56,7 +66,8 @@ pub(crate) struct FitArgs {
     #[arg(long, help_heading = "Model")]
     pub ml: bool,
 
-    /// Column of prior weights: a row with weight w has residual variance sigma^2 / w
+    /// Column of prior weights: a row with weight w has residual variance sigma^2 / w; with --family binomial the
+    /// number of trials of a share
     #[arg(long, value_name = "COL", help_heading = "Model")]
     pub weights: Option<String>,
 

@@ -16,6 +16,9 @@ use tiers_report::visible;
 
 /// Fits all models of the command line.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
+    if let Some(family) = job.family {
+        return crate::commands::generalised::run(job, family);
+    }
     let began = Instant::now();
     let progress = Progress::new(job.quiet);
     if let InputSpec::Rows { data, .. } = &job.input {

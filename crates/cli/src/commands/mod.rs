@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! fit       `tiers fit`: open, read, fit, report, write; one model or several
+//! generalised  `tiers fit --family`: generalised linear mixed models
 //! anova     `tiers anova`: F tests of the terms of a saved fit
 //! bench     `tiers bench`: growth of time and memory with the number of rows
 //! compare   `tiers compare`: saved fits side by side
@@ -23,6 +24,7 @@ pub(crate) mod compare;
 pub(crate) mod confint;
 pub(crate) mod diagnose;
 pub(crate) mod fit;
+pub(crate) mod generalised;
 pub(crate) mod influence;
 pub(crate) mod means;
 pub(crate) mod moments;

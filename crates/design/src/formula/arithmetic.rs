@@ -17,6 +17,21 @@ pub(crate) fn expression(source: &str, node: &Node) -> Result<Expr, FormulaError
     Ok(expr)
 }
 
+/// Converts the left-hand side: an expression, or `cbind(successes, failures)`, which becomes the share of
+/// successes and the number of trials.
+pub(crate) fn response(source: &str, node: &Node) -> Result<(Expr, Option<Expr>), FormulaError> {
+    match &node.bare().kind {
+        NodeKind::Call { function, arguments } if function == "cbind" && arguments.len() == 2 => {
+            let successes = Box::new(expression(source, &arguments[0])?);
+            let failures = Box::new(expression(source, &arguments[1])?);
+            let trials = Expr::Binary(Arithmetic::Add, successes.clone(), failures);
+            let share = Expr::Binary(Arithmetic::Divide, successes, Box::new(Expr::Paren(Box::new(trials.clone()))));
+            Ok((share, Some(trials)))
+        }
+        _ => Ok((expression(source, node)?, None)),
+    }
+}
+
 fn build(source: &str, node: &Node, depth: usize) -> Result<Expr, FormulaError> {
     let fail = |problem: FormulaProblem| Err(problem.at(source, node.span.start));
     let size = if let NodeKind::Sum(summands) = &node.kind { summands.len() } else { 1 };

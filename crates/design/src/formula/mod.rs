@@ -28,6 +28,9 @@ pub struct Formula {
     pub source: String,
     /// The response; it displays as R prints it.
     pub response: Expr,
+    /// The number of trials, where the response is written `cbind(successes, failures)`; then `response` is the
+    /// share of successes.
+    pub trials: Option<Expr>,
     /// The fixed-effect terms.
     pub fixed: TermList,
     /// The arguments of `offset()`, in order.
@@ -93,6 +96,14 @@ impl TermList {
 }
 
 impl Formula {
+    /// The response as R prints it.
+    pub fn response_name(&self) -> String {
+        match (&self.trials, &self.response) {
+            (Some(Expr::Binary(_, successes, failures)), _) => format!("cbind({successes}, {failures})"),
+            _ => self.response.to_string(),
+        }
+    }
+
     /// Returns the place where a column's name first occurs in the formula.
     pub fn place(&self, column: &str) -> Option<Caret> {
         let (_, position) = self.names.iter().find(|(name, _)| name == column)?;
@@ -105,7 +116,7 @@ impl FromStr for Formula {
 
     fn from_str(source: &str) -> Result<Formula, FormulaError> {
         let parsed = parser::parse(source)?;
-        let response = arithmetic::expression(source, &parsed.left)?;
+        let (response, trials) = arithmetic::response(source, &parsed.left)?;
         let expanded = expand::fixed(source, &parsed.right)?;
         let own = response.to_string();
         if let Some(variable) = expanded.terms.variables.iter().find(|v| v.label == own) {
@@ -116,6 +127,7 @@ impl FromStr for Formula {
         Ok(Formula {
             source: source.to_owned(),
             response,
+            trials,
             fixed: expanded.terms,
             offsets: expanded.offsets,
             random,

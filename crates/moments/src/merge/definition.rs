@@ -68,7 +68,7 @@ impl Definition {
     pub fn plan(&self) -> Result<Plan, PartError> {
         let formula: Formula = self.formula.parse().map_err(tiers_design::DesignError::from)?;
         let reference = self.reference.iter().map(|(f, l)| (f.clone(), l.clone())).collect();
-        let settings = Settings { weights: self.weights.clone(), reference, levels: Vec::new() };
+        let settings = Settings { weights: self.weights.clone(), reference, levels: Vec::new(), generalised: false };
         Ok(Plan::new(&formula, &self.fields, &settings)?)
     }
 

@@ -27,7 +27,7 @@ pub(super) fn terms(parameters: &Parameters) -> usize {
 
 /// Sets the singular values of the factors below a threshold to zero. Returns the new theta and which terms
 /// changed; `None` if no singular value is that small.
-pub(super) fn nearly_singular(parameters: &Parameters, theta: &[f64], threshold: f64) -> Option<(Vec<f64>, Vec<bool>)> {
+pub fn nearly_singular(parameters: &Parameters, theta: &[f64], threshold: f64) -> Option<(Vec<f64>, Vec<bool>)> {
     let mut out = theta.to_vec();
     let mut which = vec![false; terms(parameters)];
     for (term, singular) in which.iter_mut().enumerate() {

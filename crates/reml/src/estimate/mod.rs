@@ -1,6 +1,6 @@
 //! Finds the optimum of an objective: chooses a start, minimises, and checks the boundary.
 
-mod boundary;
+pub(crate) mod boundary;
 mod covariance_model;
 mod evidence;
 mod identified;

@@ -6,7 +6,7 @@ use crate::extremes::standardise;
 use std::path::Path;
 use tiers_design::PackedText;
 use tiers_outputs::{OutColumn, OutField, OutKind, OutValues, OutputError, Seal, Staged, TableFormat, own_name};
-use tiers_reml::{Fit, KeyColumn, KeyLabels, LevelEffects};
+use tiers_reml::{Fit, KeyColumn, KeyLabels, LevelEffects, VarianceComponent};
 
 /// Number of groups that are written at a time.
 const GROUPS: usize = 1 << 16;
@@ -22,13 +22,13 @@ pub fn write_effects(
     staged: &Staged<'_>,
     format: &dyn TableFormat,
     levels: &[LevelEffects],
-    fit: &Fit,
+    components: &[VarianceComponent],
 ) -> Result<(), OutputError> {
     staged.folder(EFFECTS)?;
     let stems = effects_stems(levels.iter().map(|effects| &effects.level[..]));
     for (effects, stem) in levels.iter().zip(stems) {
         let path = staged.path(EFFECTS).join(format!("{stem}.{}", format.extension()));
-        write_level(&path, format, effects, fit).map_err(|error| staged.renamed(error))?;
+        write_level(&path, format, effects, components).map_err(|error| staged.renamed(error))?;
     }
     Ok(())
 }
@@ -68,10 +68,15 @@ pub(super) fn key_name(key: &str) -> String {
     own_name(key, &OF_EFFECTS)
 }
 
-fn write_level(path: &Path, format: &dyn TableFormat, effects: &LevelEffects, fit: &Fit) -> Result<(), OutputError> {
+fn write_level(
+    path: &Path,
+    format: &dyn TableFormat,
+    effects: &LevelEffects,
+    components: &[VarianceComponent],
+) -> Result<(), OutputError> {
     let mut table = format.create(path, &fields(effects))?;
     let groups = effects.rows.len();
-    let of_level = fit.variance_components.iter().filter(|component| component.level == effects.level);
+    let of_level = components.iter().filter(|component| component.level == effects.level);
     let variances: Vec<f64> = of_level.flat_map(|component| component.variance.clone()).collect();
     for start in (0..groups).step_by(GROUPS) {
         table.push(columns(effects, &variances, start..groups.min(start + GROUPS)))?;

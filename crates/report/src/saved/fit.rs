@@ -68,6 +68,12 @@ impl SavedFit {
             )));
         }
         let fit = read(&folder.join(FIT))?;
+        if fit.contains("\n  \"family\": ") {
+            return Err(ReportError(format!(
+                "{name}: this is the fit of a generalised model, which this command does not take; what it has is in \
+                 {FIT}, summary.txt and random_effects/"
+            )));
+        }
         if !folder.join(MODEL).is_file() {
             return Err(ReportError(format!(
                 "{name}: it has no {MODEL} beside its {FIT}, which later commands need. Fit the model again with `--out`"
@@ -136,7 +142,8 @@ impl SavedFit {
         let definition = self.definition();
         let formula: Formula = definition.formula.parse()?;
         let reference = definition.reference.iter().map(|(f, l)| (f.clone(), l.clone())).collect();
-        let settings = Settings { weights: definition.weights.clone(), reference, levels: Vec::new() };
+        let settings =
+            Settings { weights: definition.weights.clone(), reference, levels: Vec::new(), generalised: false };
         // Ids and levels may be stored as integers here and as floating-point numbers there.
         let is_number = |kind: &Kind| matches!(kind, Kind::Integer | Kind::Float);
         let as_saved = |field: &Field| {

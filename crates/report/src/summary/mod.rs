@@ -11,6 +11,7 @@ mod sections;
 mod verdict;
 
 pub use fixed::{coefficients, fixed_effects};
+pub(crate) use sections::{breakable, components, source_lines};
 pub use sections::{correlations, criterion, heading, random_effects};
 pub use verdict::{verdict, verdict_in_words};
 

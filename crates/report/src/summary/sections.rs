@@ -3,9 +3,9 @@
 use super::DIGITS;
 use crate::layout::{Column, paragraph};
 use crate::numbers::{column, fixed_point};
-use crate::report::Report;
+use crate::report::{Data, Report};
 use crate::section::{Note, Section};
-use tiers_reml::{Fit, Method, Status, VarianceComponent};
+use tiers_reml::{Fit, LevelSize, Method, Status, VarianceComponent};
 
 /// Heading of the summary: model and data.
 #[derive(Clone, Debug)]
@@ -27,10 +27,22 @@ const NO_BREAK: char = '\u{a0}';
 /// Returns the heading of a report.
 pub fn heading(report: &Report) -> Heading {
     let (fit, data) = (&report.fit, &report.data);
+    let (data_name, rows) = source_of(data, fit.n_obs, fit.n_dropped, &fit.missing);
     let by = match fit.method {
         Method::Reml => "REML",
         Method::Ml => "maximum likelihood",
     };
+    Heading {
+        title: format!("Linear mixed model fit by {by}"),
+        formula: breakable(&fit.formula),
+        data: data_name,
+        rows,
+        weights: data.weights.clone(),
+    }
+}
+
+/// Describes the source of the rows, and the numbers of rows used and dropped if some were dropped.
+fn source_of(data: &Data, used: u64, dropped: u64, missing: &[(String, u64)]) -> (String, Option<String>) {
     let paths: Vec<String> = data.paths.iter().map(|path| path.display().to_string()).collect();
     let paths = match paths.len() {
         0..=3 => paths.join(", "),
@@ -38,17 +50,21 @@ pub fn heading(report: &Report) -> Heading {
     };
     let files = if data.files > 1 { format!(" ({} files)", data.files) } else { String::new() };
     let rows = || {
-        let counts: Vec<String> = fit.missing.iter().map(|(column, n)| format!("{column} {n}")).collect();
-        let (used, rows, dropped) = (fit.n_obs, report.rows(), fit.n_dropped);
-        format!("{used} used of {rows}, {dropped} dropped for missing values: {}", counts.join(", "))
+        let counts: Vec<String> = missing.iter().map(|(column, n)| format!("{column} {n}")).collect();
+        format!("{used} used of {}, {dropped} dropped for missing values: {}", used + dropped, counts.join(", "))
     };
-    Heading {
-        title: format!("Linear mixed model fit by {by}"),
-        formula: breakable(&fit.formula),
-        data: paths + &files,
-        rows: (fit.n_dropped > 0).then(rows),
-        weights: data.weights.clone(),
-    }
+    (paths + &files, (dropped > 0).then(rows))
+}
+
+/// Returns the lines on the source of the rows that stand below a formula.
+pub(crate) fn source_lines(data: &Data, used: u64, dropped: u64, missing: &[(String, u64)]) -> String {
+    let (source, rows) = source_of(data, used, dropped, missing);
+    let optional = [("Rows", rows), ("Weights", data.weights.clone())];
+    let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    std::iter::once(("Data", source))
+        .chain(optional)
+        .map(|(name, value)| paragraph(&format!("{name:>7}: {value}"), 9))
+        .collect()
 }
 
 impl Heading {
@@ -75,7 +91,7 @@ impl Heading {
 
 /// Formats a formula with single spaces, where a line may break only after a `+` outside of
 /// parentheses.
-fn breakable(formula: &str) -> String {
+pub(crate) fn breakable(formula: &str) -> String {
     let (mut out, mut depth, mut last) = (String::new(), 0_i32, ' ');
     for word in formula.split_whitespace() {
         if !out.is_empty() {
@@ -120,7 +136,17 @@ pub fn criterion(fit: &Fit) -> Section {
 /// Returns the section of the random effects: variances and correlations, and numbers of rows and
 /// groups.
 pub fn random_effects(fit: &Fit) -> Section {
-    let components = &fit.variance_components;
+    components(&fit.variance_components, Some((fit.sigma, fit.sigma_std_error)), &fit.levels, fit.n_obs)
+}
+
+/// The same from the variance components, the residual standard deviation with its error if there is one, and
+/// the numbers of groups and rows.
+pub(crate) fn components(
+    components: &[VarianceComponent],
+    residual: Option<(f64, Option<f64>)>,
+    levels: &[LevelSize],
+    rows: u64,
+) -> Section {
     let mut groups = Vec::new();
     let (mut names, mut variances, mut deviations, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for component in components {
@@ -132,11 +158,13 @@ pub fn random_effects(fit: &Fit) -> Section {
             errors.push(component.sd_std_error.get(i).copied().flatten());
         }
     }
-    groups.push("Residual".to_owned());
-    names.push(String::new());
-    variances.push(fit.sigma * fit.sigma);
-    deviations.push(fit.sigma);
-    errors.push(fit.sigma_std_error);
+    if let Some((sigma, std_error)) = residual {
+        groups.push("Residual".to_owned());
+        names.push(String::new());
+        variances.push(sigma * sigma);
+        deviations.push(sigma);
+        errors.push(std_error);
+    }
     let mut columns = vec![
         Column::names("Groups", groups),
         Column::names("Name", names),
@@ -149,7 +177,7 @@ pub fn random_effects(fit: &Fit) -> Section {
         let cells = components.iter().flat_map(|component| correlations_with(component, j)).collect();
         columns.push(Column::numbers(if j == 0 { "Corr" } else { "" }, cells));
     }
-    let sizes = |level: &str| fit.levels.iter().find(|size| size.name == level).map_or(0, |size| size.groups);
+    let sizes = |level: &str| levels.iter().find(|size| size.name == level).map_or(0, |size| size.groups);
     let mut seen: Vec<&str> = Vec::new();
     for component in components {
         if !seen.contains(&component.level.as_str()) {
@@ -157,7 +185,7 @@ pub fn random_effects(fit: &Fit) -> Section {
         }
     }
     let groups: Vec<String> = seen.iter().map(|level| format!("{level}, {}", sizes(level))).collect();
-    let counts = Note::new(format!("Number of obs: {}, groups: {}", fit.n_obs, groups.join("; ")), 2);
+    let counts = Note::new(format!("Number of obs: {}, groups: {}", rows, groups.join("; ")), 2);
     Section { title: "Random effects:".to_owned(), indent: 1, columns, notes: vec![counts], ..Section::default() }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
     let formula: Formula = args.formula.parse()?;
     let reference = args.reference.iter().map(|text| crate::job::reference(text)).collect::<anyhow::Result<_>>()?;
     let levels = args.levels.iter().map(|text| crate::job::levels(text)).collect::<anyhow::Result<Vec<_>>>()?;
-    let settings = Settings { weights: args.weights, reference, levels: levels.clone() };
+    let settings = Settings { weights: args.weights, reference, levels: levels.clone(), generalised: false };
     let levels: BTreeMap<_, _> = levels.into_iter().collect();
     let limit = args.resources.limit()?;
     let target = Folder::open("--out", &args.out, &[], &MOMENTS)?.alone()?;

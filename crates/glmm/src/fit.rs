@@ -1,0 +1,447 @@
+//! A fitted generalised model as plain data.
+
+use crate::criterion::Criterion;
+use crate::effects::{RowSums, random_effects};
+use crate::family::{Distribution, Family, Link};
+use crate::rows::{Rows, RowsError};
+use crate::search::{GlmmStatus, Optimum, search};
+use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
+use tiers_design::Source;
+use tiers_moments::{Dropped, Ingested, ReadObserver};
+use tiers_reml::{
+    BuildError, FactorLevels, LevelEffects, LevelSize, Model, NewtonSettings, OptimizerReport, Step, VarianceComponent,
+    build_generalised, factors, normal_quantile, notes_of_model,
+};
+
+/// How a generalised model is fitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GlmmSettings {
+    /// Family and link.
+    pub distribution: Distribution,
+    /// When the search stops.
+    pub newton: NewtonSettings,
+    /// Level of the confidence intervals.
+    pub confidence: f64,
+}
+
+/// Why there is no fit.
+#[derive(Debug, thiserror::Error)]
+pub enum GlmmError {
+    /// The model cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The rows cannot be read or do not suit the family.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// The observer cancelled the search.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+/// A fitted generalised linear mixed model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GlmmFit {
+    /// Version of tiers that made it.
+    pub tiers: String,
+    /// The formula as written.
+    pub formula: String,
+    /// The family.
+    pub family: Family,
+    /// The link.
+    pub link: Link,
+    /// Nodes of quadrature; 1 for Laplace's approximation.
+    pub n_agq: usize,
+    /// How the optimisation ended.
+    pub status: GlmmStatus,
+    /// Rows used.
+    pub n_obs: u64,
+    /// Rows left out.
+    pub n_dropped: u64,
+    /// Columns with missing values, and their number.
+    pub missing: Vec<(String, u64)>,
+    /// The levels of the nest, coarsest first.
+    pub levels: Vec<LevelSize>,
+    /// The outcome that counts as success, if the response is not a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success: Option<String>,
+    /// -2 log-likelihood with all constants.
+    pub criterion: f64,
+    /// -criterion / 2.
+    pub log_likelihood: f64,
+    /// criterion + 2 k.
+    pub aic: f64,
+    /// criterion + k log n.
+    pub bic: f64,
+    /// k: coefficients and entries of theta.
+    pub n_parameters: usize,
+    /// The fixed effects.
+    pub fixed_effects: Vec<GlmmEffect>,
+    /// The factors of the fixed effects.
+    pub factors: Vec<FactorLevels>,
+    /// Columns of X that were dropped because they depend linearly on those before them.
+    pub dropped_columns: Vec<String>,
+    /// Covariance of the fixed effects, from the observed information of β and θ together.
+    pub vcov: Vec<Vec<Option<f64>>>,
+    /// None: these families have no residual standard deviation.
+    pub sigma: Option<f64>,
+    /// Entries of the Cholesky factors of the random effects' covariances, in lme4's order.
+    pub theta: Vec<f64>,
+    /// The random effects' covariances, in lme4's order.
+    pub variance_components: Vec<VarianceComponent>,
+    /// Intraclass correlations on the latent scale, coarsest first; none where the family has no latent residual.
+    pub icc: Vec<LatentIcc>,
+    /// Shares of the latent variance explained (Nakagawa, Johnson and Schielzeth 2017, theoretical variance).
+    pub r_squared: Option<LatentRSquared>,
+    /// Pearson's χ² over the residual degrees of freedom, at the conditional modes: a description, not a test.
+    pub pearson_ratio: f64,
+    /// Notes on what the user may not expect of this model or its data.
+    pub notes: Vec<String>,
+    /// What the optimiser did.
+    pub optimizer: OptimizerReport,
+}
+
+/// One fixed effect, on the scale of the link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GlmmEffect {
+    /// Name as in R.
+    pub term: String,
+    /// Estimate.
+    pub estimate: f64,
+    /// Standard error; `None` if the information is not positive definite.
+    pub std_error: Option<f64>,
+    /// estimate / std_error.
+    pub z_value: Option<f64>,
+    /// Two-sided p value.
+    pub p_value: Option<f64>,
+    /// Lower end of the confidence interval.
+    pub lower: Option<f64>,
+    /// Upper end of the confidence interval.
+    pub upper: Option<f64>,
+}
+
+/// Correlation on the latent scale of two rows that share a group of this level and all coarser ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LatentIcc {
+    /// Name of the grouping.
+    pub level: String,
+    /// The correlation.
+    pub icc: f64,
+}
+
+/// Explained shares of the latent variance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LatentRSquared {
+    /// Share of the fixed effects.
+    pub marginal: f64,
+    /// Share of fixed and random effects.
+    pub conditional: f64,
+}
+
+/// A fit and its random effects.
+#[derive(Debug)]
+pub struct FittedGlmm {
+    /// The estimates as plain data.
+    pub fit: GlmmFit,
+    /// The random effects of all levels, coarsest first. Estimates are conditional modes.
+    pub effects: Vec<LevelEffects>,
+}
+
+/// Observes a fit: a second pass over the rows, then the evaluations of a search.
+pub trait GlmmObserver {
+    /// Called before the rows are read again; returns the observer of that pass.
+    fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver;
+    /// Called after every evaluation, with the criterion there. Return `false` to cancel the search.
+    fn evaluated(&mut self, criterion: f64, step: &Step) -> bool;
+}
+
+/// Fits a generalised linear mixed model by Laplace's approximation.
+///
+/// `ingested` are the moments of a plan with [`tiers_design::Settings::generalised`], from which come the groups
+/// and the columns; `source` is the table, whose rows are read a second time.
+///
+/// # Errors
+/// If the model cannot be built, the rows cannot be read, the response does not suit the family, or the observer
+/// cancels the fit.
+pub fn fit_glmm(
+    ingested: Ingested,
+    source: &dyn Source,
+    settings: &GlmmSettings,
+    observer: &mut dyn GlmmObserver,
+) -> Result<FittedGlmm, GlmmError> {
+    let (model, dropped) = build_generalised(ingested)?;
+    let rows = Rows::read(&model, settings.distribution, source, observer.second_pass(model.forest.rows))?;
+    let criterion = Criterion::new(&model, &rows, settings.distribution);
+    let mut observe = |value: f64, step: &Step| observer.evaluated(value, step);
+    let optimum = search(&criterion, &settings.newton, &mut observe).ok_or(GlmmError::Cancelled)?;
+    let inference = Inference::new(&criterion, &optimum);
+    let (effects, sums) = random_effects(&criterion, &optimum, &inference.shifted_or_zero(model.p()));
+    let fit = GlmmFit::new(&criterion, &optimum, &inference, settings, &dropped, &sums);
+    Ok(FittedGlmm { fit, effects })
+}
+
+/// Covariances of the estimates from the joint Hessian: `2 H⁻¹`.
+struct Inference {
+    /// Covariance of β for the columns as shifted; `None` if the Hessian is not positive definite.
+    shifted: Option<DMatrix<f64>>,
+    /// Covariance of the entries of Λ (for the columns as shifted), with zeros for those that are exactly zero.
+    lambda: Option<DMatrix<f64>>,
+}
+
+impl Inference {
+    fn new(criterion: &Criterion<'_>, optimum: &Optimum) -> Inference {
+        let (n, p) = (criterion.len(), criterion.shape.p);
+        let free: Vec<usize> = (0..n).filter(|&i| !optimum.zero[i]).collect();
+        let hessian = optimum.hessian.select_rows(&free).select_columns(&free);
+        let Some(cholesky) = (hessian * 0.5).cholesky() else { return Inference { shifted: None, lambda: None } };
+        let inverse = cholesky.inverse();
+        let scale = |i: usize| match i.checked_sub(p) {
+            None => criterion.beta_scale[i],
+            Some(e) => {
+                let (k, row, _) = criterion.shape.entries[e];
+                criterion.parameters.scale[k][row]
+            }
+        };
+        let mut all = DMatrix::zeros(n, n);
+        for (a, &i) in free.iter().enumerate() {
+            for (b, &j) in free.iter().enumerate() {
+                all[(i, j)] = inverse[(a, b)] * scale(i) * scale(j);
+            }
+        }
+        let shifted = Some(all.view((0, 0), (p, p)).into_owned());
+        Inference { shifted, lambda: Some(all.view((p, p), (n - p, n - p)).into_owned()) }
+    }
+
+    fn shifted_or_zero(&self, p: usize) -> DMatrix<f64> {
+        self.shifted.clone().unwrap_or_else(|| DMatrix::zeros(p, p))
+    }
+}
+
+impl GlmmFit {
+    fn new(
+        criterion: &Criterion<'_>,
+        optimum: &Optimum,
+        inference: &Inference,
+        settings: &GlmmSettings,
+        dropped: &Dropped,
+        sums: &RowSums,
+    ) -> GlmmFit {
+        let model = criterion.model;
+        let (n, n_parameters, value) = (model.forest.rows, criterion.len(), optimum.at.value);
+        let at = criterion.point(&optimum.at.coordinates);
+        let map = model.unshift_map();
+        let beta = &map * nalgebra::DVector::from_vec(at.beta.clone());
+        let covariance = inference.shifted.as_ref().map(|shifted| &map * shifted * map.transpose());
+        let name = |&i: &usize| model.recipe.x[i].name.clone();
+        let names: Vec<String> = model.coefficients.iter().map(name).collect();
+        let quantile = normal_quantile(0.5 * (1.0 - settings.confidence));
+        let effect = |(i, term): (usize, &String)| {
+            let std_error = covariance.as_ref().map(|c| c[(i, i)].sqrt()).filter(|se| se.is_finite());
+            GlmmEffect::new(term, beta[i], std_error, quantile)
+        };
+        let factor_maps = model.effect_maps();
+        let r = |k: usize| criterion.shape.path.r(k);
+        let lambda: Vec<DMatrix<f64>> =
+            (0..factor_maps.len()).map(|k| DMatrix::from_row_slice(r(k), r(k), &at.lambda[k])).collect();
+        let unshifted: Vec<DMatrix<f64>> =
+            lambda.iter().zip(&factor_maps).map(|(l, map)| tiers_reml::lower_triangular(&(map * l))).collect();
+        let theta = criterion.shape.entries.iter().map(|&(k, i, j)| unshifted[k][(i, j)]).collect();
+        let vcov = |i: usize, j: usize| covariance.as_ref().map(|c| c[(i, j)]);
+        let p = model.p();
+        let latent = latent(criterion, &lambda, sums);
+        let mut notes = notes_of_model(model, dropped);
+        notes.extend(notes_on_rows(model, criterion));
+        GlmmFit {
+            tiers: env!("CARGO_PKG_VERSION").to_owned(),
+            formula: model.recipe.formula.clone(),
+            family: settings.distribution.family(),
+            link: settings.distribution.link(),
+            n_agq: 1,
+            status: optimum.status,
+            n_obs: n,
+            n_dropped: dropped.rows,
+            missing: dropped.missing.clone(),
+            levels: (model.forest.levels.iter().rev())
+                .map(|level| LevelSize { name: level.name.clone(), groups: level.groups })
+                .collect(),
+            success: model.recipe.success.map(|factor| model.recipe.factors[factor].levels[1].clone()),
+            criterion: value,
+            log_likelihood: -0.5 * value,
+            aic: value + 2.0 * n_parameters as f64,
+            bic: value + n_parameters as f64 * (n as f64).ln(),
+            n_parameters,
+            fixed_effects: names.iter().enumerate().map(effect).collect(),
+            factors: factors(&model.recipe),
+            dropped_columns: model.dropped.iter().map(name).collect(),
+            vcov: (0..p).map(|i| (0..p).map(|j| vcov(i, j)).collect()).collect(),
+            sigma: None,
+            theta,
+            variance_components: components(criterion, optimum, inference, &lambda, &factor_maps),
+            icc: latent.0,
+            r_squared: latent.1,
+            pearson_ratio: sums.pearson / (n as f64 - n_parameters as f64),
+            notes,
+            optimizer: OptimizerReport {
+                evaluations: optimum.evaluations,
+                gradient_norm: optimum.at.gradient.amax(),
+                decrement: optimum.decrement,
+                trace: optimum.trace.clone(),
+            },
+        }
+    }
+}
+
+impl GlmmEffect {
+    fn new(term: &str, estimate: f64, std_error: Option<f64>, quantile: f64) -> GlmmEffect {
+        let z_value = std_error.map(|se| estimate / se);
+        GlmmEffect {
+            term: term.to_owned(),
+            estimate,
+            std_error,
+            z_value,
+            p_value: z_value.map(|z| libm::erfc(z.abs() * std::f64::consts::FRAC_1_SQRT_2)),
+            lower: std_error.map(|se| estimate - quantile * se),
+            upper: std_error.map(|se| estimate + quantile * se),
+        }
+    }
+}
+
+/// The covariances of the random effects, with standard errors by the delta method.
+fn components(
+    criterion: &Criterion<'_>,
+    optimum: &Optimum,
+    inference: &Inference,
+    lambda: &[DMatrix<f64>],
+    maps: &[DMatrix<f64>],
+) -> Vec<VarianceComponent> {
+    let model = criterion.model;
+    let p = criterion.shape.p;
+    let mut out = Vec::new();
+    for (k, level) in model.forest.levels.iter().enumerate() {
+        let covariance = &maps[k] * &lambda[k] * lambda[k].transpose() * maps[k].transpose();
+        for &(term, start) in &level.terms {
+            let spec = &model.recipe.random[term];
+            let r = spec.names.len();
+            let rows = start..start + r;
+            let own = |e: usize| {
+                let (level, row, _) = criterion.shape.entries[e];
+                level == k && rows.contains(&row)
+            };
+            let singular = (0..criterion.shape.entries.len()).any(|e| own(e) && optimum.zero[p + e]);
+            // d(B Λ Λ' B')_ij by each entry of Λ.
+            let derivative = |i: usize, j: usize| -> Vec<f64> {
+                let of_entry = |&(level, row, column): &(usize, usize, usize)| {
+                    if level != k {
+                        return 0.0;
+                    }
+                    let bl = &maps[k] * &lambda[k];
+                    maps[k][(start + i, row)] * bl[(start + j, column)]
+                        + maps[k][(start + j, row)] * bl[(start + i, column)]
+                };
+                criterion.shape.entries.iter().map(of_entry).collect()
+            };
+            let error = |gradient: &[f64]| -> Option<f64> {
+                let covariance = inference.lambda.as_ref().filter(|_| !singular)?;
+                let g = nalgebra::DVector::from_column_slice(gradient);
+                Some((g.transpose() * covariance * &g)[(0, 0)].max(0.0).sqrt())
+            };
+            let variance: Vec<f64> = (0..r).map(|i| covariance[(start + i, start + i)]).collect();
+            let sd: Vec<f64> = variance.iter().map(|v| v.max(0.0).sqrt()).collect();
+            let correlation = |i: usize, j: usize| {
+                let product = sd[i] * sd[j];
+                match (product > 0.0, i == j) {
+                    (false, _) => None,
+                    (true, true) => Some(1.0),
+                    (true, false) => Some((covariance[(start + i, start + j)] / product).clamp(-1.0, 1.0)),
+                }
+            };
+            let correlation_error = |i: usize, j: usize| {
+                let rho = correlation(i, j).filter(|_| i != j)?;
+                let (cross, a, b) = (derivative(i, j), derivative(i, i), derivative(j, j));
+                let one = |e: usize| cross[e] / (sd[i] * sd[j]) - 0.5 * rho * (a[e] / variance[i] + b[e] / variance[j]);
+                error(&(0..cross.len()).map(one).collect::<Vec<_>>())
+            };
+            let variance_error = |i: usize| error(&derivative(i, i));
+            out.push(VarianceComponent {
+                level: level.name.clone(),
+                terms: spec.names.clone(),
+                correlation: (0..r).map(|i| (0..r).map(|j| correlation(i, j)).collect()).collect(),
+                sd_std_error: (0..r).map(|i| variance_error(i).map(|se| se / (2.0 * sd[i]))).collect(),
+                variance_std_error: (0..r).map(variance_error).collect(),
+                correlation_std_error: (0..r).map(|i| (0..r).map(|j| correlation_error(i, j)).collect()).collect(),
+                sd,
+                variance,
+            });
+        }
+    }
+    out
+}
+
+/// Intraclass correlations and R² on the latent scale.
+fn latent(
+    criterion: &Criterion<'_>,
+    lambda: &[DMatrix<f64>],
+    sums: &RowSums,
+) -> (Vec<LatentIcc>, Option<LatentRSquared>) {
+    let Some(residual) = criterion.shape.distribution.link().latent_variance() else { return (Vec::new(), None) };
+    let forest = &criterion.model.forest;
+    // Mean of z'Gz over the rows, from the moments, for the columns as shifted: a shift changes it only together
+    // with the intercept's effect, which the maps undo.
+    let (m, n) = (forest.m, forest.rows as f64);
+    let of_level = |(level, l): (&tiers_moments::Level, &DMatrix<f64>)| {
+        let g = l * l.transpose();
+        let mut sum = 0.0;
+        for (i, &a) in level.z.iter().enumerate() {
+            for (j, &b) in level.z.iter().enumerate() {
+                sum += g[(i, j)] * forest.cross[a * m + b];
+            }
+        }
+        sum / total_weight(criterion, n)
+    };
+    let variances: Vec<f64> = forest.levels.iter().zip(lambda).map(of_level).collect();
+    let random: f64 = variances.iter().sum();
+    let level = |k: usize| LatentIcc {
+        level: forest.levels[k].name.clone(),
+        icc: variances[k..].iter().sum::<f64>() / (random + residual),
+    };
+    let fixed = (sums.fixed_squares - sums.fixed * sums.fixed / n) / (n - 1.0);
+    let total = fixed + random + residual;
+    let r_squared = LatentRSquared { marginal: fixed / total, conditional: (fixed + random) / total };
+    ((0..variances.len()).rev().map(level).collect(), Some(r_squared))
+}
+
+/// `Σ w`: the moments of the first pass are weighted.
+fn total_weight(criterion: &Criterion<'_>, n: f64) -> f64 {
+    let model = criterion.model;
+    let constant = model.recipe.columns.iter().position(|column| column.atoms.is_empty());
+    match (model.recipe.weights, constant) {
+        (Some(_), Some(c)) => model.forest.cross[c * model.forest.m + c],
+        _ => n,
+    }
+}
+
+/// Notes on models whose rows say little about the random effects.
+fn notes_on_rows(model: &Model, criterion: &Criterion<'_>) -> Vec<String> {
+    let finest = &model.forest.levels[0];
+    let bernoulli = criterion.shape.distribution.family() == Family::Binomial
+        && model.recipe.trials.is_none()
+        && model.recipe.weights.is_none();
+    let mut notes = Vec::new();
+    let per_group = model.forest.rows as f64 / finest.groups as f64;
+    if bernoulli && finest.groups as u64 == model.forest.rows {
+        notes.push(format!(
+            "Every group of {} has a single row with one trial: such a row cannot tell the variance of the group from \
+             that of the outcome, and the estimates rest on the shape of the distribution alone.",
+            finest.name
+        ));
+    } else if bernoulli && per_group < 5.0 {
+        notes.push(format!(
+            "The groups of {} have {per_group:.1} binary rows on average. Laplace's approximation is poor for so few: \
+             variances are too small, by half and more in the worst case, and with them the coefficients. Its error is \
+             not measured here; compare with adaptive quadrature where that is possible.",
+            finest.name
+        ));
+    }
+    notes
+}

@@ -1,0 +1,24 @@
+//! Generalised linear mixed models `g(μ) = Xβ + Zb` of nested data, by Laplace's approximation.
+//!
+//! The rows are read twice: first to moments, from which come the groups, the columns and their ranks; then into
+//! memory in the order of their groups, each column in the narrowest type that loses nothing ([`Rows`]). An
+//! evaluation visits each top-level group once: conditional modes by Newton's method, the criterion with a fresh
+//! determinant and observed information, its exact gradient and its exact Hessian in β and θ. A joint Newton search
+//! needs some ten evaluations.
+//!
+//! [`fit_glmm`] does all of it; [`Family`] and [`Link`] name the distributions.
+
+mod criterion;
+mod effects;
+mod family;
+mod fit;
+mod rows;
+mod search;
+mod visit;
+
+pub use family::{Distribution, Family, FamilyError, Link, RowDerivatives};
+pub use fit::{
+    FittedGlmm, GlmmEffect, GlmmError, GlmmFit, GlmmObserver, GlmmSettings, LatentIcc, LatentRSquared, fit_glmm,
+};
+pub use rows::{ResponseError, Rows, RowsError};
+pub use search::GlmmStatus;

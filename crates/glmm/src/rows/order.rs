@@ -1,0 +1,96 @@
+//! The order of the groups: those of one parent are consecutive, so that a top-level group's rows are, too.
+
+use std::ops::Range;
+use tiers_equations::reweighted::Groups;
+use tiers_moments::Tree;
+
+/// The groups of one shard in order.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardOrder {
+    /// For each level, the group (of the forest's tree) at each position.
+    pub(crate) groups: Vec<Vec<u32>>,
+    /// For each level but the finest, the end of the children of each group, by position.
+    pub(crate) ends: Vec<Vec<u32>>,
+    /// For each finest group, by position, the end of its rows among all rows.
+    pub(crate) row_ends: Vec<usize>,
+    /// Number of rows before this shard.
+    pub(crate) first_row: usize,
+}
+
+impl ShardOrder {
+    /// Orders the groups of a shard, whose rows begin at `first_row`.
+    pub(crate) fn new(tree: &Tree, first_row: usize) -> ShardOrder {
+        let levels = tree.levels.len();
+        let top = tree.levels[levels - 1].groups as u32;
+        let mut groups: Vec<Vec<u32>> = vec![Vec::new(); levels];
+        let mut ends: Vec<Vec<u32>> = vec![Vec::new(); levels - 1];
+        groups[levels - 1] = (0..top).collect();
+        for k in (0..levels - 1).rev() {
+            // Counting sort of the groups by the positions of their parents.
+            let mut position = vec![0_u32; groups[k + 1].len()];
+            groups[k + 1].iter().enumerate().for_each(|(at, &group)| position[group as usize] = at as u32);
+            let parent = |group: usize| position[tree.levels[k].parent[group] as usize] as usize;
+            let mut end = vec![0_u32; position.len()];
+            (0..tree.levels[k].groups).for_each(|group| end[parent(group)] += 1);
+            let mut sum = 0;
+            for end in &mut end {
+                sum += *end;
+                *end = sum - *end;
+            }
+            let mut own = vec![0; tree.levels[k].groups];
+            for group in 0..own.len() {
+                let at = &mut end[parent(group)];
+                own[*at as usize] = group as u32;
+                *at += 1;
+            }
+            (groups[k], ends[k]) = (own, end);
+        }
+        let mut row = first_row;
+        let row_end = |&group: &u32| {
+            row += tree.levels[0].rows[group as usize] as usize;
+            row
+        };
+        let row_ends = groups[0].iter().map(row_end).collect();
+        ShardOrder { groups, ends, row_ends, first_row }
+    }
+
+    /// Number of top-level groups.
+    pub(crate) fn tops(&self) -> usize {
+        self.groups[self.groups.len() - 1].len()
+    }
+
+    /// The groups within one top-level group.
+    pub(crate) fn within(&self, top: usize) -> Groups<'_> {
+        Groups::within(&self.ends, top..top + 1)
+    }
+
+    /// The range of groups of each level within a top-level group, finest first.
+    pub(crate) fn ranges(&self, top: usize) -> Vec<Range<usize>> {
+        let mut range = top..top + 1;
+        let mut out = vec![range.clone()];
+        for ends in self.ends.iter().rev() {
+            let start = if range.start == 0 { 0 } else { ends[range.start - 1] as usize };
+            range = start..ends[range.end - 1] as usize;
+            out.push(range.clone());
+        }
+        out.reverse();
+        out
+    }
+
+    /// The finest groups within a top-level group.
+    pub(crate) fn finest_of(&self, top: usize) -> Range<usize> {
+        self.ranges(top)[0].clone()
+    }
+
+    /// The first row of a finest group.
+    pub(crate) fn row_start(&self, finest: usize) -> usize {
+        if finest == 0 { self.first_row } else { self.row_ends[finest - 1] }
+    }
+
+    /// The positions of the finest groups of the forest's tree.
+    pub(crate) fn positions(&self) -> Vec<u32> {
+        let mut out = vec![0; self.groups[0].len()];
+        self.groups[0].iter().enumerate().for_each(|(at, &group)| out[group as usize] = at as u32);
+        out
+    }
+}
