@@ -7,8 +7,6 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../crates/cli/src/commands/run/file.rs"]
 mod file;
-#[path = "../../crates/cli/src/files.rs"]
-mod files;
 #[path = "../../crates/cli/src/commands/run/parse.rs"]
 mod parse;
 #[path = "../../crates/cli/src/args/inference.rs"]

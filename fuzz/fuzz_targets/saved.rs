@@ -6,12 +6,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
-use tiers_moments::Totals;
+use tiers_moments::{MomentsHeader, Totals};
 use tiers_report::saved;
 use tiers_reml::{AnovaType, Averaging, FixedPart, Grid, Predictor};
-
-#[path = "../../crates/cli/src/commands/moments/header.rs"]
-mod header;
 
 /// The line between the two files of a fit; an input without it is a header of moments.
 const MODEL: &str = "\n== model.json ==\n";
@@ -22,7 +19,7 @@ fuzz_target!(|text: &str| {
             Ok(texts) => ask(&texts),
             Err(error) => drop(error.to_string()),
         },
-        None => match header::Header::parse(text, "moments.json") {
+        None => match MomentsHeader::parse(text, "moments.json") {
             Ok(header) => columns(&header),
             Err(error) => drop(error.to_string()),
         },
@@ -52,14 +49,11 @@ fn ask(texts: &saved::Texts) {
 }
 
 /// Checks the columns as `tiers fit --moments` does before it reads the cells.
-fn columns(header: &header::Header) {
+fn columns(header: &MomentsHeader) {
     if let Ok(recipe) = header.definition.recipe() {
         let m = recipe.columns.len() + 1;
         let (rows, sum_log_weights) = (header.rows, header.sum_log_weights);
         let totals = Totals { rows, sum_log_weights, cross: vec![1.0; m * m] };
         let _ = totals.check_products(&recipe);
-        if header.has_old_fingerprint() {
-            let _ = header.old_fingerprint_with(&totals.cross);
-        }
     }
 }

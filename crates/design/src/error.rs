@@ -5,6 +5,7 @@ use crate::formula::{Caret, FormulaError};
 
 /// A formula or a setting that does not fit the table.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DesignError {
     /// A linear model has the response of a binomial one.
     #[error(
@@ -163,6 +164,7 @@ impl DesignError {
 
 /// A row cannot be encoded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EncodeError {
     /// A column holds an infinite number.
     #[error("column `{column}` is infinite in row {row} (rows counted from 1); make it missing or correct it")]

@@ -7,6 +7,7 @@ use tiers_design::{DesignError, EncodeError, SourceError};
 
 /// Why a table could not be turned into a model.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IngestError {
     /// The table could not be read.
     #[error("{0}")]

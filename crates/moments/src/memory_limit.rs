@@ -277,6 +277,7 @@ pub struct MemoryLimit {
     size.m,
     size.r
 )]
+#[non_exhaustive]
 pub struct MemoryError {
     /// Rows of data, or cells of parts, read so far.
     pub read: u64,

@@ -6,6 +6,7 @@ use tiers_moments::{Dropped, Forest, IngestError, Ingested, NestError};
 
 /// Why a model cannot be built from rows or moments.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BuildError {
     /// The rows could not be read and summed.
     #[error(transparent)]

@@ -18,6 +18,7 @@ pub struct Candidate<'a> {
 
 /// A likelihood ratio test of a smaller model within a larger one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct LikelihoodRatio {
     /// Difference of the criteria.
     pub chi_squared: f64,

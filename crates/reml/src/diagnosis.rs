@@ -8,6 +8,7 @@ use serde::Serialize;
 /// Diagnostics of an optimum. Each entry of theta is scaled to unit curvature of the criterion, so
 /// that nothing depends on the units of the data.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Diagnosis {
     /// Largest scaled gradient `|g_i| / √H_ii`, parameters on the boundary excluded.
     pub gradient: f64,

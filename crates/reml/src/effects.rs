@@ -15,6 +15,7 @@ use tiers_moments::LabelTable;
 
 /// Why random effects could not be computed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EffectsError {
     /// The sparse equations could not be solved.
     #[error(transparent)]

@@ -16,6 +16,7 @@ use tiers_moments::Dropped;
 
 /// A fitted model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Fit {
     /// Version of tiers that made it.
     pub tiers: String,
@@ -108,6 +109,7 @@ pub struct FactorLevels {
 
 /// One fixed effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FixedEffect {
     /// Name as in R.
     pub term: String,
@@ -155,6 +157,7 @@ impl FixedEffect {
 
 /// The covariance of one random-effect term.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct VarianceComponent {
     /// Name of the grouping.
     pub level: String,

@@ -56,6 +56,7 @@ pub struct FitSeconds {
 
 /// Why there is no fit.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FitError {
     /// The model cannot be built from the moments.
     #[error(transparent)]

@@ -13,6 +13,7 @@ use tiers_moments::{PassError, ReadObserver, of_blocks};
 
 /// Why fitted values could not be computed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FittedError {
     /// The pass did not reach the last row.
     #[error(transparent)]

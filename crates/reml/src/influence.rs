@@ -19,6 +19,7 @@ use tiers_moments::{ClusterMoments, TopGroups, Tree};
 
 /// The influence of every top-level group, one row per group, sorted by the labels.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Influence {
     /// Name of the top level.
     pub level: String,

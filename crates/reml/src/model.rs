@@ -10,6 +10,7 @@ pub(crate) const RANK_TOLERANCE: f64 = 1e-12;
 
 /// Why a model cannot be fitted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ModelError {
     /// Listwise deletion leaves no rows.
     #[error("no row is left to fit: all {dropped} rows have a missing value in a column of the model ({})", worst.join(", "))]

@@ -17,6 +17,7 @@ const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
     /// The file could not be read.
     #[error("the checkpoint could not be read: {0}")]

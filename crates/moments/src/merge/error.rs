@@ -4,6 +4,7 @@ use tiers_design::DesignError;
 
 /// The moments of a part cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PartError {
     /// The formula does not fit the definition's description of the table.
     #[error("its formula does not fit the columns that it says the table has: {0}")]

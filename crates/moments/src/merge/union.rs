@@ -7,6 +7,7 @@ use tiers_design::{Field, Kind, LevelOrder, Recipe, Role};
 
 /// Parts that cannot be merged.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MergeError {
     /// No part was named.
     #[error("no moments were named")]

@@ -15,6 +15,7 @@ use tiers_design::{Dictionary, Grouping, PackedText, RandomSpec, Recipe, Source}
 
 /// Why the moments of clusters could not be computed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClusterError {
     /// The rows could not be read.
     #[error(transparent)]

@@ -9,6 +9,7 @@ use tiers_design::{Block, Request, Source, SourceError};
 
 /// Why a pass over the rows did not reach their end.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PassError {
     /// The table could not be read.
     #[error("{0}")]

@@ -13,6 +13,7 @@ use tiers_design::{Grouping, Recipe};
 
 /// Reasons why groupings cannot be the levels of one nest.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NestError {
     /// Two groupings cross: neither lies within the other.
     #[error(

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The correlation of two rows that share a group of this level (and, in a nest, all coarser ones).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Icc {
     /// Name of the grouping.
     pub level: String,

@@ -11,6 +11,7 @@ use nalgebra::{Cholesky, DMatrix, Dyn};
 
 /// Why a model has no estimates.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SearchError {
     /// The observer cancelled the search.
     #[error("interrupted")]

@@ -8,6 +8,7 @@ use tiers_design::Recipe;
 
 /// The F test of one term.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TermTest {
     /// Name of the term.
     pub term: String,

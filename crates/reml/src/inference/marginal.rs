@@ -11,6 +11,7 @@ pub type Margin = (String, Vec<(String, Setting)>);
 
 /// The mean at one combination of settings.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct MarginalMean {
     /// The compared settings, as text, by variable.
     pub at: Vec<(String, String)>,
@@ -24,6 +25,7 @@ pub struct MarginalMean {
 
 /// The difference of two means.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct MeanDifference {
     /// Settings of the first mean.
     pub one: Vec<(String, String)>,

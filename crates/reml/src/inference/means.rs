@@ -8,6 +8,7 @@ use tiers_design::{Atom, Expr, Product, Recipe, Span, nearest};
 
 /// Why a mean cannot be computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MeansError {
     /// The fixed effects have no such variable.
     #[error("`{name}` is not a variable of the fixed effects; they are {}{}", known.join(", "), did_you_mean(name, known))]

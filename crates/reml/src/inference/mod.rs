@@ -97,6 +97,7 @@ enum Approximation {
 
 /// A t (or z) test of one linear combination.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TTest {
     /// l'β.
     pub estimate: f64,
@@ -116,6 +117,7 @@ pub struct TTest {
 
 /// An F test of several linear combinations at once.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct FTest {
     /// Numerator degrees of freedom.
     pub num_df: f64,

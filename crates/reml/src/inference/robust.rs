@@ -83,6 +83,7 @@ pub enum RobustError {
 
 /// Cluster-robust inference on β, in the user's columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Robust {
     /// Type of sandwich.
     #[serde(rename = "type")]

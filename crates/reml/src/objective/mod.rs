@@ -75,6 +75,7 @@ pub(crate) const PIVOT_ROUNDING: f64 = 32.0 * f64::EPSILON;
 
 /// The criterion, and by-products of its evaluation.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Scaled entries of the factors at which the criterion was evaluated.
     pub theta: Vec<f64>,

@@ -61,6 +61,7 @@ pub struct Interval {
 
 /// The random effects do not belong to the given recipe.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EffectsMismatch {
     /// The recipe has no such grouping, or other coefficients for it.
     #[error("the random effects of {0} are not those of the formula")]

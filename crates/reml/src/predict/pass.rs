@@ -6,6 +6,7 @@ use tiers_moments::{PassError, ReadObserver, of_blocks};
 
 /// Why predictions could not be computed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PredictError {
     /// The pass did not reach the last row.
     #[error(transparent)]

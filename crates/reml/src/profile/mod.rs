@@ -120,6 +120,7 @@ pub struct Profile {
 
 /// Why profiles could not be computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProfileError {
     /// The search for the maximum likelihood did not converge.
     #[error(

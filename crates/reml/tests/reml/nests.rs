@@ -58,7 +58,9 @@ fn same(context: &str, got: &Fit, want: &Fit) {
     let mut checks = Checks::new(context);
     let renamed =
         got.levels.iter().zip(&want.levels).map(|(g, w)| tiers_reml::LevelSize { name: w.name.clone(), ..g.clone() });
-    let got = Fit { levels: renamed.collect(), ..got.clone() };
+    let levels = renamed.collect();
+    let mut got = got.clone();
+    got.levels = levels;
     same_fit(&mut checks, &got, want);
     checks.finish();
 }

@@ -173,8 +173,11 @@ mod tests {
 
     fn effect(term: &str, estimate: f64, half: f64) -> FixedEffect {
         let (lower, upper) = (estimate - half, estimate + half);
-        let term = term.to_owned();
-        FixedEffect { term, estimate, std_error: half / 2.0, df: None, t_value: 1.0, p_value: 0.5, lower, upper }
+        let effect = serde_json::json!({
+            "term": term, "estimate": estimate, "std_error": half / 2.0, "df": null, "t_value": 1.0, "p_value": 0.5,
+            "lower": lower, "upper": upper,
+        });
+        serde_json::from_value(effect).expect("a coefficient")
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub struct SavedFit {
 
 /// Why the optimum of a saved fit cannot be found again.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RefitError {
     /// The rows are not those of the fit; the text says how they differ.
     #[error("{0}")]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use tiers::{BootstrapSettings, Error, Fit, Interval, IntervalKind, IntervalMethod, Table, Values, lmm};
+use tiers::{BootstrapSettings, Error, Fit, Interval, IntervalKind, IntervalMethod, Table, lmm};
 use tiers_report::saved::Texts;
 
 fn fit() -> Fit {
@@ -166,7 +166,7 @@ fn a_group_that_csv_cannot_name_is_an_error() {
     let mut ids = vec!["a".to_owned(); 48];
     (0..48).filter(|row| row % 2 == 0).for_each(|row| ids[row] = "NA".to_owned());
     (0..48).filter(|row| row % 3 == 0).for_each(|row| ids[row] = "c".to_owned());
-    let table = tiers::doc::schools().with("id", Values::from(ids)).expect("a column");
+    let table = tiers::doc::schools().with("id", ids.into()).expect("a column");
     let fit = lmm("score ~ pretest + (1 | id)").fit(&table).expect("a fit");
     let error = fit.save(folder("na").join("results")).expect_err("no name for the group").to_string();
     assert!(error.contains("`NA`") && error.contains("files"), "{error}");
