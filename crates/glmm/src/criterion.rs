@@ -34,7 +34,6 @@ pub(crate) struct Evaluation {
     /// By the coordinates.
     pub(crate) gradient: DVector<f64>,
     pub(crate) modes: AllModes,
-    pub(crate) sums: Sums,
 }
 
 impl<'a> Criterion<'a> {
@@ -130,7 +129,7 @@ impl<'a> Criterion<'a> {
             modes = self.no_modes();
         }
         let gradient = self.gradient(&sums, &at);
-        Evaluation { coordinates: coordinates.to_vec(), value, gradient, modes, sums }
+        Evaluation { coordinates: coordinates.to_vec(), value, gradient, modes }
     }
 
     fn gradient(&self, sums: &Sums, at: &Point) -> DVector<f64> {

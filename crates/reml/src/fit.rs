@@ -157,7 +157,6 @@ impl FixedEffect {
 
 /// The covariance of one random-effect term.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct VarianceComponent {
     /// Name of the grouping.
     pub level: String,

@@ -2,11 +2,12 @@
 
 use crate::layout::{Column, paragraph, table};
 use crate::numbers::{column, decimals_of_smallest, fixed_point, p_values, round, trim_number};
-use crate::report::{Data, json};
+use crate::report::Data;
 use crate::section::{Note, Section};
 use crate::summary::{breakable, components, source_lines};
 use serde::{Deserialize, Serialize};
 use tiers_glmm::{Family, GlmmEffect, GlmmFit, GlmmStatus};
+use tiers_outputs::visible::json_of;
 
 /// Significant digits, as in lme4's summary.
 const DIGITS: usize = 4;
@@ -32,7 +33,7 @@ pub struct GlmmReport {
 impl GlmmReport {
     /// Returns the report as JSON that ends in a line feed.
     pub fn json(&self) -> String {
-        json(self)
+        json_of(self)
     }
 
     /// Returns the whole summary.

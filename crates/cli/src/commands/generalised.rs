@@ -9,7 +9,7 @@ use crate::progress::{Optimising, Progress, Reading};
 use std::time::Instant;
 use tiers_glmm::{Distribution, GlmmObserver, GlmmSettings, GlmmStatus, fit_glmm};
 use tiers_moments::{Further, ReadObserver, Until};
-use tiers_outputs::Folder;
+use tiers_outputs::{Folder, Staged};
 use tiers_reml::Step;
 use tiers_report::saved::{FIT, RESULTS, write_effects};
 use tiers_report::{GlmmReport, visible};
@@ -63,7 +63,7 @@ pub(crate) fn run(job: &Job, distribution: Distribution) -> anyhow::Result<Outco
     report.seconds = Some(began.elapsed().as_secs_f64());
     report.peak_memory_bytes = peak_memory();
     if let Some(folder) = &folder {
-        let staged = folder.stage()?;
+        let staged = Staged::new(folder)?;
         staged.write("summary.txt", &text)?;
         write_effects(&staged, &Parquet, &fitted.effects, &report.fit.variance_components)?;
         staged.write(FIT, &report.json())?;

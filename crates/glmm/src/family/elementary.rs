@@ -59,7 +59,7 @@ fn horner<const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {
 
 /// The exponential function, to within 1 unit in the last place; 0 below -708, infinite above 709.7.
 #[inline(always)]
-pub fn exp(x: f64) -> f64 {
+pub(super) fn exp(x: f64) -> f64 {
     let clamped = x.clamp(-745.0, 709.9);
     let shifted = clamped.mul_add(LOG2_E, ROUND);
     let n = shifted - ROUND;
@@ -78,7 +78,7 @@ pub fn exp(x: f64) -> f64 {
 
 /// `log(1 + t)` for t in [0, 1], to within 2 units in the last place: `2 artanh(t / (2 + t))`.
 #[inline(always)]
-pub fn ln_1p(t: f64) -> f64 {
+pub(super) fn ln_1p(t: f64) -> f64 {
     let s = t / (2.0 + t);
     let q = s * s;
     let p = horner(&ARTANH, q);

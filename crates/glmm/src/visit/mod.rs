@@ -57,11 +57,9 @@ impl VisitRows {
 }
 
 /// What to compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
-    /// Modes and criterion.
-    Value,
-    /// The gradient, too.
+    /// Modes, criterion and gradient.
     Gradient,
     /// The Hessian, too.
     Hessian,
@@ -172,10 +170,8 @@ impl Visit {
     /// Evaluates the groups whose rows are in `self.rows`, from the modes in `self.u`, which it moves.
     pub(crate) fn run(&mut self, shape: &Shape, groups: &Groups<'_>, at: &Point, want: Want, sums: &mut Sums) {
         self.find_modes(shape, groups, at, sums);
-        if want >= Want::Gradient {
-            self.add_gradient(shape, groups, at, sums);
-        }
-        if want >= Want::Hessian {
+        self.add_gradient(shape, groups, at, sums);
+        if want == Want::Hessian {
             self.add_hessian(shape, groups, at, sums);
         }
     }

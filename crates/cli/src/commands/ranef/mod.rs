@@ -7,7 +7,6 @@ use crate::exit::{Outcome, print};
 use crate::saved::Saved;
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use tiers_design::{Column as Read, Dictionary, Labels, Request, Role, Source};
 use tiers_reml::normal_quantile;
 use tiers_report::saved::OF_EFFECTS;
