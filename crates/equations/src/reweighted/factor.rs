@@ -74,8 +74,8 @@ impl Factor {
         }
         debug_assert_eq!(finest.len(), groups.count(0) * path * path);
         let mut log_det = LogSum::new();
-        for k in 0..shape.levels() {
-            self.eliminate_level(shape, groups, k, &lambda[k], &mut log_det);
+        for (k, lambda) in lambda.iter().enumerate() {
+            self.eliminate_level(shape, groups, k, lambda, &mut log_det);
         }
         self.log_det = log_det.total();
     }

@@ -192,8 +192,7 @@ pub fn gather(shape: &PathShape, groups: &Groups<'_>, values: &[f64], out: &mut 
     let (levels, d) = (shape.levels(), shape.distinct());
     out.resize_with(levels, Vec::new);
     let mut sums = values.to_vec();
-    for k in 0..levels {
-        let own = &mut out[k];
+    for (k, own) in out.iter_mut().enumerate() {
         own.clear();
         for sums in sums.chunks_exact(d) {
             own.extend(shape.columns(k).iter().map(|&c| sums[c]));

@@ -18,8 +18,7 @@ pub(super) fn density(eta: f64) -> f64 {
 
 /// Φ⁻¹(μ), from a rational start by two steps of Newton.
 pub(super) fn quantile(mean_: f64) -> f64 {
-    let start = -SQRT_2 * statrs::function::erf::erfc_inv(2.0 * mean_) * -1.0;
-    let mut x = -start;
+    let mut x = -SQRT_2 * statrs::function::erf::erfc_inv(2.0 * mean_);
     if !x.is_finite() {
         return x;
     }

@@ -302,7 +302,7 @@ impl<'a> Reader<'a> {
                     let successes = (y * trials).round();
                     let whole = (y * trials - successes).abs() <= 1e-6 * trials.max(1.0);
                     let multiplies = y == 0.0 || y == 1.0;
-                    if !(whole && trials.fract() == 0.0) && !multiplies {
+                    if !(multiplies || whole && trials.fract() == 0.0) {
                         return Err(ResponseError::NotWhole { row, share: y, trials, successes: y * trials });
                     }
                     let successes = if multiplies { y * trials } else { successes };
@@ -353,8 +353,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Numbers the finest groups over all shards.
-fn finest_groups(model: &Model, shards: &[ShardOrder]) -> (HashMap<Vec<u32>, u32>, Vec<(u32, u32)>) {
+/// Number of each finest group, by the numbers of its labels.
+type GroupNumbers = HashMap<Vec<u32>, u32>;
+
+/// Numbers the finest groups over all shards. Returns the numbers, and for each its shard and position there.
+fn finest_groups(model: &Model, shards: &[ShardOrder]) -> (GroupNumbers, Vec<(u32, u32)>) {
     let keys = &model.recipe.groupings[model.forest.levels[0].grouping].keys;
     let (mut groups, mut finest) = (HashMap::new(), Vec::new());
     for (shard, (tree, order)) in model.forest.trees.iter().zip(shards).enumerate() {

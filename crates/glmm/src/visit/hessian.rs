@@ -108,9 +108,8 @@ impl Visit {
         for (i, x) in self.rows.x.chunks_exact(p).enumerate() {
             for j in 0..p {
                 let wx = self.w[i] * x[j];
-                for l in 0..=j {
-                    sums.information[j * p + l] += wx * x[l];
-                }
+                let row = &mut sums.information[j * p..j * p + j + 1];
+                row.iter_mut().zip(x).for_each(|(sum, x)| *sum += wx * x);
             }
         }
     }

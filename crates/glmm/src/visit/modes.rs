@@ -103,13 +103,12 @@ impl Visit {
     fn evaluate_rows(&mut self, shape: &Shape, groups: &Groups<'_>, lambda: &[Vec<f64>]) {
         let (levels, d) = (shape.path.levels(), shape.path.distinct());
         let mut effects: Modes = Vec::with_capacity(levels);
-        for k in 0..levels {
+        for (k, lambda) in lambda.iter().enumerate() {
             let r = shape.path.r(k);
-            let of_group = |u: &[f64]| -> Vec<f64> {
-                (0..r).map(|i| (0..=i).map(|j| lambda[k][i * r + j] * u[j]).sum()).collect()
-            };
+            let of_group =
+                |u: &[f64]| -> Vec<f64> { (0..r).map(|i| (0..=i).map(|j| lambda[i * r + j] * u[j]).sum()).collect() };
             effects.push(match r {
-                1 => self.u[k].iter().map(|u| lambda[k][0] * u).collect(),
+                1 => self.u[k].iter().map(|u| lambda[0] * u).collect(),
                 _ => self.u[k].chunks_exact(r).flat_map(of_group).collect(),
             });
         }

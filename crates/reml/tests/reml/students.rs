@@ -71,7 +71,7 @@ pub(crate) const MODELS: [ModelSpec; 16] = [
 
 pub(crate) fn plan(table: &dyn Source, (formula, weights, reference): ModelSpec) -> Plan {
     let reference = reference.map(|level| ("f".to_owned(), level.to_owned())).into_iter().collect();
-    let settings = Settings { weights: weights.map(str::to_owned), reference, levels: Vec::new() };
+    let settings = Settings { weights: weights.map(str::to_owned), reference, ..Settings::default() };
     let formula: Formula = formula.parse().unwrap();
     Plan::new(&formula, table.fields(), &settings).unwrap()
 }
