@@ -45,7 +45,7 @@ const FORMULA: &str = "cbind(incidence, size - incidence) ~ factor(period) + (1 
 fn cbpp_agrees_with_the_reference_for_every_link() {
     for (model, link) in [("cbpp", Link::Logit), ("cbpp_probit", Link::Probit), ("cbpp_cloglog", Link::Cloglog)] {
         let fitted = fit(&cbpp(), FORMULA, None, Family::Binomial, link).expect("a fit");
-        let path = tiers_testkit::datasets_dir().join("cbpp/reference").join(format!("{model}.json"));
+        let path = tiers_testkit::datasets_dir().join("cbpp/reference_glmm").join(format!("{model}.json"));
         let text = std::fs::read_to_string(path).expect("reference values");
         let reference: Value = serde_json::from_str(&text).expect("json");
         let want = &reference["fits"]["laplace"];
