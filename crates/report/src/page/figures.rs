@@ -172,12 +172,14 @@ mod tests {
     use super::*;
 
     fn effect(term: &str, estimate: f64, half: f64) -> FixedEffect {
-        let (lower, upper) = (estimate - half, estimate + half);
-        let effect = serde_json::json!({
-            "term": term, "estimate": estimate, "std_error": half / 2.0, "df": null, "t_value": 1.0, "p_value": 0.5,
-            "lower": lower, "upper": upper,
+        let blank = serde_json::json!({
+            "term": term, "estimate": 0.0, "std_error": 0.0, "df": null, "t_value": 1.0, "p_value": 0.5,
+            "lower": 0.0, "upper": 0.0,
         });
-        serde_json::from_value(effect).expect("a coefficient")
+        let mut effect: FixedEffect = serde_json::from_value(blank).expect("a coefficient");
+        (effect.estimate, effect.std_error) = (estimate, half / 2.0);
+        (effect.lower, effect.upper) = (estimate - half, estimate + half);
+        effect
     }
 
     #[test]
