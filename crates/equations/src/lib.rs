@@ -19,6 +19,7 @@ mod cluster;
 mod error;
 mod fixed;
 mod henderson;
+mod log_sum;
 pub mod reweighted;
 mod sparse;
 mod tree;

@@ -2,7 +2,7 @@
 
 use crate::family::Distribution;
 use crate::rows::{Rows, ShardOrder};
-use crate::visit::{Modes, Point, Shape, Sums, Visit, Want};
+use crate::visit::{Modes, Point, Shape, Sums, Visit, VisitRows, Want};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 use tiers_equations::reweighted::PathShape;
@@ -142,8 +142,8 @@ impl<'a> Criterion<'a> {
         DVector::from_iterator(self.len(), beta.chain(self.shape.entries.iter().map(entry)))
     }
 
-    /// The Hessian by the coordinates, and `X'V⁻¹X` at the modes (p×p, lower triangle).
-    pub(crate) fn hessian(&self, evaluation: &Evaluation) -> (DMatrix<f64>, Vec<f64>) {
+    /// The Hessian by the coordinates.
+    pub(crate) fn hessian(&self, evaluation: &Evaluation) -> DMatrix<f64> {
         let at = self.point(&evaluation.coordinates);
         let mut modes = evaluation.modes.clone();
         let sums = self.visit(&at, Want::Hessian, &mut modes, &|_, _, _| {});
@@ -176,8 +176,23 @@ impl<'a> Criterion<'a> {
                 hessian[(i, j)] = value * scale(i) * scale(j);
             }
         }
-        let symmetric = (&hessian + hessian.transpose()) * 0.5;
-        (symmetric, sums.information)
+        (&hessian + hessian.transpose()) * 0.5
+    }
+
+    /// Calls a function on every row: its columns of X, scaled like the coordinates of β, its successes (or weighted
+    /// count), and its trials (or weight).
+    pub(crate) fn each_row(&self, f: &mut dyn FnMut(&DVector<f64>, f64, f64)) {
+        let p = self.shape.p;
+        let (mut rows, mut scaled) = (VisitRows::default(), DVector::zeros(p));
+        for shard in &self.rows.shards {
+            for top in 0..shard.tops() {
+                self.rows.load(&self.shape, shard, top, &mut rows);
+                for (i, x) in rows.x.chunks_exact(p).enumerate() {
+                    (0..p).for_each(|j| scaled[j] = x[j] * self.beta_scale[j]);
+                    f(&scaled, rows.k[i], rows.m[i]);
+                }
+            }
+        }
     }
 
     /// Coefficients of the model without random effects, by Newton's method with step halving.

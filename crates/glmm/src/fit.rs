@@ -1,10 +1,13 @@
 //! A fitted generalised model as plain data.
 
+use crate::components::{LatentIcc, LatentRSquared, components, latent};
 use crate::criterion::Criterion;
 use crate::effects::{RowSums, random_effects};
 use crate::family::{Distribution, Family, Link};
+use crate::inference::Inference;
 use crate::rows::{Rows, RowsError};
 use crate::search::{GlmmStatus, Optimum, search};
+use crate::separation::{self, Separation};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 use tiers_design::Source;
@@ -78,6 +81,9 @@ pub struct GlmmFit {
     pub n_parameters: usize,
     /// The fixed effects.
     pub fixed_effects: Vec<GlmmEffect>,
+    /// Coefficients that grow without end, because covariates predict outcomes with certainty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub separation: Vec<SeparatedTerm>,
     /// The factors of the fixed effects.
     pub factors: Vec<FactorLevels>,
     /// Columns of X that were dropped because they depend linearly on those before them.
@@ -107,9 +113,9 @@ pub struct GlmmFit {
 pub struct GlmmEffect {
     /// Name as in R.
     pub term: String,
-    /// Estimate.
-    pub estimate: f64,
-    /// Standard error; `None` if the information is not positive definite.
+    /// Estimate; `None` if it grows without end.
+    pub estimate: Option<f64>,
+    /// Standard error; `None` if there is no estimate, or the information is not positive definite.
     pub std_error: Option<f64>,
     /// estimate / std_error.
     pub z_value: Option<f64>,
@@ -121,22 +127,13 @@ pub struct GlmmEffect {
     pub upper: Option<f64>,
 }
 
-/// Correlation on the latent scale of two rows that share a group of this level and all coarser ones.
+/// A coefficient that grows without end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LatentIcc {
-    /// Name of the grouping.
-    pub level: String,
-    /// The correlation.
-    pub icc: f64,
-}
-
-/// Explained shares of the latent variance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LatentRSquared {
-    /// Share of the fixed effects.
-    pub marginal: f64,
-    /// Share of fixed and random effects.
-    pub conditional: f64,
+pub struct SeparatedTerm {
+    /// Name as in R.
+    pub term: String,
+    /// Number of rows whose outcome is predicted with certainty.
+    pub rows: u64,
 }
 
 /// A fit and its random effects.
@@ -174,48 +171,12 @@ pub fn fit_glmm(
     let rows = Rows::read(&model, settings.distribution, source, observer.second_pass(model.forest.rows))?;
     let criterion = Criterion::new(&model, &rows, settings.distribution);
     let mut observe = |value: f64, step: &Step| observer.evaluated(value, step);
-    let optimum = search(&criterion, &settings.newton, &mut observe).ok_or(GlmmError::Cancelled)?;
+    let mut optimum = search(&criterion, &settings.newton, &mut observe).ok_or(GlmmError::Cancelled)?;
     let inference = Inference::new(&criterion, &optimum);
+    let separation = separation::check(&criterion, &inference, &mut optimum);
     let (effects, sums) = random_effects(&criterion, &optimum, &inference.shifted_or_zero(model.p()));
-    let fit = GlmmFit::new(&criterion, &optimum, &inference, settings, &dropped, &sums);
+    let fit = GlmmFit::new(&criterion, &optimum, &inference, settings, (&dropped, separation), &sums);
     Ok(FittedGlmm { fit, effects })
-}
-
-/// Covariances of the estimates from the joint Hessian: `2 H⁻¹`.
-struct Inference {
-    /// Covariance of β for the columns as shifted; `None` if the Hessian is not positive definite.
-    shifted: Option<DMatrix<f64>>,
-    /// Covariance of the entries of Λ (for the columns as shifted), with zeros for those that are exactly zero.
-    lambda: Option<DMatrix<f64>>,
-}
-
-impl Inference {
-    fn new(criterion: &Criterion<'_>, optimum: &Optimum) -> Inference {
-        let (n, p) = (criterion.len(), criterion.shape.p);
-        let free: Vec<usize> = (0..n).filter(|&i| !optimum.zero[i]).collect();
-        let hessian = optimum.hessian.select_rows(&free).select_columns(&free);
-        let Some(cholesky) = (hessian * 0.5).cholesky() else { return Inference { shifted: None, lambda: None } };
-        let inverse = cholesky.inverse();
-        let scale = |i: usize| match i.checked_sub(p) {
-            None => criterion.beta_scale[i],
-            Some(e) => {
-                let (k, row, _) = criterion.shape.entries[e];
-                criterion.parameters.scale[k][row]
-            }
-        };
-        let mut all = DMatrix::zeros(n, n);
-        for (a, &i) in free.iter().enumerate() {
-            for (b, &j) in free.iter().enumerate() {
-                all[(i, j)] = inverse[(a, b)] * scale(i) * scale(j);
-            }
-        }
-        let shifted = Some(all.view((0, 0), (p, p)).into_owned());
-        Inference { shifted, lambda: Some(all.view((p, p), (n - p, n - p)).into_owned()) }
-    }
-
-    fn shifted_or_zero(&self, p: usize) -> DMatrix<f64> {
-        self.shifted.clone().unwrap_or_else(|| DMatrix::zeros(p, p))
-    }
 }
 
 impl GlmmFit {
@@ -224,7 +185,7 @@ impl GlmmFit {
         optimum: &Optimum,
         inference: &Inference,
         settings: &GlmmSettings,
-        dropped: &Dropped,
+        (dropped, separation): (&Dropped, Option<Separation>),
         sums: &RowSums,
     ) -> GlmmFit {
         let model = criterion.model;
@@ -236,7 +197,11 @@ impl GlmmFit {
         let name = |&i: &usize| model.recipe.x[i].name.clone();
         let names: Vec<String> = model.coefficients.iter().map(name).collect();
         let quantile = normal_quantile(0.5 * (1.0 - settings.confidence));
+        let is_separated = |i: usize| separation.as_ref().is_some_and(|found| found.coefficients[i]);
         let effect = |(i, term): (usize, &String)| {
+            if is_separated(i) {
+                return GlmmEffect::without_estimate(term);
+            }
             let std_error = covariance.as_ref().map(|c| c[(i, i)].sqrt()).filter(|se| se.is_finite());
             GlmmEffect::new(term, beta[i], std_error, quantile)
         };
@@ -247,7 +212,9 @@ impl GlmmFit {
         let unshifted: Vec<DMatrix<f64>> =
             lambda.iter().zip(&factor_maps).map(|(l, map)| tiers_reml::lower_triangular(&(map * l))).collect();
         let theta = criterion.shape.entries.iter().map(|&(k, i, j)| unshifted[k][(i, j)]).collect();
-        let vcov = |i: usize, j: usize| covariance.as_ref().map(|c| c[(i, j)]);
+        let vcov = |i: usize, j: usize| {
+            covariance.as_ref().filter(|_| !is_separated(i) && !is_separated(j)).map(|c| c[(i, j)])
+        };
         let p = model.p();
         let latent = latent(criterion, &lambda, sums);
         let mut notes = notes_of_model(model, dropped);
@@ -272,6 +239,7 @@ impl GlmmFit {
             bic: value + n_parameters as f64 * (n as f64).ln(),
             n_parameters,
             fixed_effects: names.iter().enumerate().map(effect).collect(),
+            separation: separation.iter().flat_map(|found| found.terms(&names)).collect(),
             factors: factors(&model.recipe),
             dropped_columns: model.dropped.iter().map(name).collect(),
             vcov: (0..p).map(|i| (0..p).map(|j| vcov(i, j)).collect()).collect(),
@@ -293,131 +261,31 @@ impl GlmmFit {
 }
 
 impl GlmmEffect {
+    /// A coefficient that grows without end.
+    fn without_estimate(term: &str) -> GlmmEffect {
+        let none = None;
+        GlmmEffect {
+            term: term.to_owned(),
+            estimate: none,
+            std_error: none,
+            z_value: none,
+            p_value: none,
+            lower: none,
+            upper: none,
+        }
+    }
+
     fn new(term: &str, estimate: f64, std_error: Option<f64>, quantile: f64) -> GlmmEffect {
         let z_value = std_error.map(|se| estimate / se);
         GlmmEffect {
             term: term.to_owned(),
-            estimate,
+            estimate: Some(estimate),
             std_error,
             z_value,
             p_value: z_value.map(|z| libm::erfc(z.abs() * std::f64::consts::FRAC_1_SQRT_2)),
             lower: std_error.map(|se| estimate - quantile * se),
             upper: std_error.map(|se| estimate + quantile * se),
         }
-    }
-}
-
-/// The covariances of the random effects, with standard errors by the delta method.
-fn components(
-    criterion: &Criterion<'_>,
-    optimum: &Optimum,
-    inference: &Inference,
-    lambda: &[DMatrix<f64>],
-    maps: &[DMatrix<f64>],
-) -> Vec<VarianceComponent> {
-    let model = criterion.model;
-    let p = criterion.shape.p;
-    let mut out = Vec::new();
-    for (k, level) in model.forest.levels.iter().enumerate() {
-        let covariance = &maps[k] * &lambda[k] * lambda[k].transpose() * maps[k].transpose();
-        for &(term, start) in &level.terms {
-            let spec = &model.recipe.random[term];
-            let r = spec.names.len();
-            let rows = start..start + r;
-            let own = |e: usize| {
-                let (level, row, _) = criterion.shape.entries[e];
-                level == k && rows.contains(&row)
-            };
-            let singular = (0..criterion.shape.entries.len()).any(|e| own(e) && optimum.zero[p + e]);
-            // d(B Λ Λ' B')_ij by each entry of Λ.
-            let derivative = |i: usize, j: usize| -> Vec<f64> {
-                let of_entry = |&(level, row, column): &(usize, usize, usize)| {
-                    if level != k {
-                        return 0.0;
-                    }
-                    let bl = &maps[k] * &lambda[k];
-                    maps[k][(start + i, row)] * bl[(start + j, column)]
-                        + maps[k][(start + j, row)] * bl[(start + i, column)]
-                };
-                criterion.shape.entries.iter().map(of_entry).collect()
-            };
-            let error = |gradient: &[f64]| -> Option<f64> {
-                let covariance = inference.lambda.as_ref().filter(|_| !singular)?;
-                let g = nalgebra::DVector::from_column_slice(gradient);
-                Some((g.transpose() * covariance * &g)[(0, 0)].max(0.0).sqrt())
-            };
-            let variance: Vec<f64> = (0..r).map(|i| covariance[(start + i, start + i)]).collect();
-            let sd: Vec<f64> = variance.iter().map(|v| v.max(0.0).sqrt()).collect();
-            let correlation = |i: usize, j: usize| {
-                let product = sd[i] * sd[j];
-                match (product > 0.0, i == j) {
-                    (false, _) => None,
-                    (true, true) => Some(1.0),
-                    (true, false) => Some((covariance[(start + i, start + j)] / product).clamp(-1.0, 1.0)),
-                }
-            };
-            let correlation_error = |i: usize, j: usize| {
-                let rho = correlation(i, j).filter(|_| i != j)?;
-                let (cross, a, b) = (derivative(i, j), derivative(i, i), derivative(j, j));
-                let one = |e: usize| cross[e] / (sd[i] * sd[j]) - 0.5 * rho * (a[e] / variance[i] + b[e] / variance[j]);
-                error(&(0..cross.len()).map(one).collect::<Vec<_>>())
-            };
-            let variance_error = |i: usize| error(&derivative(i, i));
-            out.push(VarianceComponent {
-                level: level.name.clone(),
-                terms: spec.names.clone(),
-                correlation: (0..r).map(|i| (0..r).map(|j| correlation(i, j)).collect()).collect(),
-                sd_std_error: (0..r).map(|i| variance_error(i).map(|se| se / (2.0 * sd[i]))).collect(),
-                variance_std_error: (0..r).map(variance_error).collect(),
-                correlation_std_error: (0..r).map(|i| (0..r).map(|j| correlation_error(i, j)).collect()).collect(),
-                sd,
-                variance,
-            });
-        }
-    }
-    out
-}
-
-/// Intraclass correlations and R² on the latent scale.
-fn latent(
-    criterion: &Criterion<'_>,
-    lambda: &[DMatrix<f64>],
-    sums: &RowSums,
-) -> (Vec<LatentIcc>, Option<LatentRSquared>) {
-    let Some(residual) = criterion.shape.distribution.link().latent_variance() else { return (Vec::new(), None) };
-    let forest = &criterion.model.forest;
-    // Mean of z'Gz over the rows, from the moments, for the columns as shifted: a shift changes it only together
-    // with the intercept's effect, which the maps undo.
-    let (m, n) = (forest.m, forest.rows as f64);
-    let of_level = |(level, l): (&tiers_moments::Level, &DMatrix<f64>)| {
-        let g = l * l.transpose();
-        let mut sum = 0.0;
-        for (i, &a) in level.z.iter().enumerate() {
-            for (j, &b) in level.z.iter().enumerate() {
-                sum += g[(i, j)] * forest.cross[a * m + b];
-            }
-        }
-        sum / total_weight(criterion, n)
-    };
-    let variances: Vec<f64> = forest.levels.iter().zip(lambda).map(of_level).collect();
-    let random: f64 = variances.iter().sum();
-    let level = |k: usize| LatentIcc {
-        level: forest.levels[k].name.clone(),
-        icc: variances[k..].iter().sum::<f64>() / (random + residual),
-    };
-    let fixed = (sums.fixed_squares - sums.fixed * sums.fixed / n) / (n - 1.0);
-    let total = fixed + random + residual;
-    let r_squared = LatentRSquared { marginal: fixed / total, conditional: (fixed + random) / total };
-    ((0..variances.len()).rev().map(level).collect(), Some(r_squared))
-}
-
-/// `Σ w`: the moments of the first pass are weighted.
-fn total_weight(criterion: &Criterion<'_>, n: f64) -> f64 {
-    let model = criterion.model;
-    let constant = model.recipe.columns.iter().position(|column| column.atoms.is_empty());
-    match (model.recipe.weights, constant) {
-        (Some(_), Some(c)) => model.forest.cross[c * model.forest.m + c],
-        _ => n,
     }
 }
 

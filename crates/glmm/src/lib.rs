@@ -8,17 +8,19 @@
 //!
 //! [`fit_glmm`] does all of it; [`Family`] and [`Link`] name the distributions.
 
+mod components;
 mod criterion;
 mod effects;
 mod family;
 mod fit;
+mod inference;
 mod rows;
 mod search;
+mod separation;
 mod visit;
 
+pub use components::{LatentIcc, LatentRSquared};
 pub use family::{Distribution, Family, FamilyError, Link, RowDerivatives};
-pub use fit::{
-    FittedGlmm, GlmmEffect, GlmmError, GlmmFit, GlmmObserver, GlmmSettings, LatentIcc, LatentRSquared, fit_glmm,
-};
+pub use fit::{FittedGlmm, GlmmEffect, GlmmError, GlmmFit, GlmmObserver, GlmmSettings, SeparatedTerm, fit_glmm};
 pub use rows::{ResponseError, Rows, RowsError};
 pub use search::GlmmStatus;

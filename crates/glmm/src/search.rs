@@ -16,6 +16,17 @@ pub enum GlmmStatus {
     Boundary,
     /// The limit of evaluations was reached, or no step lowered the criterion.
     NotConverged,
+    /// Covariates predict outcomes with certainty: some coefficients grow without end, and have no estimates.
+    Separated,
+    /// Every group of a level has a single outcome: its variance grows without end.
+    NotIdentified,
+}
+
+impl GlmmStatus {
+    /// Whether the search ended at estimates.
+    pub fn has_estimates(self) -> bool {
+        matches!(self, GlmmStatus::Converged | GlmmStatus::Boundary)
+    }
 }
 
 /// The optimum of a criterion.
@@ -96,7 +107,7 @@ fn from_start(
         }
         tried = Some(snapped);
     }
-    let (hessian, _) = criterion.hessian(&at);
+    let hessian = criterion.hessian(&at);
     let rounding = 16.0 * f64::EPSILON * at.value.abs();
     let converged = found.converged && found.decrement <= 4.0 * settings.tolerance.max(rounding);
     let status = match (converged, singular) {
@@ -160,7 +171,7 @@ impl Minimised for Problem<'_, '_> {
     }
 
     fn second(&mut self, at: &Evaluation) -> DMatrix<f64> {
-        self.criterion.hessian(at).0
+        self.criterion.hessian(at)
     }
 
     fn hessian(second: &DMatrix<f64>) -> &DMatrix<f64> {

@@ -110,13 +110,17 @@ impl GlmmReport {
             return Section { title: "No fixed effects".to_owned(), ..Section::default() };
         }
         let of = |value: fn(&GlmmEffect) -> Option<f64>| -> Vec<Option<f64>> { effects.iter().map(value).collect() };
-        let estimates = of(|e| Some(e.estimate));
+        let estimates = of(|e| e.estimate);
         let both: Vec<Option<f64>> = estimates.iter().copied().chain(of(|e| e.std_error)).collect();
         let decimals = decimals_of_smallest(&both.iter().copied().flatten().collect::<Vec<_>>(), DIGITS as i32);
         let rounded: Vec<Option<f64>> = both.iter().map(|v| v.map(|v| round(v, decimals))).collect();
         let cells = known(&rounded, |values| column(values, DIGITS));
         let (estimate_cells, error_cells) = cells.split_at(effects.len());
-        let decimals = estimate_cells[0].split_once('.').map_or(0, |(_, rest)| rest.len());
+        let decimals = estimate_cells
+            .iter()
+            .find(|cell| *cell != "NA")
+            .and_then(|cell| cell.split_once('.'))
+            .map_or(0, |(_, rest)| rest.len());
         let bound = |value: fn(&GlmmEffect) -> Option<f64>| {
             known(&of(value), |values| values.iter().map(|&v| fixed_point(v, decimals)).collect())
         };
@@ -158,11 +162,26 @@ impl GlmmReport {
                  the best fit, not a failure; the model without the effects that do not vary fits as well."
                     .to_owned(),
             ),
+            GlmmStatus::Separated => {
+                let terms: Vec<&str> = self.fit.separation.iter().map(|found| &found.term[..]).collect();
+                let rows = self.fit.separation.first().map_or(0, |found| found.rows);
+                Some(format!(
+                    "SEPARATED: a combination of the covariates predicts the outcome of {rows} rows with certainty, so \
+                     that the likelihood rises for ever with {} (NA: no estimate exists). Look for levels or \
+                     combinations with only one outcome; merge levels, or leave the term out.",
+                    terms.join(" and ")
+                ))
+            }
+            GlmmStatus::NotIdentified => Some(
+                "NOT IDENTIFIED: every group of a level has only one outcome, so that the likelihood rises for ever \
+                 with the variance of that level, and the numbers above are not estimates. Leave that level out, or \
+                 fit the groups' outcomes, one row a group."
+                    .to_owned(),
+            ),
             GlmmStatus::NotConverged => Some(format!(
                 "NOT CONVERGED: the search stopped after {} evaluations of the likelihood, so these are not the \
-                 estimates. Allow more with --max-evaluations; if that does not help, look for a coefficient or a \
-                 variance that grows without end: groups or combinations of covariates with only one outcome \
-                 (separation).",
+                 estimates. Allow more with --max-evaluations; if that does not help, the data cannot distinguish the \
+                 parameters of this model: leave out random slopes or a level.",
                 self.fit.optimizer.evaluations
             )),
             _ => None,

@@ -7,7 +7,7 @@ use crate::memory::check_heads;
 use crate::process::peak_memory;
 use crate::progress::{Optimising, Progress, Reading};
 use std::time::Instant;
-use tiers_glmm::{Distribution, GlmmObserver, GlmmSettings, GlmmStatus, fit_glmm};
+use tiers_glmm::{Distribution, GlmmObserver, GlmmSettings, fit_glmm};
 use tiers_moments::{Further, ReadObserver, Until};
 use tiers_outputs::{Folder, Staged};
 use tiers_reml::Step;
@@ -69,13 +69,13 @@ pub(crate) fn run(job: &Job, distribution: Distribution) -> anyhow::Result<Outco
         staged.write(FIT, &report.json())?;
         staged.put_in_place()?;
     }
-    let converged = report.fit.status != GlmmStatus::NotConverged;
+    let converged = report.fit.status.has_estimates();
     match job.show {
         Show::Summary => print_report(&text)?,
         Show::Json => print(&report.json())?,
         Show::Nothing if converged => {}
         Show::Nothing => eprint(&format!(
-            "tiers: {}: the search did not converge; the results are written all the same, see summary.txt",
+            "tiers: {}: there are no estimates, or not of all parameters; the results are written all the same, see summary.txt",
             visible::line(&report.fit.formula)
         )),
     }

@@ -1,7 +1,8 @@
 //! The factorisation of A within a top-level group.
 
-use super::small::{LogSum, cholesky, multiply, multiply_transposed, solve};
+use super::small::{cholesky, multiply, multiply_transposed, solve};
 use super::{Groups, PathShape};
+use crate::log_sum::LogSum;
 
 /// `A = Λ'Z'WZΛ + I` of the groups of a visit, eliminated. Memory is reused from visit to visit.
 #[derive(Clone, Debug, Default)]

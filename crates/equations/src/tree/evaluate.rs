@@ -1,8 +1,9 @@
 //! One evaluation on one tree shard: log|A|, `C'V⁻¹C` and their first derivatives.
 
 use super::path::Path;
-use super::small::{LogSum, add_scaled, apply, invert, multiply, symmetrise};
+use super::small::{add_scaled, apply, invert, multiply, symmetrise};
 use super::{Action, LevelPlan, TreePlan, ancestors};
+use crate::log_sum::LogSum;
 use pulp::Arch;
 use tiers_moments::{CHUNK, Cross, RowSource, Tree, padded};
 

@@ -3,10 +3,11 @@
 use super::narrow::Narrow;
 use super::{Rows, ShardOrder};
 use crate::family::{Distribution, Family};
-use std::collections::HashMap;
-use tiers_design::{Atom, Block, ColumnSpec, EncodeError, Encoder, Labels, MISSING, Recipe, RowBlock, Source};
-use tiers_moments::{PassError, ReadObserver, of_blocks};
-use tiers_reml::Model;
+use tiers_design::{
+    Atom, Block, ColumnSpec, Dictionary, EncodeError, Encoder, Labels, MISSING, Recipe, RowBlock, Source,
+};
+use tiers_moments::{GroupIndex, PassError, ReadObserver, of_blocks};
+use tiers_reml::{KeyLabels, Model, Place, keys_of};
 
 /// Why the rows of a generalised model could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -196,8 +197,8 @@ struct Reader<'a> {
     trials: Option<usize>,
     offsets: std::ops::Range<usize>,
     shards: Vec<ShardOrder>,
-    /// Number of each finest group, by the numbers of its labels, and its shard and position there.
-    groups: HashMap<Vec<u32>, u32>,
+    groups: GroupIndex,
+    /// Shard and position of each finest group.
     finest: Vec<(u32, u32)>,
 }
 
@@ -331,41 +332,24 @@ impl<'a> Reader<'a> {
     fn places(&self, rows: &RowBlock) -> Result<Vec<u32>, RowsError> {
         let grouping = &self.model.recipe.groupings[self.model.forest.levels[0].grouping];
         let keys: Vec<&Labels> = grouping.keys.iter().map(|&key| &rows.keys[key]).collect();
-        let numbers = grouping.keys.iter().zip(&keys).map(|(&key, labels)| -> Vec<u32> {
-            let table = &self.model.forest.labels[key];
-            (0..labels.dictionary.len()).map(|e| table.find(&labels.dictionary, e).unwrap_or(MISSING)).collect()
-        });
-        let numbers: Vec<Vec<u32>> = numbers.collect();
-        let mut group = vec![MISSING; keys.len()];
-        let mut out: Vec<u32> = Vec::with_capacity(rows.rows);
-        for row in 0..rows.rows {
-            let repeats = row > 0 && keys.iter().all(|labels| labels.codes[row] == labels.codes[row - 1]);
-            if repeats {
-                out.push(out[row - 1]);
-                continue;
-            }
-            for (into, (labels, numbers)) in group.iter_mut().zip(keys.iter().zip(&numbers)) {
-                *into = numbers[labels.codes[row] as usize];
-            }
-            out.push(*self.groups.get(&group[..]).ok_or(RowsError::Changed)?);
-        }
-        Ok(out)
+        let groups = self.groups.groups_of(&keys);
+        if groups.contains(&MISSING) { Err(RowsError::Changed) } else { Ok(groups) }
     }
 }
 
-/// Number of each finest group, by the numbers of its labels.
-type GroupNumbers = HashMap<Vec<u32>, u32>;
-
-/// Numbers the finest groups over all shards. Returns the numbers, and for each its shard and position there.
-fn finest_groups(model: &Model, shards: &[ShardOrder]) -> (GroupNumbers, Vec<(u32, u32)>) {
-    let keys = &model.recipe.groupings[model.forest.levels[0].grouping].keys;
-    let (mut groups, mut finest) = (HashMap::new(), Vec::new());
-    for (shard, (tree, order)) in model.forest.trees.iter().zip(shards).enumerate() {
+/// Indexes the finest groups over all shards, and returns the shard and position of each.
+fn finest_groups(model: &Model, shards: &[ShardOrder]) -> (GroupIndex, Vec<(u32, u32)>) {
+    let (mut places, mut finest) = (Vec::new(), Vec::new());
+    for (shard, order) in shards.iter().enumerate() {
         for (group, position) in order.positions().into_iter().enumerate() {
-            let labels = tree.labels_of(0, group, model.recipe.keys.len());
-            groups.insert(keys.iter().map(|&key| labels[key]).collect(), finest.len() as u32);
+            places.push(Place { shard, group });
             finest.push((shard as u32, position));
         }
     }
-    (groups, finest)
+    let labels = keys_of(model, 0, &places).into_iter().map(|key| match key.labels {
+        KeyLabels::Text(texts) => Dictionary::Text(texts),
+        KeyLabels::Integer(values) => Dictionary::Integer(values),
+    });
+    let index = GroupIndex::new(labels.collect()).expect("groups differ in their labels");
+    (index, finest)
 }

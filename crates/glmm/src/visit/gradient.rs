@@ -12,7 +12,7 @@ use pulp::Arch;
 use tiers_equations::reweighted::{Groups, gather};
 
 impl Visit {
-    /// Adds the gradient at the modes, and what steps of the EM algorithm need.
+    /// Adds the gradient at the modes.
     pub(super) fn add_gradient(&mut self, shape: &Shape, groups: &Groups<'_>, at: &Point, sums: &mut Sums) {
         let (d, n, p) = (shape.path.distinct(), self.rows.k.len(), shape.p);
         self.factor.covariances(&shape.path, groups);
@@ -66,16 +66,6 @@ impl Visit {
                 for i in 0..r {
                     for j in 0..r {
                         gamma[i * r + j] += 0.5 * (a[i] * t[j] + t[i] * a[j]) - a[i] * a[j];
-                    }
-                }
-            }
-            let path = shape.path.path_from(k);
-            let moments = &mut sums.second_moments[k];
-            let covariances = self.factor.covariance(k).chunks_exact(path * path);
-            for (b, covariance) in self.paths[k].chunks_exact(path).zip(covariances) {
-                for i in 0..r {
-                    for j in 0..r {
-                        moments[i * r + j] += b[i] * b[j] + covariance[i * path + j];
                     }
                 }
             }

@@ -38,7 +38,7 @@ impl Visit {
     /// Adds the derivatives of the gradient in all directions.
     pub(super) fn add_hessian(&mut self, shape: &Shape, groups: &Groups<'_>, at: &Point, sums: &mut Sums) {
         self.group_moments(shape);
-        self.add_fixed_block(shape, sums);
+        sums.beta_dot[..shape.p * shape.p].iter_mut().zip(&self.hessian.xx).for_each(|(s, v)| *s += v);
         let mut direction = Direction::new(shape);
         for index in 0..shape.p + shape.entries.len() {
             direction.point_at(shape, at, index);
@@ -98,20 +98,7 @@ impl Visit {
                 start = end;
             }
         });
-        mirror_lower(&mut m.xx, p);
-    }
-
-    /// Adds `X'κX` to the derivatives by β of the derivatives by β, and the information on β given θ.
-    fn add_fixed_block(&mut self, shape: &Shape, sums: &mut Sums) {
-        let p = shape.p;
-        sums.beta_dot[..p * p].iter_mut().zip(&self.hessian.xx).for_each(|(s, v)| *s += v);
-        for (i, x) in self.rows.x.chunks_exact(p).enumerate() {
-            for j in 0..p {
-                let wx = self.w[i] * x[j];
-                let row = &mut sums.information[j * p..j * p + j + 1];
-                row.iter_mut().zip(x).for_each(|(sum, x)| *sum += wx * x);
-            }
-        }
+        mirror(&mut m.xx, p);
     }
 
     fn add_direction(
@@ -123,7 +110,7 @@ impl Visit {
         index: usize,
         sums: &mut Sums,
     ) {
-        let (p, d, q, path) = (shape.p, shape.path.distinct(), self.rows.ends.len(), shape.path.path());
+        let (p, d, q) = (shape.p, shape.path.distinct(), self.rows.ends.len());
         let of_beta = (index < p).then_some(index);
         let m = &self.hessian;
         // ḃ = x - D (Z'WZ x + Z'WX β̇)
@@ -152,16 +139,6 @@ impl Visit {
                 e_moments[g * d * d + ab] = sum;
             }
         }
-        if let Some(j) = of_beta {
-            // Information on β given θ: X'WX + X'WZ ḃ.
-            for g in 0..q {
-                for a in 0..d {
-                    let weight = &m.weight[(g * d + a) * p..][..p];
-                    let row = &mut sums.information[j * p..j * p + j + 1];
-                    row.iter_mut().zip(weight).for_each(|(s, w)| *s += w * b[g * d + a]);
-                }
-            }
-        }
         let precision = &mut sums.gamma_dot[index];
         let tangent = Tangent { g, moments: e_moments };
         self.factor.tangent(&shape.path, groups, tangent, &mut self.tangent, precision, work);
@@ -181,10 +158,9 @@ impl Visit {
                 t[g * d + a] = sum;
             }
         }
-        let zc = t.clone();
         // v̇ = x₂ + D (Z'ċ - Ṅ v - Z'WZ x₂)
         subtract_product(e_moments, &self.v, d, t);
-        let nv: Vec<f64> = zc.iter().zip(t.iter()).map(|(all, rest)| all - rest).collect();
+        let mut t_dot = t.clone();
         spread_levels(shape, groups, g, &self.a_tilde, x_path, reduced);
         subtract_product(&self.p, reduced, d, t);
         self.factor.solve(&shape.path, groups, &at.lambda, t, None, &mut self.solution);
@@ -208,7 +184,6 @@ impl Visit {
         if let Some(j) = of_beta {
             (0..q * d).for_each(|at| a_dot[at] -= m.weight[at * p + j]);
         }
-        let mut t_dot: Vec<f64> = zc.iter().zip(&nv).map(|(c, nv)| c - nv).collect();
         subtract_product(&self.p, v_dot, d, &mut t_dot);
         let (mut a_levels, mut t_levels) = (Vec::new(), Vec::new());
         gather(&shape.path, groups, &a_dot, &mut a_levels);
@@ -228,7 +203,6 @@ impl Visit {
                 }
             }
         }
-        debug_assert_eq!(x_path.first().map_or(0, Vec::len), q * path);
     }
 }
 
@@ -322,8 +296,4 @@ fn subtract_product(matrices: &[f64], x: &[f64], d: usize, out: &mut [f64]) {
 #[inline(always)]
 fn add(out: &mut [f64], factor: f64, values: &[f64]) {
     out.iter_mut().zip(values).for_each(|(o, v)| *o = v.mul_add(factor, *o));
-}
-
-fn mirror_lower(m: &mut [f64], p: usize) {
-    mirror(m, p);
 }

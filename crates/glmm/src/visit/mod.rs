@@ -70,10 +70,6 @@ pub(crate) enum Want {
 pub(crate) struct Sums {
     /// `Σ (2h + log|A|)`.
     pub(crate) value: f64,
-    /// `log|A|`.
-    pub(crate) log_det: f64,
-    /// `u'u`.
-    pub(crate) penalty: f64,
     /// df/dβ.
     pub(crate) beta: Vec<f64>,
     /// Γ of each level, r×r: `df/dΛ = 2 Γ Λ`.
@@ -82,12 +78,6 @@ pub(crate) struct Sums {
     pub(crate) beta_dot: Vec<f64>,
     /// For each direction and level: the derivative of Γ.
     pub(crate) gamma_dot: Vec<Vec<Vec<f64>>>,
-    /// `X'V⁻¹X` with the weights at the modes, p×p: information on β given θ.
-    pub(crate) information: Vec<f64>,
-    /// `Σ (b b' + D_gg)` of each level, for steps of the EM algorithm.
-    pub(crate) second_moments: Vec<Vec<f64>>,
-    /// Steps to the modes.
-    pub(crate) steps: u64,
     /// Whether the modes of every group were found.
     pub(crate) solved: bool,
 }
@@ -98,15 +88,10 @@ impl Sums {
         let (p, directions) = (shape.p, if want == Want::Hessian { shape.p + shape.entries.len() } else { 0 });
         Sums {
             value: 0.0,
-            log_det: 0.0,
-            penalty: 0.0,
             beta: vec![0.0; p],
             gamma: levels(),
             beta_dot: vec![0.0; directions * p],
             gamma_dot: (0..directions).map(|_| levels()).collect(),
-            information: vec![0.0; p * p],
-            second_moments: levels(),
-            steps: 0,
             solved: true,
         }
     }
@@ -116,15 +101,10 @@ impl Sums {
         let add = |a: &mut [f64], b: &[f64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
         let add_levels = |a: &mut [Vec<f64>], b: &[Vec<f64>]| a.iter_mut().zip(b).for_each(|(a, b)| add(a, b));
         self.value += other.value;
-        self.log_det += other.log_det;
-        self.penalty += other.penalty;
         add(&mut self.beta, &other.beta);
         add_levels(&mut self.gamma, &other.gamma);
         add(&mut self.beta_dot, &other.beta_dot);
         self.gamma_dot.iter_mut().zip(&other.gamma_dot).for_each(|(a, b)| add_levels(a, b));
-        add(&mut self.information, &other.information);
-        add_levels(&mut self.second_moments, &other.second_moments);
-        self.steps += other.steps;
         self.solved &= other.solved;
     }
 }

@@ -51,10 +51,7 @@ impl Visit {
                 break;
             }
         }
-        sums.steps += steps;
         sums.solved &= last && h.is_finite();
-        sums.log_det += self.factor.log_det();
-        sums.penalty += squares(&self.u);
         sums.value += 2.0 * h + self.factor.log_det();
     }
 

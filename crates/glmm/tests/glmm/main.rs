@@ -5,3 +5,5 @@
 mod memory;
 
 mod cbpp;
+mod fit;
+mod separation;

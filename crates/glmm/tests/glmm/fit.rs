@@ -1,0 +1,35 @@
+//! Fits tables in memory.
+
+use crate::memory::Memory;
+use tiers_design::{Formula, Plan, Settings, Source};
+use tiers_glmm::{Distribution, Family, FittedGlmm, GlmmError, GlmmObserver, GlmmSettings, Link, fit_glmm};
+use tiers_moments::{ReadObserver, accumulate};
+use tiers_reml::{NewtonSettings, Step};
+
+struct Silent;
+
+impl GlmmObserver for Silent {
+    fn second_pass(&mut self, _: u64) -> &mut dyn ReadObserver {
+        Box::leak(Box::new(()))
+    }
+
+    fn evaluated(&mut self, _: f64, _: &Step) -> bool {
+        true
+    }
+}
+
+pub(crate) fn fit(
+    table: &Memory,
+    formula: &str,
+    weights: Option<&str>,
+    family: Family,
+    link: Link,
+) -> Result<FittedGlmm, GlmmError> {
+    let formula: Formula = formula.parse().expect("a formula");
+    let settings = Settings { weights: weights.map(str::to_owned), generalised: true, ..Settings::default() };
+    let plan = Plan::new(&formula, table.fields(), &settings).expect("a plan");
+    let ingested = accumulate(table, &plan, &mut ()).expect("moments");
+    let distribution = Distribution::new(family, Some(link)).expect("a link of the family");
+    let settings = GlmmSettings { distribution, newton: NewtonSettings::default(), confidence: 0.95 };
+    fit_glmm(ingested, table, &settings, &mut Silent)
+}
