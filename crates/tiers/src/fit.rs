@@ -3,7 +3,6 @@
 use crate::error::Error;
 use crate::files::format;
 use crate::interval::{ConfidenceInterval, IntervalMethod, by_bootstrap, by_profile, by_wald};
-use crate::predict::{Prediction, predict};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -12,10 +11,9 @@ use tiers_design::{Recipe, Source};
 use tiers_moments::{ClusterMoments, Definition, Reading, accumulate_with};
 use tiers_outputs::Seal;
 use tiers_reml::{
-    AnovaType, Averaging, Candidate, Diagnosis, Fit as Estimates, FitError, FittedModel, FittedRows, FittedValues,
-    FixedEffect, FixedModel, Grid, Icc, Influence, LevelEffects, LikelihoodRatio, LinearHypothesis, MarginalMean,
-    Model, NewtonSettings, Objective, Optimum, Status, Step, TTest, TermTest, Trial, VarianceComponent, build_model,
-    random_effects,
+    AnovaType, Averaging, Candidate, Diagnosis, Fit as Estimates, FitError, FittedModel, FixedEffect, FixedModel, Grid,
+    Icc, Influence, LevelEffects, LikelihoodRatio, LinearHypothesis, MarginalMean, Model, NewtonSettings, Objective,
+    Optimum, Status, Step, TTest, TermTest, Trial, VarianceComponent, build_model, random_effects,
 };
 use tiers_report::saved::{SavedFit, SavedModel};
 use tiers_report::{Data, Report, summary, visible};
@@ -290,65 +288,6 @@ impl Fit {
             IntervalMethod::Profile => by_profile(self, level),
             IntervalMethod::Bootstrap(settings) => by_bootstrap(self, settings, level),
         }
-    }
-
-    /// Predicts the response for the rows of a table: `x'β + z'b`, where groups that the fit has not seen
-    /// have `b = 0`, their expectation.
-    ///
-    /// A row with a missing predictor, or a combination of levels that the data of the fit say nothing
-    /// of, has the prediction NaN.
-    ///
-    /// ```
-    /// # let table = tiers::doc::schools();
-    /// let fit = tiers::lmm("score ~ pretest + (1 | school)").fit(&table)?;
-    /// let new = tiers::Table::from_columns([
-    ///     ("pretest", vec![9.0, 12.0].into()),
-    ///     ("school", vec!["a", "a new school"].into()),
-    /// ])?;
-    /// let prediction = fit.predict(&new)?;
-    /// assert_eq!(prediction.known("school"), Some(&[true, false][..]));
-    /// assert!(prediction.values[0] < prediction.values[1]);
-    /// # Ok::<(), tiers::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// If a predictor is not among the columns, or a factor has a level that the fit has not seen.
-    pub fn predict(&self, rows: &dyn Source) -> Result<Prediction, Error> {
-        predict(self, rows, None)
-    }
-
-    /// [`Fit::predict`] with standard errors and intervals.
-    ///
-    /// # Errors
-    /// As [`Fit::predict`], and if the level is not between 0 and 1, or the fit was loaded (see
-    /// [`Fit::with_rows`]).
-    pub fn predict_interval(&self, rows: &dyn Source, interval: tiers_reml::Interval) -> Result<Prediction, Error> {
-        if !(interval.level > 0.0 && interval.level < 1.0) {
-            let level = interval.level;
-            return Err(Error::Setting(format!("level {level}: it lies between 0 and 1, such as 0.95")));
-        }
-        predict(self, rows, Some(interval))
-    }
-
-    /// Fitted values and residuals of the rows that the model was fitted to, which are read again.
-    ///
-    /// # Errors
-    /// If the rows are not those of the fit, or the fit was loaded (see [`Fit::with_rows`]).
-    pub fn fitted(&self, rows: &dyn Source) -> Result<FittedRows, Error> {
-        let (objective, effects) = (self.objective()?, self.all_random_effects()?);
-        let mut all = FittedRows::default();
-        FittedValues::new(&objective, self.optimum()?, &effects)
-            .pass(rows, &mut (), &mut |some| {
-                all.row.extend(some.row);
-                all.response.extend(some.response);
-                all.fixed.extend(some.fixed);
-                all.fitted.extend(some.fitted);
-                all.residual.extend(some.residual);
-                all.standardised.extend(some.standardised);
-                Ok(())
-            })
-            .map_err(|error| Error::Source(error.into()))?;
-        Ok(all)
     }
 
     /// What each top-level group does to the estimates: Cook's distance, and all estimates without it.

@@ -1,9 +1,9 @@
-//! Predictions for the rows of a table.
+//! Predictions for the rows of a table, and fitted values.
 
 use crate::error::Error;
 use crate::fit::Fit;
 use tiers_design::Source;
-use tiers_reml::{FixedPart, Interval, PredictionErrors, Predictor};
+use tiers_reml::{FittedRows, FittedValues, FixedPart, Interval, PredictionErrors, Predictor};
 
 /// Predictions for the rows of a table, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,8 +32,69 @@ impl Prediction {
     }
 }
 
+impl Fit {
+    /// Predicts the response for the rows of a table: `x'β + z'b`, where groups that the fit has not seen
+    /// have `b = 0`, their expectation.
+    ///
+    /// A row with a missing predictor, or a combination of levels that the data of the fit say nothing
+    /// of, has the prediction NaN.
+    ///
+    /// ```
+    /// # let table = tiers::doc::schools();
+    /// let fit = tiers::lmm("score ~ pretest + (1 | school)").fit(&table)?;
+    /// let new = tiers::Table::from_columns([
+    ///     ("pretest", vec![9.0, 12.0].into()),
+    ///     ("school", vec!["a", "a new school"].into()),
+    /// ])?;
+    /// let prediction = fit.predict(&new)?;
+    /// assert_eq!(prediction.known("school"), Some(&[true, false][..]));
+    /// assert!(prediction.values[0] < prediction.values[1]);
+    /// # Ok::<(), tiers::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a predictor is not among the columns, or a factor has a level that the fit has not seen.
+    pub fn predict(&self, rows: &dyn Source) -> Result<Prediction, Error> {
+        predict(self, rows, None)
+    }
+
+    /// [`Fit::predict`] with standard errors and intervals.
+    ///
+    /// # Errors
+    /// As [`Fit::predict`], and if the level is not between 0 and 1, or the fit was loaded (see
+    /// [`Fit::with_rows`]).
+    pub fn predict_interval(&self, rows: &dyn Source, interval: Interval) -> Result<Prediction, Error> {
+        if !(interval.level > 0.0 && interval.level < 1.0) {
+            let level = interval.level;
+            return Err(Error::Setting(format!("level {level}: it lies between 0 and 1, such as 0.95")));
+        }
+        predict(self, rows, Some(interval))
+    }
+
+    /// Fitted values and residuals of the rows that the model was fitted to, which are read again.
+    ///
+    /// # Errors
+    /// If the rows are not those of the fit, or the fit was loaded (see [`Fit::with_rows`]).
+    pub fn fitted(&self, rows: &dyn Source) -> Result<FittedRows, Error> {
+        let (objective, effects) = (self.objective()?, self.all_random_effects()?);
+        let mut all = FittedRows::default();
+        FittedValues::new(&objective, self.optimum()?, &effects)
+            .pass(rows, &mut (), &mut |some| {
+                all.row.extend(some.row);
+                all.response.extend(some.response);
+                all.fixed.extend(some.fixed);
+                all.fitted.extend(some.fitted);
+                all.residual.extend(some.residual);
+                all.standardised.extend(some.standardised);
+                Ok(())
+            })
+            .map_err(|error| Error::Source(error.into()))?;
+        Ok(all)
+    }
+}
+
 /// Predicts with the random effects of all levels.
-pub(crate) fn predict(fit: &Fit, rows: &dyn Source, interval: Option<Interval>) -> Result<Prediction, Error> {
+fn predict(fit: &Fit, rows: &dyn Source, interval: Option<Interval>) -> Result<Prediction, Error> {
     let (recipe, effects) = (fit.recipe(), fit.all_random_effects()?);
     let aliases = fit.fixed().aliases(recipe);
     let (coefficients, beta) = (&fit.fixed().coefficients[..], &fit.fixed().inference.beta);

@@ -36,7 +36,7 @@ use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Fit multilevel (linear mixed) models to parquet, exactly, by REML or ML.
+/// Fit multilevel models to parquet: linear (REML, ML), binomial and Poisson.
 #[derive(Debug, Parser)]
 #[command(name = "tiers", version, after_help = EXIT_CODES)]
 struct Cli {

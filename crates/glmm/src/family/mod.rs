@@ -20,6 +20,7 @@ use pulp::Arch;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use tiers_design::nearest;
 
 use elementary::exp;
 
@@ -58,7 +59,7 @@ pub enum FamilyError {
         /// The text given.
         given: String,
         /// The family with the nearest name.
-        nearest: Option<&'static str>,
+        nearest: Option<String>,
     },
     /// No such link.
     #[error("there is no link {given:?}: the links are logit, probit, cloglog and log{}", hint(nearest))]
@@ -66,7 +67,7 @@ pub enum FamilyError {
         /// The text given.
         given: String,
         /// The link with the nearest name.
-        nearest: Option<&'static str>,
+        nearest: Option<String>,
     },
     /// The family does not have the link.
     #[error("the {family} family has no {link} link: use {}", choices(*family))]
@@ -78,8 +79,8 @@ pub enum FamilyError {
     },
 }
 
-fn hint(nearest: &Option<&'static str>) -> String {
-    nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
+fn hint(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
 }
 
 fn choices(family: Family) -> String {
@@ -118,7 +119,7 @@ impl FromStr for Family {
     type Err = FamilyError;
 
     fn from_str(given: &str) -> Result<Family, FamilyError> {
-        let names = Family::ALL.map(Family::name);
+        let names = Family::ALL.map(|family| family.name().to_owned());
         let found = Family::ALL.into_iter().find(|family| family.name() == given);
         found.ok_or_else(|| FamilyError::Family { given: given.to_owned(), nearest: nearest(given, &names) })
     }
@@ -189,15 +190,10 @@ impl FromStr for Link {
     type Err = FamilyError;
 
     fn from_str(given: &str) -> Result<Link, FamilyError> {
-        let names = Link::ALL.map(Link::name);
+        let names = Link::ALL.map(|link| link.name().to_owned());
         let found = Link::ALL.into_iter().find(|link| link.name() == given);
         found.ok_or_else(|| FamilyError::Link { given: given.to_owned(), nearest: nearest(given, &names) })
     }
-}
-
-fn nearest(given: &str, names: &[&'static str]) -> Option<&'static str> {
-    let near = |name: &&&str| strsim::damerau_levenshtein(given, name) <= 3;
-    names.iter().filter(near).min_by_key(|name| strsim::damerau_levenshtein(given, name)).copied()
 }
 
 /// A family with one of its links.

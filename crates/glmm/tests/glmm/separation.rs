@@ -59,8 +59,7 @@ fn an_outcome_that_a_number_decides_separates_all_coefficients() {
 }
 
 #[test]
-fn a_rare_level_with_both_outcomes_is_not_separated() {
-    // One success and one failure at level c; the other rows of that level have been moved to a.
+fn outcomes_that_differ_at_every_level_are_not_separated() {
     let plain = table(coin);
     let found = fit(&plain, "y ~ x + f + (1 | g)", None, Family::Binomial, Link::Logit).expect("a fit").fit;
     assert!(found.status.has_estimates() && found.separation.is_empty(), "{:?}", found.status);
