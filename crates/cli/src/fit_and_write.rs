@@ -144,10 +144,14 @@ fn robust(
         return Ok(None);
     };
     let model = objective.model();
-    cluster_level(&model.forest, level.as_deref()).map_err(|error| anyhow!("--cluster: {error}"))?;
+    cluster_level(model.levels(), level.as_deref()).map_err(|error| anyhow!("--cluster: {error}"))?;
     let limit = memory.of_rows(input.count(), Until::Moments);
-    let clusters =
-        ClusterMoments::read((&model.recipe, &model.forest), source, limit, watch.second_pass(model.forest.rows))?;
+    let clusters = ClusterMoments::read(
+        (&model.recipe, model.structure()),
+        source,
+        limit,
+        watch.second_pass(model.totals().rows),
+    )?;
     let robust = Robust::new(objective, optimum, &clusters, *kind, how.fitting.inference.confidence);
     Ok(Some(robust.map_err(|error| anyhow!("--robust {kind}: {error}"))?))
 }

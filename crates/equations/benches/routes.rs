@@ -13,7 +13,7 @@ use divan::{Bencher, black_box};
 use nalgebra::DMatrix;
 use synthetic::{M, forest};
 use tiers_equations::{
-    CurvatureAt, Direction, FixedEffects, SparseEquations, SparseShard, TreePlan, TreeScratch, TreeSums,
+    CurvatureAt, Direction, FixedEffects, SparseEquations, SparseShard, Sums, TreePlan, TreeScratch,
 };
 use tiers_moments::Forest;
 
@@ -35,7 +35,7 @@ fn covariances(effects: usize) -> Vec<Vec<f64>> {
 }
 
 /// Evaluates all shards by the tree route, on this thread.
-fn evaluate(forest: &Forest, plan: &TreePlan, g: &[Vec<f64>], derivatives: bool, room: &mut [TreeScratch]) -> TreeSums {
+fn evaluate(forest: &Forest, plan: &TreePlan, g: &[Vec<f64>], derivatives: bool, room: &mut [TreeScratch]) -> Sums {
     let pairs = forest.trees.iter().zip(room);
     let mut sums = pairs.map(|(tree, scratch)| plan.evaluate(tree, g, derivatives, scratch));
     let mut total = sums.next().expect("a forest has shards");
@@ -72,7 +72,8 @@ mod tree {
         let forest = forest(CLASSES, effects);
         let (plan, g) = (TreePlan::new(&forest), covariances(effects));
         let sums = evaluate(&forest, &plan, &g, true, &mut room(&forest, &plan));
-        let fixed = FixedEffects::new(&forest, &sums, &(0..M - 1).collect::<Vec<_>>()).expect("independent columns");
+        let fixed =
+            FixedEffects::new(&forest.totals(), &sums, &(0..M - 1).collect::<Vec<_>>()).expect("independent columns");
         let level = |level: usize, r: usize| (0..r).flat_map(move |a| (a..r).map(move |b| Direction { level, a, b }));
         let directions: Vec<Direction> = level(0, effects).chain(level(1, 1)).collect();
         let residual = fixed.residual(M);

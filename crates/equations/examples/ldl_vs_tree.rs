@@ -16,7 +16,7 @@ use nalgebra::DMatrix;
 use std::io::Write;
 use std::time::Instant;
 use synthetic::{M, forest};
-use tiers_equations::{CurvatureAt, Direction, FixedEffects, SparseEquations, TreePlan, TreeScratch, TreeSums};
+use tiers_equations::{CurvatureAt, Direction, FixedEffects, SparseEquations, Sums, TreePlan, TreeScratch};
 use tiers_moments::Forest;
 
 const REPEATS: usize = 7;
@@ -72,7 +72,7 @@ fn time_trees(
     factors: &[DMatrix<f64>],
     threads: usize,
     out: &mut impl Write,
-) -> std::io::Result<TreeSums> {
+) -> std::io::Result<Sums> {
     let plan = TreePlan::new(forest);
     let g: Vec<Vec<f64>> = factors.iter().map(|l| (l * l.transpose()).as_slice().to_vec()).collect();
     let mut scratch: Vec<TreeScratch> = forest.trees.iter().map(|tree| TreeScratch::new(&plan, tree)).collect();
@@ -89,7 +89,8 @@ fn time_trees(
     writeln!(out, "tree    log|A|, S                        {plain:9.1} ms")?;
     let with_derivatives = median(|| drop(std::hint::black_box(evaluate(true, &mut scratch))));
     writeln!(out, "tree    ... with first derivatives       {with_derivatives:9.1} ms")?;
-    let fixed = FixedEffects::new(forest, &total, &(0..M - 1).collect::<Vec<_>>()).expect("independent columns");
+    let fixed =
+        FixedEffects::new(&forest.totals(), &total, &(0..M - 1).collect::<Vec<_>>()).expect("independent columns");
     let mut s_xx_inverse = vec![0.0; M * M];
     (0..(M - 1) * (M - 1)).for_each(|k| {
         let (i, j) = (k / (M - 1), k % (M - 1));
@@ -117,7 +118,7 @@ fn time_trees(
 fn time_sparse(
     forest: &Forest,
     factors: &[DMatrix<f64>],
-    sums: &TreeSums,
+    sums: &Sums,
     out: &mut impl Write,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
@@ -132,7 +133,7 @@ fn time_sparse(
     writeln!(out, "sparse  log|A|, S                        {solve:9.1} ms")?;
     writeln!(out, "sparse  ... both: one evaluation         {:9.1} ms", refactor + solve)?;
     let got = equations.sums();
-    let fixed = FixedEffects::new(forest, &got, &(0..M - 1).collect::<Vec<_>>())?;
+    let fixed = FixedEffects::new(&forest.totals(), &got, &(0..M - 1).collect::<Vec<_>>())?;
     let gamma = fixed.residual(M);
     let b = median(|| equations.shards.iter().for_each(|shard| drop(std::hint::black_box(shard.effects(&gamma)))));
     writeln!(out, "sparse  b                                {b:9.1} ms")?;

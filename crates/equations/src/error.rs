@@ -1,7 +1,7 @@
 //! Errors of the equations, with their place.
 
 use tiers_design::Recipe;
-use tiers_moments::{Forest, group_labels};
+use tiers_moments::{GroupPlace, Structure};
 
 /// Place of an unknown: one effect of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Place {
     pub level: usize,
     /// Name of the level.
     pub name: String,
-    /// Shard, an index into [`Forest::trees`].
+    /// Shard, an index into the trees of a nest.
     pub shard: usize,
     /// Group, as numbered within the level of the shard.
     pub group: usize,
@@ -20,12 +20,10 @@ pub struct Place {
 
 impl Place {
     /// Describes the place with the names and labels of the data: `effect year of childid 2007`.
-    pub fn describe(&self, recipe: &Recipe, forest: &Forest) -> String {
-        let level = &forest.levels[self.level];
-        let effect = &recipe.columns[level.z[self.effect]].name;
-        let labels = forest.trees[self.shard].labels_of(self.level, self.group, forest.labels.len());
-        let labels = group_labels(recipe, &forest.labels, level.grouping, labels);
-        format!("effect {effect} of {} {}", self.name, labels.join(":"))
+    pub fn describe(&self, recipe: &Recipe, structure: &Structure) -> String {
+        let Place { level, ref name, shard, group, effect } = *self;
+        let effect = &recipe.columns[structure.levels()[level].z[effect]].name;
+        format!("effect {effect} of {name} {}", structure.group_name(level, GroupPlace { shard, group }))
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! The way of a row: [`accumulate`] reads blocks from a [`tiers_design::Source`] in waves, encodes each
 //! by a recipe that is frozen against the first rows, sums it ([`BlockSums`]) and adds it to the cells
-//! ([`Moments::absorb`]); [`Forest::of`] finds out how the groupings nest and gathers the cells by group.
+//! ([`Moments::absorb`]); [`Structure::of`] finds out how the groupings relate and gathers the cells by group.
 //! [`merge`] adds up moments that were computed from parts of the data. [`ClusterMoments`] and
 //! [`of_blocks`] read the rows again for what moments do not tell.
 
@@ -51,6 +51,6 @@ pub use read_times::ReadTimes;
 pub use reading::{Dropped, Ingested, ReadObserver, Reading};
 pub use rows::{ClusterError, ClusterMoments, GroupIndex, PassError, cluster_level, of_blocks};
 pub use structure::{
-    Forest, Found, Level, Nest, NestError, RowSource, ShardGroups, TopGroups, Tree, TreeLevel, forest_levels,
-    group_labels, guess_top,
+    Forest, Found, GroupPlace, Level, Nest, NestError, RowSource, RowTotals, ShardGroups, Structure, TopGroups, Tree,
+    TreeLevel, forest_levels, group_labels, guess_top,
 };

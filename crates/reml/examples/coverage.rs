@@ -109,7 +109,7 @@ fn wald(
         }
         Target::Component(Component::Sigma) => wald_interval(fit.sigma, fit.sigma_std_error?, LEVEL, WaldScale::Log),
         Target::Component(Component::Sd { level, row }) => {
-            let name = &objective.model().forest.levels[level].name;
+            let name = &objective.model().levels()[level].name;
             let component = fit.variance_components.iter().find(|c| c.level == *name)?;
             wald_interval(component.sd[row], component.sd_std_error[row]?, LEVEL, WaldScale::Log)
         }

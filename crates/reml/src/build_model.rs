@@ -2,7 +2,7 @@
 
 use crate::model::{Model, ModelError};
 use tiers_design::Recipe;
-use tiers_moments::{Dropped, Forest, IngestError, Ingested, NestError};
+use tiers_moments::{Dropped, IngestError, Ingested, NestError, Structure};
 
 /// Why a model cannot be built from rows or moments.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub fn build_generalised(ingested: Ingested) -> Result<(Model, Dropped), BuildEr
 
 fn build(
     ingested: Ingested,
-    check: fn(Recipe, Forest) -> Result<Model, ModelError>,
+    check: fn(Recipe, Structure) -> Result<Model, ModelError>,
 ) -> Result<(Model, Dropped), BuildError> {
     let Ingested { recipe, moments, dropped } = ingested;
     if moments.rows == 0 {
@@ -46,7 +46,7 @@ fn build(
         let worst = worst.iter().map(|(column, n)| format!("{column}: {n}")).collect();
         return Err(ModelError::NoRows { dropped: dropped.rows, worst }.into());
     }
-    let forest = Forest::of(&recipe, moments)?;
-    let model = check(recipe, forest)?;
+    let structure = Structure::of(&recipe, moments)?;
+    let model = check(recipe, structure)?;
     Ok((model, dropped))
 }

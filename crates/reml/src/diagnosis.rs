@@ -5,7 +5,7 @@ use crate::objective::Objective;
 use nalgebra::{DMatrix, SymmetricEigen};
 use serde::Serialize;
 
-/// Diagnostics of an optimum. Each entry of theta is scaled to unit curvature of the criterion, so
+/// Diagnostics of an optimum. Each entry of the factors is scaled to unit curvature of the criterion, so
 /// that nothing depends on the units of the data.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -40,7 +40,7 @@ const SHARE: f64 = 0.1;
 impl Diagnosis {
     /// Diagnoses an optimum.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
-        let hessian = &optimum.second.hessian;
+        let (gradient, hessian) = (optimum.gradient(objective), optimum.hessian(objective));
         let names = names(objective);
         let largest = hessian.diagonal().iter().fold(0.0_f64, |m, h| m.max(*h));
         // Without curvature is an entry whose own curvature is only rounding error beside the largest.
@@ -50,7 +50,7 @@ impl Diagnosis {
         let scaled = DMatrix::from_fn(curved.len(), curved.len(), |i, j| {
             hessian[(curved[i], curved[j])] * unit(curved[i]) * unit(curved[j])
         });
-        let gradient = curved.iter().map(|&i| (optimum.at.gradient[i] * unit(i)).abs()).fold(0.0, f64::max);
+        let gradient = curved.iter().map(|&i| (gradient[i] * unit(i)).abs()).fold(0.0, f64::max);
         let flat = (0..names.len()).filter(|i| !curved.contains(i)).map(|i| names[i].clone()).collect();
         let mut out = Diagnosis {
             gradient,
@@ -82,14 +82,14 @@ fn on_boundary(objective: &Objective<'_>, optimum: &Optimum, i: usize) -> bool {
     let same = |other: &crate::parameters::Entry| {
         (other.level, other.term, other.column) == (entries[i].level, entries[i].term, entries[i].column)
     };
-    entries.iter().zip(&optimum.at.theta).filter(|(e, _)| same(e)).all(|(_, theta)| *theta == 0.0)
+    entries.iter().zip(&optimum.scaled).filter(|(e, _)| same(e)).all(|(_, entry)| *entry == 0.0)
 }
 
-/// Names of the entries of theta in terms of the user's columns.
+/// Names of the entries of the factors in terms of the user's columns.
 fn names(objective: &Objective<'_>) -> Vec<String> {
     let model = objective.model();
     let name = |entry: &crate::parameters::Entry| {
-        let level = &model.forest.levels[entry.level];
+        let level = &model.levels()[entry.level];
         let start = level.terms.iter().find(|(term, _)| *term == entry.term).map_or(0, |(_, start)| *start);
         let of = |row: usize| &model.recipe.random[entry.term].names[row - start];
         match entry.row == entry.column {

@@ -2,9 +2,10 @@
 
 use crate::components::{Icc, fixed_variance};
 use crate::model::Model;
-use crate::objective::Objective;
 use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
+use tiers_equations::Covariances;
+use tiers_moments::Level;
 
 /// R²: explained shares of the variance of the response (Nakagawa and Schielzeth 2013; Johnson 2014).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,29 +54,21 @@ pub struct DesignEffect {
 ///
 /// At a row the random effects of a level have the variance `z'Σz`; its mean over the rows is
 /// `tr(Σ Z'WZ)/Σw`, whose sums are in `C'WC`. Rows count by their weights.
-pub(crate) fn r_squared(
-    objective: &Objective<'_>,
-    theta: &[f64],
-    beta: &DVector<f64>,
-    sigma2: f64,
-) -> Option<RSquared> {
-    let model = objective.model();
-    let forest = &model.forest;
+pub(crate) fn r_squared(model: &Model, relative: &Covariances, beta: &DVector<f64>, sigma2: f64) -> Option<RSquared> {
+    let totals = model.totals();
     let (fixed, _) = fixed_variance(model, beta)?;
     let weight = total_weight(model)?;
-    let cross = |i: usize, j: usize| forest.cross[i * forest.m + j];
     // In the shifted columns, since z'b is the same in them.
-    let of_level = |(level, g): (&tiers_moments::Level, &Vec<f64>)| -> f64 {
+    let of_level = |(level, g): (&Level, &Vec<f64>)| -> f64 {
         let r = level.r();
-        let product = |at: usize| g[at] * cross(level.z[at / r], level.z[at % r]);
+        let product = |at: usize| g[at] * totals.get(level.z[at / r], level.z[at % r]);
         sigma2 * (0..r * r).map(product).sum::<f64>() / weight
     };
-    let covariances = objective.parameters.covariances(theta);
-    let variances: Vec<f64> = forest.levels.iter().zip(&covariances).map(of_level).collect();
+    let variances: Vec<f64> = model.levels().iter().zip(relative.by_level()).map(of_level).collect();
     let random: f64 = variances.iter().sum();
     let total = fixed + random + sigma2;
-    let levels = forest.levels.iter().zip(&variances).rev();
-    let of = |(level, &variance): (&tiers_moments::Level, &f64)| LevelVariance {
+    let levels = model.levels().iter().zip(&variances).rev();
+    let of = |(level, &variance): (&Level, &f64)| LevelVariance {
         level: level.name.clone(),
         variance,
         share: variance / total,
@@ -91,10 +84,10 @@ pub(crate) fn r_squared(
 
 /// `Σ w`; `None` where the rows are weighted and C has no constant column.
 fn total_weight(model: &Model) -> Option<f64> {
-    let forest = &model.forest;
+    let totals = model.totals();
     match model.recipe.columns.iter().position(|column| column.atoms.is_empty()) {
-        Some(c) => Some(forest.cross[c * forest.m + c]),
-        None if model.recipe.weights.is_none() => Some(forest.rows as f64),
+        Some(c) => Some(totals.get(c, c)),
+        None if model.recipe.weights.is_none() => Some(totals.rows as f64),
         None => None,
     }
 }
@@ -106,20 +99,13 @@ fn total_weight(model: &Model) -> Option<f64> {
 /// `1 + ICC_k (ñ_k - 1) + Σ_{j<k} s_j (ñ_j - 1)` times the variance of independent rows (Kish 1965 for
 /// one level). Each row counts once, whatever its weight.
 pub(crate) fn design_effects(model: &Model, icc: &[Icc]) -> Vec<DesignEffect> {
-    let forest = &model.forest;
-    let n = forest.rows as f64;
-    // Finest first, as in the forest.
+    let n = model.totals().rows as f64;
+    // Finest first, as in the model.
     let correlations: Vec<f64> = icc.iter().rev().map(|icc| icc.icc).collect();
-    let sizes: Vec<f64> = (0..forest.levels.len())
-        .map(|k| {
-            // Sums of integers are exact below 2^53, whatever their order.
-            let squares = forest.trees.iter().flat_map(|tree| &tree.levels[k].rows).map(|&rows| (rows as f64).powi(2));
-            squares.sum::<f64>() / n
-        })
-        .collect();
+    let sizes: Vec<f64> = (0..model.levels().len()).map(|k| model.structure().squared_sizes(k) / n).collect();
     let mut finer = 0.0;
     let mut out = Vec::new();
-    for (k, level) in forest.levels.iter().enumerate() {
+    for (k, level) in model.levels().iter().enumerate() {
         let correlation = correlations[k];
         let design_effect = 1.0 + correlation * (sizes[k] - 1.0) + finer;
         let own = correlation - correlations.get(k + 1).copied().unwrap_or(0.0);

@@ -4,6 +4,7 @@ use crate::components::{Component, Icc, Uncertainty, intraclass};
 use crate::estimate::{Optimum, Status};
 use crate::explained::{DesignEffect, RSquared, design_effects, r_squared};
 use crate::inference::{AnovaType, DfMethod, FixedInference, FixedModel, Inference, Robust, TTest, TermTest};
+use crate::model::Model;
 use crate::newton::Step;
 use crate::notes;
 use crate::objective::{Method, Objective};
@@ -185,7 +186,7 @@ pub struct VarianceComponent {
 pub struct OptimizerReport {
     /// Evaluations of criterion and gradient.
     pub evaluations: usize,
-    /// Largest absolute entry of the gradient in scaled theta at the end.
+    /// Largest absolute entry at the end of the gradient by the scaled entries of the factors.
     pub gradient_norm: f64,
     /// Newton decrement: twice the decrease of the criterion that another step would predict.
     pub decrement: f64,
@@ -193,20 +194,20 @@ pub struct OptimizerReport {
     pub trace: Vec<Step>,
 }
 
-/// Variances of the random effects in the user's columns.
+/// The variance parameters in the user's columns.
 #[derive(Clone, Debug)]
-pub struct Covariances {
+pub struct Variances {
     /// Per level, finest first, the lower-triangular relative covariance factor Λ.
     pub factors: Vec<DMatrix<f64>>,
     /// Residual variance σ².
     pub sigma2: f64,
 }
 
-impl Covariances {
+impl Variances {
     /// Computes the covariances at an optimum, with the shifts of the z columns undone.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
-        let factors = unshifted_factors(objective, &optimum.at.theta);
-        Covariances { factors, sigma2: optimum.at.pwrss / objective.nu() }
+        let factors = unshifted_factors(objective.model(), optimum.at.covariances.factors());
+        Variances { factors, sigma2: optimum.at.fixed.pwrss / objective.nu() }
     }
 
     /// theta in lme4's order.
@@ -216,9 +217,8 @@ impl Covariances {
 }
 
 /// The relative factors Λ per level, lower triangular, for the user's z columns.
-fn unshifted_factors(objective: &Objective<'_>, scaled: &[f64]) -> Vec<DMatrix<f64>> {
-    let (shifted, maps) = (objective.parameters.factors(scaled), objective.model().effect_maps());
-    shifted.iter().zip(maps).map(|(l, map)| lower_triangular(&(map * l))).collect()
+fn unshifted_factors(model: &Model, shifted: &[DMatrix<f64>]) -> Vec<DMatrix<f64>> {
+    shifted.iter().zip(model.effect_maps()).map(|(l, map)| lower_triangular(&(map * l))).collect()
 }
 
 fn entries(objective: &Objective<'_>, factors: &[DMatrix<f64>]) -> Vec<f64> {
@@ -228,7 +228,7 @@ fn entries(objective: &Objective<'_>, factors: &[DMatrix<f64>]) -> Vec<f64> {
 /// Converts the coordinates of the criterion (scaled entries of factors for the shifted z columns) to
 /// lme4's theta.
 pub(crate) fn lme4_theta(objective: &Objective<'_>, scaled: &[f64]) -> Vec<f64> {
-    entries(objective, &unshifted_factors(objective, scaled))
+    entries(objective, &unshifted_factors(objective.model(), &objective.parameters.factors(scaled)))
 }
 
 impl Fit {
@@ -242,16 +242,16 @@ impl Fit {
     pub fn with(objective: &Objective<'_>, optimum: &Optimum, dropped: &Dropped, fixed: &FixedModel) -> Self {
         let inference = &fixed.inference;
         let model = objective.model();
-        let covariances = Covariances::new(objective, optimum);
+        let covariances = Variances::new(objective, optimum);
         let sigma2 = covariances.sigma2;
         let uncertainty = Uncertainty::new(objective, optimum);
-        let beta_covariance = &optimum.at.xx_inverse * sigma2;
-        let n = model.forest.rows;
+        let beta_covariance = &optimum.at.fixed.xx_inverse * sigma2;
+        let n = model.totals().rows;
         let n_parameters = model.p() + objective.parameters.len() + 1;
         let criterion = optimum.at.criterion;
         let name = |&i: &usize| model.recipe.x[i].name.clone();
         let names: Vec<String> = model.coefficients.iter().map(name).collect();
-        let icc = intraclass(model, &covariances, (&optimum.at.beta, &beta_covariance), Some(&uncertainty));
+        let icc = intraclass(model, &covariances, (&optimum.at.fixed.beta, &beta_covariance), Some(&uncertainty));
         Fit {
             tiers: env!("CARGO_PKG_VERSION").to_owned(),
             formula: model.recipe.formula.clone(),
@@ -261,8 +261,7 @@ impl Fit {
             n_dropped: dropped.rows,
             missing: dropped.missing.clone(),
             levels: model
-                .forest
-                .levels
+                .levels()
                 .iter()
                 .rev()
                 .map(|level| LevelSize { name: level.name.clone(), groups: level.groups })
@@ -284,13 +283,13 @@ impl Fit {
             sigma_std_error: uncertainty.std_error(Component::Sigma),
             theta: covariances.theta(objective),
             variance_components: variance_components(objective, &covariances, &uncertainty),
-            r_squared: r_squared(objective, &optimum.at.theta, &optimum.at.beta, sigma2),
+            r_squared: r_squared(model, &optimum.at.covariances, &optimum.at.fixed.beta, sigma2),
             design_effect: design_effects(model, &icc),
             icc,
             notes: notes::of_fit(model, optimum, dropped),
             optimizer: OptimizerReport {
                 evaluations: optimum.evaluations,
-                gradient_norm: optimum.at.gradient.amax(),
+                gradient_norm: optimum.gradient(objective).amax(),
                 decrement: optimum.decrement,
                 trace: optimum.trace.clone(),
             },
@@ -341,12 +340,12 @@ const NO_VARIATION: f64 = 1e-8;
 
 fn variance_components(
     objective: &Objective<'_>,
-    covariances: &Covariances,
+    covariances: &Variances,
     uncertainty: &Uncertainty,
 ) -> Vec<VarianceComponent> {
     let (model, scale) = (objective.model(), &objective.parameters.scale);
     let mut out = Vec::new();
-    for (k, (level, factor)) in model.forest.levels.iter().zip(&covariances.factors).enumerate() {
+    for (k, (level, factor)) in model.levels().iter().zip(&covariances.factors).enumerate() {
         for &(term, start) in &level.terms {
             let spec = &model.recipe.random[term];
             let block = factor.view((start, start), (spec.names.len(), spec.names.len()));

@@ -46,7 +46,7 @@ pub struct FittedModel {
 /// Seconds by phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FitSeconds {
-    /// From moments to the model: nesting and trees.
+    /// From moments to the model: structure of the groupings.
     pub build: f64,
     /// The search for the optimum.
     pub search: f64,

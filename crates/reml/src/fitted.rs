@@ -3,13 +3,12 @@
 //! With the shifted columns of the recipe, `x̃ = x - s` and `ỹ = y - offset - s_y`, the fixed part of
 //! a row is `x̃'β̃ + s_y + offset` and the random part `Σ_k z_k'b_k` over the groups that the row is in.
 
-use crate::effects::{LevelEffects, sorted_groups};
+use crate::effects::LevelEffects;
 use crate::estimate::Optimum;
 use crate::model::Model;
 use crate::objective::Objective;
-use std::collections::HashMap;
 use tiers_design::{Atom, Block, ColumnSpec, EncodeError, Encoder, Labels, MISSING, RowBlock, Source, SourceError};
-use tiers_moments::{PassError, ReadObserver, of_blocks};
+use tiers_moments::{GroupIndex, PassError, ReadObserver, of_blocks};
 
 /// Why fitted values could not be computed.
 #[derive(Debug, thiserror::Error)]
@@ -71,8 +70,7 @@ struct Lookup<'a> {
     keys: &'a [usize],
     /// Column of each coefficient, and the shift to undo.
     z: Vec<(usize, f64)>,
-    /// Maps the numbers of a group's labels to its position in `effects`.
-    groups: HashMap<Vec<u32>, u32>,
+    groups: GroupIndex,
     effects: &'a [f64],
 }
 
@@ -88,9 +86,9 @@ impl<'a> FittedValues<'a> {
             model,
             offsets: start..recipe.columns.len(),
             encoder: Encoder::new(&recipe),
-            beta: model.x().into_iter().zip(optimum.at.beta.iter().copied()).collect(),
-            levels: (0..model.forest.levels.len()).map(|k| Lookup::new(model, k, effects)).collect(),
-            sigma: (optimum.at.pwrss / objective.nu()).sqrt(),
+            beta: model.x().into_iter().zip(optimum.at.fixed.beta.iter().copied()).collect(),
+            levels: (0..model.levels().len()).map(|k| Lookup::new(model, k, effects)).collect(),
+            sigma: (optimum.at.fixed.pwrss / objective.nu()).sqrt(),
         }
     }
 
@@ -136,30 +134,17 @@ impl<'a> FittedValues<'a> {
         sum
     }
 
-    /// Adds `z'b` of one level. A group is looked up once per run of rows that share it.
+    /// Adds `z'b` of one level.
     fn add_random(&self, level: &Lookup<'_>, rows: &RowBlock, out: &mut FittedRows) -> Result<(), FittedError> {
         let keys: Vec<&Labels> = level.keys.iter().map(|&key| &rows.keys[key]).collect();
-        // Numbers of the block's labels in the first pass.
-        let number = |(&key, labels): (&usize, &&Labels)| -> Vec<u32> {
-            let table = &self.model.forest.labels[key];
-            let known = |entry| table.find(&labels.dictionary, entry).unwrap_or(MISSING);
-            (0..labels.dictionary.len()).map(known).collect()
-        };
-        let numbers: Vec<Vec<u32>> = level.keys.iter().zip(&keys).map(number).collect();
+        let groups = level.groups.groups_of(&keys);
         let r = level.z.len();
         let columns: Vec<(&[f64], f64)> = level.z.iter().map(|&(column, shift)| (rows.column(column), shift)).collect();
-        let mut group = vec![MISSING; keys.len()];
-        let mut effects: &[f64] = &[];
-        for row in 0..rows.rows {
-            let is_new = row == 0 || keys.iter().any(|labels| labels.codes[row] != labels.codes[row - 1]);
-            if is_new {
-                for (into, (labels, numbers)) in group.iter_mut().zip(keys.iter().zip(&numbers)) {
-                    *into = numbers[labels.codes[row] as usize];
-                }
-                let changed = || FittedError::Changed { row: out.row[row], level: level.level.to_owned() };
-                let place = *level.groups.get(&group[..]).ok_or_else(changed)? as usize;
-                effects = &level.effects[place * r..(place + 1) * r];
+        for (row, &group) in groups.iter().enumerate() {
+            if group == MISSING {
+                return Err(FittedError::Changed { row: out.row[row], level: level.level.to_owned() });
             }
+            let effects = &level.effects[group as usize * r..(group as usize + 1) * r];
             let random = columns.iter().zip(effects).map(|((z, shift), b)| (z[row] + shift) * b);
             out.fitted[row] += random.sum::<f64>();
         }
@@ -169,20 +154,14 @@ impl<'a> FittedValues<'a> {
 
 impl<'a> Lookup<'a> {
     fn new(model: &'a Model, k: usize, effects: &'a [LevelEffects]) -> Self {
-        let forest = &model.forest;
-        let level = &forest.levels[k];
-        let keys = &model.recipe.groupings[level.grouping].keys[..];
-        let labels = |place: &crate::effects::Place| {
-            let labels = forest.trees[place.shard].labels_of(k, place.group, model.recipe.keys.len());
-            keys.iter().map(|&key| labels[key]).collect::<Vec<u32>>()
-        };
-        let groups = sorted_groups(model, k);
+        let level = &model.levels()[k];
+        let labels = model.structure().group_labels(k, &model.structure().sorted_groups(k));
         let effects = effects.iter().find(|effects| effects.level == level.name).expect("effects of every level");
         Lookup {
             level: &level.name,
-            keys,
+            keys: &level.keys,
             z: level.z.iter().map(|&column| (column, model.recipe.columns[column].shift)).collect(),
-            groups: groups.iter().enumerate().map(|(at, place)| (labels(place), at as u32)).collect(),
+            groups: GroupIndex::new(labels).expect("groups differ in their labels"),
             effects: &effects.estimate,
         }
     }

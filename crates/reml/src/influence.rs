@@ -1,4 +1,4 @@
-//! Influence of each top-level group on the fit: estimates without it, from sums over its own tree.
+//! Influence of each top-level group on the fit: estimates without it, from sums over the group alone.
 //!
 //! With the variances fixed at their estimates, the fixed effects without group c are exact, since
 //! they need only `S - S_c` (Cook's distance, MDFFITS, DFBETAS: Demidenko and Stukel 2005,
@@ -7,15 +7,14 @@
 //! curvature at the estimates are those of all groups less those of the group, with β profiled again.
 //! See `docs/theory.md`, "Influence".
 
-use crate::effects::{KeyColumn, Place, keys_of, sorted_groups};
+use crate::effects::{KeyColumn, keys_of};
 use crate::estimate::Optimum;
-use crate::fit::Covariances;
+use crate::fit::Variances;
 use crate::model::Model;
-use crate::objective::{Evaluation, Method, Objective, Sample, SecondDerivatives};
+use crate::objective::{Evaluation, Method, Objective, SecondDerivatives};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use rayon::prelude::*;
-use tiers_equations::{Curvature, TreeScratch, TreeSums};
-use tiers_moments::{ClusterMoments, TopGroups, Tree};
+use tiers_equations::{Curvature, CurvatureTerms, Part, Sums, Want};
+use tiers_moments::{ClusterMoments, RowTotals};
 
 /// The influence of every top-level group, one row per group, sorted by the labels.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,25 +56,18 @@ impl Influence {
     /// Computes the influence of all top-level groups.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum, moments: &ClusterMoments) -> Self {
         let model = objective.model();
-        let forest = &model.forest;
         let whole = Whole::new(objective, optimum, moments);
-        let of_shard = |(shard, tree): (usize, &Tree)| {
-            let tops = TopGroups::new(tree);
-            (0..tops.len()).map(|top| whole.without(&tops.tree(top), shard, top)).collect::<Vec<_>>()
-        };
-        let shards: Vec<Vec<WithoutGroup>> =
-            forest.trees.par_iter().enumerate().with_max_len(1).map(of_shard).collect();
-        let top = forest.levels.len() - 1;
-        let places = sorted_groups(model, top);
+        let parts = model.equations.independent_parts();
+        let (level, groups) = (parts.level(), parts.groups());
         let name = |&i: &usize| model.recipe.x[i].name.clone();
         Influence {
-            level: forest.levels[top].name.clone(),
-            keys: keys_of(model, top, &places),
-            rows: places.iter().map(|at| forest.trees[at.shard].levels[top].rows[at.group]).collect(),
+            level: model.levels()[level].name.clone(),
+            keys: keys_of(model, level, &groups),
+            rows: model.structure().group_rows(level, &groups),
             terms: model.coefficients.iter().map(name).collect(),
             deviations: names_of_deviations(model),
-            all: whole.deviations(&Covariances::new(objective, optimum)),
-            groups: places.iter().map(|&Place { shard, group }| shards[shard][group].clone()).collect(),
+            all: whole.deviations(&Variances::new(objective, optimum)),
+            groups: parts.map(|part| whole.without(part)),
         }
     }
 }
@@ -85,7 +77,7 @@ struct Whole<'a> {
     objective: &'a Objective<'a>,
     at: &'a Evaluation,
     moments: &'a ClusterMoments,
-    sums: TreeSums,
+    sums: Sums,
     curvature: Curvature,
     sigma2: f64,
     /// β in the user's columns.
@@ -102,41 +94,38 @@ impl<'a> Whole<'a> {
             objective,
             at,
             moments,
-            sums: objective.sums(&at.theta, true, &mut objective.scratch()),
-            curvature: objective.curvature(at, true, true),
-            sigma2: at.pwrss / objective.nu(),
-            beta: model.unshift(&at.beta, &at.xx_inverse).0,
+            sums: model.equations.evaluate(&at.covariances, Want::Derivatives, &mut objective.scratch()),
+            curvature: model.equations.curvature(&objective.point(at, CurvatureTerms::Products)),
+            sigma2: at.fixed.pwrss / objective.nu(),
+            beta: model.unshift(&at.fixed.beta, &at.fixed.xx_inverse).0,
             map: model.unshift_map(),
             maps: model.effect_maps(),
         }
     }
 
     /// Computes the estimates without a group.
-    fn without(&self, tree: &Tree, shard: usize, group: usize) -> WithoutGroup {
-        let forest = &self.objective.model().forest;
-        let plan = self.objective.plan();
-        let g = self.objective.parameters.covariances(&self.at.theta);
-        let mut scratch = TreeScratch::new(plan, tree);
+    fn without(&self, part: &Part<'_>) -> WithoutGroup {
+        let totals = self.objective.model().totals();
         let mut sums = self.sums.clone();
-        sums.remove(&plan.evaluate(tree, &g, true, &mut scratch));
-        let own = self.moments.of(shard, group);
-        let cross: Vec<f64> = forest.cross.iter().zip(own).map(|(all, own)| all - own).collect();
-        let rows = (forest.rows - self.moments.rows(shard, group)) as f64;
-        // The logarithms of the weights do not depend on theta.
-        let sample = Sample { cross: &cross, rows, sum_log_weights: 0.0 };
-        let rest = self.objective.finish(&self.at.theta, &sums, &sample);
+        sums.remove(&part.evaluate(&self.at.covariances, Want::Derivatives));
+        let own = self.moments.of(part.place());
+        let cross: Vec<f64> = totals.cross.iter().zip(own).map(|(all, own)| all - own).collect();
+        let rows = totals.rows - self.moments.rows(part.place());
+        // The logarithms of the weights do not depend on the variances.
+        let sample = RowTotals { m: totals.m, cross: &cross, rows, sum_log_weights: 0.0 };
+        let rest = self.objective.finish(&self.at.covariances, &sums, &sample);
         if !self.determines_beta(&rest) {
             return self.undetermined();
         }
         let mut out = self.fixed_effects(&rest);
-        let theirs = self.objective.curvature_of(std::slice::from_ref(tree), self.at, true, true);
+        let theirs = part.curvature(&self.objective.point(self.at, CurvatureTerms::Products));
         out.deviations = self.variances(&rest, &theirs, rows);
         out
     }
 
     /// Whether the remaining rows determine every coefficient, so that none has lost all its information.
     fn determines_beta(&self, rest: &Evaluation) -> bool {
-        let diagonal = |at: &Evaluation| at.xx_inverse.diagonal();
+        let diagonal = |at: &Evaluation| at.fixed.xx_inverse.diagonal();
         rest.criterion.is_finite()
             && diagonal(rest).iter().zip(&diagonal(self.at)).all(|(rest, all)| *rest > 0.0 && *rest < 1e9 * all)
     }
@@ -152,18 +141,18 @@ impl<'a> Whole<'a> {
     fn fixed_effects(&self, rest: &Evaluation) -> WithoutGroup {
         let model = self.objective.model();
         let p = self.beta.len() as f64;
-        let difference = &self.at.beta - &rest.beta;
+        let difference = &self.at.fixed.beta - &rest.fixed.beta;
         let distance = |inverse: &DMatrix<f64>| match inverse.clone().cholesky() {
             Some(factor) => difference.dot(&factor.solve(&difference)) / (p * self.sigma2),
             None => f64::NAN,
         };
-        let beta = model.unshift(&rest.beta, &rest.xx_inverse).0;
-        let covariance = &self.map * &rest.xx_inverse * self.map.transpose() * self.sigma2;
+        let beta = model.unshift(&rest.fixed.beta, &rest.fixed.xx_inverse).0;
+        let covariance = &self.map * &rest.fixed.xx_inverse * self.map.transpose() * self.sigma2;
         let variances = covariance.diagonal();
         let of_beta = self.beta.iter().zip(&beta).zip(&variances);
         WithoutGroup {
-            cooks_distance: distance(&self.at.xx_inverse),
-            mdffits: distance(&rest.xx_inverse),
+            cooks_distance: distance(&self.at.fixed.xx_inverse),
+            mdffits: distance(&rest.fixed.xx_inverse),
             dfbetas: of_beta.map(|((all, rest), variance)| (all - rest) / variance.sqrt()).collect(),
             beta: beta.iter().copied().collect(),
             deviations: Vec::new(),
@@ -171,11 +160,11 @@ impl<'a> Whole<'a> {
     }
 
     /// Standard deviations after one step of Fisher scoring on the likelihood of the other groups.
-    fn variances(&self, rest: &Evaluation, theirs: &Curvature, rows: f64) -> Vec<f64> {
+    fn variances(&self, rest: &Evaluation, theirs: &Curvature, rows: u64) -> Vec<f64> {
         let (objective, directions) = (self.objective, &self.objective.parameters.directions);
         let sums = self.curvature_without(rest, theirs);
         let second = objective.second_of(rest, &sums, objective.method == Method::Reml, rows);
-        let nu = rows - objective.model().forest.rows as f64 + objective.nu();
+        let nu = rows as f64 - objective.model().totals().rows as f64 + objective.nu();
         let Some(variances) = scoring(objective, rest, &second, nu) else {
             return vec![f64::NAN; self.sigmas(&DVector::zeros(directions.len() + 1)).len()];
         };
@@ -185,7 +174,7 @@ impl<'a> Whole<'a> {
     /// Subtracts a group's part from the sums of the second derivatives of log|V| and log|X'V⁻¹X|.
     fn curvature_without(&self, rest: &Evaluation, theirs: &Curvature) -> Curvature {
         let (model, d) = (self.objective.model(), self.objective.parameters.directions.len());
-        let (m, x) = (model.forest.m, model.x());
+        let (m, x) = (model.totals().m, model.x());
         let mut out = Curvature {
             trace: self.curvature.trace.iter().zip(&theirs.trace).map(|(all, own)| all - own).collect(),
             residual: vec![0.0; d * d],
@@ -195,7 +184,7 @@ impl<'a> Whole<'a> {
         for at in 0..d * d {
             let (all, own) = (&self.curvature.products[at], &theirs.products[at]);
             for (i, &a) in x.iter().enumerate() {
-                let row = |(j, &b): (usize, &usize)| rest.xx_inverse[(i, j)] * (all[a * m + b] - own[a * m + b]);
+                let row = |(j, &b): (usize, &usize)| rest.fixed.xx_inverse[(i, j)] * (all[a * m + b] - own[a * m + b]);
                 out.fixed[at] += x.iter().enumerate().map(row).sum::<f64>();
             }
         }
@@ -223,9 +212,9 @@ impl<'a> Whole<'a> {
     }
 
     /// Returns the standard deviations in the order of [`names_of_deviations`].
-    fn deviations(&self, covariances: &Covariances) -> Vec<f64> {
-        let Covariances { factors, sigma2 } = covariances;
-        let levels = self.objective.model().forest.levels.iter().zip(factors);
+    fn deviations(&self, variances: &Variances) -> Vec<f64> {
+        let Variances { factors, sigma2 } = variances;
+        let levels = self.objective.model().levels().iter().zip(factors);
         let of_level = |(level, factor): (&tiers_moments::Level, &DMatrix<f64>)| {
             (0..level.r()).map(|i| (sigma2 * factor.row(i).norm_squared()).sqrt()).collect::<Vec<_>>()
         };
@@ -236,7 +225,7 @@ impl<'a> Whole<'a> {
 /// Names of the random coefficients level by level, finest first, then of the residual.
 fn names_of_deviations(model: &Model) -> Vec<(String, Option<String>)> {
     let mut names = Vec::new();
-    for level in &model.forest.levels {
+    for level in model.levels() {
         for &(term, _) in &level.terms {
             names.extend(model.recipe.random[term].names.iter().map(|name| (level.name.clone(), Some(name.clone()))));
         }
@@ -252,13 +241,13 @@ fn names_of_deviations(model: &Model) -> Vec<(String, Option<String>)> {
 /// from `PVP = P`. For balanced data the equations do not depend on θ, and the step is exact.
 fn scoring(objective: &Objective<'_>, at: &Evaluation, second: &SecondDerivatives, nu: f64) -> Option<DVector<f64>> {
     let d = objective.parameters.directions.len();
-    let p = at.beta.len();
-    let g = objective.parameters.entries_of_covariances(&at.theta);
+    let p = at.fixed.beta.len();
+    let g = at.covariances.entries(&objective.parameters.directions);
     let (mut traces, mut linear) = (-&second.log_det, at.d_log_det.clone());
     if objective.method == Method::Reml {
         traces -= &second.log_det_xx;
         for (sum, d_s) in linear.iter_mut().zip(&at.d_s) {
-            *sum += at.xx_inverse.dot(&d_s.view((0, 0), (p, p)));
+            *sum += at.fixed.xx_inverse.dot(&d_s.view((0, 0), (p, p)));
         }
     }
     let forms = -objective.d_pwrss(at);
@@ -268,7 +257,7 @@ fn scoring(objective: &Objective<'_>, at: &Evaluation, second: &SecondDerivative
     system.view_mut((0, d), (d, 1)).copy_from(&with_residual);
     system.view_mut((d, 0), (1, d)).copy_from(&with_residual.transpose());
     system[(d, d)] = nu - g.dot(&linear) - g.dot(&with_residual);
-    let right = DVector::from_fn(d + 1, |i, _| if i < d { forms[i] } else { at.pwrss - g.dot(&forms) });
+    let right = DVector::from_fn(d + 1, |i, _| if i < d { forms[i] } else { at.fixed.pwrss - g.dot(&forms) });
     // Scale rows and columns to a unit diagonal.
     let unit = system.diagonal().map(|v| if v > 0.0 { 1.0 / v.sqrt() } else { 0.0 });
     let scaled = DMatrix::from_fn(d + 1, d + 1, |i, j| system[(i, j)] * unit[i] * unit[j]);

@@ -1,7 +1,7 @@
 //! REML and ML fits of nested linear mixed models, from moments (the sufficient statistics).
 //!
 //! A fit takes five steps: [`tiers_moments::accumulate`] sums rows to moments; [`build_model`] builds a
-//! [`Model`] from moments; [`Objective`] evaluates the criterion and its derivatives at theta;
+//! [`Model`] from moments; [`Objective`] evaluates the criterion and its derivatives at covariances of the random effects;
 //! [`optimise`] minimises it; [`Fit`] holds the results as plain data. [`fit_moments`] does all but the
 //! first.
 
@@ -29,7 +29,7 @@ mod threads;
 mod wald_intervals;
 mod watched;
 
-pub use bootstrap::{Bootstrap, BootstrapSettings, Draws, IntervalType, Quantity, Replicate, Simulator, bootstrap};
+pub use bootstrap::{Bootstrap, BootstrapSettings, IntervalType, Quantity, Replicate, bootstrap};
 pub use build_model::{BuildError, build_generalised, build_model};
 pub use compare::{Candidate, LikelihoodRatio, Mixture, NoTest};
 pub use components::{Component, Icc, WaldScale, wald_interval};
@@ -40,7 +40,7 @@ pub use estimate::{
     Optimum, SearchError, SearchObserver, Status, Trial, find_optimum, optimise, optimise_from, optimise_while,
 };
 pub use explained::{DesignEffect, LevelVariance, RSquared};
-pub use fit::{Covariances, FactorLevels, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent, factors};
+pub use fit::{FactorLevels, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent, Variances, factors};
 pub use fit_moments::{FitError, FitSeconds, FitSettings, FittedModel, fit_moments};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{
@@ -52,7 +52,7 @@ pub use influence::{Influence, WithoutGroup};
 pub use model::{Model, ModelError};
 pub use newton::{Criterion, Minimum, Settings as NewtonSettings, Step, minimise};
 pub use notes::of_model as notes_of_model;
-pub use objective::{Evaluation, Method, Objective, Scratch, SecondDerivatives};
+pub use objective::{Evaluation, Method, Objective, SecondDerivatives};
 pub use parameters::{Entry, Parameters, lower_triangular};
 pub use predict::{
     EffectsMismatch, FixedPart, Interval, IntervalKind, PredictError, PredictedRows, PredictionErrors, Predictor,

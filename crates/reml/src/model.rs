@@ -1,8 +1,9 @@
-//! The model to be fitted: a forest of moments with its X, and the maps back to the user's columns.
+//! The model to be fitted: the equations with their X, and the maps back to the user's columns.
 
 use nalgebra::{DMatrix, DVector};
 use tiers_design::Recipe;
-use tiers_moments::Forest;
+use tiers_equations::Equations;
+use tiers_moments::{Level, RowTotals, Structure};
 
 /// Rank tolerance: a column is linearly dependent on those before it if its pivot of `X'WX` is below
 /// this share of its diagonal. Cross-products square the condition number: 1e-12 here is 1e-6 in norm.
@@ -147,13 +148,13 @@ pub enum ModelError {
     NoRandomEffects,
 }
 
-/// A forest of moments, with the linearly independent columns of X.
+/// The equations of a model, with the linearly independent columns of X.
 #[derive(Debug)]
 pub struct Model {
     /// Definition of the columns.
     pub recipe: Recipe,
     /// The groups with their moments.
-    pub forest: Forest,
+    pub equations: Equations,
     /// The coefficients in use: indices into [`Recipe::x`].
     pub coefficients: Vec<usize>,
     /// Coefficients that were dropped because their columns depend linearly on the columns before them.
@@ -169,12 +170,12 @@ const MORE_THAN_ROUNDING: f64 = 1e-14;
 /// Largest sum of squares; squares and products of larger ones overflow.
 const LARGEST: f64 = 1e150;
 
-fn check_sizes(recipe: &Recipe, forest: &Forest) -> Result<(), ModelError> {
+fn check_sizes(recipe: &Recipe, totals: &RowTotals<'_>) -> Result<(), ModelError> {
     let names = recipe.columns.iter().map(|column| &column.name).chain([&recipe.response_name]);
     for (j, name) in names.enumerate() {
-        let square = forest.cross[j * forest.m + j];
+        let square = totals.get(j, j);
         if square.is_nan() || square > LARGEST {
-            let size = (square / forest.rows as f64).sqrt();
+            let size = (square / totals.rows as f64).sqrt();
             return Err(ModelError::TooLarge { column: name.clone(), size });
         }
     }
@@ -183,43 +184,60 @@ fn check_sizes(recipe: &Recipe, forest: &Forest) -> Result<(), ModelError> {
 
 impl Model {
     /// Checks a model and finds the rank of its X.
-    pub fn new(recipe: Recipe, forest: Forest) -> Result<Self, ModelError> {
-        if !forest.levels.is_empty() {
-            check_sizes(&recipe, &forest)?;
+    pub fn new(recipe: Recipe, structure: Structure) -> Result<Self, ModelError> {
+        let totals = structure.totals();
+        if !structure.levels().is_empty() {
+            check_sizes(&recipe, &totals)?;
         }
-        if !forest.levels.is_empty() && is_constant(&recipe, &forest) {
-            return Err(ModelError::ConstantResponse { name: recipe.response_name, n: forest.rows });
+        if !structure.levels().is_empty() && is_constant(&recipe, &totals) {
+            return Err(ModelError::ConstantResponse { name: recipe.response_name, n: totals.rows });
         }
-        Model::build(recipe, forest, true)
+        Model::build(recipe, structure, true)
     }
 
     /// Checks all but the response, which a generalised model reads from the rows, and finds the rank of X.
-    pub fn of_generalised(recipe: Recipe, forest: Forest) -> Result<Self, ModelError> {
-        Model::build(recipe, forest, false)
+    pub fn of_generalised(recipe: Recipe, structure: Structure) -> Result<Self, ModelError> {
+        Model::build(recipe, structure, false)
     }
 
-    fn build(recipe: Recipe, forest: Forest, linear: bool) -> Result<Self, ModelError> {
-        let (n, name) = (forest.rows, recipe.response_name.clone());
-        if forest.levels.is_empty() {
+    fn build(recipe: Recipe, structure: Structure, linear: bool) -> Result<Self, ModelError> {
+        let totals = structure.totals();
+        let (n, name) = (totals.rows, recipe.response_name.clone());
+        if structure.levels().is_empty() {
             return Err(ModelError::NoRandomEffects);
         }
-        let (m, y) = (forest.m, forest.m - 1);
-        check_sizes(&recipe, &forest)?;
+        check_sizes(&recipe, &totals)?;
         let columns: Vec<usize> = recipe.x.iter().map(|x| x.column).collect();
-        let (kept, nearly_dependent, residual) = independent(&forest.cross, m, &columns, y);
+        let (kept, nearly_dependent, residual) = independent(&totals, &columns);
         if kept.len() as u64 >= n {
             return Err(ModelError::TooFewRows { p: kept.len(), n });
         }
-        if linear && residual <= 1e-14 * forest.cross[y * m + y] * (n as f64).sqrt() {
+        if linear && residual <= 1e-14 * totals.get(totals.y(), totals.y()) * (n as f64).sqrt() {
             return Err(ModelError::PerfectFit { name, n });
         }
-        for level in &forest.levels {
+        for level in structure.levels() {
             if level.groups < 2 {
                 return Err(ModelError::OneGroup { level: level.name.clone() });
             }
         }
         let dropped = (0..columns.len()).filter(|i| !kept.contains(i)).collect();
-        Ok(Model { recipe, forest, coefficients: kept, dropped, nearly_dependent })
+        let equations = Equations::new(structure);
+        Ok(Model { recipe, equations, coefficients: kept, dropped, nearly_dependent })
+    }
+
+    /// Returns the structure of the groupings.
+    pub fn structure(&self) -> &Structure {
+        self.equations.structure()
+    }
+
+    /// Returns the levels of random effects, finest first.
+    pub fn levels(&self) -> &[Level] {
+        self.equations.levels()
+    }
+
+    /// Returns the sums over all rows.
+    pub fn totals(&self) -> RowTotals<'_> {
+        self.equations.totals()
     }
 
     /// Number of fixed-effect coefficients in use.
@@ -266,7 +284,7 @@ impl Model {
     /// Only a term with its own intercept has shifted columns: `b_0 = b̃_0 - Σ_j shift_j b̃_j`.
     pub fn effect_maps(&self) -> Vec<DMatrix<f64>> {
         let columns = &self.recipe.columns;
-        let of_level = |level: &tiers_moments::Level| {
+        let of_level = |level: &Level| {
             let mut map = DMatrix::identity(level.r(), level.r());
             for (t, &(_, start)) in level.terms.iter().enumerate() {
                 let end = level.terms.get(t + 1).map_or(level.r(), |next| next.1);
@@ -279,19 +297,19 @@ impl Model {
             }
             map
         };
-        self.forest.levels.iter().map(of_level).collect()
+        self.levels().iter().map(of_level).collect()
     }
 }
 
 /// Whether the response has the same value on all rows, judged on the scale of the unshifted response.
-fn is_constant(recipe: &Recipe, forest: &Forest) -> bool {
-    let (m, y) = (forest.m, forest.m - 1);
-    let total = forest.cross[y * m + y];
+fn is_constant(recipe: &Recipe, totals: &RowTotals<'_>) -> bool {
+    let y = totals.y();
+    let total = totals.get(y, y);
     if total == 0.0 {
         return true;
     }
     let Some(constant) = recipe.columns.iter().position(|c| c.atoms.is_empty()) else { return false };
-    let (weight, sum) = (forest.cross[constant * m + constant], forest.cross[constant * m + y]);
+    let (weight, sum) = (totals.get(constant, constant), totals.get(constant, y));
     let around_mean = total - sum * sum / weight;
     let level = (sum / weight + recipe.response_shift).powi(2) * weight;
     around_mean <= 1e-14 * total || around_mean <= 1e-28 * level
@@ -299,10 +317,10 @@ fn is_constant(recipe: &Recipe, forest: &Forest) -> bool {
 
 /// Eliminates the columns in order. Returns the positions of those independent of the ones before
 /// them, the nearly dependent ones with their share of the sum of squares, and y's residual sum of squares.
-fn independent(cross: &[f64], m: usize, columns: &[usize], y: usize) -> (Vec<usize>, Vec<(usize, f64)>, f64) {
+fn independent(totals: &RowTotals<'_>, columns: &[usize]) -> (Vec<usize>, Vec<(usize, f64)>, f64) {
     let mut s = DMatrix::from_fn(columns.len() + 1, columns.len() + 1, |i, j| {
-        let at = |i: usize| columns.get(i).copied().unwrap_or(y);
-        cross[at(i) * m + at(j)]
+        let at = |i: usize| columns.get(i).copied().unwrap_or(totals.y());
+        totals.get(at(i), at(j))
     });
     let (mut kept, mut nearly) = (Vec::new(), Vec::new());
     let diagonal: Vec<f64> = s.diagonal().iter().copied().collect();

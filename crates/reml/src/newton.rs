@@ -11,16 +11,16 @@ pub trait Criterion {
     /// The result of an evaluation.
     type At;
     /// Evaluates the criterion and its gradient.
-    fn evaluate(&mut self, theta: &[f64]) -> Self::At;
+    fn evaluate(&mut self, x: &[f64]) -> Self::At;
     /// Returns the value of the criterion; +∞ where it does not exist.
     fn value(at: &Self::At) -> f64;
-    /// Returns the gradient with respect to theta.
+    /// Returns the gradient with respect to the coordinates.
     fn gradient(at: &Self::At) -> &DVector<f64>;
     /// The second derivatives.
     type Second;
     /// Computes the second derivatives at a point that was evaluated.
     fn second(&mut self, at: &Self::At) -> Self::Second;
-    /// Returns the Hessian with respect to theta.
+    /// Returns the Hessian with respect to the coordinates.
     fn hessian(second: &Self::Second) -> &DMatrix<f64>;
     /// Bound on the rounding error of the value. Smaller differences are meaningless; there the gradient
     /// decides which of two points is better.
@@ -36,7 +36,7 @@ pub trait Criterion {
         true
     }
     /// Returns a step of length ≤ radius by a model that is closer to the criterion than the quadratic
-    /// one in theta, and the decrease that it predicts; `None` for a Newton step. `evaluations` is the
+    /// one in the coordinates, and the decrease that it predicts; `None` for a Newton step. `evaluations` is the
     /// number of evaluations so far.
     fn curved_step(
         &self,
@@ -48,7 +48,7 @@ pub trait Criterion {
         None
     }
     /// Returns the same point in coordinates in which the criterion is closer to a quadratic, if there
-    /// are such. From then on theta and all derivatives are in the new coordinates.
+    /// are such. From then on coordinates and all derivatives are in the new coordinates.
     fn better_coordinates(&mut self, _at: &mut Self::At) -> Option<Vec<f64>> {
         None
     }
@@ -64,7 +64,7 @@ pub struct Settings {
     /// The criterion is a deviance, in which 1e-9 is far below statistical relevance. Since Newton's
     /// method converges quadratically, the final point is much closer to the optimum still.
     pub tolerance: f64,
-    /// First radius of the trust region, in units of theta (default 2).
+    /// First radius of the trust region, in units of the coordinates (default 2).
     pub radius: f64,
 }
 
@@ -79,7 +79,7 @@ impl Default for Settings {
 pub struct Step {
     /// Criterion at the trial point; `None` where it does not exist there.
     pub criterion: Option<f64>,
-    /// Length of the step in scaled theta; 0 for the start.
+    /// Length of the step in the coordinates; 0 for the start.
     pub step: f64,
     /// Whether the point was kept.
     pub accepted: bool,
@@ -105,7 +105,7 @@ pub struct Minimum<At, Second> {
 
 /// Minimises a criterion from `start`. A cancelled search ends without having converged.
 pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Settings) -> Minimum<C::At, C::Second> {
-    let mut theta = DVector::from_column_slice(start);
+    let mut x = DVector::from_column_slice(start);
     let mut at = criterion.evaluate(start);
     let mut trace = Vec::new();
     let mut record = |criterion: &mut C, trial: &C::At, step: Step| {
@@ -115,7 +115,7 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
     };
     let mut go_on = record(criterion, &at, Step { criterion: finite(C::value(&at)), step: 0.0, accepted: true });
     if let Some(better) = criterion.better_coordinates(&mut at) {
-        theta = DVector::from_vec(better);
+        x = DVector::from_vec(better);
     }
     let mut evaluations = 1;
     let mut radius = settings.radius;
@@ -137,7 +137,7 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
         }
         let curved = if last { None } else { criterion.curved_step(&at, &second, radius, evaluations) };
         let (step, predicted) = curved.unwrap_or((step, predicted));
-        let trial = &theta + &step;
+        let trial = &x + &step;
         let next = criterion.evaluate(trial.as_slice());
         evaluations += 1;
         let actual = C::value(&at) - C::value(&next);
@@ -152,10 +152,10 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
             break;
         }
         if accepted {
-            theta = trial;
+            x = trial;
             at = next;
             if let Some(better) = criterion.better_coordinates(&mut at) {
-                theta = DVector::from_vec(better);
+                x = DVector::from_vec(better);
             }
         }
         if last {
@@ -174,7 +174,7 @@ pub fn minimise<C: Criterion>(criterion: &mut C, start: &[f64], settings: &Setti
         if accepted {
             second = criterion.second(&at);
             quadratic = Quadratic::new(C::gradient(&at), C::hessian(&second));
-        } else if radius < 1e-12 * (1.0 + theta.norm()) {
+        } else if radius < 1e-12 * (1.0 + x.norm()) {
             break;
         }
     }

@@ -16,7 +16,7 @@ pub fn of_model(model: &Model, dropped: &Dropped) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(weights(model));
     notes.extend(factors_without_correlations(&model.recipe));
-    notes.extend(factors_of_many_levels(&model.recipe, model.forest.rows));
+    notes.extend(factors_of_many_levels(&model.recipe, model.totals().rows));
     notes.extend(dropped.codes.iter().map(code));
     notes
 }
@@ -56,11 +56,11 @@ const FAR_FROM_ONE: f64 = 2.0;
 /// Weights that are all the same, or whose mean is far from 1.
 fn weights(model: &Model) -> Option<String> {
     let column = &model.recipe.requests[model.recipe.weights?].column;
-    let forest = &model.forest;
+    let totals = model.totals();
     let constant = model.recipe.columns.iter().position(|column| column.atoms.is_empty())?;
-    let mean = forest.cross[constant * forest.m + constant] / forest.rows as f64;
+    let mean = totals.get(constant, constant) / totals.rows as f64;
     // The arithmetic mean exceeds the geometric one unless all weights are the same.
-    let (mean_log, log_mean) = (forest.sum_log_weights / forest.rows as f64, mean.ln());
+    let (mean_log, log_mean) = (totals.sum_log_weights / totals.rows as f64, mean.ln());
     if log_mean - mean_log <= 1e-12 * (1.0 + mean_log.abs()) {
         return Some(format!(
             "All weights in column `{column}` are {}: the fixed effects and the variances of the random effects are \

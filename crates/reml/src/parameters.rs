@@ -1,14 +1,15 @@
-//! theta: the free entries of the relative covariance factors, and the chain rule from G to theta.
+//! The free entries of the relative covariance factors, and the chain rule from G to them.
 //!
 //! Per level k the factor `Λ_k` is block-diagonal over the level's terms, each block lower
 //! triangular; `G_k = Λ_k Λ_k'`. The optimiser works on scaled entries, `Λ_k = D_k Λ̃_k` with D the
 //! inverse root mean squares of the z columns, so that every entry is of the order of one. The entries
 //! are unbounded: changing the sign of a factor's column leaves the criterion as it is, and the
-//! criterion is smooth everywhere.
+//! criterion is smooth everywhere. (lme4's theta, which is reported, has the entries of the factors of the
+//! user's own columns.)
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use tiers_equations::Direction;
-use tiers_moments::Forest;
+use tiers_equations::{Covariances, Direction};
+use tiers_moments::{Level, RowTotals};
 
 /// One free entry of a factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +24,10 @@ pub struct Entry {
     pub column: usize,
 }
 
-/// The layout of theta.
+/// The layout of the entries of the factors.
 #[derive(Clone, Debug)]
 pub struct Parameters {
-    /// Position of each entry of theta; term by term, the lower triangle by column. Terms are in lme4's
+    /// Position of each entry; term by term, the lower triangle by column. Terms are in lme4's
     /// order: by decreasing number of groups, ties as in the formula.
     pub entries: Vec<Entry>,
     /// The entries of G (upper triangle within each term) by which derivatives are taken.
@@ -38,11 +39,11 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Lays out the parameters of a forest's levels and terms.
-    pub fn new(forest: &Forest) -> Self {
+    /// Lays out the parameters of a model's levels and terms.
+    pub fn new(levels: &[Level], totals: &RowTotals<'_>) -> Self {
         let mut entries = Vec::new();
         let mut directions = Vec::new();
-        for (k, level) in forest.levels.iter().enumerate() {
+        for (k, level) in levels.iter().enumerate() {
             for (t, &(term, start)) in level.terms.iter().enumerate() {
                 let end = level.terms.get(t + 1).map_or(level.r(), |next| next.1);
                 for column in start..end {
@@ -51,7 +52,7 @@ impl Parameters {
                 }
             }
         }
-        let mean_square = |c: usize| forest.cross[c * forest.m + c] / forest.rows as f64;
+        let mean_square = |c: usize| totals.get(c, c) / totals.rows as f64;
         let scale = |c: &usize| match mean_square(*c) {
             s if s > 0.0 => 1.0 / s.sqrt(),
             _ => 1.0,
@@ -59,8 +60,8 @@ impl Parameters {
         Parameters {
             entries,
             directions,
-            r: forest.levels.iter().map(tiers_moments::Level::r).collect(),
-            scale: forest.levels.iter().map(|level| level.z.iter().map(scale).collect()).collect(),
+            r: levels.iter().map(Level::r).collect(),
+            scale: levels.iter().map(|level| level.z.iter().map(scale).collect()).collect(),
         }
     }
 
@@ -74,25 +75,18 @@ impl Parameters {
         self.entries.is_empty()
     }
 
-    /// Returns the factors `Λ_k = D_k Λ̃_k` for scaled entries `theta`.
-    pub fn factors(&self, theta: &[f64]) -> Vec<DMatrix<f64>> {
+    /// Returns the factors `Λ_k = D_k Λ̃_k` for scaled entries `scaled`.
+    pub fn factors(&self, scaled: &[f64]) -> Vec<DMatrix<f64>> {
         let mut factors: Vec<_> = self.r.iter().map(|&r| DMatrix::zeros(r, r)).collect();
-        for (entry, &value) in self.entries.iter().zip(theta) {
+        for (entry, &value) in self.entries.iter().zip(scaled) {
             factors[entry.level][(entry.row, entry.column)] = self.scale[entry.level][entry.row] * value;
         }
         factors
     }
 
-    /// Returns the relative covariances `G_k = Λ_k Λ_k'`, row-major.
-    pub fn covariances(&self, theta: &[f64]) -> Vec<Vec<f64>> {
-        self.factors(theta).iter().map(|l| (l * l.transpose()).as_slice().to_vec()).collect()
-    }
-
-    /// Returns the entry of G of each direction.
-    pub fn entries_of_covariances(&self, theta: &[f64]) -> DVector<f64> {
-        let factors = self.factors(theta);
-        let entry = |d: &Direction| factors[d.level].row(d.a).dot(&factors[d.level].row(d.b));
-        DVector::from_iterator(self.directions.len(), self.directions.iter().map(entry))
+    /// Returns the relative covariances `G_k = Λ_k Λ_k'`.
+    pub fn covariances(&self, scaled: &[f64]) -> Covariances {
+        Covariances::from_factors(self.factors(scaled))
     }
 
     /// Returns scaled entries that give the covariances of these factors, with diagonals ≥ 0: the
@@ -179,17 +173,17 @@ impl Parameters {
     }
 
     /// Per parameter, -1 where its column of the factor has a negative diagonal, else 1.
-    pub fn signs(&self, theta: &[f64]) -> Vec<f64> {
+    pub fn signs(&self, scaled: &[f64]) -> Vec<f64> {
         let negative = |e: &Entry| {
             let diagonal = |(d, _): &(&Entry, &f64)| (d.level, d.row, d.column) == (e.level, e.column, e.column);
-            self.entries.iter().zip(theta).find(diagonal).is_some_and(|(_, t)| *t < 0.0)
+            self.entries.iter().zip(scaled).find(diagonal).is_some_and(|(_, t)| *t < 0.0)
         };
         self.entries.iter().map(|e| if negative(e) { -1.0 } else { 1.0 }).collect()
     }
 
-    /// The Jacobian of the entries of G with respect to theta: directions × parameters.
-    pub fn jacobian(&self, theta: &[f64]) -> DMatrix<f64> {
-        let factors = self.factors(theta);
+    /// The Jacobian of the entries of G with respect to scaled: directions × parameters.
+    pub fn jacobian(&self, scaled: &[f64]) -> DMatrix<f64> {
+        let factors = self.factors(scaled);
         DMatrix::from_fn(self.directions.len(), self.len(), |d, t| {
             let (direction, entry) = (self.directions[d], self.entries[t]);
             if direction.level != entry.level {
@@ -204,14 +198,14 @@ impl Parameters {
     }
 
     /// Converts derivatives with respect to entries of G (each with its mirror entry) to derivatives
-    /// with respect to theta.
+    /// with respect to scaled.
     pub fn chain(
         &self,
-        theta: &[f64],
+        scaled: &[f64],
         gradient: &DVector<f64>,
         hessian: Option<&DMatrix<f64>>,
     ) -> (DVector<f64>, Option<DMatrix<f64>>) {
-        let jacobian = self.jacobian(theta);
+        let jacobian = self.jacobian(scaled);
         let hessian = hessian.map(|h| {
             let mut out = jacobian.transpose() * h * &jacobian;
             for (t, a) in self.entries.iter().enumerate() {

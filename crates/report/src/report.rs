@@ -63,7 +63,7 @@ pub struct Phases {
     /// Reading.
     #[serde(flatten)]
     pub reading: ReadTimes,
-    /// From the moments to the nest and its trees.
+    /// From the moments to the structure of the groupings.
     pub settle: f64,
     /// The search for the optimum.
     pub search: f64,

@@ -297,7 +297,7 @@ impl Fit {
     /// If the rows are not those of the fit, or the fit was loaded (see [`Fit::with_rows`]).
     pub fn influence(&self, rows: &dyn Source) -> Result<Influence, Error> {
         let Sums { model, optimum } = self.sums()?;
-        let moments = ClusterMoments::read((&model.recipe, &model.forest), rows, None, &mut ())?;
+        let moments = ClusterMoments::read((&model.recipe, model.structure()), rows, None, &mut ())?;
         Ok(Influence::new(&self.objective()?, optimum, &moments))
     }
 

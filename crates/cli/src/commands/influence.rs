@@ -33,13 +33,13 @@ pub(crate) fn run(args: &InfluenceArgs) -> anyhow::Result<Outcome> {
         );
     };
     let (model, _) = saved.read(&args.refit, Until::Estimates)?;
-    cluster_level(&model.forest, args.level.as_deref()).map_err(|_| wrong_level(&saved, args.level.as_deref()))?;
+    cluster_level(model.levels(), args.level.as_deref()).map_err(|_| wrong_level(&saved, args.level.as_deref()))?;
     ensure!(model.p() > 0, "{}: influence is measured on the fixed effects, and the model has none", saved.name);
     let objective = Objective::new(&model, saved.fit().method);
     let optimum = saved.optimum(&objective, &args.refit)?;
     let limit = args.refit.resources.limit()?.of_rows(again.count(), Until::Moments);
     let mut watch = Progress::new(args.refit.quiet).second_pass(saved.fit().n_obs + saved.fit().n_dropped);
-    let moments = ClusterMoments::read((&model.recipe, &model.forest), source, limit, &mut watch)?;
+    let moments = ClusterMoments::read((&model.recipe, model.structure()), source, limit, &mut watch)?;
     drop(watch);
     let influence = Influence::new(&objective, &optimum, &moments);
     if let Some(out) = &args.out {

@@ -32,6 +32,7 @@ fn levels(effects: usize, classes: usize, schools: usize) -> Vec<Level> {
     let level = |name: &str, grouping, groups, r: usize, source: Vec<RowSource>| Level {
         name: name.to_owned(),
         grouping,
+        keys: Vec::new(),
         groups,
         z: (0..r).collect(),
         terms: vec![(grouping, 0)],

@@ -33,7 +33,7 @@ mod solve;
 
 pub use solve::SparseScratch;
 
-use crate::TreeSums;
+use crate::Sums;
 use crate::error::{EquationsError, Place};
 use crate::fixed::FixedEffects;
 use factor::Factor;
@@ -79,7 +79,7 @@ impl<'a> SparseShard<'a> {
 
     /// Computes log|A| and `B'A⁻¹B` with `B = Λ'Z'WC`, so that the Schur complement is
     /// `C'V⁻¹C = C'WC - B'A⁻¹B`; no derivatives.
-    pub fn sums(&self, scratch: &mut SparseScratch) -> TreeSums {
+    pub fn sums(&self, scratch: &mut SparseScratch) -> Sums {
         Arch::new().dispatch(|| self.system().sums(scratch))
     }
 
@@ -225,10 +225,9 @@ impl<'a> SparseEquations<'a> {
     }
 
     /// Computes the sums of all shards, added in their order.
-    pub fn sums(&mut self) -> TreeSums {
+    pub fn sums(&mut self) -> Sums {
         let SparseEquations { forest, shards, scratch } = self;
-        let mut total =
-            TreeSums { log_det: 0.0, downdate: tiers_moments::Cross::new(forest.m), derivatives: Vec::new() };
+        let mut total = Sums { log_det: 0.0, downdate: tiers_moments::Cross::new(forest.m), derivatives: Vec::new() };
         shards.iter().for_each(|shard| total.merge(&shard.sums(scratch)));
         total
     }
@@ -236,6 +235,6 @@ impl<'a> SparseEquations<'a> {
     /// Computes the fixed effects; X consists of the columns `x` of C.
     pub fn fixed_effects(&mut self, x: &[usize]) -> Result<FixedEffects, EquationsError> {
         let sums = self.sums();
-        FixedEffects::new(self.forest, &sums, x)
+        FixedEffects::new(&self.forest.totals(), &sums, x)
     }
 }

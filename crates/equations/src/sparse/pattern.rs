@@ -178,7 +178,7 @@ mod tests {
 
     fn level(name: &str, r: usize) -> Level {
         let (z, source) = ((0..r).collect(), (0..r).map(RowSource::Stored).collect());
-        Level { name: name.to_owned(), grouping: 0, groups: 0, z, terms: vec![(0, 0)], source }
+        Level { name: name.to_owned(), grouping: 0, keys: Vec::new(), groups: 0, z, terms: vec![(0, 0)], source }
     }
 
     /// Classes 0 and 2 (two effects each) in school 0, class 1 in school 1; both in one district.

@@ -16,7 +16,7 @@
 use super::factor::{Factor, spherical};
 use super::moments::GroupMoments;
 use super::pattern::Pattern;
-use crate::TreeSums;
+use crate::Sums;
 use sprs::CsMatViewI;
 use tiers_moments::{CHUNK, Cross, padded};
 
@@ -38,7 +38,7 @@ pub(super) struct System<'a> {
 impl System<'_> {
     /// Computes log|A| and `B'A⁻¹B`.
     #[inline(always)]
-    pub(super) fn sums(&self, scratch: &mut SparseScratch) -> TreeSums {
+    pub(super) fn sums(&self, scratch: &mut SparseScratch) -> Sums {
         let (m, q) = (self.moments.columns(), self.pattern.unknowns());
         let width = padded(m);
         let SparseScratch { rows, scaled } = scratch;
@@ -58,7 +58,7 @@ impl System<'_> {
         }
         // Summed by chunks: if groups have few distinct sizes, the rounding errors of one long sum do not average out.
         let log_det = d.chunks(CHUNK).map(|d| d.iter().map(|d| d.ln()).sum::<f64>()).sum();
-        TreeSums { log_det, downdate, derivatives: Vec::new() }
+        Sums { log_det, downdate, derivatives: Vec::new() }
     }
 
     /// Computes `E T` (q×width) for combinations T of the columns of C (m×width, row-major).

@@ -19,7 +19,7 @@ pub struct Derivatives {
 
 /// Sums of an evaluation over shards.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TreeSums {
+pub struct Sums {
     /// `log|A|` of the shard, which is `log|V|` without the contribution of the weights.
     pub log_det: f64,
     /// `Σ N'KN`, which the elimination of the random effects subtracts from `C'WC`: the Schur complement is
@@ -29,9 +29,9 @@ pub struct TreeSums {
     pub derivatives: Vec<Derivatives>,
 }
 
-impl TreeSums {
+impl Sums {
     /// Subtracts the sums of some of the groups.
-    pub fn remove(&mut self, other: &TreeSums) {
+    pub fn remove(&mut self, other: &Sums) {
         self.log_det -= other.log_det;
         self.downdate.remove(&other.downdate);
         for (mine, theirs) in self.derivatives.iter_mut().zip(&other.derivatives) {
@@ -41,7 +41,7 @@ impl TreeSums {
     }
 
     /// Adds the sums of another shard.
-    pub fn merge(&mut self, other: &TreeSums) {
+    pub fn merge(&mut self, other: &Sums) {
         self.log_det += other.log_det;
         self.downdate.merge(&other.downdate);
         for (mine, theirs) in self.derivatives.iter_mut().zip(&other.derivatives) {
@@ -86,8 +86,8 @@ impl TreeScratch {
 
 impl TreePlan {
     /// Evaluates one shard at the relative covariances `g` (r×r row-major for each level).
-    pub fn evaluate(&self, tree: &Tree, g: &[Vec<f64>], with_derivatives: bool, scratch: &mut TreeScratch) -> TreeSums {
-        let mut sums = TreeSums { log_det: 0.0, downdate: Cross::new(self.m), derivatives: Vec::new() };
+    pub fn evaluate(&self, tree: &Tree, g: &[Vec<f64>], with_derivatives: bool, scratch: &mut TreeScratch) -> Sums {
+        let mut sums = Sums { log_det: 0.0, downdate: Cross::new(self.m), derivatives: Vec::new() };
         Arch::new().dispatch(|| {
             self.start(tree, scratch);
             for (k, g) in g.iter().enumerate() {
@@ -136,7 +136,7 @@ impl TreePlan {
         k: usize,
         g: &[f64],
         scratch: &mut TreeScratch,
-        sums: Option<&mut TreeSums>,
+        sums: Option<&mut Sums>,
     ) {
         let (m, r, width) = (self.m, self.levels[k].r, padded(self.m));
         let plan = &self.levels[k];

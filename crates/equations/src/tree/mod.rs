@@ -29,9 +29,9 @@ mod walk;
 
 pub use curvature::{Curvature, CurvatureAt, Direction};
 pub use eliminated::Eliminated;
-pub use evaluate::{Derivatives, TreeScratch, TreeSums};
+pub use evaluate::{Derivatives, Sums, TreeScratch};
 
-use tiers_moments::{Forest, Level, RowSource};
+use tiers_moments::{Forest, Level, RowSource, Tree};
 
 /// Update of one z row of an ancestor when a group of a level is eliminated.
 #[derive(Clone, Copy, Debug)]
@@ -129,11 +129,7 @@ fn actions(k: usize, above: &Level) -> Vec<Action> {
 
 /// Returns the ancestors of a group as (level, group), nearest first, by following the parents.
 #[inline(always)]
-fn ancestors<'a>(
-    tree: &'a tiers_moments::Tree,
-    level: usize,
-    group: usize,
-) -> impl Iterator<Item = (usize, usize)> + 'a {
+pub(crate) fn ancestors<'a>(tree: &'a Tree, level: usize, group: usize) -> impl Iterator<Item = (usize, usize)> + 'a {
     let mut at = group;
     (level..tree.levels.len() - 1).map(move |k| {
         at = tree.levels[k].parent[at] as usize;

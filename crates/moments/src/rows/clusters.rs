@@ -10,8 +10,9 @@ use crate::labels::LabelTable;
 use crate::memory_limit::MemoryLimit;
 use crate::moments::CellShard;
 use crate::reading::ReadObserver;
-use crate::structure::Forest;
-use tiers_design::{Dictionary, Grouping, PackedText, RandomSpec, Recipe, Source};
+use crate::rows::GroupIndex;
+use crate::structure::{GroupPlace, Level, Structure};
+use tiers_design::{Dictionary, Grouping, Labels, MISSING, PackedText, RandomSpec, Recipe, Source};
 
 /// Why the moments of clusters could not be computed.
 #[derive(Debug, thiserror::Error)]
@@ -56,50 +57,51 @@ pub enum ClusterError {
 pub struct ClusterMoments {
     per_cluster: usize,
     cells: Vec<CellShard>,
-    /// For each shard of the forest and top-level group, the shard and number of its cell.
+    /// For each shard of the structure and top-level group, the shard and number of its cell.
     places: Vec<Vec<(u32, u32)>>,
 }
 
 impl ClusterMoments {
     /// Reads the rows of a fitted model again.
     pub fn read(
-        (recipe, forest): (&Recipe, &Forest),
+        (recipe, structure): (&Recipe, &Structure),
         source: &dyn Source,
         limit: Option<MemoryLimit>,
         observer: &mut dyn ReadObserver,
     ) -> Result<Self, ClusterError> {
-        let clustered = by_cluster(recipe, forest);
+        let totals = structure.totals();
+        let clustered = by_cluster(recipe, top_level(structure), totals.m);
         let moments = accumulate_again(source, &clustered, limit, observer)?.moments;
-        if moments.rows != forest.rows {
-            let what = format!("{} rows can be used where there were {}", moments.rows, forest.rows);
+        if moments.rows != totals.rows {
+            let what = format!("{} rows can be used where there were {}", moments.rows, totals.rows);
             return Err(ClusterError::Changed { what });
         }
-        let y = forest.m - 1;
-        let (now, then) = (moments.cross.get(y, y), forest.cross[y * forest.m + y]);
+        let y = totals.y();
+        let (now, then) = (moments.cross.get(y, y), totals.get(y, y));
         if (now - then).abs() > 1e-9 * then {
             let what = format!("the response {} has other values", recipe.response_name);
             return Err(ClusterError::Changed { what });
         }
-        let places = places((recipe, forest), &clustered, &moments.labels, &moments.shards)?;
-        Ok(ClusterMoments { per_cluster: forest.m * forest.m, cells: moments.shards, places })
+        let places = places(structure, &moments.labels, &moments.shards)?;
+        Ok(ClusterMoments { per_cluster: totals.m * totals.m, cells: moments.shards, places })
     }
 
-    /// Returns `C'WC` of a top-level group of a shard, m×m.
-    pub fn of(&self, shard: usize, group: usize) -> &[f64] {
-        let (cells, cell) = self.places[shard][group];
+    /// Returns `C'WC` of a top-level group, m×m.
+    pub fn of(&self, at: GroupPlace) -> &[f64] {
+        let (cells, cell) = self.places[at.shard][at.group];
         &self.cells[cells as usize].sums[cell as usize * self.per_cluster..][..self.per_cluster]
     }
 
     /// Returns the number of rows of a top-level group.
-    pub fn rows(&self, shard: usize, group: usize) -> u64 {
-        let (cells, cell) = self.places[shard][group];
+    pub fn rows(&self, at: GroupPlace) -> u64 {
+        let (cells, cell) = self.places[at.shard][at.group];
         self.cells[cells as usize].counts[cell as usize]
     }
 }
 
-/// Returns the top level, the only one at which rows can be clustered. Naming another level is an error.
-pub fn cluster_level<'a>(forest: &'a Forest, named: Option<&str>) -> Result<&'a str, ClusterError> {
-    let levels = &forest.levels;
+/// Returns the top level of these levels (finest first), the only one at which rows can be clustered.
+/// Naming another level is an error.
+pub fn cluster_level<'a>(levels: &'a [Level], named: Option<&str>) -> Result<&'a str, ClusterError> {
     let top = levels.last().expect("a level").name.as_str();
     match named {
         Some(level) if level != top => Err(match levels.iter().any(|known| known.name == level) {
@@ -113,64 +115,66 @@ pub fn cluster_level<'a>(forest: &'a Forest, named: Option<&str>) -> Result<&'a 
     }
 }
 
-/// The model's recipe with its top-level groups as cells, and all columns of C as z columns.
-fn by_cluster(of_fit: &Recipe, forest: &Forest) -> Recipe {
+fn top_level(structure: &Structure) -> &Level {
+    structure.levels().last().expect("a level")
+}
+
+/// Returns the model's recipe with its top-level groups as cells, and all m columns of C as z columns.
+fn by_cluster(of_fit: &Recipe, top: &Level, m: usize) -> Recipe {
     let mut recipe = of_fit.clone();
-    let top = forest.levels.last().expect("a level");
     let Grouping { name, keys } = recipe.groupings.swap_remove(top.grouping);
     recipe.keys = keys.iter().map(|&key| of_fit.keys[key]).collect();
     recipe.groupings = vec![Grouping { name, keys: (0..keys.len()).collect() }];
-    let columns = (0..forest.m).collect();
+    let columns = (0..m).collect();
     recipe.random = vec![RandomSpec { grouping: 0, text: String::new(), names: Vec::new(), columns }];
     recipe
 }
 
 /// Finds the cell of every top-level group by its labels.
 fn places(
-    (of_fit, forest): (&Recipe, &Forest),
-    recipe: &Recipe,
+    structure: &Structure,
     labels: &[LabelTable],
     shards: &[CellShard],
 ) -> Result<Vec<Vec<(u32, u32)>>, ClusterError> {
-    let keys = recipe.keys.len();
-    let (top, level) = (forest.levels.len() - 1, forest.levels.last().expect("a level"));
-    let old_keys = &of_fit.groupings[level.grouping].keys;
-    // Maps label numbers of this pass to those of the fit.
-    let numbers: Vec<Vec<u32>> = labels
+    let top = structure.levels().len() - 1;
+    let changed = || ClusterError::Changed { what: format!("groups of {} have other rows", top_level(structure).name) };
+    let groups = structure.sorted_groups(top);
+    let index = GroupIndex::new(structure.group_labels(top, &groups)).expect("groups differ in their labels");
+    let keys: Vec<Labels> = (0..labels.len()).map(|key| labels_of_cells(key, labels, shards)).collect();
+    let of_cell = index.groups_of(&keys.iter().collect::<Vec<_>>());
+    let cells = shards
         .iter()
-        .zip(old_keys)
-        .map(|(table, &old)| {
-            let (dictionary, ids) = dictionary_of(table);
-            let mut numbers = vec![u32::MAX; table.bound()];
-            for (entry, id) in ids.into_iter().enumerate() {
-                numbers[id as usize] = forest.labels[old].find(&dictionary, entry).unwrap_or(u32::MAX);
-            }
-            numbers
-        })
-        .collect();
-    let mut found = std::collections::HashMap::new();
-    for (shard, cells) in shards.iter().enumerate() {
-        for (cell, labels) in cells.labels.chunks_exact(keys).enumerate() {
-            let label: Vec<u32> = labels.iter().zip(&numbers).map(|(&id, numbers)| numbers[id as usize]).collect();
-            found.insert(label, (shard as u32, cell as u32));
-        }
+        .enumerate()
+        .flat_map(|(shard, cells)| (0..cells.len()).map(move |cell| (shard as u32, cell as u32)));
+    let mut cell_of: Vec<Option<(u32, u32)>> = vec![None; groups.len()];
+    for (group, at) in of_cell.into_iter().zip(cells).filter(|(group, _)| *group != MISSING) {
+        cell_of[group as usize] = Some(at);
     }
-    let place = |tree: &crate::structure::Tree, group: usize| {
-        let labels = tree.labels_of(top, group, forest.labels.len());
-        let label: Vec<u32> = old_keys.iter().map(|&key| labels[key]).collect();
-        let rows = |&(shard, cell): &(u32, u32)| shards[shard as usize].counts[cell as usize];
-        let at = found.get(&label).copied().filter(|at| rows(at) == tree.levels[top].rows[group]);
-        at.ok_or_else(|| ClusterError::Changed { what: format!("groups of {} have other rows", level.name) })
-    };
-    forest.trees.iter().map(|tree| (0..tree.levels[top].groups).map(|group| place(tree, group)).collect()).collect()
+    let mut places: Vec<Vec<(u32, u32)>> = Vec::new();
+    for ((at, rows), cell) in groups.iter().zip(structure.group_rows(top, &groups)).zip(cell_of) {
+        let (shard, cell) = cell.ok_or_else(changed)?;
+        if shards[shard as usize].counts[cell as usize] != rows {
+            return Err(changed());
+        }
+        places.resize_with(places.len().max(at.shard + 1), Vec::new);
+        let places = &mut places[at.shard];
+        places.resize(places.len().max(at.group + 1), (0, 0));
+        places[at.group] = (shard, cell);
+    }
+    Ok(places)
 }
 
-/// Returns all labels of a table, and their numbers in it.
-fn dictionary_of(table: &LabelTable) -> (Dictionary, Vec<u32>) {
+/// Returns the labels of all cells by one key, in the order of the shards.
+fn labels_of_cells(key: usize, tables: &[LabelTable], shards: &[CellShard]) -> Labels {
+    let table = &tables[key];
     let ids: Vec<u32> = table.ids().collect();
     let dictionary = match table.is_integer() {
         true => Dictionary::Integer(ids.iter().filter_map(|&id| table.integer(id)).collect()),
         false => Dictionary::Text(ids.iter().filter_map(|&id| table.text(id)).collect::<PackedText>()),
     };
-    (dictionary, ids)
+    let mut entries = vec![MISSING; table.bound()];
+    ids.iter().enumerate().for_each(|(entry, &id)| entries[id as usize] = entry as u32);
+    let of_cell = |labels: &[u32]| entries[labels[key] as usize];
+    let codes = shards.iter().flat_map(|cells| cells.labels.chunks_exact(tables.len())).map(of_cell).collect();
+    Labels { codes, dictionary }
 }

@@ -6,9 +6,9 @@
 
 use crate::labels::LabelTable;
 use crate::moments::{CellShard, Moments};
-use crate::structure::{Nest, NestError, ShardGroups};
+use crate::structure::{Nest, NestError, RowTotals, ShardGroups};
 use rayon::prelude::*;
-use tiers_design::Recipe;
+use tiers_design::{Grouping, Recipe};
 
 /// One level of the nest: the random effects of one grouping.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Level {
     pub name: String,
     /// Index into [`Recipe::groupings`].
     pub grouping: usize,
+    /// Its key columns: indices into [`Recipe::keys`] and [`Forest::labels`].
+    pub keys: Vec<usize>,
     /// Number of groups, q_k.
     pub groups: usize,
     /// Its r_k z columns, as indices into C, term by term.
@@ -92,8 +94,8 @@ pub struct Forest {
 pub fn levels(recipe: &Recipe, nest: &Nest) -> Result<Vec<Level>, NestError> {
     let mut levels: Vec<Level> = Vec::new();
     for &(grouping, groups) in &nest.levels {
-        let name = recipe.groupings[grouping].name.clone();
-        let mut level = Level { name, grouping, groups, z: Vec::new(), terms: Vec::new(), source: Vec::new() };
+        let Grouping { name, keys } = recipe.groupings[grouping].clone();
+        let mut level = Level { name, grouping, keys, groups, z: Vec::new(), terms: Vec::new(), source: Vec::new() };
         for (index, term) in recipe.random.iter().enumerate().filter(|(_, t)| t.grouping == grouping) {
             level.terms.push((index, level.z.len()));
             // A column is shifted only in terms with an intercept, so one effect may have two columns.
@@ -185,6 +187,11 @@ fn sum_rows(sums: &[f64], rows: &[usize], (r, m): (usize, usize), of_cell: &[u32
 }
 
 impl Forest {
+    /// Returns the sums over all rows.
+    pub fn totals(&self) -> RowTotals<'_> {
+        RowTotals { m: self.m, cross: &self.cross, rows: self.rows, sum_log_weights: self.sum_log_weights }
+    }
+
     /// Assembles the forest from its shards, in parallel.
     pub fn assemble(moments: Moments, levels: Vec<Level>, groups: &[ShardGroups]) -> Forest {
         let Moments { summands, cross, rows, sum_log_weights, labels, shards } = moments;

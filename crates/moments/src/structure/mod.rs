@@ -2,16 +2,51 @@
 //! groups of all levels with their parents and moments.
 
 mod forest;
+mod groups;
 mod nest;
 mod subtree;
+mod totals;
 
 pub use forest::{Forest, Level, RowSource, Tree, TreeLevel, levels as forest_levels};
+pub use groups::GroupPlace;
 pub use nest::{Found, Nest, NestError, ShardGroups, group_labels, guess_top};
 pub use subtree::TopGroups;
+pub use totals::RowTotals;
 
 use crate::moments::Moments;
 use rayon::prelude::*;
 use tiers_design::Recipe;
+
+/// The groupings of a model, with the moments of their groups.
+#[derive(Debug)]
+pub enum Structure {
+    /// Every grouping lies within the next coarser one.
+    Nested(Forest),
+}
+
+impl Structure {
+    /// Finds the structure of the groupings, and gathers the cells' moments by group.
+    ///
+    /// # Errors
+    /// If two groupings cross or have the same groups.
+    pub fn of(recipe: &Recipe, moments: Moments) -> Result<Structure, NestError> {
+        Ok(Structure::Nested(Forest::of(recipe, moments)?))
+    }
+
+    /// Returns the levels of random effects; in a nest the finest first.
+    pub fn levels(&self) -> &[Level] {
+        match self {
+            Structure::Nested(forest) => &forest.levels,
+        }
+    }
+
+    /// Returns the sums over all rows.
+    pub fn totals(&self) -> RowTotals<'_> {
+        match self {
+            Structure::Nested(forest) => forest.totals(),
+        }
+    }
+}
 
 impl Forest {
     /// Orders the groupings into a nest, and gathers the cells' moments by the groups of each level.

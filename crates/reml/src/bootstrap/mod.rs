@@ -1,21 +1,18 @@
 //! The parametric bootstrap, in moment space: a replicate costs O(groups), not O(rows).
 //!
-//! Responses are drawn from the fitted model and refitted; [`simulator`] draws their sums without rows.
+//! Responses are drawn from the fitted model and refitted; [`Simulator`] draws their sums without rows.
 //! Every replicate has its own stream of random numbers, so that the result does not depend on the
 //! number of threads.
 
 mod intervals;
 mod replica;
-mod semidefinite;
-mod simulator;
 mod streams;
 
 pub use intervals::IntervalType;
-pub use simulator::{Draws, Simulator};
 
 use crate::components::{Component, intraclass};
 use crate::estimate::{Optimum, Status};
-use crate::fit::Covariances;
+use crate::fit::Variances;
 use crate::model::Model;
 use crate::newton::Settings;
 use crate::objective::Objective;
@@ -25,6 +22,7 @@ use nalgebra::DVector;
 use rayon::prelude::*;
 use replica::{Refitting, Replica};
 use std::sync::atomic::{AtomicU64, Ordering};
+use tiers_equations::Simulator;
 
 /// A quantity that is bootstrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,25 +96,24 @@ pub fn bootstrap(
     let model = objective.model();
     let quantities = Quantity::all(objective);
     let estimates = values(objective, optimum, &quantities, None);
-    let sigma = (optimum.at.pwrss / objective.nu()).sqrt();
-    let factors: Vec<_> = objective.parameters.factors(&optimum.at.theta).iter().map(|f| f * sigma).collect();
-    let simulator = Simulator::new(model, &factors, sigma);
+    let sigma = (optimum.at.fixed.pwrss / objective.nu()).sqrt();
+    let factors: Vec<_> = optimum.at.covariances.factors().iter().map(|f| f * sigma).collect();
+    let simulator = Simulator::new(&model.equations, &factors, sigma);
     // Starts are close to the optima, and the last step is about a thousandth of a standard error: see
     // `Settings`.
     let newton = Settings { tolerance: 1e-6, ..Settings::default() };
-    let groups: usize = model.forest.levels.iter().map(|level| level.groups).sum();
-    let freezes = groups > FROZEN_FROM && optimum.status == Status::Converged;
+    let freezes = model.equations.groups() > FROZEN_FROM && optimum.status == Status::Converged;
     let refitting = Refitting {
         method: objective.method,
-        start: &optimum.at.theta,
-        hessian_g: freezes.then_some(&optimum.second.hessian_g),
+        start: &optimum.scaled,
+        hessian_g: freezes.then_some(&optimum.second.hessian),
         settings: &newton,
     };
-    let copies = match replica::bytes(&model.forest) {
+    let copies = match model.equations.bytes_of_moments() {
         0..=SMALL => rayon::current_num_threads().min(settings.replicates as usize).max(1),
         _ => 1,
     };
-    let beta = FixedPart { at: &optimum.at.beta };
+    let beta = FixedPart { at: &optimum.at.fixed.beta };
     let next = AtomicU64::new(0);
     let work = |_: usize| {
         let mut replica = Replica::new(model, &simulator);
@@ -162,9 +159,9 @@ fn values(
     beside: Option<&FixedPart<'_>>,
 ) -> Vec<f64> {
     let model = objective.model();
-    let covariances = Covariances::new(objective, optimum);
-    let beta = beside.map_or_else(|| optimum.at.beta.clone(), |fixed| fixed.at + &optimum.at.beta);
-    let shares = intraclass(model, &covariances, (&beta, &optimum.at.xx_inverse), None);
+    let covariances = Variances::new(objective, optimum);
+    let beta = beside.map_or_else(|| optimum.at.fixed.beta.clone(), |fixed| fixed.at + &optimum.at.fixed.beta);
+    let shares = intraclass(model, &covariances, (&beta, &optimum.at.fixed.xx_inverse), None);
     let coefficients = model.unshift_map() * beta + model.response_offset();
     let value = |quantity: &Quantity| match *quantity {
         Quantity::Parameter(Target::Component(component)) => component.value(&covariances),
@@ -179,7 +176,7 @@ impl Quantity {
     /// coarsest level first.
     pub fn all(objective: &Objective<'_>) -> Vec<Quantity> {
         let parameters = Target::all(objective).into_iter().map(Quantity::Parameter);
-        let levels = (0..objective.model().forest.levels.len()).rev();
+        let levels = (0..objective.model().levels().len()).rev();
         parameters.chain(levels.map(Quantity::Icc)).collect()
     }
 
@@ -203,7 +200,7 @@ impl Quantity {
 }
 
 fn icc_name(model: &Model, level: usize) -> String {
-    format!("icc_{}", model.forest.levels[level].name)
+    format!("icc_{}", model.levels()[level].name)
 }
 
 impl Bootstrap {

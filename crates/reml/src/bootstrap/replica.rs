@@ -1,19 +1,18 @@
 //! A copy of a model whose response is redrawn for every replicate, and refitted.
 
-use super::simulator::{ShardScratch, Simulator};
 use super::streams::Stream;
 use crate::estimate::{Optimum, Status, optimise, optimise_near};
 use crate::model::Model;
 use crate::newton::Settings;
-use crate::objective::{Method, Objective, Scratch};
+use crate::objective::{Method, Objective};
 use nalgebra::DMatrix;
-use tiers_moments::{Forest, Level, Tree, TreeLevel};
+use tiers_equations::{DrawScratch, Draws, Scratch, Simulator};
 
 /// A copy of a model's moments, in which drawn responses replace y; nothing else is copied.
 pub(super) struct Replica {
     model: Model,
     scratch: Option<Scratch>,
-    draws: Vec<ShardScratch>,
+    draws: DrawScratch,
 }
 
 /// How replicates are refitted.
@@ -30,31 +29,15 @@ pub(super) struct Refitting<'a> {
 impl Replica {
     /// Copies the moments of a model.
     pub(super) fn new(model: &Model, simulator: &Simulator) -> Self {
-        let forest = &model.forest;
-        let level = |level: &TreeLevel| TreeLevel {
-            groups: level.groups,
-            parent: level.parent.clone(),
-            moments: level.moments.clone(),
-            ..TreeLevel::default()
-        };
-        let tree = |tree: &Tree| Tree { levels: tree.levels.iter().map(level).collect(), labels: Vec::new() };
-        let copy = Forest {
-            m: forest.m,
-            levels: forest.levels.iter().map(Level::clone).collect(),
-            trees: forest.trees.iter().map(tree).collect(),
-            labels: Vec::new(),
-            cross: forest.cross.clone(),
-            rows: forest.rows,
-            sum_log_weights: forest.sum_log_weights,
-        };
+        let draws = simulator.scratch(&model.equations);
         let model = Model {
             recipe: model.recipe.clone(),
-            forest: copy,
+            equations: model.equations.copy_of_moments(),
             coefficients: model.coefficients.clone(),
             dropped: model.dropped.clone(),
             nearly_dependent: model.nearly_dependent.clone(),
         };
-        Replica { draws: simulator.scratch(&model.forest), model, scratch: None }
+        Replica { model, scratch: None, draws }
     }
 
     /// Draws a replicate and refits it; `read` computes the result from the optimum.
@@ -65,8 +48,8 @@ impl Replica {
         refitting: &Refitting<'_>,
         read: impl FnOnce(&Objective<'_>, &Optimum) -> T,
     ) -> T {
-        let draws = |shard: usize| -> Box<dyn super::Draws> { Box::new(Stream::new(seed, replicate, shard)) };
-        simulator.draw_with(&mut self.model.forest, &mut self.draws, &draws);
+        let draws = |shard: usize| -> Box<dyn Draws> { Box::new(Stream::new(seed, replicate, shard)) };
+        simulator.draw(&mut self.model.equations, &mut self.draws, &draws);
         let objective = Objective::new(&self.model, refitting.method);
         let scratch = self.scratch.take().unwrap_or_else(|| objective.scratch());
         let Refitting { start, hessian_g, settings, .. } = *refitting;
@@ -80,10 +63,4 @@ impl Replica {
         self.scratch = Some(scratch);
         read(&objective, &optimum)
     }
-}
-
-/// Bytes of the moments that a copy holds.
-pub(super) fn bytes(forest: &Forest) -> usize {
-    let levels = forest.trees.iter().flat_map(|tree| &tree.levels);
-    levels.map(|level| 8 * level.moments.len() + 4 * level.parent.len()).sum()
 }

@@ -1,9 +1,9 @@
 //! Streams of random numbers: one per seed, replicate and shard.
 
-use super::simulator::Draws;
 use chacha20::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{ChiSquared, Distribution, StandardNormal};
+use tiers_equations::Draws;
 
 /// Base-2 logarithm of the number of streams of a replicate: one for each of 64 shards, and a shared one.
 const STREAMS_PER_REPLICATE: u32 = 8;

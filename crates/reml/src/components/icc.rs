@@ -1,7 +1,7 @@
 //! Intraclass correlations with their standard errors.
 
 use super::Uncertainty;
-use crate::fit::Covariances;
+use crate::fit::Variances;
 use crate::model::Model;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
@@ -34,11 +34,11 @@ pub struct Icc {
 /// standard errors.
 pub(crate) fn intraclass(
     model: &Model,
-    covariances: &Covariances,
+    covariances: &Variances,
     (beta, beta_covariance): (&DVector<f64>, &DMatrix<f64>),
     uncertainty: Option<&Uncertainty>,
 ) -> Vec<Icc> {
-    let intercepts: Vec<Vec<usize>> = (0..model.forest.levels.len()).map(|k| intercept_rows(model, k)).collect();
+    let intercepts: Vec<Vec<usize>> = (0..model.levels().len()).map(|k| intercept_rows(model, k)).collect();
     let variance = |k: usize, i: usize| covariances.factors[k].row(i).norm_squared() * covariances.sigma2;
     let by_level: Vec<f64> =
         (0..intercepts.len()).map(|k| intercepts[k].iter().map(|&i| variance(k, i)).sum()).collect();
@@ -59,12 +59,12 @@ pub(crate) fn intraclass(
             unadjusted_std_error: whole.and_then(|whole| share_error(k, whole, spread)),
         }
     };
-    model.forest.levels.iter().enumerate().rev().map(of_level).collect()
+    model.levels().iter().enumerate().rev().map(of_level).collect()
 }
 
 /// The rows of a level's factor that are random intercepts.
 fn intercept_rows(model: &Model, k: usize) -> Vec<usize> {
-    let level = &model.forest.levels[k];
+    let level = &model.levels()[k];
     let is_constant = |&i: &usize| model.recipe.columns[level.z[i]].atoms.is_empty();
     (0..level.r()).filter(is_constant).collect()
 }
@@ -99,8 +99,8 @@ fn share_std_error(
 ///
 /// `None` where no combination of the columns is constant, so that the moments hold no mean.
 pub(crate) fn fixed_variance(model: &Model, beta: &DVector<f64>) -> Option<(f64, DVector<f64>)> {
-    let (forest, x) = (&model.forest, model.x());
-    let cross = |i: usize, j: usize| forest.cross[i * forest.m + j];
+    let (totals, x) = (model.totals(), model.x());
+    let cross = |i: usize, j: usize| totals.get(i, j);
     let constant = model.recipe.columns.iter().position(|c| c.atoms.is_empty());
     let (weight, sums) = match constant {
         Some(c) => (cross(c, c), DVector::from_iterator(x.len(), x.iter().map(|&j| cross(c, j)))),
@@ -111,7 +111,7 @@ pub(crate) fn fixed_variance(model: &Model, beta: &DVector<f64>) -> Option<(f64,
             (a.dot(&sums), sums)
         }
     };
-    let n = forest.rows as f64;
+    let n = totals.rows as f64;
     let per_row = n / ((n - 1.0) * weight);
     let spread = DMatrix::from_fn(x.len(), x.len(), |i, j| cross(x[i], x[j]) - sums[i] * sums[j] / weight) * per_row;
     let half = &spread * beta;

@@ -10,7 +10,7 @@ pub(crate) use icc::{fixed_variance, intraclass};
 pub(crate) use uncertainty::Uncertainty;
 pub use wald::{WaldScale, wald_interval};
 
-use crate::fit::Covariances;
+use crate::fit::Variances;
 use crate::model::Model;
 use crate::parameters::Parameters;
 
@@ -50,12 +50,12 @@ impl Component {
     /// Returns lme4's name (with `oldNames = FALSE`): `sd_year|child`, `cor_year.(Intercept)|child`, `sigma`.
     pub fn name(self, model: &Model) -> String {
         let effect = |level: usize, row: usize| -> String {
-            let terms = &model.forest.levels[level].terms;
+            let terms = &model.levels()[level].terms;
             let at = terms.partition_point(|&(_, start)| start <= row) - 1;
             let (term, start) = terms[at];
             model.recipe.random[term].names[row - start].clone()
         };
-        let level_name = |level: usize| &model.forest.levels[level].name;
+        let level_name = |level: usize| &model.levels()[level].name;
         match self {
             Component::Sd { level, row } => format!("sd_{}|{}", effect(level, row), level_name(level)),
             Component::Correlation { level, row, column } => {
@@ -66,7 +66,7 @@ impl Component {
     }
 
     /// Returns the value; NaN for a correlation with an effect of zero variance.
-    pub fn value(self, covariances: &Covariances) -> f64 {
+    pub fn value(self, covariances: &Variances) -> f64 {
         let row = |level: usize, row: usize| covariances.factors[level].row(row);
         match self {
             Component::Sd { level, row: i } => row(level, i).norm() * covariances.sigma2.sqrt(),

@@ -2,7 +2,7 @@
 
 use super::Component;
 use crate::estimate::Optimum;
-use crate::fit::Covariances;
+use crate::fit::Variances;
 use crate::inference::{observed, pseudo_inverse};
 use crate::objective::Objective;
 use nalgebra::{DMatrix, DVector};
@@ -11,7 +11,7 @@ use tiers_equations::Direction;
 /// Asymptotic covariance of the entries of the random effects' covariances `Ω_k = σ² B G_k B'` (the
 /// user's columns) and of σ².
 ///
-/// It is `J 𝒱 J'` with `𝒱 = 2 H⁻¹`, H the exact observed information in (theta, σ²) and J the
+/// It is `J 𝒱 J'` with `𝒱 = 2 H⁻¹`, H the exact observed information in (λ, σ²), λ the scaled entries of the factors, and J the
 /// Jacobian of (Ω, σ²). Where a covariance is singular the information gives no valid standard error,
 /// so that quantities that depend on it have none.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Uncertainty {
         let (model, parameters) = (objective.model(), &objective.parameters);
         let directions = parameters.directions.clone();
         let d = directions.len();
-        let covariances = Covariances::new(objective, optimum);
+        let covariances = Variances::new(objective, optimum);
         let maps = model.effect_maps();
         let entry = |at: &Direction| {
             let factor = &covariances.factors[at.level];
@@ -51,12 +51,12 @@ impl Uncertainty {
             (once + mirror) * covariances.sigma2
         });
         let mut jacobian = DMatrix::zeros(d + 1, d + 1);
-        jacobian.view_mut((0, 0), (d, d)).copy_from(&(by_g * parameters.jacobian(&optimum.at.theta)));
+        jacobian.view_mut((0, 0), (d, d)).copy_from(&(by_g * parameters.jacobian(&optimum.scaled)));
         jacobian.view_mut((0, d), (d, 1)).copy_from(&(values.rows(0, d) / covariances.sigma2));
         jacobian[(d, d)] = 1.0;
         let of_parameters = 2.0 * pseudo_inverse(&observed::hessian(objective, optimum));
         let covariance = &jacobian * of_parameters * jacobian.transpose();
-        let singular = model.forest.levels.iter().map(|level| {
+        let singular = model.levels().iter().map(|level| {
             let of_row = |row: usize| level.terms.iter().rev().find(|t| t.1 <= row).expect("a term").0;
             (0..level.r()).map(|row| optimum.singular[of_row(row)]).collect()
         });

@@ -1,10 +1,10 @@
-//! Steps by a model of the criterion that is quadratic in the covariances G rather than in theta.
+//! Steps by a model of the criterion that is quadratic in the covariances G rather than in the coordinates.
 //!
-//! `q(theta) = g'ΔG + ΔG'HΔG/2` with `ΔG = ΛΛ' - Λ_0Λ_0'` matches the criterion's derivatives at theta_0 to
-//! second order, as the quadratic in theta does, and has two advantages. Where the data determine only the
-//! sum of two variances, theta moves along a circle but G along a straight line, so that one step covers
-//! what takes dozens of straight steps in theta. And where a variance is near zero, q is of fourth order
-//! in theta, as the criterion is.
+//! `q(t) = g'ΔG + ΔG'HΔG/2` with `ΔG = ΛΛ' - Λ_0Λ_0'` matches the criterion's derivatives at t_0 to
+//! second order, as the quadratic in the coordinates t does, and has two advantages. Where the data determine only the
+//! sum of two variances, t moves along a circle but G along a straight line, so that one step covers
+//! what takes dozens of straight steps in t. And where a variance is near zero, q is of fourth order
+//! in t, as the criterion is.
 
 use crate::newton::Quadratic;
 use crate::parameters::Parameters;
@@ -24,38 +24,38 @@ pub(super) struct CovarianceModel<'a> {
 const STEPS: usize = 300;
 
 impl<'a> CovarianceModel<'a> {
-    /// Builds the model at `theta` from the criterion's derivatives by the entries of G.
+    /// Builds the model at the coordinates `t` from the criterion's derivatives by the entries of G.
     pub(super) fn new(
         coordinates: &'a Parameters,
-        theta: &[f64],
+        t: &[f64],
         gradient: &'a DVector<f64>,
         hessian: &'a DMatrix<f64>,
     ) -> Self {
-        let g = coordinates.entries_of_covariances(theta);
-        CovarianceModel { coordinates, start: DVector::from_column_slice(theta), g, gradient, hessian }
+        let g = coordinates.covariances(t).entries(&coordinates.directions);
+        CovarianceModel { coordinates, start: DVector::from_column_slice(t), g, gradient, hessian }
     }
 
     /// Returns a step no longer than `reach` that lowers the model, and the decrease.
     pub(super) fn step(&self, reach: f64) -> Option<(DVector<f64>, f64)> {
-        let mut theta = self.start.clone();
+        let mut t = self.start.clone();
         let mut value = 0.0;
         let mut radius = 0.5 * reach;
-        let mut quadratic = self.quadratic(&theta);
+        let mut quadratic = self.quadratic(&t);
         for _ in 0..STEPS {
             let (step, promised) = quadratic.step(radius);
             if promised <= 1e-13 {
                 break;
             }
-            let (part, leaves) = self.within(&theta, &step, reach);
-            let trial = &theta + &step * part;
+            let (part, leaves) = self.within(&t, &step, reach);
+            let trial = &t + &step * part;
             let next = self.value(&trial);
             if next < value {
-                (theta, value) = (trial, next);
+                (t, value) = (trial, next);
                 if leaves {
                     break;
                 }
                 radius = if step.norm() > 0.8 * radius { 2.0 * radius } else { radius };
-                quadratic = self.quadratic(&theta);
+                quadratic = self.quadratic(&t);
             } else {
                 radius = 0.25 * step.norm();
                 if radius < 1e-9 * reach {
@@ -63,28 +63,28 @@ impl<'a> CovarianceModel<'a> {
                 }
             }
         }
-        (value < 0.0).then(|| (theta - &self.start, -value))
+        (value < 0.0).then(|| (t - &self.start, -value))
     }
 
-    /// The change of the entries of G from the start to theta.
-    fn change(&self, theta: &DVector<f64>) -> DVector<f64> {
-        self.coordinates.entries_of_covariances(theta.as_slice()) - &self.g
+    /// The change of the entries of G from the start to the coordinates t.
+    fn change(&self, t: &DVector<f64>) -> DVector<f64> {
+        self.coordinates.covariances(t.as_slice()).entries(&self.coordinates.directions) - &self.g
     }
 
-    fn value(&self, theta: &DVector<f64>) -> f64 {
-        let change = self.change(theta);
+    fn value(&self, t: &DVector<f64>) -> f64 {
+        let change = self.change(t);
         self.gradient.dot(&change) + 0.5 * change.dot(&(self.hessian * &change))
     }
 
-    fn quadratic(&self, theta: &DVector<f64>) -> Quadratic {
-        let by_g = self.gradient + self.hessian * self.change(theta);
-        let (gradient, hessian) = self.coordinates.chain(theta.as_slice(), &by_g, Some(self.hessian));
+    fn quadratic(&self, t: &DVector<f64>) -> Quadratic {
+        let by_g = self.gradient + self.hessian * self.change(t);
+        let (gradient, hessian) = self.coordinates.chain(t.as_slice(), &by_g, Some(self.hessian));
         Quadratic::new(&gradient, &hessian.expect("asked for"))
     }
 
     /// Returns the fraction of a step that stays within reach of the start, and whether it is below one.
-    fn within(&self, theta: &DVector<f64>, step: &DVector<f64>, reach: f64) -> (f64, bool) {
-        let from = theta - &self.start;
+    fn within(&self, t: &DVector<f64>, step: &DVector<f64>, reach: f64) -> (f64, bool) {
+        let from = t - &self.start;
         if (&from + step).norm() <= reach {
             return (1.0, false);
         }

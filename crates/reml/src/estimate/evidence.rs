@@ -8,6 +8,7 @@ use crate::model::{Model, ModelError};
 use crate::newton::Settings;
 use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING};
 use nalgebra::{Cholesky, DMatrix, Dyn};
+use tiers_equations::Want;
 
 /// Why a model has no estimates.
 #[derive(Debug, thiserror::Error)]
@@ -82,13 +83,13 @@ fn check(objective: &Objective<'_>, found: &Optimum) -> Result<(), SearchError> 
         return Err(SearchError::NotFinite);
     }
     let no_residual = || {
-        let (name, n) = (model.recipe.response_name.clone(), model.forest.rows);
+        let (name, n) = (model.recipe.response_name.clone(), model.totals().rows);
         Err(ModelError::NoResidual { name, n }.into())
     };
-    if at.loss_y > SUSPICIOUS && !rises_beyond(objective, at) {
+    if at.fixed.loss_y > SUSPICIOUS && !rises_beyond(objective, found) {
         return no_residual();
     }
-    let (share, error) = (1.0 / at.loss_y, PIVOT_ROUNDING * at.loss_y);
+    let (share, error) = (1.0 / at.fixed.loss_y, PIVOT_ROUNDING * at.fixed.loss_y);
     if share <= EXACT {
         return no_residual();
     }
@@ -97,11 +98,10 @@ fn check(objective: &Objective<'_>, found: &Optimum) -> Result<(), SearchError> 
         return Err(ModelError::ResidualTooSmall { name, share, error }.into());
     }
     // Nearly dependent columns lose digits without any groups; refuse only a loss due to the groups.
-    if PIVOT_ROUNDING * at.loss_x > LARGEST_ERROR && at.loss_x > 1e3 * loss_without_groups(model) {
+    if PIVOT_ROUNDING * at.fixed.loss_x > LARGEST_ERROR && at.fixed.loss_x > 1e3 * loss_without_groups(model) {
         return Err(ModelError::CoefficientDigits { column: worst_column(model, at) }.into());
     }
-    let groups: usize = model.forest.levels.iter().map(|level| level.groups).sum();
-    if groups <= EXACT_UP_TO {
+    if model.equations.groups() <= EXACT_UP_TO {
         check_two_routes(objective, found)?;
     }
     Ok(())
@@ -109,16 +109,17 @@ fn check(objective: &Objective<'_>, found: &Optimum) -> Result<(), SearchError> 
 
 /// Whether the criterion rises as all variances grow a hundredfold. If there is a residual, it does so
 /// steeply. If the effects fit every row, it approaches a limit, and the search ends on the way there.
-fn rises_beyond(objective: &Objective<'_>, at: &Evaluation) -> bool {
-    let farther: Vec<f64> = at.theta.iter().map(|t| 10.0 * t).collect();
-    let beyond = objective.evaluate(&farther, false, &mut objective.scratch());
-    beyond.criterion > at.criterion + 0.1
+fn rises_beyond(objective: &Objective<'_>, found: &Optimum) -> bool {
+    let farther: Vec<f64> = found.scaled.iter().map(|entry| 10.0 * entry).collect();
+    let farther = objective.parameters.covariances(&farther);
+    let beyond = objective.evaluate(&farther, Want::Value, &mut objective.scratch());
+    beyond.criterion > found.at.criterion + 0.1
 }
 
 /// Loss of digits in `X'WX` alone: the largest ratio of a diagonal entry to its pivot.
 fn loss_without_groups(model: &Model) -> f64 {
-    let (x, m) = (model.x(), model.forest.m);
-    let cross = DMatrix::from_fn(x.len(), x.len(), |i, j| model.forest.cross[x[i] * m + x[j]]);
+    let (x, totals) = (model.x(), model.totals());
+    let cross = DMatrix::from_fn(x.len(), x.len(), |i, j| totals.get(x[i], x[j]));
     Cholesky::<f64, Dyn>::new(cross.clone()).map_or(f64::INFINITY, |factor| {
         let pivots = factor.l_dirty().diagonal();
         (0..x.len()).map(|j| cross[(j, j)] / pivots[j].powi(2)).fold(1.0, f64::max)
@@ -127,8 +128,8 @@ fn loss_without_groups(model: &Model) -> f64 {
 
 /// The name of the coefficient whose information is the smallest share of its column's sum of squares.
 fn worst_column(model: &Model, at: &Evaluation) -> String {
-    let m = model.forest.m;
-    let loss = |&(j, column): &(usize, usize)| model.forest.cross[column * (m + 1)] * at.xx_inverse[(j, j)];
+    let totals = model.totals();
+    let loss = |&(j, column): &(usize, usize)| totals.get(column, column) * at.fixed.xx_inverse[(j, j)];
     let worst = model.x().into_iter().enumerate().max_by(|a, b| loss(a).total_cmp(&loss(b)));
     worst.map_or_else(String::new, |(j, _)| model.recipe.x[model.coefficients[j]].name.clone())
 }

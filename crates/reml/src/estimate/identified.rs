@@ -5,7 +5,7 @@ use super::problem::Problem;
 use crate::model::ModelError;
 use crate::objective::{Evaluation, Method, Objective, SecondDerivatives};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use tiers_equations::Direction;
+use tiers_equations::{Covariances, Direction, Want};
 use tiers_moments::Level;
 
 /// A combination of the variances has no information if its eigenvalue of the scaled information is below
@@ -24,14 +24,15 @@ pub(super) fn check_bounded(objective: &Objective<'_>) -> Result<(), ModelError>
     }
     // The effective number of effects may be smaller (groups of one row), so look at the criterion.
     let mut scratch = objective.scratch();
-    let mut at = |size: f64| objective.evaluate(&diagonal(objective, size), false, &mut scratch);
+    let mut at = |size: f64| objective.evaluate(&diagonal(objective, size), Want::Value, &mut scratch);
     let along: Vec<Evaluation> = [1e2, 1e3, 1e4].into_iter().map(&mut at).collect();
-    let falls =
-        |near: &Evaluation, far: &Evaluation| far.pwrss < 0.05 * near.pwrss && far.criterion < near.criterion - 1.0;
+    let falls = |near: &Evaluation, far: &Evaluation| {
+        far.fixed.pwrss < 0.05 * near.fixed.pwrss && far.criterion < near.criterion - 1.0
+    };
     match along.windows(2).any(|pair| falls(&pair[0], &pair[1])) {
         true => {
-            let (model, effects) = (objective.model(), distinct_effects(&objective.model().forest.levels));
-            Err(ModelError::Saturated { effects, p: model.p(), n: model.forest.rows })
+            let (model, effects) = (objective.model(), distinct_effects(objective.model().levels()));
+            Err(ModelError::Saturated { effects, p: model.p(), n: model.totals().rows })
         }
         false => Ok(()),
     }
@@ -40,13 +41,14 @@ pub(super) fn check_bounded(objective: &Objective<'_>) -> Result<(), ModelError>
 /// Whether a model has at least as many random effects and coefficients as rows.
 pub(super) fn is_crowded(objective: &Objective<'_>) -> bool {
     let model = objective.model();
-    distinct_effects(&model.forest.levels) as u64 + model.p() as u64 >= model.forest.rows
+    distinct_effects(model.levels()) as u64 + model.p() as u64 >= model.totals().rows
 }
 
-/// Factors that are `size` times the identity in scaled units.
-fn diagonal(objective: &Objective<'_>, size: f64) -> Vec<f64> {
+/// Covariances whose factors are `size` times the identity in scaled units.
+fn diagonal(objective: &Objective<'_>, size: f64) -> Covariances {
     let entries = objective.parameters.entries.iter();
-    entries.map(|e| if e.row == e.column { size } else { 0.0 }).collect()
+    let scaled: Vec<f64> = entries.map(|e| if e.row == e.column { size } else { 0.0 }).collect();
+    objective.parameters.covariances(&scaled)
 }
 
 /// Number of distinct random effects: a z column of several levels counts only at the finest.
@@ -97,7 +99,7 @@ impl Undetermined {
     pub(super) fn names(&self, objective: &Objective<'_>) -> Vec<String> {
         let (model, directions) = (objective.model(), &objective.parameters.directions);
         let of_level = |k: usize| {
-            let level = &model.forest.levels[k];
+            let level = &model.levels()[k];
             let has = |row: usize| {
                 let at = |(_, d): &(usize, &Direction)| d.level == k && (d.a == row || d.b == row);
                 directions.iter().enumerate().filter(at).any(|(i, _)| self.involves(i))
@@ -111,7 +113,7 @@ impl Undetermined {
             (!effects.is_empty())
                 .then(|| format!("the {variances} of {} between groups of {}", effects.join(", "), level.name))
         };
-        let mut out: Vec<String> = (0..model.forest.levels.len()).filter_map(of_level).collect();
+        let mut out: Vec<String> = (0..model.levels().len()).filter_map(of_level).collect();
         out.extend(self.involves(directions.len()).then(|| "the residual variance".to_owned()));
         out
     }
@@ -124,12 +126,12 @@ impl Undetermined {
     /// The error for a combination on which the estimates depend.
     pub(super) fn error(&self, objective: &Objective<'_>) -> ModelError {
         let model = objective.model();
-        let (n, d) = (model.forest.rows, self.direction.len() - 1);
+        let (n, d) = (model.totals().rows, self.direction.len() - 1);
         let of_level = |k: usize| objective.parameters.directions[k].level;
         let mut levels: Vec<usize> = (0..d).filter(|&k| self.involves(k)).map(of_level).collect();
         levels.dedup();
         if let (true, [k]) = (self.involves(d), &levels[..]) {
-            let level = &model.forest.levels[*k];
+            let level = &model.levels()[*k];
             let (groups, r) = (level.groups, level.r());
             if (groups * r) as u64 >= n {
                 return ModelError::NotIdentified { level: level.name.clone(), groups, r, effects: groups * r, n };
@@ -142,7 +144,7 @@ impl Undetermined {
 /// Finds a combination of variances that the data do not determine, if there is one.
 ///
 /// The Gram matrix `tr(P V_i P V_j)` of the derivatives of V (for ML with `V⁻¹` in place of P) has the
-/// same rank at every interior theta. If it is rank-deficient, the criterion is flat along a curve
+/// same rank at every interior point. If it is rank-deficient, the criterion is flat along a curve
 /// through every point: `(1 | g)` with one row per group, or two levels that have the same groups.
 ///
 /// `by_ml` are the second derivatives at an evaluation without those of `log|X'V⁻¹X|`.
@@ -158,7 +160,7 @@ pub(super) fn undetermined(
     }
     // The fixed effects can replace a level's effects only if there are at least as many of them.
     let model = objective.model();
-    let fewest = model.forest.levels.iter().map(|level| level.groups).min().unwrap_or(0);
+    let fewest = model.levels().iter().map(|level| level.groups).min().unwrap_or(0);
     if objective.method == Method::Ml || (model.p() < fewest && !is_crowded(objective)) {
         return None;
     }
@@ -167,19 +169,19 @@ pub(super) fn undetermined(
     Some(Undetermined { direction, keeps_v: false })
 }
 
-/// Twice the expected information about the entries of G and the residual variance at theta:
+/// Twice the expected information about the entries of G and the residual variance at an evaluation:
 /// `tr(P V_i P V_j)` for REML, `tr(V⁻¹ V_i V⁻¹ V_j)` for ML. The residual variance's `V_0 = V - Σ g_i V_i`.
 fn information(objective: &Objective<'_>, at: &Evaluation, second: &SecondDerivatives, method: Method) -> DMatrix<f64> {
     let d = objective.parameters.directions.len();
     let (mut first, mut traces) = (at.d_log_det.clone(), -&second.log_det);
-    let mut nu = objective.model().forest.rows as f64;
+    let mut nu = objective.model().totals().rows as f64;
     if method == Method::Reml {
-        let p = at.beta.len();
+        let p = at.fixed.beta.len();
         traces -= &second.log_det_xx;
-        first.iter_mut().zip(&at.d_s).for_each(|(f, d_s)| *f += at.xx_inverse.dot(&d_s.view((0, 0), (p, p))));
+        first.iter_mut().zip(&at.d_s).for_each(|(f, d_s)| *f += at.fixed.xx_inverse.dot(&d_s.view((0, 0), (p, p))));
         nu -= p as f64;
     }
-    let g = objective.parameters.entries_of_covariances(&at.theta);
+    let g = at.covariances.entries(&objective.parameters.directions);
     let with_residual = &first - &traces * &g;
     let mut out = DMatrix::zeros(d + 1, d + 1);
     out.view_mut((0, 0), (d, d)).copy_from(&traces);

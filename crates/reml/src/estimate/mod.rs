@@ -4,19 +4,22 @@ pub(crate) mod boundary;
 mod covariance_model;
 mod evidence;
 mod identified;
+mod minque;
 mod problem;
 
 pub use evidence::{SearchError, find_optimum};
 
 use crate::fit::lme4_theta;
 use crate::newton::{Minimum, Settings, Step, minimise};
-use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDerivatives};
+use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, SecondDerivatives};
 use crate::parameters::{Entry, Parameters};
 use boundary::{NEARLY_SINGULAR, flip, nearly_singular, terms};
 use identified::{is_crowded, undetermined};
-use nalgebra::DMatrix;
+use minque::minque;
+use nalgebra::{DMatrix, DVector};
 use problem::{Curvature, Point, Problem};
 use serde::{Deserialize, Serialize};
+use tiers_equations::Scratch;
 
 /// How an optimisation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,9 @@ pub enum Status {
 pub struct Optimum {
     /// Evaluation at the optimum.
     pub at: Evaluation,
+    /// The scaled entries of the factors there, in the layout of [`Objective::parameters`]: the coordinates
+    /// from which another search can start. For lme4's theta see [`crate::Variances::theta`].
+    pub scaled: Vec<f64>,
     /// Second derivatives at the optimum.
     pub second: SecondDerivatives,
     /// How the optimisation ended.
@@ -50,6 +56,27 @@ pub struct Optimum {
     pub singular: Vec<bool>,
     /// Names of variances and covariances that the data determine only in combination.
     pub undetermined: Vec<String>,
+}
+
+impl Optimum {
+    /// Returns the gradient of the criterion by the scaled entries of the factors.
+    pub fn gradient(&self, objective: &Objective<'_>) -> DVector<f64> {
+        match self.at.gradient.is_empty() {
+            true => DVector::zeros(self.scaled.len()),
+            false => objective.parameters.chain(&self.scaled, &self.at.gradient, None).0,
+        }
+    }
+
+    /// Returns the second derivatives of the criterion by the scaled entries of the factors.
+    pub fn hessian(&self, objective: &Objective<'_>) -> DMatrix<f64> {
+        match self.at.gradient.is_empty() {
+            true => DMatrix::zeros(self.scaled.len(), self.scaled.len()),
+            false => {
+                let hessian = Some(&self.second.hessian);
+                objective.parameters.chain(&self.scaled, &self.at.gradient, hessian).1.expect("asked for")
+            }
+        }
+    }
 }
 
 /// Largest rise of the criterion (relative, and absolute) when a variance is set to exactly zero.
@@ -186,7 +213,7 @@ fn start(parameters: &Parameters, size: f64) -> Vec<f64> {
 
 /// A start far from the first optimum: large where that is small, and the reverse.
 fn start_away(parameters: &Parameters, found: &Optimum) -> Vec<f64> {
-    let entries = parameters.entries.iter().zip(&found.at.theta);
+    let entries = parameters.entries.iter().zip(&found.scaled);
     entries.map(|(e, &t)| if e.row == e.column { if t.abs() < 0.5 { 1.5 } else { 0.2 } } else { 0.0 }).collect()
 }
 
@@ -217,7 +244,13 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
     if !found.at.at.criterion.is_finite() && starts.len() > 1 {
         found = from(&starts[1]);
     }
-    let Minimum { at: Point { mut at, .. }, second: Curvature { mut second, .. }, converged, decrement, .. } = found;
+    let Minimum {
+        at: Point { mut at, mut scaled, .. },
+        second: Curvature { mut second, .. },
+        converged,
+        decrement,
+        ..
+    } = found;
     let parameters = &problem.objective.parameters;
     let mut singular = vec![false; terms(parameters)];
     // True zeros end far below the first threshold, so if the criterion rises with all candidates set to
@@ -225,7 +258,7 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
     let mut tried: Option<Vec<f64>> = None;
     for threshold in NEARLY_SINGULAR {
         let candidate =
-            if converged && !problem.cancelled { nearly_singular(parameters, &at.theta, threshold) } else { None };
+            if converged && !problem.cancelled { nearly_singular(parameters, &scaled, threshold) } else { None };
         let Some((snapped, which)) = candidate else { break };
         if tried.as_ref() == Some(&snapped) {
             continue;
@@ -238,7 +271,7 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
         problem.report(&snapped, &step);
         trace.push(step);
         if accepted {
-            at = next;
+            (at, scaled) = (next, snapped);
             singular = which;
             break;
         }
@@ -249,7 +282,7 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
     if problem.ends_with_second && (problem.exact || singular.iter().any(|s| *s)) {
         second = problem.curvature(&at);
     }
-    flip(parameters, &mut at, &mut second);
+    flip(parameters, &mut scaled, &mut at);
     // Parameters that are zero by symmetry have no gradient, so setting them to zero keeps the decrement.
     let rounding = 16.0 * f64::EPSILON * at.criterion.abs();
     let converged = converged && decrement <= 4.0 * settings.tolerance.max(rounding);
@@ -258,13 +291,13 @@ fn descend(problem: &mut Problem<'_, '_>, starts: &[Vec<f64>], mut trace: Vec<St
         (true, true) => Status::Boundary,
         (true, false) => Status::Converged,
     };
-    Optimum { at, second, status, evaluations, trace, decrement, singular, undetermined: Vec::new() }
+    Optimum { at, scaled, second, status, evaluations, trace, decrement, singular, undetermined: Vec::new() }
 }
 
 /// Largest difference of two evaluations of a criterion due to nearly dependent columns of X, allowed for so
 /// that a variance of zero is recognised.
 fn noise_of_columns(objective: &Objective<'_>, at: &Evaluation) -> f64 {
-    (PIVOT_ROUNDING * at.loss_x * objective.model().p() as f64).min(LARGEST_NOISE)
+    (PIVOT_ROUNDING * at.fixed.loss_x * objective.model().p() as f64).min(LARGEST_NOISE)
 }
 
 /// Larger scaled entries leave too few digits of S to distinguish points.
@@ -277,11 +310,11 @@ const FARTHEST_START: f64 = 1e6;
 /// S), or would be dominated by rounding error, it starts closer to zero.
 fn improve(problem: &mut Problem<'_, '_>, start: &[f64]) -> (Vec<Vec<f64>>, Vec<Step>) {
     let mut trace = Vec::new();
-    let mut try_at = |problem: &mut Problem<'_, '_>, theta: &[f64]| {
-        let at = problem.at(theta);
+    let mut try_at = |problem: &mut Problem<'_, '_>, scaled: &[f64]| {
+        let at = problem.at(scaled);
         let criterion = at.criterion.is_finite().then_some(at.criterion);
         let step = Step { criterion, step: 0.0, accepted: criterion.is_some() };
-        problem.report(theta, &step);
+        problem.report(scaled, &step);
         trace.push(step);
         criterion.map(|_| at)
     };
@@ -298,7 +331,7 @@ fn improve(problem: &mut Problem<'_, '_>, start: &[f64]) -> (Vec<Vec<f64>>, Vec<
     let improved = found.and_then(|at| {
         let second = problem.second_derivatives(&at, false);
         problem.undetermined = undetermined(problem, &at, &second);
-        problem.objective.minque(&at, &second)
+        minque(problem.objective, &at, &second)
     });
     (improved.into_iter().chain([start]).collect(), trace)
 }

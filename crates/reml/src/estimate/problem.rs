@@ -4,9 +4,10 @@ use super::covariance_model::CovarianceModel;
 use super::identified::Undetermined;
 use super::{SearchObserver, Trial};
 use crate::newton::{Criterion, Step};
-use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, Scratch, SecondDerivatives};
+use crate::objective::{Evaluation, Objective, PIVOT_ROUNDING, SecondDerivatives};
 use crate::parameters::Parameters;
 use nalgebra::{DMatrix, DVector};
+use tiers_equations::{Scratch, Want};
 
 /// With more groups than this, steps omit the second derivatives of log|X'V⁻¹X|.
 pub(super) const EXACT_UP_TO: usize = 50_000;
@@ -41,6 +42,8 @@ pub(super) struct Problem<'a, 'm> {
 /// An evaluation in the coordinates of the optimiser.
 pub(super) struct Point {
     pub(super) at: Evaluation,
+    /// The scaled entries of the factors, in the layout of the objective.
+    pub(super) scaled: Vec<f64>,
     coordinates: Vec<f64>,
     /// Gradient by the coordinates; zero where the criterion does not exist.
     gradient: DVector<f64>,
@@ -64,7 +67,7 @@ impl<'a, 'm> Problem<'a, 'm> {
         scratch: Scratch,
         observer: &'a mut dyn SearchObserver,
     ) -> Self {
-        let groups: usize = objective.model().forest.levels.iter().map(|level| level.groups).sum();
+        let groups = objective.model().equations.groups();
         Problem {
             objective,
             scratch,
@@ -85,10 +88,9 @@ impl<'a, 'm> Problem<'a, 'm> {
             return self.second_derivatives(at, self.exact);
         }
         let zero = |size: usize| DMatrix::zeros(size, size);
-        let theta = zero(self.coordinates.len());
         let g = self.hessian_g.cloned().unwrap_or_else(|| zero(self.coordinates.directions.len()));
         let [log_det, pwrss, log_det_xx] = [g.clone(), g.clone(), g.clone()];
-        SecondDerivatives { hessian: theta, hessian_g: g, log_det, pwrss, log_det_xx }
+        SecondDerivatives { hessian: g, log_det, pwrss, log_det_xx }
     }
 
     /// Computes the second derivatives at an evaluation.
@@ -96,14 +98,15 @@ impl<'a, 'm> Problem<'a, 'm> {
         self.objective.second_derivatives_by(at, exact)
     }
 
-    /// Evaluates the criterion with its gradient at theta.
-    pub(super) fn at(&mut self, theta: &[f64]) -> Evaluation {
-        self.objective.evaluate(theta, true, &mut self.scratch)
+    /// Evaluates the criterion with its gradient at scaled entries of the factors.
+    pub(super) fn at(&mut self, scaled: &[f64]) -> Evaluation {
+        let covariances = self.objective.parameters.covariances(scaled);
+        self.objective.evaluate(&covariances, Want::Derivatives, &mut self.scratch)
     }
 
     /// Reports a trial to the observer. Returns `false` once the search is cancelled.
-    pub(super) fn report(&mut self, theta: &[f64], step: &Step) -> bool {
-        let trial = Trial { objective: self.objective, scaled: theta };
+    pub(super) fn report(&mut self, scaled: &[f64], step: &Step) -> bool {
+        let trial = Trial { objective: self.objective, scaled };
         self.cancelled = self.cancelled || !self.observer.evaluated(&trial, step);
         !self.cancelled
     }
@@ -113,14 +116,14 @@ impl Criterion for Problem<'_, '_> {
     type At = Point;
 
     fn evaluate(&mut self, coordinates: &[f64]) -> Point {
-        let theta = self.objective.parameters.from_factors(&self.coordinates.factors(coordinates));
-        let at = self.at(&theta);
+        let scaled = self.objective.parameters.from_factors(&self.coordinates.factors(coordinates));
+        let at = self.at(&scaled);
         let gradient = match at.criterion.is_finite() {
-            true => self.coordinates.chain(coordinates, &at.gradient_g, None).0,
+            true => self.coordinates.chain(coordinates, &at.gradient, None).0,
             false => DVector::zeros(coordinates.len()),
         };
         let rounding = self.objective.rounding(&at);
-        Point { at, coordinates: coordinates.to_vec(), gradient, rounding }
+        Point { at, scaled, coordinates: coordinates.to_vec(), gradient, rounding }
     }
 
     fn value(point: &Point) -> f64 {
@@ -136,7 +139,7 @@ impl Criterion for Problem<'_, '_> {
     }
 
     fn is_noise(point: &Point) -> bool {
-        PIVOT_ROUNDING * point.at.loss_y.max(point.at.loss_x) > NOISE
+        PIVOT_ROUNDING * point.at.fixed.loss_y.max(point.at.fixed.loss_x) > NOISE
     }
 
     type Second = Curvature;
@@ -145,10 +148,10 @@ impl Criterion for Problem<'_, '_> {
         let second = self.curvature(&point.at);
         let hessian = match point.at.criterion.is_finite() {
             true => {
-                let (g, h) = (&point.at.gradient_g, Some(&second.hessian_g));
+                let (g, h) = (&point.at.gradient, Some(&second.hessian));
                 self.coordinates.chain(&point.coordinates, g, h).1.expect("asked for")
             }
-            false => second.hessian.clone(),
+            false => DMatrix::zeros(point.coordinates.len(), point.coordinates.len()),
         };
         Curvature { second, hessian }
     }
@@ -167,12 +170,12 @@ impl Criterion for Problem<'_, '_> {
         if evaluations < self.straight {
             return None;
         }
-        let (gradient, hessian) = (&point.at.gradient_g, &curvature.second.hessian_g);
+        let (gradient, hessian) = (&point.at.gradient, &curvature.second.hessian);
         CovarianceModel::new(&self.coordinates, &point.coordinates, gradient, hessian).step(radius)
     }
 
     fn observe(&mut self, point: &Point, step: &Step) -> bool {
-        self.report(&point.at.theta, step)
+        self.report(&point.scaled, step)
     }
 
     fn better_coordinates(&mut self, point: &mut Point) -> Option<Vec<f64>> {
@@ -182,7 +185,7 @@ impl Criterion for Problem<'_, '_> {
         let factors = self.coordinates.factors(&point.coordinates);
         self.coordinates = self.coordinates.pivoted(&factors)?;
         point.coordinates = self.coordinates.from_factors(&factors);
-        point.gradient = self.coordinates.chain(&point.coordinates, &point.at.gradient_g, None).0;
+        point.gradient = self.coordinates.chain(&point.coordinates, &point.at.gradient, None).0;
         Some(point.coordinates.clone())
     }
 }

@@ -21,7 +21,8 @@ pub struct FixedModel {
 impl FixedModel {
     /// Extracts the fixed part of a fit.
     pub fn new(model: &Model, inference: FixedInference) -> Self {
-        let cross = DMatrix::from_row_slice(model.forest.m, model.forest.m, &model.forest.cross);
+        let totals = model.totals();
+        let cross = DMatrix::from_row_slice(totals.m, totals.m, totals.cross);
         FixedModel { coefficients: model.coefficients.clone(), inference, cross }
     }
 }

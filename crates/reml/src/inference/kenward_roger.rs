@@ -8,7 +8,7 @@
 //! Φ_A = Φ + 2 Φ (Σ_ij 𝒲_ij (Q_ij - P_i Φ P_j)) Φ
 //! ```
 //!
-//! The products come from the pass over the trees that computes the second derivatives; those with the
+//! The products come from the pass over the groups that computes the second derivatives; those with the
 //! residual variance follow from `W⁻¹ = V - Σ g_i V_i`.
 
 use super::packed;
@@ -45,16 +45,16 @@ pub struct ScaledF {
 impl KenwardRoger {
     /// Computes the terms of Kenward and Roger's formulas at an optimum.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
-        let (at, p) = (&optimum.at, optimum.at.beta.len());
-        let sigma2 = at.pwrss / objective.nu();
+        let (at, p) = (&optimum.at, optimum.at.fixed.beta.len());
+        let sigma2 = at.fixed.pwrss / objective.nu();
         let mut second = objective.products(at);
         let d = second.len();
-        let g = objective.parameters.entries_of_covariances(&at.theta);
+        let g = at.covariances.entries(&objective.parameters.directions);
         let traces = -&optimum.second.log_det;
-        let traces = with_residual_traces(&traces, &at.d_log_det, &g, objective.model().forest.rows as f64);
+        let traces = with_residual_traces(&traces, &at.d_log_det, &g, objective.model().totals().rows as f64);
 
         // First and second products X'V⁻¹V_iV⁻¹X and X'V⁻¹V_iV⁻¹V_jV⁻¹X, residual variance last.
-        let s_xx = at.xx_inverse.clone().try_inverse().unwrap_or_else(|| DMatrix::zeros(p, p));
+        let s_xx = at.fixed.xx_inverse.clone().try_inverse().unwrap_or_else(|| DMatrix::zeros(p, p));
         let mut first: Vec<DMatrix<f64>> = at.d_s.iter().map(|d_s| -d_s.view((0, 0), (p, p)).clone_owned()).collect();
         let weighted = |terms: &[DMatrix<f64>]| {
             terms.iter().zip(g.iter()).fold(DMatrix::zeros(p, p), |sum, (term, g)| sum + term * *g)
@@ -80,7 +80,7 @@ impl KenwardRoger {
         second: &[Vec<DMatrix<f64>>],
         traces: &DMatrix<f64>,
     ) -> Self {
-        let phi = &optimum.at.xx_inverse * sigma2;
+        let phi = &optimum.at.fixed.xx_inverse * sigma2;
         let p: Vec<DMatrix<f64>> = first.iter().map(|m| -m / (sigma2 * sigma2)).collect();
         let spreads: Vec<DMatrix<f64>> = p.iter().map(|p| &phi * p * &phi).collect();
         let cubed = sigma2.powi(3);

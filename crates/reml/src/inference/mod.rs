@@ -135,14 +135,14 @@ impl FixedInference {
     /// Prepares inference on β at an optimum.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum, settings: Inference) -> Self {
         let model = objective.model();
-        let sigma2 = optimum.at.pwrss / objective.nu();
+        let sigma2 = optimum.at.fixed.pwrss / objective.nu();
         let df = match (settings.df, objective.method) {
             // Kenward and Roger's adjustment is derived for REML.
             (DfMethod::KenwardRoger, Method::Ml) => DfMethod::Satterthwaite,
             (df, _) => df,
         };
         let settings = Inference { df, ..settings };
-        let model_based = packed::mirrored(&optimum.at.xx_inverse * sigma2);
+        let model_based = packed::mirrored(&optimum.at.fixed.xx_inverse * sigma2);
         let (shifted, approximation) = match df {
             DfMethod::None => (model_based, Approximation::None),
             DfMethod::Satterthwaite => {
@@ -154,7 +154,7 @@ impl FixedInference {
                 (parts.adjusted.clone(), Approximation::KenwardRoger(parts))
             }
         };
-        let (beta, covariance) = model.unshift(&optimum.at.beta, &shifted);
+        let (beta, covariance) = model.unshift(&optimum.at.fixed.beta, &shifted);
         let shift = model.x().into_iter().map(|column| model.recipe.columns[column].shift);
         let shift = DVector::from_iterator(model.p(), shift);
         let constant = model.constant().unwrap_or_else(|| DVector::zeros(model.p()));

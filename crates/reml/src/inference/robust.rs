@@ -13,13 +13,11 @@ use super::adjust::{Contribution, adjusted};
 use super::t_test;
 use crate::estimate::Optimum;
 use crate::fit::FixedEffect;
-use crate::model::Model;
-use crate::objective::Objective;
+use crate::objective::{Evaluation, Objective};
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
-use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize};
-use tiers_equations::{Cluster, TreePlan, TreeScratch};
-use tiers_moments::{ClusterMoments, TopGroups, Tree, in_order};
+use tiers_equations::{Part, Want};
+use tiers_moments::{ClusterMoments, GroupPlace};
 
 /// Type of sandwich; the names are those of R's clubSandwich.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,8 +126,9 @@ impl Robust {
         confidence: f64,
     ) -> Result<Self, RobustError> {
         let model = objective.model();
-        let (forest, p, n) = (&model.forest, model.p(), model.forest.rows as f64);
-        let top = forest.levels.last().expect("a level");
+        let (p, n) = (model.p(), model.totals().rows as f64);
+        let level = model.equations.independent_parts().level();
+        let top = &model.levels()[level];
         let (clusters, m) = (top.groups, top.groups as f64);
         if p == 0 {
             return Err(RobustError::NoCoefficients);
@@ -142,9 +141,9 @@ impl Robust {
             Sandwich::Cr1s => m * (n - 1.0) / ((m - 1.0) * (n - p as f64)),
         };
         let sums = Sums::over_clusters(objective, optimum, moments, kind)?;
-        let half = &optimum.at.xx_inverse;
+        let half = &optimum.at.fixed.xx_inverse;
         let covariance = half * &sums.meat * half * factor;
-        let (beta, covariance) = model.unshift(&optimum.at.beta, &covariance);
+        let (beta, covariance) = model.unshift(&optimum.at.fixed.beta, &covariance);
         let mut covariance = 0.5 * (&covariance + covariance.transpose());
         let mut satterthwaite_df: Vec<f64> = sums.contrasts.iter().map(|sum| sum.df(half)).collect();
         for &i in sums.alone.iter().flat_map(|alone| &alone.coefficients) {
@@ -163,7 +162,7 @@ impl Robust {
             FixedEffect::new(name(i), &t_test(beta[i], 0.0, std_error, Some(df), confidence))
         });
         let one_cluster = sums.alone.iter().map(|alone| OneCluster {
-            cluster: label(model, alone.shard, alone.group),
+            cluster: model.structure().group_name(level, alone.cluster),
             coefficients: alone.coefficients.iter().map(|&i| name(i).clone()).collect(),
         });
         Ok(Robust {
@@ -176,15 +175,6 @@ impl Robust {
             satterthwaite_df,
         })
     }
-}
-
-/// The label of a top-level group.
-fn label(model: &Model, shard: usize, group: usize) -> String {
-    let forest = &model.forest;
-    let top = forest.levels.len() - 1;
-    let labels = forest.trees[shard].labels_of(top, group, forest.labels.len());
-    let keys = &model.recipe.groupings[forest.levels[top].grouping].keys;
-    keys.iter().map(|&key| forest.labels[key].label(labels[key])).collect::<Vec<_>>().join(":")
 }
 
 /// Reads null in JSON as NaN.
@@ -211,8 +201,7 @@ struct Sums {
 /// A cluster without which some coefficients could not be estimated.
 #[derive(Clone, Debug)]
 struct Alone {
-    shard: usize,
-    group: usize,
+    cluster: GroupPlace,
     coefficients: Vec<usize>,
 }
 
@@ -243,32 +232,19 @@ impl Sums {
         moments: &ClusterMoments,
         kind: Sandwich,
     ) -> Result<Self, RobustError> {
-        let forest = &objective.model().forest;
         let walk = Walk::new(objective, optimum, kind);
         let p = walk.x.len();
-        let of_shard = |(shard, tree): (usize, &Tree)| {
-            let tops = TopGroups::new(tree);
-            let mut sums = Sums::none(p);
-            for top in 0..tops.len() {
-                let cluster = walk.contribution(&tops.tree(top), moments.of(shard, top))?;
-                sums.add(&cluster, &walk);
-                let coefficients = walk.alone(&cluster.information);
-                if !coefficients.is_empty() {
-                    sums.alone.push(Alone { shard, group: top, coefficients });
-                }
+        let add = |sums: &mut Sums, part: &Part<'_>| {
+            let cluster = walk.contribution(part, moments.of(part.place()))?;
+            sums.add(&cluster, &walk);
+            let coefficients = walk.alone(&cluster.information);
+            if !coefficients.is_empty() {
+                sums.alone.push(Alone { cluster: part.place(), coefficients });
             }
-            Ok::<Sums, RobustError>(sums)
+            Ok(())
         };
-        let at_once = in_order::at_once(8 * p * p * (p + 1), forest.trees.len());
-        let shards = forest.trees.chunks(at_once).enumerate().map(|(part, trees)| {
-            let number = move |(i, tree)| (part * at_once + i, tree);
-            trees.par_iter().enumerate().map(number)
-        });
-        let mut total = Sums::none(p);
-        if let Some(sums) = in_order::merged(shards, of_shard, Sums::merge)? {
-            total.merge(&sums);
-        }
-        Ok(total)
+        let parts = objective.model().equations.independent_parts();
+        parts.fold(8 * p * p * (p + 1), || Sums::none(p), add, Sums::merge)
     }
 
     fn add(&mut self, cluster: &Contribution, walk: &Walk<'_>) {
@@ -308,11 +284,8 @@ impl ContrastSums {
 
 /// Quantities shared by all clusters.
 struct Walk<'a> {
-    objective: &'a Objective<'a>,
+    at: &'a Evaluation,
     kind: Sandwich,
-    plan: TreePlan,
-    g: Vec<Vec<f64>>,
-    factors: Vec<DMatrix<f64>>,
     x: Vec<usize>,
     /// The combination of the columns of C that is the residual.
     gamma: DVector<f64>,
@@ -329,38 +302,29 @@ impl<'a> Walk<'a> {
     fn new(objective: &'a Objective<'_>, optimum: &'a Optimum, kind: Sandwich) -> Self {
         let (model, at) = (objective.model(), &optimum.at);
         let x = model.x();
-        let mut gamma = DVector::zeros(model.forest.m);
-        gamma[model.forest.m - 1] = 1.0;
-        x.iter().zip(at.beta.iter()).for_each(|(&c, beta)| gamma[c] = -beta);
+        let gamma = DVector::from_vec(at.fixed.residual(model.totals().m));
         let p = x.len();
         let unshift = model.unshift_map();
-        let root = Cholesky::new(at.xx_inverse.clone()).map_or_else(|| DMatrix::zeros(p, p), |factor| factor.l());
+        let root = Cholesky::new(at.fixed.xx_inverse.clone()).map_or_else(|| DMatrix::zeros(p, p), |factor| factor.l());
         Walk {
-            objective,
+            at,
             kind,
-            plan: TreePlan::new(&model.forest),
-            g: objective.parameters.covariances(&at.theta),
-            factors: objective.parameters.factors(&at.theta),
             x,
             gamma,
-            m: &at.xx_inverse,
+            m: &at.fixed.xx_inverse,
             root,
-            contrasts: &at.xx_inverse * unshift.transpose(),
+            contrasts: &at.fixed.xx_inverse * unshift.transpose(),
             unshift,
         }
     }
 
-    fn contribution(&self, tree: &Tree, cross: &[f64]) -> Result<Contribution, RobustError> {
-        let forest = &self.objective.model().forest;
+    fn contribution(&self, part: &Part<'_>, cross: &[f64]) -> Result<Contribution, RobustError> {
         if self.kind == Sandwich::Cr2 {
-            let gamma = self.gamma.as_slice();
-            let cluster = Cluster::new(&forest.levels, tree, cross, &self.factors, &self.x, gamma);
-            return adjusted(&cluster, &self.root);
+            return adjusted(&part.cluster(cross, &self.at.covariances, &self.at.fixed), &self.root);
         }
-        // The elimination of the cluster's own tree gives X_c'V_c⁻¹C.
-        let mut scratch = TreeScratch::new(&self.plan, tree);
-        let taken = self.plan.evaluate(tree, &self.g, false, &mut scratch).downdate;
-        let (m, p) = (forest.m, self.x.len());
+        // The elimination of the cluster's own random effects gives X_c'V_c⁻¹C.
+        let taken = part.evaluate(&self.at.covariances, Want::Value).downdate;
+        let (m, p) = (self.gamma.len(), self.x.len());
         let s = |i: usize, j: usize| cross[i * m + j] - taken.get(i, j);
         let score = |i: usize| (0..m).map(|j| s(self.x[i], j) * self.gamma[j]).sum::<f64>();
         let xx = DMatrix::from_fn(p, p, |i, j| s(self.x[i], self.x[j]));

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 /// The terms of Satterthwaite's formula for a fit.
 ///
-/// For a combination l, `df = 2 (l'Cl)² / g'𝒱g` with `C = Cov(β)`, `g = ∂(l'Cl)/∂ψ`, `ψ = (theta,
-/// σ²)` and `𝒱 = 2 H⁻¹` the covariance of ψ, H the Hessian of the unprofiled criterion. Where a
-/// variance is zero its factor has `g = 0` by symmetry: it counts as known, as in lmerTest. All quantities
-/// are those of the model's shifted columns.
+/// For a combination l, `df = 2 (l'Cl)² / g'𝒱g` with `C = Cov(β)`, `g = ∂(l'Cl)/∂ψ`, `ψ = (λ, σ²)`, λ the
+/// scaled entries of the covariance factors, and `𝒱 = 2 H⁻¹` the covariance of ψ, H the Hessian of the
+/// unprofiled criterion. Where a variance is zero its factor has `g = 0` by symmetry: it counts as known,
+/// as in lmerTest. All quantities are those of the model's shifted columns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Satterthwaite {
     #[serde(with = "packed::symmetric")]
@@ -28,19 +28,20 @@ impl Satterthwaite {
     /// Prepares the formula at an optimum.
     pub fn new(objective: &Objective<'_>, optimum: &Optimum) -> Self {
         let at = &optimum.at;
-        let (d, p) = (objective.parameters.directions.len(), at.beta.len());
-        let sigma2 = at.pwrss / objective.nu();
+        let (d, p) = (objective.parameters.directions.len(), at.fixed.beta.len());
+        let sigma2 = at.fixed.pwrss / objective.nu();
         let hessian = observed::hessian(objective, optimum);
-        let jacobian = objective.parameters.jacobian(&at.theta);
+        let jacobian = objective.parameters.jacobian(&optimum.scaled);
 
-        let spread = |d_s: &DMatrix<f64>| -(&at.xx_inverse * d_s.view((0, 0), (p, p)) * &at.xx_inverse) * sigma2;
+        let spread =
+            |d_s: &DMatrix<f64>| -(&at.fixed.xx_inverse * d_s.view((0, 0), (p, p)) * &at.fixed.xx_inverse) * sigma2;
         let by_g: Vec<DMatrix<f64>> = at.d_s.iter().map(spread).collect();
         let mut derivatives: Vec<DMatrix<f64>> = (0..d)
             .map(|t| by_g.iter().enumerate().fold(DMatrix::zeros(p, p), |sum, (i, c)| sum + c * jacobian[(i, t)]))
             .collect();
-        derivatives.push(at.xx_inverse.clone());
+        derivatives.push(at.fixed.xx_inverse.clone());
         Satterthwaite {
-            covariance: packed::mirrored(&at.xx_inverse * sigma2),
+            covariance: packed::mirrored(&at.fixed.xx_inverse * sigma2),
             derivatives: derivatives.into_iter().map(packed::mirrored).collect(),
             of_parameters: packed::mirrored(2.0 * pseudo_inverse(&hessian)),
         }

@@ -2,19 +2,14 @@
 
 use super::{Evaluation, Method, Objective};
 use nalgebra::{DMatrix, DVector};
-use rayon::prelude::*;
 use std::cmp::Ordering;
-use std::convert::Infallible;
-use tiers_equations::{Curvature, CurvatureAt};
-use tiers_moments::{Tree, in_order};
+use tiers_equations::{Curvature, CurvaturePoint, CurvatureTerms};
 
 /// Second derivatives at an [`Evaluation`].
 #[derive(Clone, Debug)]
 pub struct SecondDerivatives {
-    /// Second derivatives of the criterion by theta.
-    pub hessian: DMatrix<f64>,
     /// Second derivatives of the criterion by the entries of G.
-    pub hessian_g: DMatrix<f64>,
+    pub hessian: DMatrix<f64>,
     /// Second derivatives of log|V| by the entries of G: `-tr(V⁻¹V_iV⁻¹V_j)`.
     pub log_det: DMatrix<f64>,
     /// Second derivatives of pwrss (β profiled out) by the entries of G.
@@ -35,13 +30,15 @@ impl Objective<'_> {
     /// very many groups the shorter form is as good for steps.
     pub fn second_derivatives_by(&self, at: &Evaluation, exact: bool) -> SecondDerivatives {
         let with_fixed = exact && self.method == Method::Reml;
-        self.second_of(at, &self.curvature(at, with_fixed, false), with_fixed, self.model.forest.rows as f64)
+        let terms = if with_fixed { CurvatureTerms::Fixed } else { CurvatureTerms::Random };
+        let sums = self.model.equations.curvature(&self.point(at, terms));
+        self.second_of(at, &sums, with_fixed, self.model.totals().rows)
     }
 
     /// Computes the second derivatives from the sums over all groups of a sample of n rows.
-    pub(crate) fn second_of(&self, at: &Evaluation, sums: &Curvature, with_fixed: bool, n: f64) -> SecondDerivatives {
+    pub(crate) fn second_of(&self, at: &Evaluation, sums: &Curvature, with_fixed: bool, n: u64) -> SecondDerivatives {
         let (d, p) = (self.parameters.directions.len(), self.x.len());
-        let gamma = Self::residual_combination(&at.beta);
+        let gamma = Self::residual_combination(&at.fixed.beta);
         let level = |i: usize| self.level_of(i);
         let symmetric = |sums: &[f64]| {
             DMatrix::from_fn(d, d, |i, j| match level(i).cmp(&level(j)) {
@@ -55,40 +52,39 @@ impl Objective<'_> {
         let d_pwrss = self.d_pwrss(at);
         let mut pwrss = -2.0 * symmetric(&sums.residual);
         let mut log_det_xx = -2.0 * symmetric(&sums.fixed);
-        let spread: Vec<DMatrix<f64>> = at.d_s.iter().map(|s| &at.xx_inverse * s.view((0, 0), (p, p))).collect();
+        let spread: Vec<DMatrix<f64>> = at.d_s.iter().map(|s| &at.fixed.xx_inverse * s.view((0, 0), (p, p))).collect();
         for i in 0..d {
             for j in 0..d {
-                pwrss[(i, j)] -= 2.0 * scores[i].dot(&(&at.xx_inverse * &scores[j]));
+                pwrss[(i, j)] -= 2.0 * scores[i].dot(&(&at.fixed.xx_inverse * &scores[j]));
                 if with_fixed {
                     log_det_xx[(i, j)] -= spread[i].dot(&spread[j].transpose());
                 }
             }
         }
         let log_det = symmetric(&sums.trace);
-        let mut hessian_g = log_det.clone();
+        let mut hessian = log_det.clone();
         for i in 0..d {
             for j in 0..d {
-                let profile = pwrss[(i, j)] / at.pwrss - d_pwrss[i] * d_pwrss[j] / at.pwrss.powi(2);
-                hessian_g[(i, j)] += self.nu_of(n) * profile;
+                let profile = pwrss[(i, j)] / at.fixed.pwrss - d_pwrss[i] * d_pwrss[j] / at.fixed.pwrss.powi(2);
+                hessian[(i, j)] += self.nu_of(n) * profile;
             }
         }
         if with_fixed {
-            hessian_g += &log_det_xx;
+            hessian += &log_det_xx;
         }
-        let hessian = self.parameters.chain(&at.theta, &at.gradient_g, Some(&hessian_g)).1.expect("asked for");
-        SecondDerivatives { hessian, hessian_g, log_det, pwrss, log_det_xx }
+        SecondDerivatives { hessian, log_det, pwrss, log_det_xx }
     }
 
     /// Derivatives of pwrss (β profiled out) by the entries of G.
     pub fn d_pwrss(&self, at: &Evaluation) -> DVector<f64> {
-        let gamma = Self::residual_combination(&at.beta);
+        let gamma = Self::residual_combination(&at.fixed.beta);
         DVector::from_iterator(at.d_s.len(), at.d_s.iter().map(|d_s| gamma.dot(&(d_s * &gamma))))
     }
 
     /// Computes `X'V⁻¹V_iV⁻¹V_jV⁻¹X` for every pair of directions, p×p, of the shifted columns.
     pub fn products(&self, at: &Evaluation) -> Vec<Vec<DMatrix<f64>>> {
-        let sums = self.curvature(at, true, true);
-        let (d, p, m) = (self.parameters.directions.len(), self.x.len(), self.model.forest.m);
+        let sums = self.model.equations.curvature(&self.point(at, CurvatureTerms::Products));
+        let (d, p, m) = (self.parameters.directions.len(), self.x.len(), self.model.totals().m);
         let of =
             |i: usize, j: usize| DMatrix::from_fn(p, p, |a, b| -sums.products[i * d + j][self.x[a] * m + self.x[b]]);
         // Only pairs whose first level is no finer were summed; the others are their transposes.
@@ -103,44 +99,8 @@ impl Objective<'_> {
         self.parameters.directions[direction].level
     }
 
-    pub(crate) fn curvature(&self, at: &Evaluation, with_fixed: bool, with_products: bool) -> Curvature {
-        self.curvature_of(&self.model.forest.trees, at, with_fixed, with_products)
-    }
-
-    /// Sums the second derivatives over some trees.
-    pub(crate) fn curvature_of(
-        &self,
-        trees: &[Tree],
-        at: &Evaluation,
-        with_fixed: bool,
-        with_products: bool,
-    ) -> Curvature {
-        let m = self.model.forest.m;
-        let g = self.parameters.covariances(&at.theta);
-        let mut residual = vec![0.0; m];
-        residual[m - 1] = 1.0;
-        let mut s_xx_inverse = vec![0.0; m * m];
-        for (i, &c) in self.x.iter().enumerate() {
-            residual[c] = -at.beta[i];
-            for (j, &d) in self.x.iter().enumerate() {
-                s_xx_inverse[c * m + d] = at.xx_inverse[(i, j)];
-            }
-        }
-        let here = CurvatureAt {
-            g: &g,
-            directions: &self.parameters.directions,
-            residual: &residual,
-            s_xx_inverse: with_fixed.then_some(&s_xx_inverse[..]),
-            with_products,
-        };
-        let d = here.directions.len();
-        let bytes = if with_products { 8 * d * d * m * m } else { 0 };
-        let made = in_order::merged(
-            trees.chunks(in_order::at_once(bytes, trees.len())).map(|some| some.par_iter()),
-            |tree| Ok::<_, Infallible>(self.plan.curvature(tree, &here)),
-            Curvature::merge,
-        );
-        let Ok(total) = made;
-        total.expect("a forest has shards")
+    /// The point of an evaluation, with the requested sums of second derivatives.
+    pub(crate) fn point<'e>(&'e self, at: &'e Evaluation, terms: CurvatureTerms) -> CurvaturePoint<'e> {
+        CurvaturePoint { covariances: &at.covariances, fixed: &at.fixed, directions: self.directions(), terms }
     }
 }

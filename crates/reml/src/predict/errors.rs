@@ -7,28 +7,21 @@
 //! Var(t̂ - t) = σ² [ Σ_g v_g'K_g v_g + x̃'S_xx⁻¹x̃ + Σ_new z'G z ]
 //! ```
 //!
-//! with v and x̃ left by eliminating the row along its known groups ([`super::path`]), and the last sum over
+//! with v and x̃ left by eliminating the row along its known groups ([`KnownPath`]), and the last sum over
 //! the levels at which the group is new. A new response adds `1/w`, and `z'G z` of the levels left out.
 
-use super::path::KnownPath;
-use crate::effects::sorted_groups;
 use crate::estimate::Optimum;
-use crate::model::Model;
 use crate::objective::Objective;
 use nalgebra::{Cholesky, DMatrix};
-use rayon::prelude::*;
 use tiers_design::{MISSING, RowBlock};
-use tiers_equations::{Eliminated, TreePlan};
-use tiers_moments::Level;
-
-pub(super) use crate::effects::Place;
+use tiers_equations::{EliminatedEquations, KnownPath};
+use tiers_moments::{GroupPlace, Level};
 
 /// The errors of β̂ and b̂ at an optimum, from which those of any row's prediction are computed.
 #[derive(Debug)]
 pub struct PredictionErrors<'a> {
     /// `None` for predictions without groups, which do not need it.
-    model: Option<&'a Model>,
-    shards: Vec<Eliminated<'a>>,
+    eliminated: Option<EliminatedEquations<'a>>,
     /// Relative covariances per level, row-major.
     g: Vec<Vec<f64>>,
     /// R with `S_xx⁻¹ = R'R`.
@@ -43,26 +36,22 @@ pub struct PredictionErrors<'a> {
 #[derive(Debug, Default)]
 struct Chosen {
     x: Vec<usize>,
-    /// Per level of the forest, the columns of its z; empty where they are not needed.
+    /// Per level of the model, the columns of its z; empty where they are not needed.
     z: Vec<Vec<usize>>,
-    /// The requested levels of the forest, finest first, each with its groups in the order of their
+    /// The requested levels of the model, finest first, each with its groups in the order of their
     /// labels.
-    levels: Vec<(usize, Vec<Place>)>,
+    levels: Vec<(usize, Vec<GroupPlace>)>,
 }
 
 impl<'a> PredictionErrors<'a> {
     /// Repeats the elimination at the optimum, and keeps what new rows need. It takes as much memory as an
     /// evaluation.
     pub fn new(objective: &Objective<'a>, optimum: &Optimum) -> Self {
-        let model = objective.model();
-        let plan = TreePlan::new(&model.forest);
-        let g = objective.parameters.covariances(&optimum.at.theta);
-        let trees = &model.forest.trees;
+        let (model, at) = (objective.model(), &optimum.at);
         PredictionErrors {
-            shards: trees.par_iter().with_max_len(1).map(|tree| Eliminated::new(&plan, tree, &g)).collect(),
-            g,
-            model: Some(model),
-            ..PredictionErrors::of_fixed(model.x(), &optimum.at.xx_inverse, (optimum.at.pwrss / objective.nu()).sqrt())
+            eliminated: Some(model.equations.eliminate(&at.covariances)),
+            g: at.covariances.by_level().to_vec(),
+            ..PredictionErrors::of_fixed(model.x(), &at.fixed.xx_inverse, (at.fixed.pwrss / objective.nu()).sqrt())
         }
     }
 
@@ -74,12 +63,12 @@ impl<'a> PredictionErrors<'a> {
             _ => Cholesky::new(xx_inverse.clone())
                 .map_or_else(|| DMatrix::from_element(p, p, f64::NAN), |cholesky| cholesky.l().transpose()),
         };
-        PredictionErrors { model: None, shards: Vec::new(), g: Vec::new(), root, sigma, x, chosen: Chosen::default() }
+        PredictionErrors { eliminated: None, g: Vec::new(), root, sigma, x, chosen: Chosen::default() }
     }
 
-    /// The levels of the model, and the number of columns of C.
-    fn levels(&self) -> (&'a [Level], usize) {
-        self.model.map_or((&[], 0), |model| (&model.forest.levels[..], model.forest.m))
+    /// The levels of the model; none for predictions without groups.
+    fn levels(&self) -> &'a [Level] {
+        self.eliminated.as_ref().map_or(&[], |eliminated| eliminated.equations().levels())
     }
 
     /// Sets what is predicted: the levels (names and numbers of groups, finest first), and whether new
@@ -90,14 +79,14 @@ impl<'a> PredictionErrors<'a> {
         new_response: bool,
         at: &impl Fn(usize) -> usize,
     ) {
-        let (levels, _) = self.levels();
+        let levels = self.levels();
         let level = |(name, groups): (&str, usize)| {
-            let model = self.model.expect("groups are predicted for");
+            let eliminated = self.eliminated.as_ref().expect("groups are predicted for");
             let k = levels.iter().position(|level| level.name == name).expect("effects of a level of the model");
             assert_eq!(levels[k].groups, groups, "the effects are those of the model");
-            (k, sorted_groups(model, k))
+            (k, eliminated.equations().structure().sorted_groups(k))
         };
-        let chosen: Vec<(usize, Vec<Place>)> = wanted.map(level).collect();
+        let chosen: Vec<(usize, Vec<GroupPlace>)> = wanted.map(level).collect();
         let is_needed = |k: usize| new_response || chosen.iter().any(|(level, _)| *level == k);
         let z = (0..levels.len()).map(|k| match is_needed(k) {
             true => levels[k].z.iter().map(|&column| at(column)).collect(),
@@ -110,7 +99,7 @@ impl<'a> PredictionErrors<'a> {
     /// Computes standard errors of the mean and, if requested, of a new response, for encoded rows whose
     /// groups are given per chosen level and row of the block.
     pub(super) fn of_rows(&self, rows: &RowBlock, groups: &[Vec<u32>], new_response: bool) -> (Vec<f64>, Vec<f64>) {
-        let (levels, m) = self.levels();
+        let levels = self.levels();
         let is_chosen = |k: usize| self.chosen.levels.iter().any(|(level, _)| *level == k);
         let left_out: Vec<usize> = (0..levels.len()).filter(|&k| new_response && !is_chosen(k)).collect();
         let (mut of_mean, mut of_response) = (Vec::with_capacity(rows.rows), Vec::new());
@@ -121,11 +110,13 @@ impl<'a> PredictionErrors<'a> {
             if i == 0 || groups.iter().any(|groups| groups[at(i)] != groups[at(i - 1)]) {
                 let known = self.chosen.levels.iter().enumerate().filter(|(c, _)| of_level(*c) != MISSING);
                 let known = known.map(|(c, (k, places))| (*k, places[of_level(c) as usize]));
-                path.set(known, levels, m, &self.shards);
+                if let Some(eliminated) = &self.eliminated {
+                    path.set(known, eliminated);
+                }
             }
             let z = |k: usize, t: usize| rows.column(self.chosen.z[k][t])[i];
             x.iter_mut().zip(&self.chosen.x).for_each(|(x, &column)| *x = rows.column(column)[i]);
-            let mut variance = path.work_off(levels, m, &self.x, &mut x, z);
+            let mut variance = self.eliminated.as_ref().map_or(0.0, |at| path.eliminate_row(at, &self.x, &mut x, z));
             variance += self.of_beta(&x);
             let new = self.chosen.levels.iter().enumerate().filter(|(c, _)| of_level(*c) == MISSING);
             variance += new.map(|(_, (k, _))| self.of_new_group(levels, *k, z)).sum::<f64>();

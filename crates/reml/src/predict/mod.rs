@@ -12,7 +12,6 @@
 mod errors;
 mod estimable;
 mod pass;
-mod path;
 
 pub use errors::PredictionErrors;
 pub use pass::{PredictError, PredictedRows};

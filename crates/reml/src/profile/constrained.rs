@@ -12,10 +12,11 @@
 
 use super::coordinates::{At, Coordinates, Tangent};
 use crate::newton::{Criterion, Settings, Step, minimise};
-use crate::objective::{Evaluation, Objective, Scratch};
+use crate::objective::{Evaluation, Objective};
 use crate::watched::Watched;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use std::f64::consts::PI;
+use tiers_equations::{Scratch, Want};
 
 /// The fixed quantity.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub(super) struct Point {
     /// The evaluation, with β, `S_xx⁻¹` and pwrss under the constraint.
     pub(super) evaluation: Evaluation,
     pub(super) sigma: f64,
+    /// Scaled entries of the relative factors, from which another search can start.
+    pub(super) scaled: Vec<f64>,
     /// `T_k` of the shifted columns.
     pub(super) factors: Vec<DMatrix<f64>>,
     /// Derivative of the profile deviance by the fixed value.
@@ -104,8 +107,9 @@ impl<'a, 'm> Constrained<'a, 'm> {
         }
         let sigma = log_sigma.exp();
         let relative: Vec<DMatrix<f64>> = factors.iter().map(|factor| factor / sigma).collect();
-        let theta = self.objective.parameters.from_factors(&relative);
-        let mut evaluation = self.objective.evaluate(&theta, true, self.scratch);
+        let scaled = self.objective.parameters.from_factors(&relative);
+        let covariances = self.objective.parameters.covariances(&scaled);
+        let mut evaluation = self.objective.evaluate(&covariances, Want::Derivatives, self.scratch);
         let nothing = DVector::zeros(variables.len());
         let mut point = Point {
             deviance: f64::INFINITY,
@@ -113,6 +117,7 @@ impl<'a, 'm> Constrained<'a, 'm> {
             gradient: nothing.clone(),
             by_search: nothing,
             sigma,
+            scaled,
             factors,
             slope: f64::NAN,
             evaluation: evaluation.clone(),
@@ -122,8 +127,8 @@ impl<'a, 'm> Constrained<'a, 'm> {
         }
         let by_value = self.constrain(&mut evaluation);
         let n = self.objective.nu();
-        let of_rows = evaluation.pwrss / (sigma * sigma);
-        point.deviance = evaluation.log_det_v - self.objective.model().forest.sum_log_weights
+        let of_rows = evaluation.fixed.pwrss / (sigma * sigma);
+        point.deviance = evaluation.log_det_v - self.objective.model().totals().sum_log_weights
             + n * ((2.0 * PI).ln() + 2.0 * log_sigma)
             + of_rows;
         let by_g = &evaluation.d_log_det + self.objective.d_pwrss(&evaluation) / (sigma * sigma);
@@ -150,11 +155,11 @@ impl<'a, 'm> Constrained<'a, 'm> {
     /// Applies the constraint on β to an evaluation; returns the derivative of pwrss by the fixed value.
     fn constrain(&self, evaluation: &mut Evaluation) -> f64 {
         let Hold::Combination(l) = self.hold else { return 0.0 };
-        let spread = &evaluation.xx_inverse * l;
-        let (variance, off) = (l.dot(&spread), l.dot(&evaluation.beta) - self.value);
-        evaluation.beta -= &spread * (off / variance);
-        evaluation.pwrss += off * off / variance;
-        evaluation.xx_inverse -= &spread * spread.transpose() / variance;
+        let spread = &evaluation.fixed.xx_inverse * l;
+        let (variance, off) = (l.dot(&spread), l.dot(&evaluation.fixed.beta) - self.value);
+        evaluation.fixed.beta -= &spread * (off / variance);
+        evaluation.fixed.pwrss += off * off / variance;
+        evaluation.fixed.xx_inverse -= &spread * spread.transpose() / variance;
         -2.0 * off / variance
     }
 
@@ -205,7 +210,7 @@ impl<'a, 'm> Constrained<'a, 'm> {
             }
             out[(d, d)] += -2.0 * self.by_log_sigma_through(&by_g, &point.factors, sigma)
                 - 4.0 * self.by_log_sigma_through(&d_pwrss, &point.factors, sigma) / s2
-                + 4.0 * point.evaluation.pwrss / s2;
+                + 4.0 * point.evaluation.fixed.pwrss / s2;
         }
         out
     }

@@ -56,7 +56,7 @@ impl Coordinates {
             _ => Vec::new(),
         };
         let mut blocks = Vec::new();
-        for (k, level) in model.forest.levels.iter().enumerate() {
+        for (k, level) in model.levels().iter().enumerate() {
             for (t, &(_, start)) in level.terms.iter().enumerate() {
                 let end = level.terms.get(t + 1).map_or(level.r(), |next| next.1);
                 let is_first = |row: &usize| first.contains(&(k, *row));

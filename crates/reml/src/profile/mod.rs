@@ -15,14 +15,15 @@ mod walk;
 
 use crate::components::{Component, Uncertainty};
 use crate::estimate::{Optimum, Status, Trial, optimise_from_while, optimise_while};
-use crate::fit::Covariances;
+use crate::fit::Variances;
 use crate::inference::student;
 use crate::newton::{Settings, Step};
-use crate::objective::{Method, Objective, Scratch};
+use crate::objective::{Method, Objective};
 use crate::parameters::lower_triangular;
 use crate::watched::Watched;
 use constrained::Point;
 use nalgebra::{DMatrix, DVector};
+use tiers_equations::Scratch;
 use walk::{Solved, Walker};
 
 /// A parameter that can be profiled.
@@ -177,7 +178,7 @@ pub fn profile(
         let Profiler { all, lower, .. } = profiler;
         match lower {
             Some(lower) if restarts < RESTARTS => {
-                found = optimise_from_while(&ml, &lower.evaluation.theta, settings, &mut evaluated);
+                found = optimise_from_while(&ml, &lower.scaled, settings, &mut evaluated);
                 watched.start_again();
                 restarts += 1;
             }
@@ -196,7 +197,7 @@ struct Profiler<'a, 'm> {
     optimum: &'a Optimum,
     base: Base,
     uncertainty: Uncertainty,
-    covariances: Covariances,
+    covariances: Variances,
     all: Vec<Target>,
     scratch: Scratch,
     /// The normal quantile.
@@ -208,19 +209,19 @@ struct Profiler<'a, 'm> {
 
 impl<'a, 'm> Profiler<'a, 'm> {
     fn new(objective: &'a Objective<'m>, optimum: &'a Optimum, level: f64, watched: &'a Watched<'a>) -> Self {
-        let sigma = (optimum.at.pwrss / objective.nu()).sqrt();
-        let factors = objective.parameters.factors(&optimum.at.theta);
+        let sigma = (optimum.at.fixed.pwrss / objective.nu()).sqrt();
+        let factors = optimum.at.covariances.factors();
         Profiler {
             objective,
             optimum,
             base: Base {
                 factors: factors.iter().map(|factor| factor * sigma).collect(),
                 sigma,
-                beta: optimum.at.beta.clone(),
+                beta: optimum.at.fixed.beta.clone(),
                 deviance: optimum.at.criterion,
             },
             uncertainty: Uncertainty::new(objective, optimum),
-            covariances: Covariances::new(objective, optimum),
+            covariances: Variances::new(objective, optimum),
             all: Target::all(objective),
             scratch: objective.scratch(),
             size: student::normal_quantile(0.5 - 0.5 * level),
@@ -256,8 +257,8 @@ impl<'a, 'm> Profiler<'a, 'm> {
         match target {
             Target::Component(component) => (component.value(&self.covariances), self.uncertainty.std_error(component)),
             Target::Coefficient(i) => {
-                let covariance = &self.optimum.at.xx_inverse * self.covariances.sigma2;
-                let (beta, covariance) = self.objective.model().unshift(&self.optimum.at.beta, &covariance);
+                let covariance = &self.optimum.at.fixed.xx_inverse * self.covariances.sigma2;
+                let (beta, covariance) = self.objective.model().unshift(&self.optimum.at.fixed.beta, &covariance);
                 (beta[i], Some(covariance[(i, i)].sqrt()))
             }
         }
@@ -269,8 +270,8 @@ impl<'a, 'm> Profiler<'a, 'm> {
         let maps = model.effect_maps();
         let relative = |(factor, map): (&DMatrix<f64>, DMatrix<f64>)| lower_triangular(&(map * factor / point.sigma));
         let factors = point.factors.iter().zip(maps).map(relative).collect();
-        let covariances = Covariances { factors, sigma2: point.sigma * point.sigma };
-        let beta = model.unshift_map() * &point.evaluation.beta + model.response_offset();
+        let covariances = Variances { factors, sigma2: point.sigma * point.sigma };
+        let beta = model.unshift_map() * &point.evaluation.fixed.beta + model.response_offset();
         let value = |target: &Target| match *target {
             Target::Component(component) => component.value(&covariances),
             Target::Coefficient(i) => beta[i],

@@ -5,9 +5,10 @@ use super::constrained::{Constrained, Hold, Point, metric};
 use super::coordinates::Coordinates;
 use super::{Base, End, Target};
 use crate::components::Component;
-use crate::objective::{Objective, Scratch};
+use crate::objective::Objective;
 use crate::watched::Watched;
 use nalgebra::{DMatrix, DVector};
+use tiers_equations::Scratch;
 
 /// Approximate number of steps to an interval end.
 const STEPS: f64 = 4.0;

@@ -43,7 +43,7 @@ fn saved_at(offset: f64, all: bool, formula: &str, df: DfMethod) -> (FixedModel,
     let objective = Objective::new(&model, Method::Reml);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
     let inference = FixedInference::new(&objective, &optimum, Inference { df, confidence: 0.95 });
-    let sigma = (optimum.at.pwrss / objective.nu()).sqrt();
+    let sigma = (optimum.at.fixed.pwrss / objective.nu()).sqrt();
     (FixedModel::new(&model, inference), model.recipe, sigma)
 }
 

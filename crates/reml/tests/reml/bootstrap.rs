@@ -1,19 +1,19 @@
 //! The bootstrap in moment space: its draws are distributed like sums of simulated rows.
 
-use crate::common::{Random, Sampled, fit, internal_theta, model};
+use crate::common::{Random, Sampled, fit, forest as forest_of, internal_theta, model};
 use crate::memory::{Memory, Values};
 use nalgebra::{DMatrix, DVector};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tiers_equations::{Draws, Simulator};
 use tiers_reml::{
-    Bootstrap, BootstrapSettings, Draws, IntervalType, Method, Model, NewtonSettings, Objective, Simulator, Status,
-    bootstrap, optimise,
+    Bootstrap, BootstrapSettings, IntervalType, Method, Model, NewtonSettings, Objective, Status, bootstrap, optimise,
 };
 use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
 
 /// All sums of y in a fit, those of C's columns last; then the sum of squares.
 fn sums(model: &Model) -> (DVector<f64>, f64) {
-    let (forest, m) = (&model.forest, model.forest.m);
+    let (forest, m) = (forest_of(model), model.totals().m);
     let rows = forest.trees.iter().flat_map(|tree| &tree.levels).flat_map(|level| level.moments.chunks_exact(m));
     let mut out: Vec<f64> = rows.map(|row| row[m - 1]).collect();
     out.extend((0..m - 1).map(|c| forest.cross[c * m + m - 1]));
@@ -22,7 +22,7 @@ fn sums(model: &Model) -> (DVector<f64>, f64) {
 
 /// The sums of the constant.
 fn sums_of_one(model: &Model) -> DVector<f64> {
-    let (forest, m) = (&model.forest, model.forest.m);
+    let (forest, m) = (forest_of(model), model.totals().m);
     let one = model.recipe.columns.iter().position(|c| c.atoms.is_empty()).expect("an intercept");
     let rows = forest.trees.iter().flat_map(|tree| &tree.levels).flat_map(|level| level.moments.chunks_exact(m));
     let mut out: Vec<f64> = rows.map(|row| row[one]).collect();
@@ -101,10 +101,11 @@ fn sums_have_exactly_the_distribution_of_those_of_rows() {
         let objective = Objective::new(&sampled.model, Method::Ml);
         let theta = internal_theta(&sampled.model, &objective, &sample.theta);
         let factors: Vec<_> = objective.parameters.factors(&theta).iter().map(|f| f * sigma).collect();
-        let simulator = Simulator::new(&sampled.model, &factors, sigma);
+        let simulator = Simulator::new(&sampled.model.equations, &factors, sigma);
         let (mut drawn, _) = model(&sampled.table, &sampled.formula, sampled.weights()).expect("a model");
+        let mut scratch = simulator.scratch(&drawn.equations);
 
-        let shards = drawn.forest.trees.len();
+        let shards = forest_of(&drawn).trees.len();
         let counts: Arc<Vec<AtomicUsize>> = Arc::new((0..shards + 2).map(|_| AtomicUsize::new(0)).collect());
         let mut unit = |at: Option<(usize, usize)>| {
             let counts = Arc::clone(&counts);
@@ -112,7 +113,7 @@ fn sums_have_exactly_the_distribution_of_those_of_rows() {
                 let hot = at.filter(|at| at.0 == shard).map(|at| at.1);
                 Box::new(Unit { counts: Arc::clone(&counts), shard, hot, drawn: 0 })
             };
-            simulator.draw(&mut drawn, &draws);
+            simulator.draw(&mut drawn.equations, &mut scratch, &draws);
             sums(&drawn)
         };
         let (zero, square) = unit(None);
@@ -140,7 +141,7 @@ fn sums_have_exactly_the_distribution_of_those_of_rows() {
         checks.check("degrees of freedom", degrees, (sample.n() - rank) as f64, Tolerance::relative(0.0));
         for turn in 0..3 {
             let some = |shard: usize| -> Box<dyn Draws> { Box::new(Some12(Random(1000 * turn + shard as u64))) };
-            simulator.draw(&mut drawn, &some);
+            simulator.draw(&mut drawn.equations, &mut scratch, &some);
             let (s, square) = sums(&drawn);
             let along = eigen.eigenvectors.transpose() * &scale * s;
             let least: f64 =

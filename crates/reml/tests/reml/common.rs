@@ -4,7 +4,8 @@ use crate::memory::{Memory, Values};
 use nalgebra::DMatrix;
 use std::error::Error;
 use tiers_design::{DesignError, Formula, Plan, Settings, Source};
-use tiers_moments::{Dropped, IngestError, accumulate};
+use tiers_equations::{Covariances, Want};
+use tiers_moments::{Dropped, Forest, IngestError, Structure, accumulate};
 use tiers_reml::{
     BuildError, DfMethod, Fit, Inference, LevelEffects, Method, Model, NewtonSettings, Objective, Optimum, Status,
     Step, Trial, build_model, find_optimum, random_effects,
@@ -64,11 +65,12 @@ pub(crate) fn internal_theta(model: &Model, objective: &Objective<'_>, raw: &[f6
 /// Treats a given θ as the optimum.
 pub(crate) fn as_optimum(objective: &Objective<'_>, raw: &[f64]) -> Optimum {
     let mut scratch = objective.scratch();
-    let at = objective.evaluate(&internal_theta(objective.model(), objective, raw), true, &mut scratch);
+    let scaled = internal_theta(objective.model(), objective, raw);
+    let at = objective.evaluate(&objective.parameters.covariances(&scaled), Want::Derivatives, &mut scratch);
     let second = objective.second_derivatives(&at);
     let (status, trace) = (Status::Converged, Vec::new());
     let singular = vec![false; objective.model().recipe.random.len()];
-    Optimum { at, second, status, evaluations: 1, trace, decrement: 0.0, singular, undetermined: Vec::new() }
+    Optimum { at, scaled, second, status, evaluations: 1, trace, decrement: 0.0, singular, undetermined: Vec::new() }
 }
 
 /// A fitted model with its results.
@@ -105,8 +107,17 @@ pub(crate) fn go_on(_: &Trial<'_>, _: &Step) -> bool {
 }
 
 /// Factors that are `size` times the identity in scaled units.
-pub(crate) fn diagonal(objective: &Objective<'_>, size: f64) -> Vec<f64> {
-    objective.parameters.entries.iter().map(|e| if e.row == e.column { size } else { 0.0 }).collect()
+pub(crate) fn diagonal(objective: &Objective<'_>, size: f64) -> Covariances {
+    let entries = objective.parameters.entries.iter();
+    let scaled: Vec<f64> = entries.map(|e| if e.row == e.column { size } else { 0.0 }).collect();
+    objective.parameters.covariances(&scaled)
+}
+
+/// The forest of a nested model.
+pub(crate) fn forest(model: &Model) -> &Forest {
+    match model.structure() {
+        Structure::Nested(forest) => forest,
+    }
 }
 
 /// A simulated sample with its table, unless the program refuses it because two levels have the same

@@ -3,9 +3,7 @@
 use crate::common::{model, table_of};
 use crate::memory::Memory;
 use nalgebra::{DMatrix, DVector};
-use tiers_reml::{
-    Covariances, DfMethod, FixedInference, Inference, Method, NewtonSettings, Objective, Status, optimise,
-};
+use tiers_reml::{DfMethod, FixedInference, Inference, Method, NewtonSettings, Objective, Status, Variances, optimise};
 use tiers_testkit::{Checks, Shape, Tolerance, oracle, simulate_nested};
 
 /// Compares a fit's inference by `df` with the oracle's at the same theta, for interior optima.
@@ -19,7 +17,7 @@ fn compare(seed: u64, df: DfMethod, checks: &mut Checks) -> bool {
         return false;
     }
     let inference = FixedInference::new(&objective, &optimum, Inference { df, confidence: 0.95 });
-    let theta = Covariances::new(&objective, &optimum).theta(&objective);
+    let theta = Variances::new(&objective, &optimum).theta(&objective);
     let problem = sample.problem();
     let p = model.p();
     let unit = |i: usize| DVector::from_fn(p, |j, _| f64::from(u8::from(i == j)));

@@ -4,7 +4,7 @@ use crate::common::{METHODS, Random, fit, model, reference, table_of};
 use crate::memory::{Memory, Values};
 use nalgebra::{DMatrix, DVector};
 use tiers_moments::ClusterMoments;
-use tiers_reml::{Covariances, Influence, KeyLabels, Method, NewtonSettings, Objective, Status, optimise};
+use tiers_reml::{Influence, KeyLabels, Method, NewtonSettings, Objective, Status, Variances, optimise};
 use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, simulate_nested};
 
 /// The problem restricted to some rows, with groups renumbered.
@@ -75,12 +75,12 @@ fn estimates_without_a_group_agree_with_the_formulas() {
         for method in METHODS {
             let objective = Objective::new(&model, method);
             let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
-            let theta = Covariances::new(&objective, &optimum).theta(&objective);
+            let theta = Variances::new(&objective, &optimum).theta(&objective);
             if optimum.status != Status::Converged || theta.iter().any(|t| t.abs() > 1e2) {
                 continue;
             }
             let clusters =
-                ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
+                ClusterMoments::read((&model.recipe, model.structure()), &table, None, &mut ()).expect("the same rows");
             let got = Influence::new(&objective, &optimum, &clusters);
             let problem = sample.problem();
             let all = problem.solve(&theta, reference(method));
@@ -128,7 +128,8 @@ fn one_step_error(table: &Memory, formula: &str, key: &str) -> f64 {
     let (model, _) = model(table, formula, None).expect("a model");
     let objective = Objective::new(&model, Method::Reml);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
-    let clusters = ClusterMoments::read((&model.recipe, &model.forest), table, None, &mut ()).expect("the same rows");
+    let clusters =
+        ClusterMoments::read((&model.recipe, model.structure()), table, None, &mut ()).expect("the same rows");
     let got = Influence::new(&objective, &optimum, &clusters);
     let KeyLabels::Integer(labels) = &got.keys[0].labels else { panic!("integers") };
     let (mut error, mut change) = (0.0_f64, 0.0_f64);

@@ -112,7 +112,7 @@ impl<'a> Case<'a> {
         let objective = Objective::new(&case.model, method);
         let optimum = as_optimum(&objective, raw);
         let effects = random_effects(&objective, &optimum).expect("effects");
-        let (beta, _) = case.model.unshift(&optimum.at.beta, &optimum.at.xx_inverse);
+        let (beta, _) = case.model.unshift(&optimum.at.fixed.beta, &optimum.at.fixed.xx_inverse);
         let inference = FixedInference::new(&objective, &optimum, Inference::default());
         let aliases = FixedModel::new(&case.model, inference).aliases(&case.model.recipe);
         Case { case, objective, raw: raw.to_vec(), optimum, effects, beta, aliases }

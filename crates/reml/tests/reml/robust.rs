@@ -4,7 +4,7 @@ use crate::common::{Random, model, table_of};
 use crate::memory::{Memory, Values};
 use nalgebra::{DMatrix, DVector};
 use tiers_moments::ClusterMoments;
-use tiers_reml::{Covariances, Fit, Inference, Method, NewtonSettings, Objective, Robust, Sandwich, optimise};
+use tiers_reml::{Fit, Inference, Method, NewtonSettings, Objective, Robust, Sandwich, Variances, optimise};
 use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, inference, simulate_nested};
 
 const KINDS: [(Sandwich, inference::Sandwich); 5] = [
@@ -29,12 +29,12 @@ fn sandwiches_agree_with_v_written_out() {
         let Ok((model, _)) = model(&table, &formula, sample.weights.as_ref().map(|_| "w")) else { continue };
         let objective = Objective::new(&model, Method::Reml);
         let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
-        let theta = Covariances::new(&objective, &optimum).theta(&objective);
+        let theta = Variances::new(&objective, &optimum).theta(&objective);
         if theta.iter().any(|t| t.abs() > 1e3) {
             continue;
         }
         let clusters =
-            ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
+            ClusterMoments::read((&model.recipe, model.structure()), &table, None, &mut ()).expect("the same rows");
         let (problem, p) = (sample.problem(), model.p());
         let top = &sample.levels.last().expect("a level").group;
         for (kind, literal) in KINDS {
@@ -91,8 +91,9 @@ fn large_clusters_are_reduced_without_loss() {
     let (model, _) = model(&table, "y ~ x + t + (1 + x | class) + (1 | school)", None).expect("a model");
     let objective = Objective::new(&model, Method::Reml);
     let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
-    let theta = Covariances::new(&objective, &optimum).theta(&objective);
-    let clusters = ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
+    let theta = Variances::new(&objective, &optimum).theta(&objective);
+    let clusters =
+        ClusterMoments::read((&model.recipe, model.structure()), &table, None, &mut ()).expect("the same rows");
     let got = Robust::new(&objective, &optimum, &clusters, Sandwich::Cr2, 0.95).expect("CR2");
     let problem = Problem {
         x: DMatrix::from_fn(n, 3, |i, j| [1.0, x[i], t[i]][j]),
@@ -164,7 +165,7 @@ fn coefficients_of_one_cluster_have_no_robust_error() {
         let objective = Objective::new(&model, Method::Reml);
         let optimum = optimise(&objective, &NewtonSettings::default(), &mut |_, _| {});
         let clusters =
-            ClusterMoments::read((&model.recipe, &model.forest), &table, None, &mut ()).expect("the same rows");
+            ClusterMoments::read((&model.recipe, model.structure()), &table, None, &mut ()).expect("the same rows");
         for (kind, _) in KINDS {
             let Ok(robust) = Robust::new(&objective, &optimum, &clusters, kind, 0.95) else { continue };
             let mut found: Vec<(&str, Vec<&str>)> = robust

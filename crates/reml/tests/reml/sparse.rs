@@ -1,12 +1,12 @@
 //! Sparse factorisation and Henderson's textbook form, against elimination along the trees and against
 //! formulas with V written out.
 
-use crate::common::{internal_theta, model, table_of};
+use crate::common::{forest, internal_theta, model, table_of};
 use nalgebra::{DMatrix, DVector};
 use tiers_equations::{
-    EquationsError, FixedEffects, Henderson, SparseEquations, SparseScratch, SparseShard, TreePlan, TreeScratch,
-    TreeSums,
+    EquationsError, FixedEffects, Henderson, SparseEquations, SparseScratch, SparseShard, Sums, TreePlan, TreeScratch,
 };
+use tiers_moments::GroupPlace;
 use tiers_reml::{Method, Model, Objective};
 use tiers_testkit::{Checks, NestedSample, Shape, Solution, Tolerance, oracle, simulate_nested};
 
@@ -43,10 +43,9 @@ impl Case {
 
     /// The oracle's numbers of the effects of a group: positions in its b of all terms.
     fn positions(&self, level: usize, shard: usize, group: usize) -> Vec<usize> {
-        let (forest, problem) = (&self.model.forest, self.sample.problem());
+        let (forest, problem) = (forest(&self.model), self.sample.problem());
         let of = &forest.levels[level];
-        let labels = forest.trees[shard].labels_of(level, group, forest.labels.len());
-        let label = tiers_moments::group_labels(&self.model.recipe, &forest.labels, of.grouping, labels).remove(0);
+        let label = self.model.structure().group_name(level, GroupPlace { shard, group });
         let group = label.parse::<usize>().expect("groups are numbers") - 100;
         let of_term = |&(term, _): &(usize, usize)| {
             let r = problem.terms[term].z.ncols();
@@ -58,18 +57,18 @@ impl Case {
 
     /// Visits (name of the level, shard, level, group, the oracle's positions).
     fn each_group(&self, mut visit: impl FnMut(&str, usize, usize, usize, &[usize])) {
-        for (shard, tree) in self.model.forest.trees.iter().enumerate() {
+        for (shard, tree) in forest(&self.model).trees.iter().enumerate() {
             for (k, level) in tree.levels.iter().enumerate() {
                 for group in 0..level.groups {
-                    visit(&self.model.forest.levels[k].name, shard, k, group, &self.positions(k, shard, group));
+                    visit(&self.model.levels()[k].name, shard, k, group, &self.positions(k, shard, group));
                 }
             }
         }
     }
 
     /// The sums by elimination along the trees.
-    fn tree_sums(&self, factors: &[DMatrix<f64>]) -> TreeSums {
-        let forest = &self.model.forest;
+    fn tree_sums(&self, factors: &[DMatrix<f64>]) -> Sums {
+        let forest = forest(&self.model);
         let plan = TreePlan::new(forest);
         let g: Vec<Vec<f64>> = factors.iter().map(|l| (l * l.transpose()).as_slice().to_vec()).collect();
         let of = |tree| plan.evaluate(tree, &g, false, &mut TreeScratch::new(&plan, tree));
@@ -80,7 +79,7 @@ impl Case {
     }
 }
 
-fn same_sums(checks: &mut Checks, got: &TreeSums, want: &TreeSums) {
+fn same_sums(checks: &mut Checks, got: &Sums, want: &Sums) {
     checks.check("log|A|", got.log_det, want.log_det, Tolerance::both(1e-11, 1e-11));
     checks.slice("B'A⁻¹B", &got.downdate.to_dense(), &want.downdate.to_dense(), Tolerance::of_largest(1e-11));
 }
@@ -110,9 +109,9 @@ fn whole(shard: &SparseShard<'_>) -> DMatrix<f64> {
 fn elimination_creates_no_fill() {
     let mut shapes = std::collections::BTreeSet::new();
     for case in cases(0..400) {
-        let widest = case.model.forest.levels.iter().map(tiers_moments::Level::r).max();
-        shapes.insert((case.model.forest.levels.len(), widest));
-        let mut equations = SparseEquations::new(&case.model.forest).expect("small");
+        let widest = case.model.levels().iter().map(tiers_moments::Level::r).max();
+        shapes.insert((case.model.levels().len(), widest));
+        let mut equations = SparseEquations::new(forest(&case.model)).expect("small");
         equations.factor(&case.factors(&case.raw)).expect("positive definite");
         for shard in &equations.shards {
             let strict = shard.matrix().nnz() - shard.unknowns();
@@ -132,7 +131,7 @@ fn elimination_creates_no_fill() {
 #[test]
 fn l_and_d_give_back_a() {
     for case in cases(0..24) {
-        let mut equations = SparseEquations::new(&case.model.forest).expect("small");
+        let mut equations = SparseEquations::new(forest(&case.model)).expect("small");
         equations.factor(&case.factors(&case.raw)).expect("positive definite");
         let mut checks = Checks::new(&case.name);
         for shard in &equations.shards {
@@ -150,7 +149,7 @@ fn l_and_d_give_back_a() {
 fn sums_agree_with_elimination_along_trees() {
     for case in cases(0..200) {
         let mut checks = Checks::new(&case.name);
-        let mut equations = SparseEquations::new(&case.model.forest).expect("small");
+        let mut equations = SparseEquations::new(forest(&case.model)).expect("small");
         for scale in [0.0, 0.01, 1.0, 30.0] {
             let raw: Vec<f64> = case.raw.iter().map(|t| scale * t).collect();
             let factors = case.factors(&raw);
@@ -165,7 +164,7 @@ fn sums_agree_with_elimination_along_trees() {
 fn effects_agree_with_v_written_out() {
     for case in cases(0..200) {
         let (model, want) = (&case.model, case.solution());
-        let mut equations = SparseEquations::new(&model.forest).expect("small");
+        let mut equations = SparseEquations::new(forest(model)).expect("small");
         equations.factor(&case.factors(&case.raw)).expect("positive definite");
         let fixed = equations.fixed_effects(&model.x()).expect("independent columns");
         let mut checks = Checks::new(&case.name);
@@ -187,7 +186,7 @@ fn compare_effects(
     want: &Solution,
     checks: &mut Checks,
 ) {
-    let (maps, gamma) = (case.model.effect_maps(), fixed.residual(case.model.forest.m));
+    let (maps, gamma) = (case.model.effect_maps(), fixed.residual(case.model.totals().m));
     let b_all: Vec<f64> = want.b.iter().flat_map(|b| b.transpose().as_slice().to_vec()).collect();
     let conditional: Vec<_> = equations.shards.iter().map(SparseShard::conditional_covariances).collect();
     let shards = || equations.shards.iter();
@@ -211,7 +210,7 @@ fn the_textbook_form_agrees_wherever_it_exists() {
     for case in cases(0..200) {
         let (model, want) = (&case.model, case.solution());
         let mut checks = Checks::new(&case.name);
-        let henderson = Henderson::new(&model.forest, &case.factors(&case.raw), &model.x()).expect("G has an inverse");
+        let henderson = Henderson::new(forest(model), &case.factors(&case.raw), &model.x()).expect("G has an inverse");
         let solution = henderson.solve();
         let inverse = henderson.inverse();
         let (q, p) = (henderson.q(), model.p());
@@ -238,15 +237,15 @@ fn the_textbook_form_agrees_wherever_it_exists() {
 fn the_textbook_form_is_an_error_where_it_does_not_exist() {
     for case in cases(0..24) {
         let zero = vec![0.0; case.raw.len()];
-        let error = Henderson::new(&case.model.forest, &case.factors(&zero), &case.model.x()).err();
-        let level = case.model.forest.levels[0].name.clone();
+        let error = Henderson::new(forest(&case.model), &case.factors(&zero), &case.model.x()).err();
+        let level = case.model.levels()[0].name.clone();
         assert_eq!(error, Some(EquationsError::SingularCovariance { level, effect: 0 }), "{}", case.name);
     }
     // A correlation of one: the second effect adds nothing to the first.
     let case = cases(4..100).find(|c| c.sample.levels[0].terms[0].len() == 2).expect("a slope");
     let mut factors = case.factors(&case.raw);
     factors[0] = DMatrix::from_row_slice(2, 2, &[1.0, 0.0, 0.7, 0.0]);
-    let error = Henderson::new(&case.model.forest, &factors, &case.model.x()).expect_err("singular");
+    let error = Henderson::new(forest(&case.model), &factors, &case.model.x()).expect_err("singular");
     assert!(matches!(error, EquationsError::SingularCovariance { effect: 1, .. }), "{error}");
 }
 
@@ -254,7 +253,7 @@ fn the_textbook_form_is_an_error_where_it_does_not_exist() {
 fn zero_variances_give_least_squares() {
     for case in cases(0..12) {
         let model = &case.model;
-        let mut equations = SparseEquations::new(&model.forest).expect("small");
+        let mut equations = SparseEquations::new(forest(model)).expect("small");
         let fresh = equations.sums();
         equations.factor(&case.factors(&vec![0.0; case.raw.len()])).expect("the identity");
         let sums = equations.sums();
@@ -264,7 +263,7 @@ fn zero_variances_give_least_squares() {
         for shard in &equations.shards {
             let conditional = shard.conditional_covariances();
             let prediction = shard.prediction_covariances(&conditional, &fixed);
-            let b = shard.effects(&fixed.residual(model.forest.m));
+            let b = shard.effects(&fixed.residual(model.totals().m));
             assert!([conditional, prediction, b].iter().flatten().flatten().all(|&v| v == 0.0), "{}", case.name);
         }
     }
@@ -273,7 +272,7 @@ fn zero_variances_give_least_squares() {
 #[test]
 fn factoring_again_keeps_no_state() {
     for case in cases(0..24) {
-        let forest = &case.model.forest;
+        let forest = forest(&case.model);
         let mut used = SparseEquations::new(forest).expect("small");
         let bad = case.factors(&case.raw).iter().map(|l| l * f64::NAN).collect::<Vec<_>>();
         for seed in 0..4 {
@@ -294,7 +293,7 @@ fn factoring_again_keeps_no_state() {
 #[test]
 fn the_selected_inverse_is_the_inverse() {
     for case in cases(0..24) {
-        let mut equations = SparseEquations::new(&case.model.forest).expect("small");
+        let mut equations = SparseEquations::new(forest(&case.model)).expect("small");
         let factors = case.factors(&case.raw);
         equations.factor(&factors).expect("positive definite");
         let mut checks = Checks::new(&case.name);
@@ -317,7 +316,7 @@ fn the_selected_inverse_is_the_inverse() {
 fn a_pivot_that_is_not_finite_names_level_group_and_effect() {
     let case = cases(0..100).find(|c| c.sample.levels.len() == 3 && c.sample.levels[1].terms[0].len() > 1);
     let case = case.expect("three levels with a slope at the second");
-    let forest = &case.model.forest;
+    let forest = forest(&case.model);
     let mut factors = case.factors(&case.raw);
     factors[1][(1, 1)] = f64::NAN;
     let first = forest.trees.iter().position(|tree| tree.levels[1].groups > 0).expect("groups");
@@ -327,10 +326,9 @@ fn a_pivot_that_is_not_finite_names_level_group_and_effect() {
     assert!(value.is_nan());
     assert_eq!((place.level, place.shard, place.group), (1, first, 0));
     assert!(error.to_string().contains(&forest.levels[1].name), "{error}");
-    let words = place.describe(&case.model.recipe, forest);
-    let labels = forest.trees[first].labels_of(1, 0, forest.labels.len());
-    let label = tiers_moments::group_labels(&case.model.recipe, &forest.labels, forest.levels[1].grouping, labels);
-    assert!(words.ends_with(&format!("of {} {}", forest.levels[1].name, label.join(":"))), "{words}");
+    let words = place.describe(&case.model.recipe, case.model.structure());
+    let label = case.model.structure().group_name(1, GroupPlace { shard: first, group: 0 });
+    assert!(words.ends_with(&format!("of {} {}", forest.levels[1].name, label)), "{words}");
     // Infinite values and an overflow in A are errors, too.
     factors[1][(1, 1)] = 1e200;
     assert!(matches!(shard.factor(&factors), Err(EquationsError::Pivot { .. })));
@@ -339,7 +337,7 @@ fn a_pivot_that_is_not_finite_names_level_group_and_effect() {
 #[test]
 fn every_unknown_has_its_position() {
     for case in cases(0..24) {
-        let equations = SparseEquations::new(&case.model.forest).expect("small");
+        let equations = SparseEquations::new(forest(&case.model)).expect("small");
         for (s, shard) in equations.shards.iter().enumerate() {
             for unknown in 0..shard.unknowns() {
                 let place = shard.place(unknown);
@@ -354,7 +352,7 @@ fn every_unknown_has_its_position() {
 fn shards_may_share_one_scratch() {
     let case = cases(3..40).next().expect("a case");
     let mut scratch = SparseScratch::default();
-    let mut equations = SparseEquations::new(&case.model.forest).expect("small");
+    let mut equations = SparseEquations::new(forest(&case.model)).expect("small");
     let factors = case.factors(&case.raw);
     equations.factor(&factors).expect("positive definite");
     for shard in &equations.shards {
@@ -371,7 +369,7 @@ fn a_model_may_have_no_fixed_effects() {
     let problem = oracle::Problem { x: DMatrix::zeros(sample.n(), 0), ..sample.problem() };
     let case = Case { name: formula, raw: sample.theta_near_truth(5), sample, model };
     let want = problem.solve(&case.raw, oracle::Method::Ml);
-    let mut equations = SparseEquations::new(&case.model.forest).expect("small");
+    let mut equations = SparseEquations::new(forest(&case.model)).expect("small");
     equations.factor(&case.factors(&case.raw)).expect("positive definite");
     let fixed = equations.fixed_effects(&case.model.x()).expect("nothing to solve");
     let mut checks = Checks::new(&case.name);

@@ -1,13 +1,13 @@
 //! The streamed moments against products with a dense Z: `Z'WZ`, `Z'WX`, `Z'Wy`, `[X y]'W[X y]`.
 
-use crate::common::{model, table_of};
+use crate::common::{forest, model, table_of};
 use crate::memory::Memory;
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use tiers_design::{Encoder, RowBlock, Source, ZMatrix, z_matrix};
 use tiers_equations::SparseEquations;
-use tiers_moments::group_labels;
+use tiers_moments::GroupPlace;
 use tiers_reml::Model;
 use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
 
@@ -47,7 +47,7 @@ impl Written {
 
 /// `Z'WZ` and `Z'WC` from the forest's moments, in the order of the columns of Z.
 fn of_forest(model: &Model, z: &ZMatrix) -> (DMatrix<f64>, DMatrix<f64>) {
-    let forest = &model.forest;
+    let forest = forest(model);
     let named = z.columns.iter().enumerate().map(|(at, c)| ((&c.level, &c.group, c.column), at));
     let place: HashMap<_, _> = named.collect();
     let mut equations = SparseEquations::new(forest).expect("small");
@@ -55,12 +55,13 @@ fn of_forest(model: &Model, z: &ZMatrix) -> (DMatrix<f64>, DMatrix<f64>) {
     let identity: Vec<_> = forest.levels.iter().map(|level| DMatrix::identity(level.r(), level.r())).collect();
     equations.factor(&identity).expect("positive definite");
     let (mut zz, mut zc) = (DMatrix::zeros(place.len(), place.len()), DMatrix::zeros(place.len(), forest.m));
-    for (tree, shard) in forest.trees.iter().zip(&equations.shards) {
+    for shard in &equations.shards {
         let column_of = |unknown: usize| {
             let at = shard.place(unknown);
             let level = &forest.levels[at.level];
-            let labels = tree.labels_of(at.level, at.group, forest.labels.len());
-            let labels = group_labels(&model.recipe, &forest.labels, level.grouping, labels);
+            let group = GroupPlace { shard: at.shard, group: at.group };
+            let labels: Vec<String> =
+                model.structure().group_labels(at.level, &[group]).iter().map(|labels| labels.label(0)).collect();
             place[&(&level.name, &labels, level.z[at.effect])]
         };
         for (&value, (i, j)) in shard.matrix().iter() {
@@ -90,7 +91,7 @@ proptest! {
         let made = model(&table, &formula, weights);
         prop_assume!(made.is_ok());
         let (model, _) = made.unwrap();
-        let forest = &model.forest;
+        let forest = forest(&model);
         let blocks = encoded(&table, &model);
         let z = z_matrix(&model.recipe, &blocks);
         let written = Written::new(&blocks, &z);

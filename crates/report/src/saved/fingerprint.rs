@@ -29,8 +29,8 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// Computes the fingerprint of the data of a model.
     pub fn of(model: &Model) -> Fingerprint {
-        let forest = &model.forest;
-        Fingerprint::of_sums(&model.recipe, forest.rows, forest.sum_log_weights, &forest.cross)
+        let totals = model.totals();
+        Fingerprint::of_sums(&model.recipe, totals.rows, totals.sum_log_weights, totals.cross)
     }
 
     /// Computes the fingerprint from the sums of a recipe's columns: `C'WC`, m×m.

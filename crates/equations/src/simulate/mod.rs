@@ -15,10 +15,13 @@
 //! and C's columns last, with `C'WC - Σ_g N_g' N_g[z]⁺ N_g`. This is exactly the joint distribution of
 //! those sums: see `docs/theory.md`, "The bootstrap in moment space".
 
-use super::semidefinite::{factor, solve, spread};
-use crate::model::Model;
+mod semidefinite;
+
+use crate::equations::Equations;
+use crate::tree::ancestors;
 use rayon::prelude::*;
-use tiers_moments::{Forest, Level, RowSource, Tree};
+use semidefinite::{factor, solve, spread};
+use tiers_moments::{Forest, Level, RowSource, Structure, Tree};
 
 /// Random numbers of one shard.
 pub trait Draws {
@@ -53,9 +56,15 @@ struct LevelPlan {
     stored: Vec<(usize, usize)>,
 }
 
-/// Scratch of one shard.
+/// Workspace of draws, overwritten by every draw.
+#[derive(Clone, Debug)]
+pub struct DrawScratch {
+    shards: Vec<ShardScratch>,
+}
+
+/// Workspace of one shard.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ShardScratch {
+struct ShardScratch {
     /// Per level and group, the coefficients of its z columns: its own effects plus those of ancestors
     /// with the same column.
     coefficients: Vec<Vec<f64>>,
@@ -80,19 +89,10 @@ impl LevelPlan {
     }
 }
 
-/// A group's ancestors as (level, number), nearest first.
-fn ancestors(tree: &Tree, level: usize, group: usize) -> impl Iterator<Item = (usize, usize)> {
-    let mut at = group;
-    (level..tree.levels.len() - 1).map(move |k| {
-        at = tree.levels[k].parent[at] as usize;
-        (k + 1, at)
-    })
-}
-
 impl Simulator {
     /// Prepares draws with the factors `σ Λ_k` of the shifted columns.
-    pub fn new(model: &Model, factors: &[nalgebra::DMatrix<f64>], sigma: f64) -> Self {
-        let forest = &model.forest;
+    pub fn new(equations: &Equations, factors: &[nalgebra::DMatrix<f64>], sigma: f64) -> Self {
+        let Structure::Nested(forest) = &equations.structure;
         let m = forest.m;
         let factors = factors.iter().map(|f| f.transpose().as_slice().to_vec()).collect();
         let levels = forest.levels.iter().map(LevelPlan::new).collect();
@@ -171,8 +171,9 @@ impl Simulator {
         factor(l, |j| raw[j * m + stored[j].1], s)
     }
 
-    /// Allocates scratch for draws, per shard.
-    pub(super) fn scratch(&self, forest: &Forest) -> Vec<ShardScratch> {
+    /// Allocates scratch for draws.
+    pub fn scratch(&self, equations: &Equations) -> DrawScratch {
+        let Structure::Nested(forest) = &equations.structure;
         let of_tree = |tree: &Tree| {
             let room = |per_group: fn(&LevelPlan) -> usize| {
                 let levels = tree.levels.iter().zip(&self.levels);
@@ -181,17 +182,23 @@ impl Simulator {
             let stored = |plan: &LevelPlan| plan.stored.len();
             ShardScratch { coefficients: room(|plan| plan.r), effects: room(stored), errors: room(stored) }
         };
-        forest.trees.iter().map(of_tree).collect()
+        DrawScratch { shards: forest.trees.iter().map(of_tree).collect() }
     }
 
     /// Replaces the moments of y by those of a drawn response. `draws` returns the random numbers of a shard
     /// or, called with the number of shards, those that all shards share.
-    pub fn draw(&self, model: &mut Model, draws: &(dyn Fn(usize) -> Box<dyn Draws> + Sync)) {
-        let mut scratch = self.scratch(&model.forest);
-        self.draw_with(&mut model.forest, &mut scratch, draws);
+    pub fn draw(
+        &self,
+        equations: &mut Equations,
+        scratch: &mut DrawScratch,
+        draws: &(dyn Fn(usize) -> Box<dyn Draws> + Sync),
+    ) {
+        match &mut equations.structure {
+            Structure::Nested(forest) => self.draw_nested(forest, &mut scratch.shards, draws),
+        }
     }
 
-    pub(super) fn draw_with(
+    fn draw_nested(
         &self,
         forest: &mut Forest,
         scratch: &mut [ShardScratch],

@@ -1,4 +1,4 @@
-//! The known groups of a row with their ancestors, which carry the information on its random effects.
+//! New rows in known groups, whose ancestors carry the information on their random effects.
 //!
 //! A new row with known groups is eliminated like one more leaf of the tree, finest level first
 //! (`docs/theory.md`, "Prediction"): with `v_g` its z on the groups it is in, and 0 on ancestors that
@@ -10,13 +10,39 @@
 //!
 //! and the remaining x is combined with the covariance of β̂.
 
-use super::errors::Place;
-use tiers_equations::Eliminated;
-use tiers_moments::Level;
+use crate::covariances::Covariances;
+use crate::equations::Equations;
+use crate::tree::Eliminated;
+use rayon::prelude::*;
+use tiers_moments::{Forest, GroupPlace, Structure};
 
-/// The groups on the paths of a run of rows, finest level first.
+/// The equations after the elimination at one G, kept to condition the effects of single groups on the data.
+#[derive(Debug)]
+pub struct EliminatedEquations<'a> {
+    equations: &'a Equations,
+    shards: Vec<Eliminated<'a>>,
+}
+
+impl Equations {
+    /// Repeats the elimination at the relative covariances, and keeps what new rows need. It takes as much
+    /// memory as an evaluation.
+    pub fn eliminate(&self, at: &Covariances) -> EliminatedEquations<'_> {
+        let Structure::Nested(Forest { trees, .. }) = &self.structure;
+        let of_tree = |tree| Eliminated::new(&self.plan, tree, at.by_level());
+        EliminatedEquations { equations: self, shards: trees.par_iter().with_max_len(1).map(of_tree).collect() }
+    }
+}
+
+impl<'a> EliminatedEquations<'a> {
+    /// Returns the equations.
+    pub fn equations(&self) -> &'a Equations {
+        self.equations
+    }
+}
+
+/// The known groups of a run of rows with their ancestors, finest level first.
 #[derive(Debug, Default)]
-pub(super) struct KnownPath {
+pub struct KnownPath {
     nodes: Vec<Node>,
     /// `K_g` and `K_g N_g` of all nodes, end to end.
     kernels: Vec<f64>,
@@ -27,7 +53,7 @@ pub(super) struct KnownPath {
 #[derive(Clone, Copy, Debug)]
 struct Node {
     level: usize,
-    place: Place,
+    place: GroupPlace,
     /// Whether the row's own effects at this group are predicted.
     is_own: bool,
     /// Index of the parent's node.
@@ -40,18 +66,13 @@ struct Node {
 
 impl KnownPath {
     /// Sets the path of the given groups (level, place), finest first.
-    pub(super) fn set(
-        &mut self,
-        known: impl Iterator<Item = (usize, Place)>,
-        levels: &[Level],
-        m: usize,
-        shards: &[Eliminated<'_>],
-    ) {
+    pub fn set(&mut self, known: impl Iterator<Item = (usize, GroupPlace)>, eliminated: &EliminatedEquations<'_>) {
+        let (shards, levels, m) = (&eliminated.shards, eliminated.equations.levels(), eliminated.equations.totals().m);
         self.nodes.clear();
         for (level, place) in known {
             self.node(level, place, true);
             for (level, group) in shards[place.shard].ancestors(level, place.group) {
-                self.node(level, Place { shard: place.shard, group }, false);
+                self.node(level, GroupPlace { shard: place.shard, group }, false);
             }
         }
         // Groups that were given separately may lie on one path.
@@ -75,7 +96,7 @@ impl KnownPath {
         self.v.resize(v, 0.0);
     }
 
-    fn node(&mut self, level: usize, place: Place, is_own: bool) {
+    fn node(&mut self, level: usize, place: GroupPlace, is_own: bool) {
         match self.nodes.iter_mut().find(|node| node.level == level && node.place == place) {
             Some(node) => node.is_own |= is_own,
             None => self.nodes.push(Node { level, place, is_own, parent: None, kernel: 0, v: 0 }),
@@ -85,14 +106,14 @@ impl KnownPath {
     /// Eliminates one row: returns the variance over σ² of its random part given β, and leaves in `x`
     /// (columns `columns` of C) the coefficients of the error of β̂. `z` returns the row's value of a
     /// level's coefficient.
-    pub(super) fn work_off(
+    pub fn eliminate_row(
         &mut self,
-        levels: &[Level],
-        m: usize,
+        eliminated: &EliminatedEquations<'_>,
         columns: &[usize],
         x: &mut [f64],
         z: impl Fn(usize, usize) -> f64,
     ) -> f64 {
+        let (levels, m) = (eliminated.equations.levels(), eliminated.equations.totals().m);
         for node in &self.nodes {
             let own = &mut self.v[node.v..][..levels[node.level].r()];
             own.iter_mut().enumerate().for_each(|(t, v)| *v = if node.is_own { z(node.level, t) } else { 0.0 });
