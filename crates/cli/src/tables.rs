@@ -1,7 +1,7 @@
 //! Fitted values as parquet.
 
 use anyhow::anyhow;
-use tiers_moments::ReadObserver;
+use tiers_moments::{ReadObserver, RowPass};
 use tiers_outputs::{OutColumn, OutField, OutValues, Staged};
 use tiers_reml::{FittedRows, FittedValues};
 use tiers_tables::{Source, TableSink};
@@ -25,7 +25,8 @@ pub(crate) fn write_fitted(
             words.into()
         })
     };
-    let passed = fitted.pass(source, observer, &mut push);
+    let mut pass = RowPass::new(source, fitted.requests().to_vec());
+    let passed = pass.run(observer, |block| fitted.of_block(&block), &mut push);
     match failed {
         Some(error) => Err(named(error).into()),
         None => {

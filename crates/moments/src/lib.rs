@@ -8,7 +8,7 @@
 //! by a recipe that is frozen against the first rows, sums it ([`BlockSums`]) and adds it to the cells
 //! ([`Moments::absorb`]); [`Structure::of`] finds out how the groupings relate and gathers the cells by group.
 //! [`merge`] adds up moments that were computed from parts of the data. [`ClusterMoments`] and
-//! [`of_blocks`] read the rows again for what moments do not tell.
+//! [`RowPass`] read the rows again for what moments do not contain; [`GroupIds`] assigns rows to the groups of a fit.
 
 mod accumulate;
 mod block_sums;
@@ -49,7 +49,7 @@ pub use merge::{
 pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};
 pub use read_times::ReadTimes;
 pub use reading::{Dropped, Ingested, ReadObserver, Reading};
-pub use rows::{ClusterError, ClusterMoments, GroupIndex, PassError, cluster_level, of_blocks};
+pub use rows::{ClusterError, ClusterMoments, GroupIds, GroupIndex, PassError, RowPass, cluster_level};
 pub use structure::{
     Forest, Found, GroupPlace, Level, Nest, NestError, RowSource, RowTotals, ShardGroups, Structure, TopGroups, Tree,
     TreeLevel, forest_levels, group_labels, guess_top,

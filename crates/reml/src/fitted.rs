@@ -1,4 +1,4 @@
-//! Fitted values and residuals: a second pass over the rows, in bounded memory.
+//! Fitted values and residuals of blocks of rows, which a [`RowPass`](tiers_moments::RowPass) reads again.
 //!
 //! With the shifted columns of the recipe, `x̃ = x - s` and `ỹ = y - offset - s_y`, the fixed part of
 //! a row is `x̃'β̃ + s_y + offset` and the random part `Σ_k z_k'b_k` over the groups that the row is in.
@@ -7,8 +7,8 @@ use crate::effects::LevelEffects;
 use crate::estimate::Optimum;
 use crate::model::Model;
 use crate::objective::Objective;
-use tiers_design::{Atom, Block, ColumnSpec, EncodeError, Encoder, Labels, MISSING, RowBlock, Source, SourceError};
-use tiers_moments::{GroupIndex, PassError, ReadObserver, of_blocks};
+use tiers_design::{Atom, Block, ColumnSpec, EncodeError, Encoder, MISSING, Request, RowBlock};
+use tiers_moments::{GroupIds, Level, PassError};
 
 /// Why fitted values could not be computed.
 #[derive(Debug, thiserror::Error)]
@@ -58,19 +58,17 @@ pub struct FittedValues<'a> {
     offsets: std::ops::Range<usize>,
     /// Column and β̃ of each coefficient.
     beta: Vec<(usize, f64)>,
-    levels: Vec<Lookup<'a>>,
+    groups: GroupIds,
+    levels: Vec<LevelPart<'a>>,
     sigma: f64,
 }
 
-/// The effects of one level by the labels of its groups.
+/// The effects of one level, by the number of the group.
 #[derive(Debug)]
-struct Lookup<'a> {
+struct LevelPart<'a> {
     level: &'a str,
-    /// The key columns.
-    keys: &'a [usize],
     /// Column of each coefficient, and the shift to undo.
     z: Vec<(usize, f64)>,
-    groups: GroupIndex,
     effects: &'a [f64],
 }
 
@@ -87,19 +85,15 @@ impl<'a> FittedValues<'a> {
             offsets: start..recipe.columns.len(),
             encoder: Encoder::new(&recipe),
             beta: model.x().into_iter().zip(optimum.at.fixed.beta.iter().copied()).collect(),
-            levels: (0..model.levels().len()).map(|k| Lookup::new(model, k, effects)).collect(),
+            groups: GroupIds::of_fit(&model.recipe, model.structure()),
+            levels: model.levels().iter().map(|level| LevelPart::new(model, level, effects)).collect(),
             sigma: (optimum.at.fixed.pwrss / objective.nu()).sqrt(),
         }
     }
 
-    /// Computes the fitted values of all rows of the source and passes them to `sink` in row order.
-    pub fn pass(
-        &self,
-        source: &dyn Source,
-        observer: &mut dyn ReadObserver,
-        sink: &mut dyn FnMut(FittedRows) -> Result<(), SourceError>,
-    ) -> Result<(), FittedError> {
-        of_blocks(source, &self.model.recipe.requests, observer, |block| self.of_block(&block), sink)
+    /// The columns that a block must have, in this order.
+    pub fn requests(&self) -> &'a [Request] {
+        &self.model.recipe.requests
     }
 
     /// Computes the fitted values of one block.
@@ -117,8 +111,8 @@ impl<'a> FittedValues<'a> {
             Some(kept) => kept.iter().map(|&row| rows.first_row + u64::from(row) + 1).collect(),
             None => (0..rows.rows as u64).map(|row| rows.first_row + row + 1).collect(),
         };
-        for level in &self.levels {
-            self.add_random(level, &rows, &mut out)?;
+        for (level, groups) in self.levels.iter().zip(self.groups.of_block(block)) {
+            level.add(&groups, &rows, &mut out)?;
         }
         out.residual = out.response.iter().zip(&out.fitted).map(|(y, fitted)| y - fitted).collect();
         let scale = |i: usize| rows.weights.as_ref().map_or(1.0, |weights| weights[i].sqrt()) / self.sigma;
@@ -133,36 +127,31 @@ impl<'a> FittedValues<'a> {
         }
         sum
     }
+}
 
-    /// Adds `z'b` of one level.
-    fn add_random(&self, level: &Lookup<'_>, rows: &RowBlock, out: &mut FittedRows) -> Result<(), FittedError> {
-        let keys: Vec<&Labels> = level.keys.iter().map(|&key| &rows.keys[key]).collect();
-        let groups = level.groups.groups_of(&keys);
-        let r = level.z.len();
-        let columns: Vec<(&[f64], f64)> = level.z.iter().map(|&(column, shift)| (rows.column(column), shift)).collect();
-        for (row, &group) in groups.iter().enumerate() {
+impl<'a> LevelPart<'a> {
+    fn new(model: &'a Model, level: &'a Level, effects: &'a [LevelEffects]) -> Self {
+        let effects = effects.iter().find(|effects| effects.level == level.name).expect("effects of every level");
+        LevelPart {
+            level: &level.name,
+            z: level.z.iter().map(|&column| (column, model.recipe.columns[column].shift)).collect(),
+            effects: &effects.estimate,
+        }
+    }
+
+    /// Adds `z'b` to the fitted values; `groups` are those of all rows of the block, dropped ones included.
+    fn add(&self, groups: &[u32], rows: &RowBlock, out: &mut FittedRows) -> Result<(), FittedError> {
+        let r = self.z.len();
+        let columns: Vec<(&[f64], f64)> = self.z.iter().map(|&(column, shift)| (rows.column(column), shift)).collect();
+        for row in 0..rows.rows {
+            let group = groups[rows.kept.as_ref().map_or(row, |kept| kept[row] as usize)];
             if group == MISSING {
-                return Err(FittedError::Changed { row: out.row[row], level: level.level.to_owned() });
+                return Err(FittedError::Changed { row: out.row[row], level: self.level.to_owned() });
             }
-            let effects = &level.effects[group as usize * r..(group as usize + 1) * r];
+            let effects = &self.effects[group as usize * r..(group as usize + 1) * r];
             let random = columns.iter().zip(effects).map(|((z, shift), b)| (z[row] + shift) * b);
             out.fitted[row] += random.sum::<f64>();
         }
         Ok(())
-    }
-}
-
-impl<'a> Lookup<'a> {
-    fn new(model: &'a Model, k: usize, effects: &'a [LevelEffects]) -> Self {
-        let level = &model.levels()[k];
-        let labels = model.structure().group_labels(k, &model.structure().sorted_groups(k));
-        let effects = effects.iter().find(|effects| effects.level == level.name).expect("effects of every level");
-        Lookup {
-            level: &level.name,
-            keys: &level.keys,
-            z: level.z.iter().map(|&column| (column, model.recipe.columns[column].shift)).collect(),
-            groups: GroupIndex::new(labels).expect("groups differ in their labels"),
-            effects: &effects.estimate,
-        }
     }
 }

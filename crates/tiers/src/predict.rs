@@ -2,8 +2,9 @@
 
 use crate::error::Error;
 use crate::fit::Fit;
-use tiers_design::Source;
-use tiers_reml::{FittedRows, FittedValues, FixedPart, Interval, PredictionErrors, Predictor};
+use tiers_design::{Block, Source};
+use tiers_moments::RowPass;
+use tiers_reml::{FittedRows, FittedValues, FixedPart, Interval, PredictedRows, PredictionErrors, Predictor};
 
 /// Predictions for the rows of a table, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,8 +79,9 @@ impl Fit {
     pub fn fitted(&self, rows: &dyn Source) -> Result<FittedRows, Error> {
         let (objective, effects) = (self.objective()?, self.all_random_effects()?);
         let mut all = FittedRows::default();
-        FittedValues::new(&objective, self.optimum()?, &effects)
-            .pass(rows, &mut (), &mut |some| {
+        let values = FittedValues::new(&objective, self.optimum()?, &effects);
+        RowPass::new(rows, values.requests().to_vec())
+            .run(&mut (), |block| values.of_block(&block), &mut |some: FittedRows| {
                 all.row.extend(some.row);
                 all.response.extend(some.response);
                 all.fixed.extend(some.fixed);
@@ -108,7 +110,8 @@ fn predict(fit: &Fit, rows: &dyn Source, interval: Option<Interval>) -> Result<P
     };
     let levels: Vec<String> = predictor.levels().map(str::to_owned).collect();
     let mut out = Prediction { known: vec![Vec::new(); levels.len()], levels, ..Prediction::default() };
-    predictor.pass(rows, &[], &mut (), &mut |_, some| {
+    let mut pass = RowPass::new(rows, predictor.requests().to_vec());
+    pass.run(&mut (), |block| predictor.of_block(block), &mut |(_, some): (Block, PredictedRows)| {
         let first = out.values.len();
         out.not_estimable.extend(some.not_estimable.iter().map(|row| first + row));
         out.values.extend(some.prediction);

@@ -20,17 +20,58 @@ pub enum PassError {
     /// The observer cancelled the pass.
     #[error("interrupted")]
     Interrupted,
+    /// The source has another number of rows than in an earlier run.
+    #[error("the data changed between two passes: they had {then} rows and now have {now}")]
+    Changed {
+        /// Rows of the earlier run.
+        then: u64,
+        /// Rows of this run.
+        now: u64,
+    },
 }
 
-/// Reads the columns of a source, calls `of_block` on the blocks in parallel, and passes the results to
-/// `sink` in row order. Of several errors the first in row order is returned.
-pub fn of_blocks<T: Send, E: From<PassError> + Send>(
+/// A pass over the rows of a source, which can be run again over the same rows.
+pub struct RowPass<'a> {
+    source: &'a dyn Source,
+    requests: Vec<Request>,
+    /// Rows of the first run that reached the end.
+    rows: Option<u64>,
+}
+
+impl<'a> RowPass<'a> {
+    /// Prepares a pass over these columns of a source.
+    pub fn new(source: &'a dyn Source, requests: Vec<Request>) -> Self {
+        RowPass { source, requests, rows: None }
+    }
+
+    /// Reads the rows, calls `of_block` on the blocks in parallel, and passes the results to `sink` in row
+    /// order.
+    ///
+    /// # Errors
+    /// Of several errors the first in row order; [`PassError::Changed`] if an earlier run read another number
+    /// of rows.
+    pub fn run<T: Send, E: From<PassError> + Send>(
+        &mut self,
+        observer: &mut dyn ReadObserver,
+        of_block: impl Fn(Block) -> Result<T, E> + Sync,
+        sink: &mut dyn FnMut(T) -> Result<(), SourceError>,
+    ) -> Result<(), E> {
+        let now = read(self.source, &self.requests, observer, of_block, sink)?;
+        match *self.rows.get_or_insert(now) {
+            then if then == now => Ok(()),
+            then => Err(PassError::Changed { then, now }.into()),
+        }
+    }
+}
+
+/// Reads all rows once; returns their number.
+fn read<T: Send, E: From<PassError> + Send>(
     source: &dyn Source,
     requests: &[Request],
     observer: &mut dyn ReadObserver,
     of_block: impl Fn(Block) -> Result<T, E> + Sync,
     sink: &mut dyn FnMut(T) -> Result<(), SourceError>,
-) -> Result<(), E> {
+) -> Result<u64, E> {
     let pace = Pace::of_pass(source.cost(requests), requests.len());
     let scan = source.scan_in_portions(requests, 0, pace.portions).map_err(PassError::Source)?;
     let work = |raw: Raw| -> Result<(u64, T), E> {
@@ -41,7 +82,7 @@ pub fn of_blocks<T: Send, E: From<PassError> + Send>(
     in_waves(
         scan,
         || pace.wave,
-        |wave| {
+        |wave| -> Result<(), E> {
             let at_once = pace.side_by_side(wave.len());
             let mut wave = wave.into_iter();
             while wave.len() > 0 {
@@ -58,5 +99,6 @@ pub fn of_blocks<T: Send, E: From<PassError> + Send>(
                 false => Err(PassError::Interrupted.into()),
             }
         },
-    )
+    )?;
+    Ok(rows_read)
 }

@@ -11,19 +11,19 @@
 
 mod errors;
 mod estimable;
-mod pass;
+mod rows;
 
 pub use errors::PredictionErrors;
-pub use pass::{PredictError, PredictedRows};
+pub use rows::{PredictError, PredictedRows};
 
-use crate::effects::{KeyLabels, LevelEffects};
+use crate::effects::{KeyColumn, LevelEffects};
 use crate::inference::{FixedInference, normal_quantile};
 use estimable::Estimable;
 use nalgebra::{DMatrix, DVector};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use tiers_design::{Block, Column, Dictionary, Encoder, Labels, Recipe, Request, Role, RowBlock};
-use tiers_moments::GroupIndex;
+use tiers_design::{Block, Dictionary, Encoder, Recipe, Request, Role, RowBlock};
+use tiers_moments::GroupIds;
 
 /// The fixed part of a fit.
 #[derive(Clone, Copy, Debug)]
@@ -85,18 +85,17 @@ pub struct Predictor<'a> {
     /// The encoder's column of each coefficient, and β̃.
     beta: Vec<(usize, f64)>,
     estimable: Estimable,
+    /// The groups of the requested levels.
+    groups: GroupIds,
     /// The requested levels, finest first.
-    levels: Vec<Lookup>,
+    levels: Vec<LevelPart>,
     errors: Option<(PredictionErrors<'a>, Option<(IntervalKind, f64)>)>,
 }
 
-/// The effects of one level by the labels of its groups.
+/// The effects of one level, by the number of the group.
 #[derive(Debug)]
-struct Lookup {
+struct LevelPart {
     name: String,
-    /// Requests of the level's keys.
-    keys: Vec<usize>,
-    groups: GroupIndex,
     /// The encoder's column of each coefficient, and the shift to undo.
     z: Vec<(usize, f64)>,
     /// groups×r.
@@ -165,11 +164,19 @@ impl<'a> Predictor<'a> {
         let new_rows = recipe.for_new_rows(&columns, new_response);
         let mut requests = new_rows.requests.clone();
         let encoded = requests.len();
-        let levels = effects.into_iter().zip(z).map(|(level, z)| Lookup::new(level, &z, recipe, &at, &mut requests));
-        let mut levels: Vec<Lookup> = levels.collect::<Result<_, _>>()?;
+        let (mut keys, mut levels) = (Vec::new(), Vec::new());
+        for (level, z) in effects.into_iter().zip(z) {
+            let z = z.iter().map(|&column| (at(column), recipe.columns[column].shift)).collect();
+            keys.push(requested_keys(level.keys, &mut requests));
+            levels.push(LevelPart { name: level.level, z, effects: level.estimate });
+        }
+        keys.reverse();
         levels.reverse();
+        let repeated = |k: usize| EffectsMismatch::Repeated(levels[k].name.clone());
+        let groups = GroupIds::new(keys).map_err(repeated)?;
         let errors = errors.map(|(mut errors, interval)| {
-            errors.choose(levels.iter().map(|level| (&level.name[..], level.groups.len())), new_response, &at);
+            let chosen = levels.iter().enumerate().map(|(k, level)| (&level.name[..], groups.groups(k)));
+            errors.choose(chosen, new_response, &at);
             let quantile = |interval: Interval| (interval.kind, normal_quantile(0.5 - 0.5 * interval.level));
             (errors, interval.map(quantile))
         });
@@ -181,6 +188,7 @@ impl<'a> Predictor<'a> {
             response_shift: recipe.response_shift,
             beta: x.iter().map(|&column| at(column)).zip(shifted_beta(fixed, &x)).collect(),
             estimable: estimable.among(&at),
+            groups,
             levels,
             errors,
         })
@@ -234,15 +242,7 @@ impl<'a> Predictor<'a> {
         let rows = self.encoder.encode(block);
         block.columns.extend(further);
         let rows = rows.map_err(|error| PredictError::of_encoding(error, &self.requests, block))?;
-        let labels = |&key: &usize| match block.columns.get(key) {
-            Some(Column::Labels(labels)) => Some(labels),
-            _ => None,
-        };
-        let groups_of = |level: &Lookup| {
-            let keys: Option<Vec<&Labels>> = level.keys.iter().map(labels).collect();
-            keys.map_or_else(Vec::new, |keys| level.groups.groups_of(&keys))
-        };
-        Ok(Encoded { groups: self.levels.iter().map(groups_of).collect(), rows })
+        Ok(Encoded { groups: self.groups.of_block(block), rows })
     }
 }
 
@@ -268,32 +268,19 @@ fn shifted_beta(fixed: FixedPart<'_>, x: &[usize]) -> Vec<f64> {
     fixed.beta.iter().enumerate().map(|(i, beta)| beta - constant(i) * (recipe.response_shift - shifts)).collect()
 }
 
-impl Lookup {
-    fn new(
-        level: LevelEffects,
-        z: &[usize],
-        recipe: &Recipe,
-        at: &impl Fn(usize) -> usize,
-        requests: &mut Vec<Request>,
-    ) -> Result<Lookup, EffectsMismatch> {
-        let mut request = |column: &String| {
-            let key = Request { column: column.clone(), role: Role::Label };
-            requests.iter().position(|r| *r == key).unwrap_or_else(|| {
-                requests.push(key);
-                requests.len() - 1
-            })
-        };
-        let keys = level.keys.iter().map(|key| request(&key.name)).collect();
-        let dictionary = |labels: KeyLabels| match labels {
-            KeyLabels::Text(texts) => Dictionary::Text(texts),
-            KeyLabels::Integer(values) => Dictionary::Integer(values),
-        };
-        let labels = level.keys.into_iter().map(|key| dictionary(key.labels)).collect();
-        let groups = GroupIndex::new(labels).map_err(|_| EffectsMismatch::Repeated(level.level.clone()))?;
-        let z = z.iter().map(|&column| (at(column), recipe.columns[column].shift)).collect();
-        Ok(Lookup { name: level.level, keys, groups, z, effects: level.estimate })
-    }
+/// Requests the key columns of a level; returns their positions among the requests, and the labels.
+fn requested_keys(keys: Vec<KeyColumn>, requests: &mut Vec<Request>) -> (Vec<usize>, Vec<Dictionary>) {
+    let mut request = |column: String| {
+        let key = Request { column, role: Role::Label };
+        requests.iter().position(|r| *r == key).unwrap_or_else(|| {
+            requests.push(key);
+            requests.len() - 1
+        })
+    };
+    keys.into_iter().map(|key| (request(key.name), key.labels)).unzip()
+}
 
+impl LevelPart {
     /// Adds `z'b` to the values of the rows whose group is known.
     fn add(&self, rows: &RowBlock, groups: &[u32], value: &mut [f64]) {
         let r = self.z.len();

@@ -3,11 +3,12 @@
 use crate::common::{METHODS, Random, Sampled, as_optimum, model, reference, report};
 use crate::memory::{Memory, Values};
 use nalgebra::{DMatrix, DVector};
-use tiers_design::Source;
-use tiers_moments::Dropped;
+use tiers_design::{Block, Source};
+use tiers_moments::{Dropped, RowPass};
 use tiers_reml::{
-    DfMethod, FittedValues, FixedInference, FixedModel, FixedPart, Inference, Interval, IntervalKind, LevelEffects,
-    Method, NewtonSettings, Objective, Optimum, PredictedRows, PredictionErrors, Predictor, optimise, random_effects,
+    DfMethod, FittedRows, FittedValues, FixedInference, FixedModel, FixedPart, Inference, Interval, IntervalKind,
+    LevelEffects, Method, NewtonSettings, Objective, Optimum, PredictedRows, PredictionErrors, Predictor, optimise,
+    random_effects,
 };
 use tiers_testkit::{Checks, NewRow, Predicted, Shape, Tolerance, simulate_nested};
 
@@ -93,7 +94,9 @@ fn predict(predictor: &Predictor<'_>, table: &dyn Source) -> PredictedRows {
         }
         Ok(())
     };
-    predictor.pass(table, &[], &mut (), &mut sink).expect("predictions");
+    RowPass::new(table, predictor.requests().to_vec())
+        .run(&mut (), |block| predictor.of_block(block), &mut |(block, rows): (Block, PredictedRows)| sink(block, rows))
+        .expect("predictions");
     all.expect("rows")
 }
 
@@ -218,8 +221,8 @@ fn the_rows_of_the_fit_have_its_fitted_values() {
         let at = Case::new(&case, Method::Reml, &case.sample.theta);
         let fitted = FittedValues::new(&at.objective, &at.optimum, &at.effects);
         let mut want = Vec::new();
-        fitted
-            .pass(&case.table, &mut (), &mut |rows| {
+        RowPass::new(&case.table, fitted.requests().to_vec())
+            .run(&mut (), |block| fitted.of_block(&block), &mut |rows: FittedRows| {
                 want.extend(rows.fitted);
                 Ok(())
             })
@@ -345,8 +348,8 @@ fn combinations_that_never_occurred_are_not_estimable() {
         ("x", Values::Numbers(vec![30.0, 31.0, f64::NAN, -5.0])),
     ]);
     let mut seen = Vec::new();
-    predictor
-        .pass(&new, &[], &mut (), &mut |_, rows| {
+    RowPass::new(&new, predictor.requests().to_vec())
+        .run(&mut (), |block| predictor.of_block(block), &mut |(_, rows): (Block, PredictedRows)| {
             seen.push(rows);
             Ok(())
         })

@@ -17,9 +17,11 @@ use crate::saved::Saved;
 use anyhow::{bail, ensure};
 use columns::Layout;
 use report::PredictionReport;
-use tiers_moments::Until;
+use tiers_design::Block;
+use tiers_moments::{RowPass, Until};
 use tiers_reml::{
-    FixedPart, Interval, IntervalKind, LevelEffects, Objective, PredictionErrors, Predictor, random_effects,
+    FixedPart, Interval, IntervalKind, LevelEffects, Objective, PredictedRows, PredictionErrors, Predictor,
+    random_effects,
 };
 use tiers_tables::{Format, Parquet, Source, TableSink};
 
@@ -140,8 +142,9 @@ impl Pass<'_> {
         let Pass { args, saved, source, layout } = self;
         let mut report = PredictionReport::new(args, saved, predictor);
         let mut watch = Progress::new(args.refit.quiet).predicting(source.rows());
-        predictor
-            .pass(*source, &layout.requests(), &mut watch, &mut |block, rows| {
+        let requests = [predictor.requests(), &layout.requests()].concat();
+        RowPass::new(*source, requests)
+            .run(&mut watch, |block| predictor.of_block(block), &mut |(block, rows): (Block, PredictedRows)| {
                 report.count(&rows);
                 Ok(sink.push(layout.columns(block, rows))?)
             })

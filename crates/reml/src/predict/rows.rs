@@ -1,8 +1,8 @@
-//! A pass over the rows of a table to predict for, in bounded memory.
+//! Predictions for the rows of a block, and why they may not exist.
 
-use super::{IntervalKind, Predictor};
-use tiers_design::{Block, Column, EncodeError, MISSING, Request, RowBlock, Source, SourceError};
-use tiers_moments::{PassError, ReadObserver, of_blocks};
+use super::IntervalKind;
+use tiers_design::{Block, Column, EncodeError, MISSING, Request, RowBlock};
+use tiers_moments::PassError;
 
 /// Why predictions could not be computed.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub struct PredictedRows {
     /// Rows of the block (from 0) whose mean is not estimable: the data of the fit do not determine it for
     /// their combination of predictors, for example of levels.
     pub not_estimable: Vec<usize>,
-    /// Number of rows in which each of [`Predictor::predictors`] is missing.
+    /// Number of rows in which each of [`Predictor::predictors`](super::Predictor::predictors) is missing.
     pub missing_by: Vec<u64>,
     /// The predictions.
     pub prediction: Vec<f64>,
@@ -128,20 +128,4 @@ fn spread(values: Vec<f64>, kept: Option<&[u32]>, rows: usize) -> Vec<f64> {
     let mut out = vec![f64::NAN; rows];
     kept.iter().zip(values).for_each(|(&row, value)| out[row as usize] = value);
     out
-}
-
-impl Predictor<'_> {
-    /// Predicts for all rows of a source. Each block goes to `sink`, in order, with its predictions;
-    /// it has the columns of [`Predictor::requests`] and then those of `further`.
-    pub fn pass(
-        &self,
-        source: &dyn Source,
-        further: &[Request],
-        observer: &mut dyn ReadObserver,
-        sink: &mut dyn FnMut(Block, PredictedRows) -> Result<(), SourceError>,
-    ) -> Result<(), PredictError> {
-        let requests = [self.requests(), further].concat();
-        let sink = &mut |(block, predicted)| sink(block, predicted);
-        of_blocks(source, &requests, observer, |block| self.of_block(block), sink)
-    }
 }
