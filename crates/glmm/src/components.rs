@@ -37,7 +37,7 @@ pub(crate) fn components(
     let model = criterion.model;
     let p = criterion.shape.p;
     let mut out = Vec::new();
-    for (k, level) in model.forest.levels.iter().enumerate() {
+    for (k, level) in model.levels().iter().enumerate() {
         let covariance = &maps[k] * &lambda[k] * lambda[k].transpose() * maps[k].transpose();
         for &(term, start) in &level.terms {
             let spec = &model.recipe.random[term];
@@ -104,24 +104,24 @@ pub(crate) fn latent(
     sums: &RowSums,
 ) -> (Vec<LatentIcc>, Option<LatentRSquared>) {
     let Some(residual) = criterion.shape.distribution.link().latent_variance() else { return (Vec::new(), None) };
-    let forest = &criterion.model.forest;
     // Mean of z'Gz over the rows, from the moments, for the columns as shifted: a shift changes it only together
     // with the intercept's effect, which the maps undo.
-    let (m, n) = (forest.m, forest.rows as f64);
+    let (totals, levels) = (criterion.model.totals(), criterion.model.levels());
+    let n = totals.rows as f64;
     let of_level = |(level, l): (&tiers_moments::Level, &DMatrix<f64>)| {
         let g = l * l.transpose();
         let mut sum = 0.0;
         for (i, &a) in level.z.iter().enumerate() {
             for (j, &b) in level.z.iter().enumerate() {
-                sum += g[(i, j)] * forest.cross[a * m + b];
+                sum += g[(i, j)] * totals.get(a, b);
             }
         }
         sum / total_weight(criterion, n)
     };
-    let variances: Vec<f64> = forest.levels.iter().zip(lambda).map(of_level).collect();
+    let variances: Vec<f64> = levels.iter().zip(lambda).map(of_level).collect();
     let random: f64 = variances.iter().sum();
     let level = |k: usize| LatentIcc {
-        level: forest.levels[k].name.clone(),
+        level: levels[k].name.clone(),
         icc: variances[k..].iter().sum::<f64>() / (random + residual),
     };
     let fixed = (sums.fixed_squares - sums.fixed * sums.fixed / n) / (n - 1.0);
@@ -135,7 +135,7 @@ fn total_weight(criterion: &Criterion<'_>, n: f64) -> f64 {
     let model = criterion.model;
     let constant = model.recipe.columns.iter().position(|column| column.atoms.is_empty());
     match (model.recipe.weights, constant) {
-        (Some(_), Some(c)) => model.forest.cross[c * model.forest.m + c],
+        (Some(_), Some(c)) => model.totals().get(c, c),
         _ => n,
     }
 }

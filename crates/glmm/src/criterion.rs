@@ -38,10 +38,10 @@ pub(crate) struct Evaluation {
 
 impl<'a> Criterion<'a> {
     pub(crate) fn new(model: &'a Model, rows: &'a Rows, distribution: Distribution) -> Criterion<'a> {
-        let parameters = Parameters::new(&model.forest);
+        let parameters = Parameters::new(model.levels(), &model.totals());
         let mut z: Vec<usize> = Vec::new();
         let mut columns: Vec<Vec<usize>> = Vec::new();
-        for level in &model.forest.levels {
+        for level in model.levels() {
             let position = |&column: &usize| {
                 z.iter().position(|&known| known == column).unwrap_or_else(|| {
                     z.push(column);
@@ -52,8 +52,8 @@ impl<'a> Criterion<'a> {
         }
         let entries = parameters.entries.iter().map(|e| (e.level, e.row, e.column)).collect();
         let shape = Shape { distribution, p: model.p(), path: PathShape::new(&columns), entries };
-        let (m, n) = (model.forest.m, model.forest.rows as f64);
-        let rms = |c: usize| (model.forest.cross[c * m + c] / n).sqrt();
+        let totals = model.totals();
+        let rms = |c: usize| (totals.get(c, c) / totals.rows as f64).sqrt();
         let scale = |c: usize| if rms(c) > 0.0 { 1.0 / rms(c) } else { 1.0 };
         let beta_scale = model.x().into_iter().map(scale).collect();
         Criterion { model, rows, shape, parameters, beta_scale }

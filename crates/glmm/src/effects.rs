@@ -5,7 +5,7 @@ use crate::search::Optimum;
 use crate::visit::{Visit, VisitEffects, Want};
 use nalgebra::DMatrix;
 use std::sync::Mutex;
-use tiers_reml::{LevelEffects, keys_of, sorted_groups};
+use tiers_reml::{LevelEffects, keys_of};
 
 /// Sums over the rows at the optimum.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,8 +74,8 @@ fn add_rows(criterion: &Criterion<'_>, visit: &Visit, sums: &mut RowSums) {
 /// Collects the groups of one level over all shards, sorted by their labels, in the user's columns.
 fn gather(criterion: &Criterion<'_>, k: usize, map: &DMatrix<f64>, shards: &[(ShardEffects, RowSums)]) -> LevelEffects {
     let (model, r) = (criterion.model, criterion.shape.path.r(k));
-    let level = &model.forest.levels[k];
-    let groups = sorted_groups(model, k);
+    let level = &model.levels()[k];
+    let groups = model.structure().sorted_groups(k);
     let positions: Vec<Vec<u32>> = criterion.rows.shards.iter().map(|shard| positions(&shard.groups[k])).collect();
     let root = |block: &[f64], i: usize| {
         let mut variance = 0.0;
@@ -91,7 +91,7 @@ fn gather(criterion: &Criterion<'_>, k: usize, map: &DMatrix<f64>, shards: &[(Sh
         level: level.name.clone(),
         keys: keys_of(model, k, &groups),
         terms: level.terms.iter().flat_map(|&(term, _)| model.recipe.random[term].names.clone()).collect(),
-        rows: groups.iter().map(|g| model.forest.trees[g.shard].levels[k].rows[g.group]).collect(),
+        rows: model.structure().group_rows(k, &groups),
         estimate: Vec::with_capacity(size),
         conditional_sd: Vec::with_capacity(size),
         prediction_sd: Vec::with_capacity(size),
@@ -110,7 +110,7 @@ fn gather(criterion: &Criterion<'_>, k: usize, map: &DMatrix<f64>, shards: &[(Sh
     out
 }
 
-/// The position of each group of the forest's tree.
+/// The position of each group of its shard.
 fn positions(groups: &[u32]) -> Vec<u32> {
     let mut out = vec![0; groups.len()];
     groups.iter().enumerate().for_each(|(at, &group)| out[group as usize] = at as u32);

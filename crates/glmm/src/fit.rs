@@ -168,7 +168,7 @@ pub fn fit_glmm(
     observer: &mut dyn GlmmObserver,
 ) -> Result<FittedGlmm, GlmmError> {
     let (model, dropped) = build_generalised(ingested)?;
-    let rows = Rows::read(&model, settings.distribution, source, observer.second_pass(model.forest.rows))?;
+    let rows = Rows::read(&model, settings.distribution, source, observer.second_pass(model.totals().rows))?;
     let criterion = Criterion::new(&model, &rows, settings.distribution);
     let mut observe = |value: f64, step: &Step| observer.evaluated(value, step);
     let mut optimum = search(&criterion, &settings.newton, &mut observe).ok_or(GlmmError::Cancelled)?;
@@ -189,7 +189,7 @@ impl GlmmFit {
         sums: &RowSums,
     ) -> GlmmFit {
         let model = criterion.model;
-        let (n, n_parameters, value) = (model.forest.rows, criterion.len(), optimum.at.value);
+        let (n, n_parameters, value) = (model.totals().rows, criterion.len(), optimum.at.value);
         let at = criterion.point(&optimum.at.coordinates);
         let map = model.unshift_map();
         let beta = &map * nalgebra::DVector::from_vec(at.beta.clone());
@@ -229,7 +229,7 @@ impl GlmmFit {
             n_obs: n,
             n_dropped: dropped.rows,
             missing: dropped.missing.clone(),
-            levels: (model.forest.levels.iter().rev())
+            levels: (model.levels().iter().rev())
                 .map(|level| LevelSize { name: level.name.clone(), groups: level.groups })
                 .collect(),
             success: model.recipe.success.map(|factor| model.recipe.factors[factor].levels[1].clone()),
@@ -291,13 +291,13 @@ impl GlmmEffect {
 
 /// Notes on models whose rows say little about the random effects.
 fn notes_on_rows(model: &Model, criterion: &Criterion<'_>) -> Vec<String> {
-    let finest = &model.forest.levels[0];
+    let finest = &model.levels()[0];
     let bernoulli = criterion.shape.distribution.family() == Family::Binomial
         && model.recipe.trials.is_none()
         && model.recipe.weights.is_none();
     let mut notes = Vec::new();
-    let per_group = model.forest.rows as f64 / finest.groups as f64;
-    if bernoulli && finest.groups as u64 == model.forest.rows {
+    let per_group = model.totals().rows as f64 / finest.groups as f64;
+    if bernoulli && finest.groups as u64 == model.totals().rows {
         notes.push(format!(
             "Every group of {} has a single row with one trial: such a row cannot tell the variance of the group from \
              that of the outcome, and the estimates rest on the shape of the distribution alone.",

@@ -109,7 +109,7 @@ fn check_criterion(objective: &Objective<'_>, optimum: &Optimum, sums: &Sums) ->
 }
 
 /// The labels of some groups of level k.
-pub(crate) fn keys_of(model: &Model, k: usize, groups: &[GroupPlace]) -> Vec<KeyColumn> {
+pub fn keys_of(model: &Model, k: usize, groups: &[GroupPlace]) -> Vec<KeyColumn> {
     let names = model.levels()[k].key_names(&model.recipe);
     let labels = model.structure().group_labels(k, groups);
     names.zip(labels).map(|(name, labels)| KeyColumn { name: name.to_owned(), labels }).collect()

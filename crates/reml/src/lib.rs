@@ -34,7 +34,7 @@ pub use build_model::{BuildError, build_generalised, build_model};
 pub use compare::{Candidate, LikelihoodRatio, Mixture, NoTest};
 pub use components::{Component, Icc, WaldScale, wald_interval};
 pub use diagnosis::{Diagnosis, Weak};
-pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, Place, keys_of, random_effects, sorted_groups};
+pub use effects::{EffectsError, KeyColumn, KeyLabels, LevelEffects, keys_of, random_effects};
 pub use estimate::boundary::nearly_singular;
 pub use estimate::{
     Optimum, SearchError, SearchObserver, Status, Trial, find_optimum, optimise, optimise_from, optimise_while,

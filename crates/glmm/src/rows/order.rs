@@ -7,7 +7,7 @@ use tiers_moments::Tree;
 /// The groups of one shard in order.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardOrder {
-    /// For each level, the group (of the forest's tree) at each position.
+    /// For each level, the group (by its number in the shard) at each position.
     pub(crate) groups: Vec<Vec<u32>>,
     /// For each level but the finest, the end of the children of each group, by position.
     pub(crate) ends: Vec<Vec<u32>>,
@@ -87,7 +87,7 @@ impl ShardOrder {
         if finest == 0 { self.first_row } else { self.row_ends[finest - 1] }
     }
 
-    /// The positions of the finest groups of the forest's tree.
+    /// The positions of the finest groups by their numbers in the shard.
     pub(crate) fn positions(&self) -> Vec<u32> {
         let mut out = vec![0; self.groups[0].len()];
         self.groups[0].iter().enumerate().for_each(|(at, &group)| out[group as usize] = at as u32);

@@ -4,10 +4,10 @@ use super::narrow::Narrow;
 use super::{Rows, ShardOrder};
 use crate::family::{Distribution, Family};
 use tiers_design::{
-    Atom, Block, ColumnSpec, Dictionary, EncodeError, Encoder, Labels, MISSING, Recipe, RowBlock, Source,
+    Atom, Block, ColumnSpec, EncodeError, Encoder, Labels, MISSING, Recipe, RowBlock, Source, SourceError,
 };
-use tiers_moments::{GroupIndex, PassError, ReadObserver, of_blocks};
-use tiers_reml::{KeyLabels, Model, Place, keys_of};
+use tiers_moments::{GroupIndex, GroupPlace, PassError, ReadObserver, RowPass, Structure};
+use tiers_reml::Model;
 
 /// Why the rows of a generalised model could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +109,7 @@ impl Rows {
         source: &dyn Source,
         observer: &mut dyn ReadObserver,
     ) -> Result<Rows, RowsError> {
-        let rows = model.forest.rows;
+        let rows = model.totals().rows;
         let n = u32::try_from(rows).map_err(|_| RowsError::TooMany(rows))? as usize;
         let reader = Reader::new(model, distribution)?;
         let counted = model.recipe.weights.is_some() || model.recipe.trials.is_some();
@@ -128,7 +128,7 @@ impl Rows {
         let mut next: Vec<Vec<u32>> = reader.shards.iter().map(starts).collect();
         let mut placed_rows = 0;
         let mut changed = false;
-        of_blocks(source, &model.recipe.requests, observer, |block| reader.of_block(&block), &mut |placed: Placed| {
+        let mut place = |placed: Placed| -> Result<(), SourceError> {
             let mut places = Vec::with_capacity(placed.k.len());
             for &group in &placed.places {
                 let (shard, position) = reader.finest[group as usize];
@@ -151,8 +151,10 @@ impl Rows {
             }
             out.constant += placed.constant;
             Ok(())
-        })
-        .map_err(|error: RowsError| if changed { RowsError::Changed } else { error })?;
+        };
+        RowPass::new(source, model.recipe.requests.clone())
+            .run(observer, |block| reader.of_block(&block), &mut place)
+            .map_err(|error: RowsError| if changed { RowsError::Changed } else { error })?;
         if placed_rows != n {
             return Err(RowsError::Changed);
         }
@@ -234,7 +236,7 @@ impl<'a> Reader<'a> {
         }
         let offsets = first..first + model.recipe.offsets.len();
         let mut z: Vec<usize> = Vec::new();
-        for level in &model.forest.levels {
+        for level in model.levels() {
             let new: Vec<usize> = level.z.iter().copied().filter(|c| !z.contains(c)).collect();
             z.extend(new);
         }
@@ -246,7 +248,8 @@ impl<'a> Reader<'a> {
             first_row = order.row_ends.last().copied().unwrap_or(first_row);
             order
         };
-        let shards: Vec<ShardOrder> = model.forest.trees.iter().map(order).collect();
+        let Structure::Nested(forest) = model.structure();
+        let shards: Vec<ShardOrder> = forest.trees.iter().map(order).collect();
         let (groups, finest) = finest_groups(model, &shards);
         let encoder = Encoder::new(&recipe);
         Ok(Reader { model, distribution, encoder, columns, z, success, trials, offsets, shards, groups, finest })
@@ -330,7 +333,7 @@ impl<'a> Reader<'a> {
 
     /// Returns the number of the finest group of each row.
     fn places(&self, rows: &RowBlock) -> Result<Vec<u32>, RowsError> {
-        let grouping = &self.model.recipe.groupings[self.model.forest.levels[0].grouping];
+        let grouping = &self.model.recipe.groupings[self.model.levels()[0].grouping];
         let keys: Vec<&Labels> = grouping.keys.iter().map(|&key| &rows.keys[key]).collect();
         let groups = self.groups.groups_of(&keys);
         if groups.contains(&MISSING) { Err(RowsError::Changed) } else { Ok(groups) }
@@ -342,14 +345,11 @@ fn finest_groups(model: &Model, shards: &[ShardOrder]) -> (GroupIndex, Vec<(u32,
     let (mut places, mut finest) = (Vec::new(), Vec::new());
     for (shard, order) in shards.iter().enumerate() {
         for (group, position) in order.positions().into_iter().enumerate() {
-            places.push(Place { shard, group });
+            places.push(GroupPlace { shard, group });
             finest.push((shard as u32, position));
         }
     }
-    let labels = keys_of(model, 0, &places).into_iter().map(|key| match key.labels {
-        KeyLabels::Text(texts) => Dictionary::Text(texts),
-        KeyLabels::Integer(values) => Dictionary::Integer(values),
-    });
-    let index = GroupIndex::new(labels.collect()).expect("groups differ in their labels");
+    let labels = model.structure().group_labels(0, &places);
+    let index = GroupIndex::new(labels).expect("groups differ in their labels");
     (index, finest)
 }
