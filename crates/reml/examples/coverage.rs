@@ -10,12 +10,7 @@
 
 #![allow(clippy::print_stdout, reason = "an example")]
 
-#[allow(dead_code, unused_imports, reason = "shared with the tests")]
-#[path = "../tests/reml/memory.rs"]
-mod memory;
-
 use chacha20::ChaCha8Rng;
-use memory::{Memory, Values};
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
@@ -28,6 +23,7 @@ use tiers_reml::{
     BootstrapSettings, Component, Fit, FixedInference, Inference, IntervalType, Method, NewtonSettings, Objective,
     Optimum, Target, WaldScale, bootstrap, build_model, optimise, profile, wald_interval,
 };
+use tiers_testdata::{Memory, Values};
 
 /// Number of schools, half of them treated; each has classes of students.
 const SCHOOLS: usize = 16;

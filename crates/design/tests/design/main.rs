@@ -3,3 +3,4 @@
 mod encoding;
 mod resolving;
 mod table;
+mod z_matrix;

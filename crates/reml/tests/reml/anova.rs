@@ -2,12 +2,12 @@
 //! without an intercept.
 
 use crate::common::model;
-use crate::memory::{Memory, Values};
 use std::collections::BTreeMap;
 use tiers_reml::{
     AnovaType, Averaging, DfMethod, FixedInference, FixedModel, Grid, Inference, Method, NewtonSettings, Objective,
     Setting, optimise,
 };
+use tiers_testdata::{Memory, Values};
 use tiers_testkit::{Checks, Tolerance};
 
 /// The data, with or without the rows of level c of f and q of h; x starts at `offset`.

@@ -1,7 +1,6 @@
 //! The bootstrap in moment space: its draws are distributed like sums of simulated rows.
 
-use crate::common::{Random, Sampled, fit, forest as forest_of, internal_theta, model};
-use crate::memory::{Memory, Values};
+use crate::common::{Sampled, fit, forest as forest_of, internal_theta, model};
 use nalgebra::{DMatrix, DVector};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +8,7 @@ use tiers_equations::{Draws, Simulator};
 use tiers_reml::{
     Bootstrap, BootstrapSettings, IntervalType, Method, Model, NewtonSettings, Objective, Status, bootstrap, optimise,
 };
+use tiers_testdata::{Memory, Random, Values};
 use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
 
 /// All sums of y in a fit, those of C's columns last; then the sum of squares.

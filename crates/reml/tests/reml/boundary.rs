@@ -1,10 +1,10 @@
 //! Optima where a variance is zero or a correlation ±1, against an independent minimiser of the textbook
 //! criterion.
 
-use crate::common::{METHODS, Random, Sampled, fit, reference};
-use crate::memory::{Memory, Values};
+use crate::common::{METHODS, Sampled, fit, reference};
 use nalgebra::{DMatrix, DVector};
 use tiers_reml::{Fit, Method, Status};
+use tiers_testdata::{Memory, Random, Values};
 use tiers_testkit::{Checks, NestedSample, Problem, Shape, Tolerance, oracle, simulate_nested};
 
 /// The lowest criterion that BFGS with the exact gradient finds from five starts.

@@ -1,6 +1,5 @@
 //! Models, fits and simulated samples that several test modules use.
 
-use crate::memory::{Memory, Values};
 use nalgebra::DMatrix;
 use std::error::Error;
 use tiers_design::{DesignError, Formula, Plan, Settings, Source};
@@ -10,6 +9,7 @@ use tiers_reml::{
     BuildError, DfMethod, Fit, Inference, LevelEffects, Method, Model, NewtonSettings, Objective, Optimum, Status,
     Step, Trial, build_model, find_optimum, random_effects,
 };
+use tiers_testdata::{Memory, table_of};
 use tiers_testkit::{Checks, NestedSample, Tolerance, oracle};
 
 /// Both likelihoods.
@@ -21,34 +21,6 @@ pub(crate) fn model(table: &Memory, formula: &str, weights: Option<&str>) -> Res
     let formula: Formula = formula.parse().map_err(DesignError::from).map_err(IngestError::from)?;
     let plan = Plan::new(&formula, table.fields(), &settings).map_err(IngestError::from)?;
     build_model(accumulate(table, &plan, &mut ())?)
-}
-
-/// A sample as a table (columns c1…, y, w, g0 the finest grouping …) and its formula.
-pub(crate) fn table_of(sample: &NestedSample) -> (Memory, String) {
-    let names: Vec<String> = (0..sample.columns.len()).map(|i| format!("c{i}")).collect();
-    let groups: Vec<String> = (0..sample.levels.len()).map(|k| format!("g{k}")).collect();
-    let mut columns: Vec<(&str, Values)> = vec![("y", Values::Numbers(sample.y.clone()))];
-    for (name, values) in names.iter().zip(&sample.columns).skip(1) {
-        columns.push((name, Values::Numbers(values.clone())));
-    }
-    for (name, level) in groups.iter().zip(&sample.levels) {
-        columns.push((name, Values::Ids(level.group.iter().map(|&g| 100 + g as i64).collect())));
-    }
-    if let Some(weights) = &sample.weights {
-        columns.push(("w", Values::Numbers(weights.clone())));
-    }
-    let term = |columns: &[usize]| {
-        let own = if columns.contains(&0) { "1" } else { "0" };
-        let slopes = columns.iter().filter(|&&c| c != 0).map(|c| format!(" + c{c}"));
-        format!("{own}{}", slopes.collect::<String>())
-    };
-    let fixed: Vec<String> = sample.x.iter().map(|&c| if c == 0 { "1".into() } else { names[c].clone() }).collect();
-    let random =
-        sample.levels.iter().zip(&groups).flat_map(|(level, group)| {
-            level.terms.iter().map(move |columns| format!(" + ({} | {group})", term(columns)))
-        });
-    let formula = format!("y ~ {}{}", fixed.join(" + "), random.collect::<String>());
-    (Memory::new(columns), formula)
 }
 
 /// Scaled theta of a model for raw factors, given term by term, lower triangular by column.
@@ -214,37 +186,5 @@ pub(crate) fn reference(method: Method) -> oracle::Method {
     match method {
         Method::Reml => oracle::Method::Reml,
         Method::Ml => oracle::Method::Ml,
-    }
-}
-
-/// Random numbers without a library: splitmix64, and sums of twelve numbers for normal ones.
-#[derive(Clone, Debug)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    /// Uniform on [0, 1).
-    pub(crate) fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Mean 0, variance 1, approximately normal.
-    pub(crate) fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
-    }
-
-    /// One of 0..bound.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.uniform() * bound as f64) as usize
-    }
-
-    /// A random order of 0..n.
-    pub(crate) fn order(&mut self, n: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..n).collect();
-        (1..n).rev().for_each(|i| order.swap(i, self.below(i + 1)));
-        order
     }
 }

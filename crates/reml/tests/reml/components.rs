@@ -1,9 +1,9 @@
 //! Standard errors of standard deviations, correlations and intraclass correlations.
 
 use crate::common::{METHODS, Sampled, fit, reference};
-use crate::memory::Memory;
 use nalgebra::DVector;
 use tiers_reml::{Fit, Method, Status};
+use tiers_testdata::Memory;
 use tiers_testkit::{Checks, NestedSample, Shape, Tolerance, difference, simulate_nested};
 
 /// Standard errors in lme4's order: per term the lower triangle by column, then σ.

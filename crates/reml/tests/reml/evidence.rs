@@ -1,8 +1,8 @@
 //! A fit is returned only if its numerical precision and the likelihood support it.
 
-use crate::common::{METHODS, Random, fit};
-use crate::memory::{Memory, Values};
+use crate::common::{METHODS, fit};
 use tiers_reml::{Method, Status};
+use tiers_testdata::{Memory, Random, Values};
 use tiers_testkit::{Checks, Tolerance};
 
 const GROUPS: usize = 12;

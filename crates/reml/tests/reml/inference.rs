@@ -1,9 +1,9 @@
 //! Degrees of freedom and adjusted covariances against the literal formulas with V.
 
-use crate::common::{model, table_of};
-use crate::memory::Memory;
+use crate::common::model;
 use nalgebra::{DMatrix, DVector};
 use tiers_reml::{DfMethod, FixedInference, Inference, Method, NewtonSettings, Objective, Status, Variances, optimise};
+use tiers_testdata::{Memory, table_of};
 use tiers_testkit::{Checks, Shape, Tolerance, oracle, simulate_nested};
 
 /// Compares a fit's inference by `df` with the oracle's at the same theta, for interior optima.

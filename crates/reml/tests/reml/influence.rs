@@ -1,10 +1,10 @@
 //! Estimates without a group against the formulas on the other rows, and against fits to them.
 
-use crate::common::{METHODS, Random, fit, model, reference, table_of};
-use crate::memory::{Memory, Values};
+use crate::common::{METHODS, fit, model, reference};
 use nalgebra::{DMatrix, DVector};
 use tiers_moments::ClusterMoments;
 use tiers_reml::{Influence, KeyLabels, Method, NewtonSettings, Objective, Status, Variances, optimise};
+use tiers_testdata::{Memory, Random, Values, table_of};
 use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, simulate_nested};
 
 /// The problem restricted to some rows, with groups renumbered.

@@ -1,11 +1,11 @@
 //! A fit does not depend on the order of rows, names of groups, threads, blocks or waves.
 
-use crate::common::{METHODS, Random, Sampled, fit, same_fit};
-use crate::memory::{Memory, Values};
+use crate::common::{METHODS, Sampled, fit, same_fit};
 use proptest::prelude::*;
 use tiers_design::{Encoder, Formula, Plan, Settings, Source};
 use tiers_moments::{BlockSums, Moments, Summands};
 use tiers_reml::{KeyLabels, LevelEffects, Method};
+use tiers_testdata::{Memory, Random, Values, table_of};
 use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
 
 fn sampled(seed: u64) -> Option<Sampled> {
@@ -92,7 +92,7 @@ proptest! {
     #[test]
     fn blocks_absorbed_in_one_wave_or_many(seed in 0u64..100_000, block_rows in 1usize..20, wave in 1usize..7) {
         let sample = simulate_nested(seed, &Shape::any(seed));
-        let (table, formula) = crate::common::table_of(&sample);
+        let (table, formula) = table_of(&sample);
         let formula: Formula = formula.parse().expect("a formula");
         let settings = Settings { weights: sample.weights.as_ref().map(|_| "w".to_owned()), ..Settings::default() };
         let plan = Plan::new(&formula, table.fields(), &settings).expect("a plan");

@@ -1,8 +1,8 @@
 //! Nests found from the data, columns dropped from X, and first blocks with too little information.
 
-use crate::common::{Random, fit, same_fit};
-use crate::memory::{Memory, Values};
+use crate::common::{fit, same_fit};
 use tiers_reml::{Fit, Method};
+use tiers_testdata::{Memory, Random, Values};
 use tiers_testkit::Checks;
 
 /// Districts of schools of classes, all ids unique; a factor with a rare level in the last rows.

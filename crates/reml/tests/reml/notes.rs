@@ -1,8 +1,8 @@
 //! Notes on models where the user may have meant something else.
 
-use crate::common::{Random, model};
-use crate::memory::{Memory, Values};
+use crate::common::model;
 use tiers_reml::{Fit, Inference, Method, NewtonSettings, Objective, optimise};
+use tiers_testdata::{Memory, Random, Values};
 
 fn table(weight: impl Fn(usize) -> f64) -> Memory {
     let mut random = Random(5);

@@ -1,11 +1,11 @@
 //! Observers: what they receive, and computations that they cancel.
 
 use crate::common::model;
-use crate::memory::Memory;
 use std::sync::Mutex;
 use tiers_reml::{
     BootstrapSettings, Method, Model, NewtonSettings, Objective, Profile, Step, Target, Trial, bootstrap, optimise,
 };
+use tiers_testdata::Memory;
 
 fn sleepstudy() -> Model {
     let table = Memory::of_dataset("sleepstudy", &["Reaction", "Days"], &["Subject"]);

@@ -1,7 +1,6 @@
 //! Predictions and their errors for new rows, against formulas with V written out.
 
-use crate::common::{METHODS, Random, Sampled, as_optimum, model, reference, report};
-use crate::memory::{Memory, Values};
+use crate::common::{METHODS, Sampled, as_optimum, model, reference, report};
 use nalgebra::{DMatrix, DVector};
 use tiers_design::{Block, Source};
 use tiers_moments::{Dropped, RowPass};
@@ -10,6 +9,7 @@ use tiers_reml::{
     LevelEffects, Method, NewtonSettings, Objective, Optimum, PredictedRows, PredictionErrors, Predictor, optimise,
     random_effects,
 };
+use tiers_testdata::{Memory, Random, Values};
 use tiers_testkit::{Checks, NewRow, Predicted, Shape, Tolerance, simulate_nested};
 
 const ROWS: usize = 40;

@@ -1,9 +1,9 @@
 //! Profile likelihood intervals: against the deviance written out with V, and against lme4.
 
 use crate::common::{Sampled, model};
-use crate::memory::{Memory, Values};
 use nalgebra::{DMatrix, DVector};
 use tiers_reml::{Curve, End, Method, NewtonSettings, Objective, Profile, Target, profile};
+use tiers_testdata::{Memory, Values};
 use tiers_testkit::{Checks, Problem, Shape, Tolerance, difference, simulate_nested};
 
 /// Profiles of all parameters at level 0.95.

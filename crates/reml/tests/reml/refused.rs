@@ -1,8 +1,8 @@
 //! Models and tables that cannot be fitted: each has its own message, with what to try.
 
-use crate::common::{Random, fit, model};
-use crate::memory::{Memory, Values};
+use crate::common::{fit, model};
 use tiers_reml::Method;
+use tiers_testdata::{Memory, Random, Values};
 
 /// Schools of four classes of five students; classes numbered within each school, and over all schools.
 fn schools() -> Memory {

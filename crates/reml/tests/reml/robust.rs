@@ -1,10 +1,10 @@
 //! Cluster-robust inference against the literal formulas with V.
 
-use crate::common::{Random, model, table_of};
-use crate::memory::{Memory, Values};
+use crate::common::model;
 use nalgebra::{DMatrix, DVector};
 use tiers_moments::ClusterMoments;
 use tiers_reml::{Fit, Inference, Method, NewtonSettings, Objective, Robust, Sandwich, Variances, optimise};
+use tiers_testdata::{Memory, Random, Values, table_of};
 use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, inference, simulate_nested};
 
 const KINDS: [(Sandwich, inference::Sandwich); 5] = [

@@ -1,8 +1,9 @@
 //! Models whose effects together fit every row, though no single level does.
 
-use crate::common::{METHODS, diagonal, go_on, model, table_of};
+use crate::common::{METHODS, diagonal, go_on, model};
 use tiers_equations::Want;
 use tiers_reml::{Method, NewtonSettings, Objective, find_optimum};
+use tiers_testdata::table_of;
 use tiers_testkit::{Shape, simulate_nested};
 
 /// For ML their criterion decreases without bound as the variances grow; such a fit was once reported as

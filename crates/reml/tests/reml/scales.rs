@@ -1,10 +1,10 @@
 //! Units and origins of the columns do not change a fit.
 
-use crate::common::{Fitted, METHODS, Random, Sampled, fit, same_criterion, same_fit};
-use crate::memory::{Memory, Values};
+use crate::common::{Fitted, METHODS, Sampled, fit, same_criterion, same_fit};
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use tiers_reml::{Fit, Method};
+use tiers_testdata::{Memory, Random, Values};
 use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
 
 fn sampled(seed: u64) -> Option<Sampled> {

@@ -1,13 +1,14 @@
 //! Sparse factorisation and Henderson's textbook form, against elimination along the trees and against
 //! formulas with V written out.
 
-use crate::common::{forest, internal_theta, model, table_of};
+use crate::common::{forest, internal_theta, model};
 use nalgebra::{DMatrix, DVector};
 use tiers_equations::{
     EquationsError, FixedEffects, Henderson, SparseEquations, SparseScratch, SparseShard, Sums, TreePlan, TreeScratch,
 };
 use tiers_moments::GroupPlace;
 use tiers_reml::{Method, Model, Objective};
+use tiers_testdata::table_of;
 use tiers_testkit::{Checks, NestedSample, Shape, Solution, Tolerance, oracle, simulate_nested};
 
 /// A simulated sample with its model and a θ.

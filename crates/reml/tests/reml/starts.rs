@@ -1,9 +1,9 @@
 //! Searches from any start end at the same optimum, for the data sets that can be read without a
 //! data-frame library.
 
-use crate::common::{METHODS, Random, fit, model};
-use crate::memory::Memory;
+use crate::common::{METHODS, fit, model};
 use tiers_reml::{Method, NewtonSettings, Objective, Status, optimise, optimise_from};
+use tiers_testdata::{Memory, Random};
 use tiers_testkit::{Checks, Golden, Tolerance};
 
 /// A data set with a model that lme4 has fitted.

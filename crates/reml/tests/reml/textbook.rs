@@ -1,8 +1,9 @@
 //! Elimination along the trees against the textbook formulas with V written out.
 
-use crate::common::{internal_theta, model, table_of};
+use crate::common::{internal_theta, model};
 use tiers_equations::Want;
 use tiers_reml::{Method, Objective};
+use tiers_testdata::table_of;
 use tiers_testkit::{Checks, Shape, Tolerance, oracle, simulate_nested};
 
 #[test]

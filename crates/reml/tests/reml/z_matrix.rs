@@ -1,7 +1,6 @@
 //! The streamed moments against products with a dense Z: `Z'WZ`, `Z'WX`, `Z'Wy`, `[X y]'W[X y]`.
 
-use crate::common::{forest, model, table_of};
-use crate::memory::Memory;
+use crate::common::{forest, model};
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -9,6 +8,7 @@ use tiers_design::{Encoder, RowBlock, Source, ZMatrix, z_matrix};
 use tiers_equations::SparseEquations;
 use tiers_moments::GroupPlace;
 use tiers_reml::Model;
+use tiers_testdata::{Memory, table_of};
 use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
 
 /// The rows of a table, encoded by a model's recipe.
@@ -110,29 +110,5 @@ proptest! {
         let sum: f64 = written.w.iter().map(|w| w.ln()).sum();
         checks.check("sum of log w", forest.sum_log_weights, sum, Tolerance::both(1e-13, 1e-13));
         checks.finish();
-    }
-}
-
-#[test]
-fn columns_of_z_are_named_and_give_the_users_values() {
-    let sample = simulate_nested(6, &Shape { levels: 2, slopes: 1, weights: false, ..Shape::any(6) });
-    let (table, formula) = table_of(&sample);
-    let (model, _) = model(&table, &formula, None).expect("a model");
-    let blocks = encoded(&table, &model);
-    let z = z_matrix(&model.recipe, &blocks);
-    let dense = z.z.to_csc();
-    for (j, column) in z.columns.iter().enumerate() {
-        let level: usize = column.level[1..].parse().expect("levels are g0, g1, …");
-        let group = column.group[0].parse::<usize>().expect("groups are numbers") - 100;
-        let of_column = dense.outer_view(j).expect("a column");
-        let rows: Vec<usize> = (0..sample.n()).filter(|&i| sample.levels[level].group[i] == group).collect();
-        assert_eq!(of_column.indices(), rows, "{column:?}");
-        let own = match column.effect.as_str() {
-            "(Intercept)" => 0,
-            name => name[1..].parse::<usize>().expect("columns are c1, c2, …"),
-        };
-        for (i, value) in of_column.iter() {
-            assert!((value + column.shift - sample.columns[own][i]).abs() < 1e-14, "{column:?} row {i}");
-        }
     }
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use tiers_design::{
     Block, Column, Dictionary, Field, Labels, MISSING, RawBlock, Request, Role, Scan, Source, SourceError,
 };
-use tiers_moments::IngestError;
 
 /// The rows of a table with these labels.
-pub(crate) struct Filtered<'a> {
-    pub(crate) source: &'a dyn Source,
-    pub(crate) by: &'a [String],
-    pub(crate) label: &'a [String],
+pub struct Filtered<'a> {
+    /// The table.
+    pub source: &'a dyn Source,
+    /// Columns that divide the table.
+    pub by: &'a [String],
+    /// The label of the partition in each of them.
+    pub label: &'a [String],
 }
 
 impl Source for Filtered<'_> {
@@ -75,13 +77,17 @@ fn used_labels(codes: Vec<u32>, dictionary: &Dictionary) -> Labels {
     Labels { codes, dictionary }
 }
 
-/// The partitions in order, and the number of rows that belong to none.
-pub(crate) fn partition_labels(source: &dyn Source, by: &[String]) -> Result<(Vec<Vec<String>>, u64), IngestError> {
+/// Returns the labels of the partitions in order, and the number of rows that belong to none because a
+/// label is missing.
+///
+/// # Errors
+/// As the table's scan.
+pub fn partition_labels(source: &dyn Source, by: &[String]) -> Result<(Vec<Vec<String>>, u64), SourceError> {
     let requests: Vec<Request> = by_requests(by).collect();
     let mut seen: BTreeSet<Vec<(i64, String)>> = BTreeSet::new();
     let mut without = 0;
-    for raw in source.scan(&requests).map_err(IngestError::Source)? {
-        let block = raw.and_then(|raw| raw.decode()).map_err(IngestError::Source)?;
+    for raw in source.scan(&requests)? {
+        let block = raw.and_then(|raw| raw.decode())?;
         for row in 0..block.rows {
             let label = |column: &Column| match column {
                 Column::Labels(labels) if labels.codes[row] != MISSING => {

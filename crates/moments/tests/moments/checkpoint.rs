@@ -1,12 +1,10 @@
 //! A resumed pass is bit-identical to an uninterrupted one; a damaged checkpoint is refused.
 
-use crate::common::Random;
-use crate::memory::{Memory, Values};
-use crate::students::{MODELS, plan, students};
+use crate::support::bits;
 use tiers_moments::{
-    Checkpoint, CheckpointError, IngestError, Ingested, PassState, ReadObserver, Reading, Shared, Wanted,
-    accumulate_many,
+    Checkpoint, CheckpointError, IngestError, PassState, ReadObserver, Reading, Shared, Wanted, accumulate_many,
 };
+use tiers_testdata::{MODELS, Memory, Random, Values, plan, students};
 
 const FINGERPRINT: &str = "students, 1 file of 12345 bytes";
 
@@ -53,25 +51,6 @@ fn read(
 
 fn from_bytes(bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     Checkpoint::read(&mut &bytes[..], FINGERPRINT)
-}
-
-/// All bits of moments, in their order.
-pub(crate) fn bits(name: &str, ingested: Result<Ingested, IngestError>) -> String {
-    match ingested {
-        Err(error) => format!("{name}: {error}"),
-        Ok(Ingested { recipe, moments, dropped }) => {
-            let numbers = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<u64>>();
-            let mut text = format!("{name}: {recipe:?} {dropped:?} {:?}\n", numbers(&moments.cross.to_dense()));
-            text += &format!("{} {}\n", moments.rows, moments.sum_log_weights.to_bits());
-            for cells in &moments.shards {
-                let labels: Vec<String> = (0..cells.labels.len())
-                    .map(|i| moments.labels[i % moments.summands.keys].label(cells.labels[i]))
-                    .collect();
-                text += &format!("{labels:?} {:?} {:?} {:?}\n", cells.counts, cells.first_row, numbers(&cells.sums));
-            }
-            text
-        }
-    }
 }
 
 fn all_bits(mut shared: Shared, models: usize) -> Vec<String> {

@@ -1,11 +1,10 @@
 //! Students in classes in schools in states, and the models that tests of shared reads fit to them.
 
-use crate::common::Random;
-use crate::memory::{Memory, Values};
+use crate::{Memory, Random, Values};
 use tiers_design::{Formula, Plan, Settings, Source};
 
-/// Students in classes in schools in states, with gaps in some columns.
-pub(crate) fn students(rows: usize, seed: u64, gaps: bool) -> Memory {
+/// Simulates students in classes in schools in states, with or without gaps in some columns.
+pub fn students(rows: usize, seed: u64, gaps: bool) -> Memory {
     let mut random = Random(seed);
     let school: Vec<i64> = (0..rows).map(|_| random.below(12) as i64).collect();
     let state: Vec<i64> = school.iter().map(|s| 100 - s / 4).collect();
@@ -48,9 +47,10 @@ pub(crate) fn students(rows: usize, seed: u64, gaps: bool) -> Memory {
 }
 
 /// A formula, a column of weights and a reference level of `f`.
-pub(crate) type ModelSpec = (&'static str, Option<&'static str>, Option<&'static str>);
+pub type ModelSpec = (&'static str, Option<&'static str>, Option<&'static str>);
 
-pub(crate) const MODELS: [ModelSpec; 16] = [
+/// Models that differ in columns, weights, references, groupings and the rows that they drop.
+pub const MODELS: [ModelSpec; 16] = [
     ("y ~ x + (1 | school)", None, None),
     ("y ~ x + f + (1 | school/class)", None, None),
     ("y ~ x + f + (1 | school/class)", None, Some("C")),
@@ -69,7 +69,8 @@ pub(crate) const MODELS: [ModelSpec; 16] = [
     ("y ~ x + offset(z) + (1 | state/school)", None, None),
 ];
 
-pub(crate) fn plan(table: &dyn Source, (formula, weights, reference): ModelSpec) -> Plan {
+/// Resolves a model against a table; panics if it does not fit.
+pub fn plan(table: &dyn Source, (formula, weights, reference): ModelSpec) -> Plan {
     let reference = reference.map(|level| ("f".to_owned(), level.to_owned())).into_iter().collect();
     let settings = Settings { weights: weights.map(str::to_owned), reference, ..Settings::default() };
     let formula: Formula = formula.parse().unwrap();

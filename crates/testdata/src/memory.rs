@@ -5,25 +5,30 @@ use tiers_design::{
 };
 use tiers_testkit::Table;
 
-/// A column of a table in memory.
+/// The values of a column of a table in memory.
 #[derive(Clone, Debug)]
-pub(crate) enum Values {
+pub enum Values {
+    /// Numbers; NaN is missing.
     Numbers(Vec<f64>),
+    /// Integers, as ids or as numbers.
     Ids(Vec<i64>),
+    /// Texts.
     Texts(Vec<String>),
 }
 
 /// A table in memory, cut into blocks of any size.
 #[derive(Clone, Debug)]
-pub(crate) struct Memory {
+pub struct Memory {
     fields: Vec<Field>,
     values: Vec<Values>,
     rows: usize,
-    pub(crate) block_rows: usize,
+    /// Rows per block, the last excepted.
+    pub block_rows: usize,
 }
 
 impl Memory {
-    pub(crate) fn new(columns: Vec<(&str, Values)>) -> Self {
+    /// A table of named columns of equal length.
+    pub fn new(columns: Vec<(&str, Values)>) -> Self {
         let rows = columns.first().map_or(0, |(_, v)| v.len());
         let kind = |values: &Values| match values {
             Values::Numbers(_) => Kind::Float,
@@ -35,8 +40,8 @@ impl Memory {
         Memory { fields, values: columns.into_iter().map(|c| c.1).collect(), rows, block_rows: BLOCK_ROWS }
     }
 
-    /// A data set: columns of numbers, and columns of ids or texts.
-    pub(crate) fn of_dataset(folder: &str, numbers: &[&str], labels: &[&str]) -> Self {
+    /// A data set of the test kit: columns of numbers, and columns of ids or texts.
+    pub fn of_dataset(folder: &str, numbers: &[&str], labels: &[&str]) -> Self {
         let table = Table::of_dataset(folder);
         let mut columns: Vec<(&str, Values)> =
             numbers.iter().map(|&name| (name, Values::Numbers(table.numbers(name)))).collect();
@@ -48,12 +53,12 @@ impl Memory {
     }
 
     /// Number of rows.
-    pub(crate) fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.rows
     }
 
     /// A column of numbers.
-    pub(crate) fn numbers(&self, name: &str) -> &[f64] {
+    pub fn numbers(&self, name: &str) -> &[f64] {
         match &self.values[self.find(name).expect("a column")] {
             Values::Numbers(values) => values,
             other => panic!("{name}: {other:?}"),
@@ -61,7 +66,7 @@ impl Memory {
     }
 
     /// A column of ids.
-    pub(crate) fn ids(&self, name: &str) -> &[i64] {
+    pub fn ids(&self, name: &str) -> &[i64] {
         match &self.values[self.find(name).expect("a column")] {
             Values::Ids(values) => values,
             other => panic!("{name}: {other:?}"),
@@ -69,7 +74,7 @@ impl Memory {
     }
 
     /// A column of texts.
-    pub(crate) fn texts(&self, name: &str) -> &[String] {
+    pub fn texts(&self, name: &str) -> &[String] {
         match &self.values[self.find(name).expect("a column")] {
             Values::Texts(values) => values,
             other => panic!("{name}: {other:?}"),
@@ -81,7 +86,7 @@ impl Memory {
     }
 
     /// The same table with one column added or replaced.
-    pub(crate) fn with(&self, name: &str, values: Values) -> Self {
+    pub fn with(&self, name: &str, values: Values) -> Self {
         let mut out = self.clone();
         let Memory { mut fields, values: mut all, .. } = Memory::new(vec![(name, values)]);
         let (field, values) = (fields.remove(0), all.remove(0));
@@ -97,18 +102,18 @@ impl Memory {
     }
 
     /// The same table with a column of numbers changed value by value.
-    pub(crate) fn map(&self, name: &str, change: impl Fn(f64) -> f64) -> Self {
+    pub fn map(&self, name: &str, change: impl Fn(f64) -> f64) -> Self {
         let values = self.numbers(name).iter().map(|&v| change(v)).collect();
         self.with(name, Values::Numbers(values))
     }
 
     /// The same rows in blocks of another size.
-    pub(crate) fn in_blocks_of(&self, block_rows: usize) -> Self {
+    pub fn in_blocks_of(&self, block_rows: usize) -> Self {
         Memory { block_rows, ..self.clone() }
     }
 
     /// The same rows in another order, or some of them.
-    pub(crate) fn permuted(&self, order: &[usize]) -> Self {
+    pub fn permuted(&self, order: &[usize]) -> Self {
         let pick = |values: &Values| match values {
             Values::Numbers(v) => Values::Numbers(order.iter().map(|&i| v[i]).collect()),
             Values::Ids(v) => Values::Ids(order.iter().map(|&i| v[i]).collect()),

@@ -1,0 +1,6 @@
+//! Tests from rows to moments, one topic per module.
+
+mod checkpoint;
+mod merge;
+mod several_models;
+mod support;
