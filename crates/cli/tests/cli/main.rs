@@ -11,6 +11,7 @@ mod changing;
 mod confint;
 mod csv;
 mod diagnostics;
+mod documented;
 mod generalised;
 mod kinds;
 mod later;
