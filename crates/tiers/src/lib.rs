@@ -56,23 +56,71 @@
 //! # Ok::<(), tiers::Error>(())
 //! ```
 //!
+//! # Prediction
+//!
+//! Groups that the fit knows are predicted with their random effects, new ones at their expectation; the
+//! interval of a new response is wider for those.
+//!
+//! ```
+//! # let table = tiers::doc::schools();
+//! use tiers::{Interval, IntervalKind, Table, lmm};
+//!
+//! let fit = lmm("score ~ pretest + (1 | school)").fit(&table)?;
+//! let new = Table::from_columns([
+//!     ("pretest", vec![10.0, 10.0].into()),
+//!     ("school", vec!["a", "a new school"].into()),
+//! ])?;
+//! let prediction = fit.predict_interval(&new, Interval { kind: IntervalKind::Prediction, level: 0.95 })?;
+//! assert_eq!(prediction.known("school"), Some(&[true, false][..]));
+//! let width = |row: usize| prediction.upper[row] - prediction.lower[row];
+//! assert!(width(0) < width(1));
+//! # Ok::<(), tiers::Error>(())
+//! ```
+//!
+//! # Moments of parts
+//!
+//! A fit needs of the rows only sums of products, its sufficient statistics. They are additive: parts of a
+//! data set can be summed where their rows are, saved, and merged.
+//!
+//! ```
+//! # let (rows_of_north, rows_of_south) = (tiers::doc::schools_of(0..24), tiers::doc::schools_of(24..48));
+//! use tiers::{Moments, lmm};
+//!
+//! let model = lmm("score ~ pretest + (1 | school)");
+//! let north = model.moments(&rows_of_north)?;
+//! let south = model.moments(&rows_of_south)?;
+//! let fit = model.fit_moments(Moments::merge([&north, &south])?)?;
+//! assert_eq!(fit.estimates().n_obs, 48);
+//! # Ok::<(), tiers::Error>(())
+//! ```
+//!
 //! # Questions to a fit
 //!
 //! | question | answer |
 //! |---|---|
+//! | coefficients, standard deviations, σ | [`Fit::fixed_effects`], [`Fit::variance_components`], [`Fit::sigma`] |
+//! | intraclass correlations | [`Fit::icc`] |
 //! | conditional modes (BLUPs) of the groups | [`Fit::random_effects`] |
 //! | intervals: Wald, profile likelihood, bootstrap | [`Fit::confint`] |
 //! | F tests of terms; hypotheses; marginal means | [`Fit::anova`], [`Fit::test`], [`Fit::means`] |
 //! | predictions with intervals, also of new groups | [`Fit::predict`], [`Fit::predict_interval`] |
 //! | fitted values, influence of groups | [`Fit::fitted`], [`Fit::influence`] |
 //! | likelihood ratio tests | [`Fit::compare`] |
-//! | results for other programs | [`Fit::json`], [`Fit::save`] |
+//! | how well the data determine the estimates | [`Fit::diagnose`] |
+//! | folders that this library and the program read | [`Fit::save`], [`Fit::load`], [`Fit::with_rows`] |
+//! | results for other programs | [`Fit::json`] |
+//!
+//! # Features
+//!
+//! `files` (off by default) brings polars: parquet, csv and arrow files as data, and parquet for the tables
+//! of saved fits and moments, which are csv without it.
 //!
 //! # What is promised
 //!
 //! Estimates are bit-identical for any number of threads. A search that does not converge is a
 //! [`Status`], not an error; bad input is an [`Error`] that says where, why and what to try. Memory does
-//! not grow with the number of rows but with the number of groups.
+//! not grow with the number of rows but with the number of groups. A folder of results appears whole or
+//! not at all, and damage to it is noticed when it is loaded.
 
 /// The README of this crate, whose example runs as a test.
 #[cfg(doctest)]
