@@ -1,9 +1,9 @@
 //! lme4's example of a binomial model, with figures by lme4, glmmTMB and quadrature in 50 digits.
 
 use crate::fit::fit;
-use crate::memory::{Memory, Values};
 use serde_json::Value;
 use tiers_glmm::{Family, GlmmStatus, Link};
+use tiers_testdata::{Memory, Values};
 
 fn cbpp() -> Memory {
     Memory::of_dataset("cbpp", &["incidence", "size"], &["herd", "period"])

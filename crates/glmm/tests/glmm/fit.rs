@@ -1,10 +1,10 @@
 //! Fits tables in memory.
 
-use crate::memory::Memory;
 use tiers_design::{Formula, Plan, Settings, Source};
 use tiers_glmm::{Distribution, Family, FittedGlmm, GlmmError, GlmmObserver, GlmmSettings, Link, fit_glmm};
 use tiers_moments::{ReadObserver, accumulate};
 use tiers_reml::{NewtonSettings, Step};
+use tiers_testdata::Memory;
 
 struct Silent;
 

@@ -1,8 +1,8 @@
 //! Coefficients and variances that grow without end.
 
 use crate::fit::fit;
-use crate::memory::{Memory, Values};
 use tiers_glmm::{Family, GlmmFit, GlmmStatus, Link};
+use tiers_testdata::{Memory, Values};
 
 /// 300 rows in 20 groups: a number x, a factor f of three levels, and the outcome of each row by its number.
 fn table(outcome: impl Fn(usize) -> f64) -> Memory {
