@@ -5,15 +5,17 @@ use crate::criterion::Criterion;
 use crate::effects::{RowSums, random_effects};
 use crate::family::{Distribution, Family, Link};
 use crate::inference::Inference;
+use crate::laplace_error::{LaplaceError, LaplaceErrorStatus, measure};
+use crate::quadrature::{MAX_NODES, Quadrature, QuadratureError};
 use crate::rows::{Rows, RowsError};
-use crate::search::{GlmmStatus, Optimum, search};
+use crate::search::{GlmmStatus, Objective, Optimum, search, search_from};
 use crate::separation::{self, Separation};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 use tiers_design::Source;
 use tiers_moments::{Dropped, Ingested, ReadObserver};
 use tiers_reml::{
-    BuildError, FactorLevels, LevelEffects, LevelSize, Model, NewtonSettings, OptimizerReport, Step, VarianceComponent,
+    BuildError, FactorLevels, LevelEffects, LevelSize, NewtonSettings, OptimizerReport, Step, VarianceComponent,
     build_generalised, factors, normal_quantile, notes_of_model,
 };
 
@@ -26,6 +28,11 @@ pub struct GlmmSettings {
     pub newton: NewtonSettings,
     /// Level of the confidence intervals.
     pub confidence: f64,
+    /// Nodes of adaptive Gauss–Hermite quadrature for each random effect, at most [`MAX_NODES`]; 1 for Laplace's
+    /// approximation.
+    pub nodes: usize,
+    /// Whether to measure the error of Laplace's approximation.
+    pub laplace_error: bool,
 }
 
 /// Why there is no fit.
@@ -37,6 +44,9 @@ pub enum GlmmError {
     /// The rows cannot be read or do not suit the family.
     #[error(transparent)]
     Rows(#[from] RowsError),
+    /// The model cannot be fitted by quadrature.
+    #[error(transparent)]
+    Quadrature(#[from] QuadratureError),
     /// The observer cancelled the search.
     #[error("interrupted")]
     Cancelled,
@@ -54,8 +64,15 @@ pub struct GlmmFit {
     pub family: Family,
     /// The link.
     pub link: Link,
-    /// Nodes of quadrature; 1 for Laplace's approximation.
+    /// Nodes of quadrature for each random effect; 1 for Laplace's approximation.
     pub n_agq: usize,
+    /// The criterion at the optimum with 2 n_agq + 1 nodes, less that with n_agq: what more nodes would change. Only
+    /// for quadrature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agq_change: Option<f64>,
+    /// The error of Laplace's approximation, if it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub laplace_error: Option<LaplaceError>,
     /// How the optimisation ended.
     pub status: GlmmStatus,
     /// Rows used.
@@ -153,7 +170,7 @@ pub trait GlmmObserver {
     fn evaluated(&mut self, criterion: f64, step: &Step) -> bool;
 }
 
-/// Fits a generalised linear mixed model by Laplace's approximation.
+/// Fits a generalised linear mixed model by Laplace's approximation or adaptive quadrature.
 ///
 /// `ingested` are the moments of a plan with [`tiers_design::Settings::generalised`], from which come the groups
 /// and the columns; `source` is the table, whose rows are read a second time.
@@ -170,13 +187,56 @@ pub fn fit_glmm(
     let (model, dropped) = build_generalised(ingested)?;
     let rows = Rows::read(&model, settings.distribution, source, observer.second_pass(model.totals().rows))?;
     let criterion = Criterion::new(&model, &rows, settings.distribution);
+    let quadrature = quadrature(&criterion, settings.nodes)?;
     let mut observe = |value: f64, step: &Step| observer.evaluated(value, step);
     let mut optimum = search(&criterion, &settings.newton, &mut observe).ok_or(GlmmError::Cancelled)?;
+    if let Some(quadrature) = &quadrature {
+        let found = search_from(quadrature, &optimum, &settings.newton, &mut observe).ok_or(GlmmError::Cancelled)?;
+        optimum = found.after(optimum);
+    }
     let inference = Inference::new(&criterion, &optimum);
     let separation = separation::check(&criterion, &inference, &mut optimum);
+    let mut accuracy = Accuracy::default();
+    match &quadrature {
+        Some(_) => accuracy.agq_change = change_with_more_nodes(&criterion, &optimum, settings.nodes)?,
+        None if settings.laplace_error => {
+            let measured = measure(&criterion, &optimum, &inference, &mut observe);
+            accuracy.laplace_error = Some(measured.ok_or(GlmmError::Cancelled)?);
+        }
+        None => {}
+    }
     let (effects, sums) = random_effects(&criterion, &optimum, &inference.shifted_or_zero(model.p()));
-    let fit = GlmmFit::new(&criterion, &optimum, &inference, settings, (&dropped, separation), &sums);
+    let mut fit = GlmmFit::new(&criterion, &optimum, &inference, settings, (&dropped, separation), &sums);
+    (fit.agq_change, fit.laplace_error) = (accuracy.agq_change, accuracy.laplace_error);
+    fit.notes.extend(notes_on_rows(&fit, &criterion));
     Ok(FittedGlmm { fit, effects })
+}
+
+/// The criterion by quadrature; `None` for Laplace's approximation.
+fn quadrature<'a>(criterion: &'a Criterion<'a>, nodes: usize) -> Result<Option<Quadrature<'a>>, QuadratureError> {
+    match nodes {
+        1 => Ok(None),
+        2..=MAX_NODES => Quadrature::new(criterion, nodes).map(Some),
+        _ => Err(QuadratureError::Nodes(nodes)),
+    }
+}
+
+/// What is known of the accuracy of a criterion.
+#[derive(Default)]
+struct Accuracy {
+    agq_change: Option<f64>,
+    laplace_error: Option<LaplaceError>,
+}
+
+/// The change of the criterion at an optimum from N to 2N + 1 nodes.
+fn change_with_more_nodes(
+    criterion: &Criterion<'_>,
+    optimum: &Optimum,
+    nodes: usize,
+) -> Result<Option<f64>, QuadratureError> {
+    let more = Quadrature::new(criterion, 2 * nodes + 1)?;
+    let with_more = more.evaluate(&optimum.at.coordinates, optimum.at.modes.clone());
+    Ok(Some(with_more.value - optimum.at.value).filter(|change| change.is_finite()))
 }
 
 impl GlmmFit {
@@ -217,14 +277,14 @@ impl GlmmFit {
         };
         let p = model.p();
         let latent = latent(criterion, &lambda, sums);
-        let mut notes = notes_of_model(model, dropped);
-        notes.extend(notes_on_rows(model, criterion));
         GlmmFit {
             tiers: env!("CARGO_PKG_VERSION").to_owned(),
             formula: model.recipe.formula.clone(),
             family: settings.distribution.family(),
             link: settings.distribution.link(),
-            n_agq: 1,
+            n_agq: settings.nodes,
+            agq_change: None,
+            laplace_error: None,
             status: optimum.status,
             n_obs: n,
             n_dropped: dropped.rows,
@@ -249,7 +309,7 @@ impl GlmmFit {
             icc: latent.0,
             r_squared: latent.1,
             pearson_ratio: sums.pearson / (n as f64 - n_parameters as f64),
-            notes,
+            notes: notes_of_model(model, dropped),
             optimizer: OptimizerReport {
                 evaluations: optimum.evaluations,
                 gradient_norm: optimum.at.gradient.amax(),
@@ -290,7 +350,9 @@ impl GlmmEffect {
 }
 
 /// Notes on models whose rows say little about the random effects.
-fn notes_on_rows(model: &Model, criterion: &Criterion<'_>) -> Vec<String> {
+fn notes_on_rows(fit: &GlmmFit, criterion: &Criterion<'_>) -> Vec<String> {
+    let model = criterion.model;
+    let measured = fit.laplace_error.as_ref().is_some_and(|error| error.status != LaplaceErrorStatus::Unknown);
     let finest = &model.levels()[0];
     let bernoulli = criterion.shape.distribution.family() == Family::Binomial
         && model.recipe.trials.is_none()
@@ -303,11 +365,11 @@ fn notes_on_rows(model: &Model, criterion: &Criterion<'_>) -> Vec<String> {
              that of the outcome, and the estimates rest on the shape of the distribution alone.",
             finest.name
         ));
-    } else if bernoulli && per_group < 5.0 {
+    } else if bernoulli && per_group < 5.0 && fit.n_agq == 1 && !measured {
         notes.push(format!(
             "The groups of {} have {per_group:.1} binary rows on average. Laplace's approximation is poor for so few: \
              variances are too small, by half and more in the worst case, and with them the coefficients. Its error is \
-             not measured here; compare with adaptive quadrature where that is possible.",
+             not known here; compare with adaptive quadrature (--agq 15) where that is possible.",
             finest.name
         ));
     }

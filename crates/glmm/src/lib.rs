@@ -10,10 +10,13 @@
 
 mod components;
 mod criterion;
+mod descent;
 mod effects;
 mod family;
 mod fit;
 mod inference;
+mod laplace_error;
+mod quadrature;
 mod rows;
 mod search;
 mod separation;
@@ -22,5 +25,7 @@ mod visit;
 pub use components::{LatentIcc, LatentRSquared};
 pub use family::{Distribution, Family, FamilyError, Link, RowDerivatives};
 pub use fit::{FittedGlmm, GlmmEffect, GlmmError, GlmmFit, GlmmObserver, GlmmSettings, SeparatedTerm, fit_glmm};
+pub use laplace_error::{LaplaceError, LaplaceErrorMethod, LaplaceErrorStatus};
+pub use quadrature::{MAX_NODES, QuadratureError};
 pub use rows::{ResponseError, Rows, RowsError};
 pub use search::GlmmStatus;

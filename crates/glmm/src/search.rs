@@ -1,9 +1,10 @@
 //! The search for the optimum: joint Newton steps in β and θ.
 
 use crate::criterion::{AllModes, Criterion, Evaluation};
+use crate::descent::descend;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
-use tiers_reml::{Criterion as Minimised, NewtonSettings, Step, minimise, nearly_singular};
+use tiers_reml::{NewtonSettings, Step, nearly_singular};
 
 /// How a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,43 +49,99 @@ const SNAP: f64 = 1e-9;
 /// Thresholds for singular values of a scaled factor that may be exactly zero.
 const NEARLY_SINGULAR: [f64; 3] = [1e-2, 1e-4, 1e-6];
 
+/// A standard deviation of random effects that is large on the scale of a link.
+const LARGE: f64 = 3.0;
+
+/// A criterion of the coordinates of a model that can be searched.
+pub(crate) trait Objective: Sync {
+    /// The model, its coordinates and rows.
+    fn criterion(&self) -> &Criterion<'_>;
+    /// Evaluates value and gradient; the search for conditional modes begins at those given.
+    fn evaluate(&self, coordinates: &[f64], modes: AllModes) -> Evaluation;
+    /// The Hessian at an evaluation.
+    fn hessian(&self, at: &Evaluation) -> DMatrix<f64>;
+    /// Number of evaluations that a Hessian takes; 0 where it is computed directly.
+    fn evaluations_of_hessian(&self) -> usize;
+}
+
+impl Objective for Criterion<'_> {
+    fn criterion(&self) -> &Criterion<'_> {
+        self
+    }
+
+    fn evaluate(&self, coordinates: &[f64], modes: AllModes) -> Evaluation {
+        self.evaluate(coordinates, modes)
+    }
+
+    fn hessian(&self, at: &Evaluation) -> DMatrix<f64> {
+        self.hessian(at)
+    }
+
+    fn evaluations_of_hessian(&self) -> usize {
+        0
+    }
+}
+
 /// Receives the evaluations of a search; returns `false` to cancel it.
 pub(crate) type Observe<'o> = &'o mut dyn FnMut(f64, &Step) -> bool;
 
+/// Where a search begins.
+pub(crate) struct Start {
+    pub(crate) coordinates: Vec<f64>,
+    pub(crate) modes: AllModes,
+    /// A Hessian near that of the criterion there, if one is known.
+    pub(crate) hessian: Option<DMatrix<f64>>,
+}
+
 /// Finds the optimum; `None` if the observer cancels.
 pub(crate) fn search(criterion: &Criterion<'_>, settings: &NewtonSettings, observe: Observe<'_>) -> Option<Optimum> {
-    let beta = criterion.without_effects();
-    let mut best = from_start(criterion, &beta, 0.5, settings, observe)?;
+    let mut best = from_start(criterion, spherical_start(criterion, 0.5), settings, observe)?;
     if best.status != GlmmStatus::Converged {
         // An optimum on the boundary may be local: search again from further out.
-        let other = from_start(criterion, &beta, 1.5, settings, observe)?;
-        let evaluations = best.evaluations + other.evaluations;
-        let mut trace = std::mem::take(&mut best.trace);
-        trace.extend(other.trace.iter().cloned());
-        let lower = other.at.value < best.at.value - 1e-7 * (1.0 + 1e-6 * best.at.value.abs());
-        let better = other.status != GlmmStatus::NotConverged && (lower || best.status == GlmmStatus::NotConverged);
-        if better {
-            best = other;
-        }
-        (best.evaluations, best.trace) = (evaluations, trace);
+        best.replace_by_lower(from_start(criterion, spherical_start(criterion, 1.5), settings, observe)?);
     }
     Some(best)
 }
 
-fn from_start(
-    criterion: &Criterion<'_>,
-    beta: &[f64],
-    size: f64,
+/// A start at the coefficients of the model without random effects, with independent effects of equal size.
+fn spherical_start(criterion: &Criterion<'_>, size: f64) -> Start {
+    let theta = criterion.shape.entries.iter().map(|&(_, row, column)| if row == column { size } else { 0.0 });
+    let coordinates = criterion.without_effects().into_iter().chain(theta).collect();
+    Start { coordinates, modes: criterion.no_modes(), hessian: None }
+}
+
+/// Finds the optimum of a criterion that is near another, from the optimum of that; `None` if the observer cancels.
+pub(crate) fn search_from(
+    objective: &dyn Objective,
+    near: &Optimum,
     settings: &NewtonSettings,
     observe: Observe<'_>,
 ) -> Option<Optimum> {
-    let theta = criterion.shape.entries.iter().map(|&(_, row, column)| if row == column { size } else { 0.0 });
-    let start: Vec<f64> = beta.iter().copied().chain(theta).collect();
-    let mut problem = Problem { criterion, warm: criterion.no_modes(), observe, cancelled: false };
-    let found = minimise(&mut problem, &start, settings);
-    if problem.cancelled {
-        return None;
-    }
+    let criterion = objective.criterion();
+    let mut best = from_start(objective, near.as_start(), settings, observe)?;
+    let largest =
+        near.at.coordinates[criterion.shape.p..].iter().fold(0.0_f64, |largest, theta| largest.max(theta.abs()));
+    let other = match (best.status, largest > LARGE) {
+        (GlmmStatus::Converged, false) => return Some(best),
+        // Laplace's optimum may be spurious where a variance is large.
+        (_, true) => {
+            let coordinates = near.at.coordinates.iter().map(|c| c * LARGE / largest).collect();
+            Start { coordinates, modes: criterion.no_modes(), hessian: None }
+        }
+        (_, false) => spherical_start(criterion, 1.5),
+    };
+    best.replace_by_lower(from_start(objective, other, settings, observe)?);
+    Some(best)
+}
+
+fn from_start(
+    objective: &dyn Objective,
+    start: Start,
+    settings: &NewtonSettings,
+    observe: Observe<'_>,
+) -> Option<Optimum> {
+    let criterion = objective.criterion();
+    let found = descend(objective, start, settings, observe)?;
     let p = criterion.shape.p;
     let (mut at, mut evaluations, mut trace) = (found.at, found.evaluations, found.trace);
     let mut zero = vec![false; criterion.len()];
@@ -96,7 +153,7 @@ fn from_start(
             continue;
         }
         let coordinates: Vec<f64> = at.coordinates[..p].iter().chain(&snapped).copied().collect();
-        let next = criterion.evaluate(&coordinates, at.modes.clone());
+        let next = objective.evaluate(&coordinates, at.modes.clone());
         evaluations += 1;
         let accepted = next.value <= at.value + SNAP * (1.0 + at.value.abs());
         trace.push(Step { criterion: Some(next.value), step: 0.0, accepted });
@@ -107,7 +164,11 @@ fn from_start(
         }
         tried = Some(snapped);
     }
-    let hessian = criterion.hessian(&at);
+    let known = found.hessian.filter(|_| !singular);
+    let hessian = known.unwrap_or_else(|| {
+        evaluations += objective.evaluations_of_hessian();
+        objective.hessian(&at)
+    });
     let rounding = 16.0 * f64::EPSILON * at.value.abs();
     let converged = found.converged && found.decrement <= 4.0 * settings.tolerance.max(rounding);
     let status = match (converged, singular) {
@@ -121,6 +182,32 @@ fn from_start(
 }
 
 impl Optimum {
+    /// A start of a search here.
+    pub(crate) fn as_start(&self) -> Start {
+        let regular = self.status == GlmmStatus::Converged;
+        let hessian = regular.then(|| self.hessian.clone());
+        Start { coordinates: self.at.coordinates.clone(), modes: self.at.modes.clone(), hessian }
+    }
+
+    /// The optimum with the evaluations of the search that came before.
+    pub(crate) fn after(mut self, before: Optimum) -> Optimum {
+        self.evaluations += before.evaluations;
+        self.trace = before.trace.into_iter().chain(self.trace).collect();
+        self
+    }
+
+    /// Replaces this optimum by another of the same criterion if that is lower, and counts its evaluations.
+    fn replace_by_lower(&mut self, other: Optimum) {
+        let evaluations = self.evaluations + other.evaluations;
+        let mut trace = std::mem::take(&mut self.trace);
+        trace.extend(other.trace.iter().cloned());
+        let lower = other.at.value < self.at.value - 1e-7 * (1.0 + 1e-6 * self.at.value.abs());
+        if other.status != GlmmStatus::NotConverged && (lower || self.status == GlmmStatus::NotConverged) {
+            *self = other;
+        }
+        (self.evaluations, self.trace) = (evaluations, trace);
+    }
+
     /// Makes the diagonals of the factors non-negative; the signs of their columns are arbitrary.
     fn flip(&mut self, criterion: &Criterion<'_>) {
         let p = criterion.shape.p;
@@ -138,49 +225,5 @@ impl Optimum {
                 }
             }
         }
-    }
-}
-
-/// The criterion as the optimiser uses it.
-struct Problem<'a, 'o> {
-    criterion: &'a Criterion<'a>,
-    /// Modes of the last evaluation, from which the next one starts.
-    warm: AllModes,
-    observe: Observe<'o>,
-    cancelled: bool,
-}
-
-impl Minimised for Problem<'_, '_> {
-    type At = Evaluation;
-    type Second = DMatrix<f64>;
-
-    fn evaluate(&mut self, coordinates: &[f64]) -> Evaluation {
-        let evaluation = self.criterion.evaluate(coordinates, self.warm.clone());
-        if evaluation.value.is_finite() {
-            self.warm.clone_from(&evaluation.modes);
-        }
-        evaluation
-    }
-
-    fn value(at: &Evaluation) -> f64 {
-        at.value
-    }
-
-    fn gradient(at: &Evaluation) -> &DVector<f64> {
-        &at.gradient
-    }
-
-    fn second(&mut self, at: &Evaluation) -> DMatrix<f64> {
-        self.criterion.hessian(at)
-    }
-
-    fn hessian(second: &DMatrix<f64>) -> &DMatrix<f64> {
-        second
-    }
-
-    fn observe(&mut self, at: &Evaluation, step: &Step) -> bool {
-        let go_on = (self.observe)(at.value, step);
-        self.cancelled |= !go_on;
-        go_on
     }
 }

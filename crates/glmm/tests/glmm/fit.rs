@@ -25,11 +25,24 @@ pub(crate) fn fit(
     family: Family,
     link: Link,
 ) -> Result<FittedGlmm, GlmmError> {
+    fit_with(table, formula, weights, family, link, 1)
+}
+
+/// Fits with a number of quadrature nodes; with one, the error of Laplace's approximation is measured.
+pub(crate) fn fit_with(
+    table: &Memory,
+    formula: &str,
+    weights: Option<&str>,
+    family: Family,
+    link: Link,
+    nodes: usize,
+) -> Result<FittedGlmm, GlmmError> {
     let formula: Formula = formula.parse().expect("a formula");
     let settings = Settings { weights: weights.map(str::to_owned), generalised: true, ..Settings::default() };
     let plan = Plan::new(&formula, table.fields(), &settings).expect("a plan");
     let ingested = accumulate(table, &plan, &mut ()).expect("moments");
     let distribution = Distribution::new(family, Some(link)).expect("a link of the family");
-    let settings = GlmmSettings { distribution, newton: NewtonSettings::default(), confidence: 0.95 };
+    let newton = NewtonSettings::default();
+    let settings = GlmmSettings { distribution, newton, confidence: 0.95, nodes, laplace_error: true };
     fit_glmm(ingested, table, &settings, &mut Silent)
 }
