@@ -1,13 +1,13 @@
 //! The settings of `tiers fit`, checked as far as possible without reading the data.
 
-use crate::args::{Df, FitArgs};
+use crate::args::{Df, FitArgs, LaplaceError};
 use crate::fit_and_write::{Clustered, How};
 use crate::input::InputSpec;
 use crate::memory::Limit;
 use anyhow::{anyhow, bail, ensure};
 use std::path::PathBuf;
 use tiers_design::Settings;
-use tiers_glmm::Distribution;
+use tiers_glmm::{Distribution, GlmmSettings};
 use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings};
 
 /// Checked settings of `tiers fit`.
@@ -19,8 +19,8 @@ pub(crate) struct Job {
     pub memory: Limit,
     /// How it is fitted.
     pub how: How,
-    /// Family and link of a generalised model.
-    pub family: Option<Distribution>,
+    /// How a generalised model is fitted.
+    pub generalised: Option<GlmmSettings>,
     /// Names of the models if there are several; otherwise empty.
     pub names: Vec<String>,
     /// Folder for the results.
@@ -76,7 +76,15 @@ impl Job {
             },
             true => InputSpec::Moments(args.moments),
         };
-        let family = args.family.map(|family| Distribution::new(family, args.link)).transpose()?;
+        let newton = NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() };
+        let distribution = args.family.map(|family| Distribution::new(family, args.link)).transpose()?;
+        let generalised = distribution.map(|distribution| GlmmSettings {
+            distribution,
+            newton: newton.clone(),
+            confidence,
+            nodes: args.agq.map_or(1, usize::from),
+            laplace_error: args.laplace_error.unwrap_or_default() == LaplaceError::On,
+        });
         let memory = args.resources.limit()?;
         let robust = args.robust.map(|kind| Clustered { kind: kind.sandwich(), level: args.cluster, memory });
         Ok(Job {
@@ -85,7 +93,7 @@ impl Job {
             how: How {
                 fitting: FitSettings {
                     method,
-                    newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
+                    newton,
                     inference: Inference { df: df_method(args.df, method)?, confidence },
                 },
                 robust,
@@ -94,7 +102,7 @@ impl Job {
                 report: args.report,
                 reproducible: false,
             },
-            family,
+            generalised,
             names,
             out: args.out,
             show,

@@ -1,5 +1,6 @@
 //! Reports of generalised linear mixed models: `fit.json`, and the summary in the layout of glmer's.
 
+use crate::approximation::accuracy;
 use crate::layout::{Column, paragraph, table};
 use crate::numbers::{column, decimals_of_smallest, fixed_point, p_values, round, trim_number};
 use crate::report::Data;
@@ -43,13 +44,18 @@ impl GlmmReport {
         parts.extend(self.correlations().map(|section| section.text()));
         parts.push(self.fixed_effects().text());
         parts.extend(self.verdict().map(|text| paragraph(&text, 2)));
+        parts.extend(accuracy(fit));
         parts.extend(fit.notes.iter().map(|note| paragraph(&format!("Note: {note}"), 2)));
         parts.join("\n")
     }
 
     fn heading(&self) -> String {
         let fit = &self.fit;
-        let title = "Generalized linear mixed model fit by maximum likelihood (Laplace Approximation)";
+        let method = match fit.n_agq {
+            1 => "Laplace Approximation".to_owned(),
+            nodes => format!("Adaptive Gauss-Hermite Quadrature, nAGQ = {nodes}"),
+        };
+        let title = format!("Generalized linear mixed model fit by maximum likelihood ({method})");
         let formula = paragraph(&format!("Formula: {}", breakable(&fit.formula)), 9).replace('\u{a0}', " ");
         let success = fit.success.as_ref().map(|level| format!("Success: {level}\n"));
         let data = source_lines(&self.data, fit.n_obs, fit.n_dropped, &fit.missing);

@@ -7,6 +7,7 @@
 //! belong together. Nothing is computed here, and no files are written.
 
 pub mod anova;
+mod approximation;
 mod error;
 pub mod extremes;
 pub mod figure;

@@ -1,7 +1,7 @@
 //! Arguments of `tiers fit`.
 
 use super::csv::CsvArgs;
-use super::inference::{Df, Robust};
+use super::inference::{Df, LaplaceError, Robust};
 use super::resources::Resources;
 use clap::Args;
 use std::path::PathBuf;
@@ -58,6 +58,11 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "LINK", value_parser = Link::from_str, requires = "family", help_heading = "Model")]
     pub link: Option<Link>,
 
+    /// Nodes of adaptive Gauss-Hermite quadrature for each random effect, from 1 (the default: Laplace's
+    /// approximation) to 101; for intercepts at any number of levels, or two coefficients of a single level
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=101), requires = "family", help_heading = "Model")]
+    pub agq: Option<u8>,
+
     /// Fit by restricted maximum likelihood (the default)
     #[arg(long, conflicts_with = "ml", help_heading = "Model")]
     pub reml: bool,
@@ -89,6 +94,10 @@ pub(crate) struct FitArgs {
     /// Degrees of freedom of the tests of fixed effects
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = Df::Satterthwaite, help_heading = "Inference")]
     pub df: Df,
+
+    /// Whether to measure the error of Laplace's approximation, by quadrature (default: on)
+    #[arg(long, value_name = "WHEN", value_enum, requires = "family", help_heading = "Inference")]
+    pub laplace_error: Option<LaplaceError>,
 
     /// Report cluster-robust standard errors of the fixed effects; reads the rows a second time
     #[arg(

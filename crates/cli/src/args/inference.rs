@@ -62,6 +62,16 @@ impl IntervalMethod {
     }
 }
 
+/// Whether to measure the error of Laplace's approximation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LaplaceError {
+    /// Measure and report it
+    #[default]
+    On,
+    /// Leave it out
+    Off,
+}
+
 /// Cluster-robust covariances, by the names of R's clubSandwich.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum Robust {

@@ -22,7 +22,7 @@ pub(crate) use bench::{BenchArgs, BuiltIn};
 pub(crate) use confint::ConfintArgs;
 pub(crate) use csv::CsvArgs;
 pub(crate) use fit::FitArgs;
-pub(crate) use inference::{Df, IntervalMethod, Robust};
+pub(crate) use inference::{Df, IntervalMethod, LaplaceError, Robust};
 pub(crate) use means::{Adjust, MeansArgs};
 pub(crate) use moments::MomentsArgs;
 pub(crate) use predict::PredictArgs;

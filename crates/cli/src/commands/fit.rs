@@ -16,8 +16,8 @@ use tiers_report::visible;
 
 /// Fits all models of the command line.
 pub(crate) fn run(job: &Job) -> anyhow::Result<Outcome> {
-    if let Some(family) = job.family {
-        return crate::commands::generalised::run(job, family);
+    if let Some(settings) = &job.generalised {
+        return crate::commands::generalised::run(job, settings);
     }
     let began = Instant::now();
     let progress = Progress::new(job.quiet);

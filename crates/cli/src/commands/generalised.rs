@@ -7,7 +7,7 @@ use crate::memory::check_heads;
 use crate::process::peak_memory;
 use crate::progress::{Optimising, Progress, Reading};
 use std::time::Instant;
-use tiers_glmm::{Distribution, GlmmObserver, GlmmSettings, fit_glmm};
+use tiers_glmm::{GlmmObserver, GlmmSettings, fit_glmm};
 use tiers_moments::{Further, ReadObserver, Until};
 use tiers_outputs::{Folder, Staged};
 use tiers_reml::Step;
@@ -35,7 +35,7 @@ impl GlmmObserver for Bars {
 }
 
 /// Fits a generalised model, and prints and writes it.
-pub(crate) fn run(job: &Job, distribution: Distribution) -> anyhow::Result<Outcome> {
+pub(crate) fn run(job: &Job, settings: &GlmmSettings) -> anyhow::Result<Outcome> {
     let began = Instant::now();
     let progress = Progress::new(job.quiet);
     if let InputSpec::Rows { data, .. } = &job.input {
@@ -52,13 +52,16 @@ pub(crate) fn run(job: &Job, distribution: Distribution) -> anyhow::Result<Outco
     let ingested = ingested?;
     let data = input.data(&ingested.recipe);
     let source = input.source().expect("a family is only allowed with rows");
-    let confidence = job.how.fitting.inference.confidence;
-    let settings = GlmmSettings { distribution, newton: job.how.fitting.newton.clone(), confidence };
     let mut bars = Bars { progress, second_pass: None, search: None };
-    let fitted = fit_glmm(ingested, source, &settings, &mut bars)?;
+    let fitted = fit_glmm(ingested, source, settings, &mut bars)?;
     drop(bars);
-    let mut report =
-        GlmmReport { fit: fitted.fit, data, confidence_level: confidence, seconds: None, peak_memory_bytes: None };
+    let mut report = GlmmReport {
+        fit: fitted.fit,
+        data,
+        confidence_level: settings.confidence,
+        seconds: None,
+        peak_memory_bytes: None,
+    };
     let text = visible::lines(&report.text()).into_owned();
     report.seconds = Some(began.elapsed().as_secs_f64());
     report.peak_memory_bytes = peak_memory();
