@@ -44,7 +44,9 @@ fn of_laplace(error: &LaplaceError) -> String {
     let lead = match error.status {
         LaplaceErrorStatus::Small => {
             let largest = fixed_point(shift.abs(), 2);
-            format!("The error of Laplace's approximation is small: at most {largest} standard errors, of {term} ({how}).")
+            format!(
+                "The error of Laplace's approximation is small: at most {largest} standard errors, of {term} ({how})."
+            )
         }
         _ => format!(
             "LAPLACE'S APPROXIMATION IS POOR HERE: quadrature moves {term} by {} standard errors ({how}). Use --agq {}.",

@@ -93,7 +93,7 @@ impl Nest<'_> {
         own.lambda[k] += sums.own * share;
         let rho = -0.5 * (sums.r2 * share * tau + 1.0);
         let moved = self.add_moving_nodes(own, &tree, sums.r1 * share, rho);
-        let value = if found { sums.mixture.log() + tau.ln() } else { f64::NAN };
+        let value = if found { sums.mixture.log() + libm::log(tau) } else { f64::NAN };
         Integral { value, slope: sums.slope * share + moved }
     }
 
@@ -122,16 +122,8 @@ impl Nest<'_> {
             }
             at = Some(sum);
             own.children.fill(0.0);
-            let (mut value, mut slope) = (0.0, 0.0);
-            for child in self.groups.children(k - 1, g) {
-                let integral = self.integrate(leaf, below, child, sum);
-                value += integral.value;
-                slope += integral.slope;
-                match below.last() {
-                    None => own.children[0] += leaf.lambda,
-                    Some(depth) => own.children.iter_mut().zip(&depth.lambda).for_each(|(sum, v)| *sum += v),
-                }
-            }
+            let children = self.groups.children(k - 1, g);
+            let Integral { value, slope } = self.integrate(leaf, below, children, sum, &mut own.children);
             let (scale, weight) = sums.mixture.add(self.rule.log_weights[j] + value - 0.5 * u * u);
             let rows = tree.rows.clone();
             let e = below.last().map_or(&leaf.e, |depth| &depth.e);

@@ -83,7 +83,9 @@ impl Nest<'_> {
             let (xb, z) = (&self.xb[rows.clone()], &self.rows.z[rows.clone()]);
             super::leaf::predict(&mut own.mode.eta[rows], xb, z, own.path[0][g]);
         }
-        0.5 * squares - own.mode.evaluate(self.distribution, self.rows, tree.rows.clone())
+        own.mode.evaluate(self.distribution, self.rows, tree.rows.clone());
+        let l: f64 = own.mode.l[tree.rows.clone()].iter().sum();
+        0.5 * squares - l
     }
 
     /// Eliminates the effects of a subtree, given the weights in `own.mode`.

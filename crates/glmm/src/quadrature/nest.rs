@@ -11,6 +11,7 @@
 //! where û is the joint mode of g and its descendants given c and τ⁻² the pivot of g in their elimination there.
 //! A top-level group has c = 0.
 
+use super::branch::Depth;
 use super::leaf::Leaf;
 use super::rule::Rule;
 use crate::family::{Distribution, RowDerivatives};
@@ -67,13 +68,30 @@ impl Nest<'_> {
         Subtree { rows: self.rows_of(range), groups }
     }
 
-    /// Integrates the group g of the level of the last of `depths`. The derivative by each row's linear predictor is
-    /// left in `e` of that depth, that by λ of each level in `lambda`.
-    pub(super) fn integrate(&self, leaf: &mut Leaf, depths: &mut [super::branch::Depth], g: usize, c: f64) -> Integral {
-        match depths.split_last_mut() {
-            None => self.integrate_leaf(leaf, g, c),
-            Some((own, below)) => self.integrate_branch(leaf, own, below, g, c),
+    /// Integrates consecutive groups of one level, `depths` being those of the levels from the second finest up to
+    /// it, given the same effects above them. Returns the sums over the groups, and adds the derivatives by λ of each
+    /// level to `lambda`. Those by each row's linear predictor are left in `e` of the last depth.
+    pub(super) fn integrate(
+        &self,
+        leaf: &mut Leaf,
+        depths: &mut [Depth],
+        groups: Range<usize>,
+        c: f64,
+        lambda: &mut [f64],
+    ) -> Integral {
+        let Some((own, below)) = depths.split_last_mut() else {
+            let integral = self.integrate_leaves(leaf, groups, c);
+            lambda[0] += leaf.lambda;
+            return integral;
+        };
+        let mut all = Integral { value: 0.0, slope: 0.0 };
+        for g in groups {
+            let Integral { value, slope } = self.integrate_branch(leaf, own, below, g, c);
+            all.value += value;
+            all.slope += slope;
+            lambda.iter_mut().zip(&own.lambda).for_each(|(sum, v)| *sum += v);
         }
+        all
     }
 }
 
@@ -95,8 +113,8 @@ impl RowValues {
         }
     }
 
-    /// Evaluates a range of rows at the linear predictors in `eta`, and returns the sum of their log-likelihoods.
-    pub(super) fn evaluate(&mut self, distribution: Distribution, rows: &VisitRows, range: Range<usize>) -> f64 {
+    /// Evaluates a range of rows at the linear predictors in `eta`.
+    pub(super) fn evaluate(&mut self, distribution: Distribution, rows: &VisitRows, range: Range<usize>) {
         let mut out = RowDerivatives {
             l: &mut self.l[range.clone()],
             s: &mut self.s[range.clone()],
@@ -105,8 +123,7 @@ impl RowValues {
             w2: &mut self.w2[range.clone()],
         };
         let (k, m) = (&rows.k[range.clone()], &rows.m[range.clone()]);
-        distribution.rows(k, m, &self.eta[range.clone()], &mut out);
-        self.l[range].iter().sum()
+        distribution.rows(k, m, &self.eta[range], &mut out);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Quadrature on the rows of one top-level group.
+//! Quadrature on the rows of some top-level groups.
 
 use super::branch::Depth;
 use super::leaf::Leaf;
@@ -62,11 +62,7 @@ impl QuadratureVisit {
                 let lambda = Matrix2::from_row_slice(&at.lambda[0]);
                 let plane = Plane { distribution: shape.distribution, rows: &self.rows, xb: &self.xb, lambda, rule };
                 let modes = &mut modes[0][2 * ranges[0].start..2 * ranges[0].end];
-                self.plane.u.copy_from_slice(modes);
-                sums.value += plane.integrate(&mut self.plane);
-                modes.copy_from_slice(&self.plane.u);
-                let own = &self.plane.lambda;
-                [own.m11, own.m12, own.m21, own.m22].iter().zip(&mut sums.lambda[0]).for_each(|(v, sum)| *sum += v);
+                plane.run(&mut self.plane, modes, sums);
                 &self.plane.e
             }
             _ => {
@@ -79,20 +75,20 @@ impl QuadratureVisit {
             }
         };
         for (e, x) in e.iter().zip(self.rows.x.chunks_exact(shape.p.max(1))) {
-            sums.beta.iter_mut().zip(x).for_each(|(sum, x)| *sum = x.mul_add(*e, *sum));
+            sums.beta.iter_mut().zip(x).for_each(|(sum, x)| *sum += x * e);
         }
     }
 
     fn predict_fixed(&mut self, beta: &[f64]) {
         self.xb.clone_from(&self.rows.offset);
         for (xb, x) in self.xb.iter_mut().zip(self.rows.x.chunks_exact(beta.len().max(1))) {
-            *xb = x.iter().zip(beta).fold(*xb, |sum, (x, b)| x.mul_add(*b, sum));
+            *xb = x.iter().zip(beta).fold(*xb, |sum, (x, b)| sum + x * b);
         }
     }
 }
 
 impl Nest<'_> {
-    /// Integrates the top-level group, and adds its log-likelihood and derivatives by λ.
+    /// Integrates the top-level groups, and adds their log-likelihoods and derivatives by λ.
     fn run(
         &self,
         leaf: &mut Leaf,
@@ -113,12 +109,26 @@ impl Nest<'_> {
                 Some(top) => top.u.iter_mut().enumerate().for_each(|(k, u)| copy(k, u)),
             };
         each(leaf, depths, &mut |k, u| u.copy_from_slice(&modes[k][ranges[k].clone()]));
-        let integral = self.integrate(leaf, depths, 0, 0.0);
+        let mut lambda = vec![0.0; levels];
+        sums.value += self.integrate(leaf, depths, 0..counts[levels - 1], 0.0, &mut lambda).value;
         each(leaf, depths, &mut |k, u| modes[k][ranges[k].clone()].copy_from_slice(u));
-        sums.value += integral.value;
-        match depths.last() {
-            None => sums.lambda[0][0] += leaf.lambda,
-            Some(top) => sums.lambda.iter_mut().zip(&top.lambda).for_each(|(sum, v)| sum[0] += v),
+        sums.lambda.iter_mut().zip(lambda).for_each(|(sum, v)| sum[0] += v);
+    }
+}
+
+impl Plane<'_> {
+    /// Integrates all groups, and adds their log-likelihoods and derivatives by Λ.
+    fn run(&self, state: &mut PlaneState, modes: &mut [f64], sums: &mut QuadratureSums) {
+        state.resize(self.xb.len());
+        let mut start = 0;
+        for (&end, u) in self.rows.ends.iter().zip(modes.chunks_exact_mut(2)) {
+            state.u.copy_from_slice(u);
+            sums.value += self.integrate(state, start..end);
+            u.copy_from_slice(&state.u);
+            let own = &state.lambda;
+            let entries = [own.m11, own.m12, own.m21, own.m22];
+            entries.iter().zip(&mut sums.lambda[0]).for_each(|(v, sum)| *sum += v);
+            start = end;
         }
     }
 }
