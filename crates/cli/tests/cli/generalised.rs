@@ -53,9 +53,43 @@ fn the_folder_has_the_fit_and_the_random_effects() {
 }
 
 #[test]
+fn the_error_of_laplace_is_reported_unless_it_is_left_out() {
+    let fit = |more: &[&str]| fit_ok(&[&[CBPP, &dataset("cbpp")[..], "--family", "binomial"], more].concat());
+    let text = fit(&[]);
+    assert!(text.contains("The error of Laplace's approximation is small: at most 0.03 standard errors"), "{text}");
+    assert!(text.contains("sd((Intercept) | herd) 0.03."), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&fit(&["--json"])).unwrap();
+    let error = &json["laplace_error"];
+    assert_eq!((&error["method"], &error["status"]), (&"estimate".into(), &"small".into()));
+    assert!((error["shift_in_se"]["sd((Intercept) | herd)"].as_f64().unwrap() - 0.0294).abs() < 0.01);
+    assert!(!fit(&["--laplace-error", "off"]).contains("The error of Laplace"));
+    let json: serde_json::Value = serde_json::from_str(&fit(&["--laplace-error", "off", "--json"])).unwrap();
+    assert!(json.get("laplace_error").is_none());
+}
+
+#[test]
+fn quadrature_is_reported_with_what_more_nodes_change() {
+    let fit =
+        |more: &[&str]| fit_ok(&[&[CBPP, &dataset("cbpp")[..], "--family", "binomial", "--agq", "25"], more].concat());
+    let text = fit(&[]);
+    assert!(text.starts_with(
+        "Generalized linear mixed model fit by maximum likelihood (Adaptive Gauss-Hermite Quadrature, nAGQ = 25)\n"
+    ));
+    assert!(text.contains("with 51 nodes in place of 25, -2logLik changes by"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&fit(&["--json"])).unwrap();
+    assert_eq!(json["n_agq"], 25);
+    assert!((json["criterion"].as_f64().unwrap() - 183.966_738_074_6).abs() < 1e-8);
+    assert!(json["agq_change"].as_f64().unwrap().abs() < 1e-8 && json.get("laplace_error").is_none());
+}
+
+#[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let fit = |threads: &str| fit_ok(&[CBPP, &dataset("cbpp"), "--family", "binomial", "--threads", threads]);
-    assert_eq!(fit("1"), fit("3"));
+    for nodes in ["1", "7"] {
+        let fit = |threads: &str| {
+            fit_ok(&[CBPP, &dataset("cbpp"), "--family", "binomial", "--agq", nodes, "--threads", threads])
+        };
+        assert_eq!(fit("1"), fit("3"));
+    }
 }
 
 #[test]
@@ -69,7 +103,12 @@ fn what_does_not_go_with_a_family_is_an_error() {
     fit(&["--family", "poisson", "--reml"], &["--family", "--reml"]);
     fit(&["--family", "poisson", "--robust", "CR2"], &["--family", "--robust"]);
     fit(&["--link", "log"], &["--family"]);
+    fit(&["--agq", "7"], &["--family"]);
+    fit(&["--laplace-error", "off"], &["--family"]);
+    fit(&["--family", "binomial", "--agq", "102"], &["--agq", "1..=101"]);
     fit(&["--family", "binomial"], &["row 1", "incidence is 2", "cbind(successes, failures)"]);
     fit_err(&["period ~ 1 + (1 | herd)", &data, "--family", "binomial"], &["4 levels", "second is success"]);
     fit_err(&[CBPP, &data], &["--family binomial"]);
+    let slopes = "cbind(incidence, size - incidence) ~ 1 + (1 + size | period/herd)";
+    fit_err(&[slopes, &data, "--family", "binomial", "--agq", "7"], &["quadrature", "single level", "--agq"]);
 }

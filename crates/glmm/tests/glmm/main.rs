@@ -2,4 +2,5 @@
 
 mod cbpp;
 mod fit;
+mod quadrature;
 mod separation;

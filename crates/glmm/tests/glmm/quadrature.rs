@@ -166,9 +166,3 @@ fn a_variance_of_zero_is_on_the_boundary_by_quadrature_too() {
     let fit = fit_with(&table, "y ~ x + (1 | g)", None, Family::Binomial, Link::Logit, 7).expect("a fit").fit;
     assert_eq!((fit.status, &fit.theta[..]), (GlmmStatus::Boundary, &[0.0][..]));
 }
-
-#[test]
-fn a_model_without_fixed_effects_can_be_fitted() {
-    let fit = fit_with(&binary(100), "y ~ 0 + (1 | g)", None, Family::Binomial, Link::Logit, 7).expect("a fit").fit;
-    assert!(fit.status.has_estimates() && fit.fixed_effects.is_empty());
-}
