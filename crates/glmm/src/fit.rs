@@ -196,18 +196,17 @@ pub fn fit_glmm(
     }
     let inference = Inference::new(&criterion, &optimum);
     let separation = separation::check(&criterion, &inference, &mut optimum);
-    let mut accuracy = Accuracy::default();
-    match &quadrature {
-        Some(_) => accuracy.agq_change = change_with_more_nodes(&criterion, &optimum, settings.nodes)?,
+    let (agq_change, laplace_error) = match &quadrature {
+        Some(_) => (change_with_more_nodes(&criterion, &optimum, settings.nodes)?, None),
         None if settings.laplace_error => {
             let measured = measure(&criterion, &optimum, &inference, &mut observe);
-            accuracy.laplace_error = Some(measured.ok_or(GlmmError::Cancelled)?);
+            (None, Some(measured.ok_or(GlmmError::Cancelled)?))
         }
-        None => {}
-    }
+        None => (None, None),
+    };
     let (effects, sums) = random_effects(&criterion, &optimum, &inference.shifted_or_zero(model.p()));
     let mut fit = GlmmFit::new(&criterion, &optimum, &inference, settings, (&dropped, separation), &sums);
-    (fit.agq_change, fit.laplace_error) = (accuracy.agq_change, accuracy.laplace_error);
+    (fit.agq_change, fit.laplace_error) = (agq_change, laplace_error);
     fit.notes.extend(notes_on_rows(&fit, &criterion));
     Ok(FittedGlmm { fit, effects })
 }
@@ -219,13 +218,6 @@ fn quadrature<'a>(criterion: &'a Criterion<'a>, nodes: usize) -> Result<Option<Q
         2..=MAX_NODES => Quadrature::new(criterion, nodes).map(Some),
         _ => Err(QuadratureError::Nodes(nodes)),
     }
-}
-
-/// What is known of the accuracy of a criterion.
-#[derive(Default)]
-struct Accuracy {
-    agq_change: Option<f64>,
-    laplace_error: Option<LaplaceError>,
 }
 
 /// The change of the criterion at an optimum from N to 2N + 1 nodes.

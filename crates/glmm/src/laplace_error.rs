@@ -274,7 +274,8 @@ impl<'a> Measure<'a> {
             let affordable = (budget.left / self.work(nodes)) as usize;
             if affordable < 4 {
                 return Some(LaplaceError::unknown(&format!(
-                    "it is not small, and its measurement takes too long for this number of rows: compare with --agq {nodes}"
+                    "a first estimate is large or unsettled, and a fit by quadrature takes too long for this number of \
+                     rows: use --agq {nodes}"
                 )));
             }
             let settings = NewtonSettings {

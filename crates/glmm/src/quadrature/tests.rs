@@ -31,7 +31,7 @@ fn case(seed: u64, levels: usize, plane: bool, (family, link): (Family, Link)) -
     let columns: Vec<Vec<usize>> = (0..levels).map(|_| if plane { vec![0, 1] } else { vec![0] }).collect();
     let path = PathShape::new(&columns);
     let mut ends: Vec<Vec<u32>> = Vec::new();
-    let mut ranges = vec![0..1];
+    let mut ranges: Vec<Range<usize>> = std::iter::once(0..1).collect();
     for _ in 1..levels {
         let mut end = 0;
         let mut grow = || {
