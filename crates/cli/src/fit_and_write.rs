@@ -1,6 +1,6 @@
 //! Fits one model, from its moments to its files: build the model, search, infer, report, write.
 
-use crate::commands::confint::{Fitted, IntervalRequest};
+use crate::commands::confint::{Fitted, IntervalRequest, OfFit};
 use crate::input::Input;
 use crate::memory::Limit;
 use crate::observer::FitObserver;
@@ -123,7 +123,7 @@ pub(crate) fn fit_and_write<'a>(
         report.peak_memory_bytes = peak_memory();
     }
     if let Some(staged) = &staged {
-        report.seal = seal_of(staged, &Parquet, &report.fit)?;
+        report.seal = seal_of(staged, &Parquet, &report.fit.levels)?;
         staged.write(FIT, json.insert(report.sealed_json()))?;
     }
     let json = json.unwrap_or_else(|| report.json());
@@ -230,8 +230,9 @@ impl Files<'_> {
         match fitted.intervals(request, &mut |pieces| watch.making_intervals(pieces)) {
             Ok(found) => {
                 let found = found.ok_or_else(|| anyhow!("interrupted"))?;
-                found.stage(request, fit, staged)?;
-                Ok(Ok(found.section(request, fit)))
+                let of_fit = OfFit::linear(fit);
+                found.stage(request, of_fit, staged)?;
+                Ok(Ok(found.section(request, of_fit)))
             }
             // The fit is valid without intervals.
             Err(error) => Ok(Err(error.to_string())),

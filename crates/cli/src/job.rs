@@ -1,6 +1,7 @@
 //! The settings of `tiers fit`, checked as far as possible without reading the data.
 
 use crate::args::{Df, FitArgs, LaplaceError};
+use crate::commands::generalised::GlmmHow;
 use crate::fit_and_write::{Clustered, How};
 use crate::input::InputSpec;
 use crate::memory::Limit;
@@ -20,7 +21,7 @@ pub(crate) struct Job {
     /// How it is fitted.
     pub how: How,
     /// How a generalised model is fitted.
-    pub generalised: Option<GlmmSettings>,
+    pub generalised: Option<GlmmHow>,
     /// Names of the models if there are several; otherwise empty.
     pub names: Vec<String>,
     /// Folder for the results.
@@ -78,13 +79,15 @@ impl Job {
         };
         let newton = NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() };
         let distribution = args.family.map(|family| Distribution::new(family, args.link)).transpose()?;
-        let generalised = distribution.map(|distribution| GlmmSettings {
+        let settings = distribution.map(|distribution| GlmmSettings {
             distribution,
             newton: newton.clone(),
             confidence,
             nodes: args.agq.map_or(1, usize::from),
             laplace_error: args.laplace_error.unwrap_or_default() == LaplaceError::On,
         });
+        let generalised = settings.map(|settings| GlmmHow::new(settings, args.exponentiate, false)).transpose();
+        let generalised = generalised.map_err(|why| anyhow!("--exponentiate: {why}"))?;
         let memory = args.resources.limit()?;
         let robust = args.robust.map(|kind| Clustered { kind: kind.sandwich(), level: args.cluster, memory });
         Ok(Job {

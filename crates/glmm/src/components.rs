@@ -48,18 +48,7 @@ pub(crate) fn components(
                 level == k && rows.contains(&row)
             };
             let singular = (0..criterion.shape.entries.len()).any(|e| own(e) && optimum.zero[p + e]);
-            // d(B Λ Λ' B')_ij by each entry of Λ.
-            let derivative = |i: usize, j: usize| -> Vec<f64> {
-                let of_entry = |&(level, row, column): &(usize, usize, usize)| {
-                    if level != k {
-                        return 0.0;
-                    }
-                    let bl = &maps[k] * &lambda[k];
-                    maps[k][(start + i, row)] * bl[(start + j, column)]
-                        + maps[k][(start + j, row)] * bl[(start + i, column)]
-                };
-                criterion.shape.entries.iter().map(of_entry).collect()
-            };
+            let derivative = |i: usize, j: usize| by_entries(criterion, k, (start + i, start + j), lambda, maps);
             let error = |gradient: &[f64]| -> Option<f64> {
                 let covariance = inference.lambda.as_ref().filter(|_| !singular)?;
                 let g = nalgebra::DVector::from_column_slice(gradient);
@@ -95,6 +84,48 @@ pub(crate) fn components(
         }
     }
     out
+}
+
+/// The derivative of entry (i, j) of `B Λ Λ' B'` of level k by each entry of Λ.
+fn by_entries(
+    criterion: &Criterion<'_>,
+    k: usize,
+    (i, j): (usize, usize),
+    lambda: &[DMatrix<f64>],
+    maps: &[DMatrix<f64>],
+) -> Vec<f64> {
+    let bl = &maps[k] * &lambda[k];
+    let of_entry = |&(level, row, column): &(usize, usize, usize)| match level == k {
+        true => maps[k][(i, row)] * bl[(j, column)] + maps[k][(j, row)] * bl[(i, column)],
+        false => 0.0,
+    };
+    criterion.shape.entries.iter().map(of_entry).collect()
+}
+
+/// The covariance of β (in the user's columns) and of the entries of all covariances of random effects: term by term
+/// in the order of [`components`], the lower triangle row by row.
+pub(crate) fn joint_covariance(
+    criterion: &Criterion<'_>,
+    inference: &Inference,
+    lambda: &[DMatrix<f64>],
+    maps: &[DMatrix<f64>],
+) -> Option<DMatrix<f64>> {
+    let (model, p) = (criterion.model, criterion.shape.p);
+    let joint = inference.joint.as_ref()?;
+    let mut rows = Vec::new();
+    for (k, level) in model.levels().iter().enumerate() {
+        for &(term, start) in &level.terms {
+            for i in 0..model.recipe.random[term].names.len() {
+                rows.extend((0..=i).map(|j| by_entries(criterion, k, (start + i, start + j), lambda, maps)));
+            }
+        }
+    }
+    let mut map = DMatrix::zeros(p + rows.len(), joint.nrows());
+    map.view_mut((0, 0), (p, p)).copy_from(&model.unshift_map());
+    for (e, row) in rows.iter().enumerate() {
+        row.iter().enumerate().for_each(|(j, value)| map[(p + e, p + j)] = *value);
+    }
+    Some(&map * joint * map.transpose())
 }
 
 /// Intraclass correlations and R² on the latent scale.

@@ -5,6 +5,7 @@ use crate::criterion::Criterion;
 use crate::effects::{RowSums, random_effects};
 use crate::family::{Distribution, Family, Link};
 use crate::inference::Inference;
+use crate::joint::JointInference;
 use crate::laplace_error::{LaplaceError, LaplaceErrorStatus, measure};
 use crate::quadrature::{MAX_NODES, Quadrature, QuadratureError};
 use crate::rows::{Rows, RowsError};
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tiers_design::Source;
 use tiers_moments::{Dropped, Ingested, ReadObserver};
 use tiers_reml::{
-    BuildError, FactorLevels, LevelEffects, LevelSize, NewtonSettings, OptimizerReport, Step, VarianceComponent,
+    BuildError, FactorLevels, LevelEffects, LevelSize, Model, NewtonSettings, OptimizerReport, Step, VarianceComponent,
     build_generalised, factors, normal_quantile, notes_of_model,
 };
 
@@ -156,6 +157,10 @@ pub struct SeparatedTerm {
 /// A fit and its random effects.
 #[derive(Debug)]
 pub struct FittedGlmm {
+    /// The model: its columns and groups.
+    pub model: Model,
+    /// Inference for later questions; `None` if some estimates do not exist.
+    pub inference: Option<JointInference>,
     /// The estimates as plain data.
     pub fit: GlmmFit,
     /// The random effects of all levels, coarsest first. Estimates are conditional modes.
@@ -208,7 +213,11 @@ pub fn fit_glmm(
     let mut fit = GlmmFit::new(&criterion, &optimum, &inference, settings, (&dropped, separation), &sums);
     (fit.agq_change, fit.laplace_error) = (agq_change, laplace_error);
     fit.notes.extend(notes_on_rows(&fit, &criterion));
-    Ok(FittedGlmm { fit, effects })
+    let joint = JointInference::new(&criterion, &optimum, &inference, settings.confidence);
+    let inference = joint.filter(|_| fit.status.has_estimates());
+    drop(quadrature);
+    drop(criterion);
+    Ok(FittedGlmm { model, inference, fit, effects })
 }
 
 /// The criterion by quadrature; `None` for Laplace's approximation.

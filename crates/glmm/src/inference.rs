@@ -10,6 +10,8 @@ pub(crate) struct Inference {
     pub(crate) shifted: Option<DMatrix<f64>>,
     /// Covariance of the entries of Λ (for the columns as shifted), with zeros for those that are exactly zero.
     pub(crate) lambda: Option<DMatrix<f64>>,
+    /// Covariance of β and the entries of Λ together.
+    pub(crate) joint: Option<DMatrix<f64>>,
 }
 
 impl Inference {
@@ -17,7 +19,9 @@ impl Inference {
         let (n, p) = (criterion.len(), criterion.shape.p);
         let free: Vec<usize> = (0..n).filter(|&i| !optimum.zero[i]).collect();
         let hessian = optimum.hessian.select_rows(&free).select_columns(&free);
-        let Some(cholesky) = (hessian * 0.5).cholesky() else { return Inference { shifted: None, lambda: None } };
+        let Some(cholesky) = (hessian * 0.5).cholesky() else {
+            return Inference { shifted: None, lambda: None, joint: None };
+        };
         let inverse = cholesky.inverse();
         let scale = |i: usize| match i.checked_sub(p) {
             None => criterion.beta_scale[i],
@@ -33,7 +37,7 @@ impl Inference {
             }
         }
         let shifted = Some(all.view((0, 0), (p, p)).into_owned());
-        Inference { shifted, lambda: Some(all.view((p, p), (n - p, n - p)).into_owned()) }
+        Inference { shifted, lambda: Some(all.view((p, p), (n - p, n - p)).into_owned()), joint: Some(all) }
     }
 
     /// The covariance of β, or zero if there is none.

@@ -4,7 +4,7 @@ use crate::criterion::{AllModes, Criterion, Evaluation};
 use crate::descent::descend;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
-use tiers_reml::{NewtonSettings, Step, nearly_singular};
+use tiers_reml::{NewtonSettings, Status, Step, nearly_singular};
 
 /// How a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,28 @@ pub enum GlmmStatus {
     Separated,
     /// Every group of a level has a single outcome: its variance grows without end.
     NotIdentified,
+}
+
+impl std::fmt::Display for GlmmStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            GlmmStatus::Converged => "converged",
+            GlmmStatus::Boundary => "boundary",
+            GlmmStatus::NotConverged => "not_converged",
+            GlmmStatus::Separated => "separated",
+            GlmmStatus::NotIdentified => "not_identified",
+        })
+    }
+}
+
+impl From<Status> for GlmmStatus {
+    fn from(status: Status) -> GlmmStatus {
+        match status {
+            Status::Converged => GlmmStatus::Converged,
+            Status::Boundary => GlmmStatus::Boundary,
+            Status::NotConverged => GlmmStatus::NotConverged,
+        }
+    }
 }
 
 impl GlmmStatus {

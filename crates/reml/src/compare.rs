@@ -7,13 +7,27 @@ use crate::objective::Method;
 use serde::Serialize;
 use tiers_design::{RandomSpec, Recipe, Span};
 
-/// A fit with its design.
+/// A fit with its design, as far as comparisons need it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
-    /// The fit.
-    pub fit: &'a Fit,
-    /// Its design.
+    /// REML or ML.
+    pub method: Method,
+    /// -2 log-likelihood.
+    pub criterion: f64,
+    /// Number of parameters.
+    pub n_parameters: usize,
+    /// Whether the fit lies in the interior of the parameter space.
+    pub is_interior: bool,
+    /// The design.
     pub recipe: &'a Recipe,
+}
+
+impl<'a> Candidate<'a> {
+    /// Takes what is needed from a linear fit.
+    pub fn of(fit: &Fit, recipe: &'a Recipe) -> Candidate<'a> {
+        let is_interior = fit.status == Status::Converged;
+        Candidate { method: fit.method, criterion: fit.criterion, n_parameters: fit.n_parameters, is_interior, recipe }
+    }
 }
 
 /// A likelihood ratio test of a smaller model within a larger one.
@@ -58,11 +72,11 @@ pub enum NoTest {
 impl Candidate<'_> {
     /// Checks that the criteria of both fits are comparable: likelihoods of the same contrasts of the data.
     pub fn comparable(&self, other: &Candidate<'_>) -> Result<(), NoTest> {
-        if self.fit.method != other.fit.method {
+        if self.method != other.method {
             return Err(NoTest::Methods);
         }
         let same = self.fixed_within(other) && other.fixed_within(self);
-        match self.fit.method {
+        match self.method {
             Method::Reml if !same => Err(NoTest::RestrictedLikelihoods),
             _ => Ok(()),
         }
@@ -76,14 +90,14 @@ impl Candidate<'_> {
     /// model must lie in the interior of the parameter space.
     pub fn within(&self, larger: &Candidate<'_>) -> Result<LikelihoodRatio, NoTest> {
         self.comparable(larger)?;
-        let df = larger.fit.n_parameters.saturating_sub(self.fit.n_parameters);
+        let df = larger.n_parameters.saturating_sub(self.n_parameters);
         if df == 0 || !self.fixed_within(larger) || !self.random_within(larger) {
             return Err(NoTest::NotNested);
         }
-        let chi_squared = (self.fit.criterion - larger.fit.criterion).max(0.0);
+        let chi_squared = (self.criterion - larger.criterion).max(0.0);
         let variances = |recipe: &Recipe| recipe.random.iter().map(|term| term.columns.len()).sum::<usize>();
         let variances_tested = variances(larger.recipe).saturating_sub(variances(self.recipe));
-        let boundary = (variances_tested == 1 && self.fit.status == Status::Converged).then(|| Mixture {
+        let boundary = (variances_tested == 1 && self.is_interior).then(|| Mixture {
             df: [df - 1, df],
             p_value: 0.5 * (chi_squared_tail(chi_squared, df - 1) + chi_squared_tail(chi_squared, df)),
         });

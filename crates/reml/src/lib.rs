@@ -55,8 +55,12 @@ pub use notes::of_model as notes_of_model;
 pub use objective::{Evaluation, Method, Objective, SecondDerivatives};
 pub use parameters::{Entry, Parameters, lower_triangular};
 pub use predict::{
-    EffectsMismatch, FixedPart, Interval, IntervalKind, PredictError, PredictedRows, PredictionErrors, Predictor,
+    EffectsMismatch, Figures, FixedPart, Interval, IntervalKind, LinearRows, PredictError, PredictedRows,
+    PredictionErrors, Predictor,
 };
 pub use profile::{Curve, End, Profile, ProfileError, ProfilePoint, Target, profile};
 pub use threads::use_threads;
-pub use wald_intervals::{WaldInterval, wald_intervals};
+pub use wald_intervals::{
+    WaldInterval, of_coefficients as wald_intervals_of_coefficients, of_components as wald_intervals_of_components,
+    wald_intervals,
+};

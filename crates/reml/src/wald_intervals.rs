@@ -1,7 +1,7 @@
 //! Wald intervals of all parameters of a fit, from its standard errors.
 
 use crate::components::{WaldScale, wald_interval};
-use crate::fit::Fit;
+use crate::fit::{Fit, VarianceComponent};
 use crate::inference::FixedInference;
 
 /// The Wald interval of one parameter.
@@ -21,8 +21,19 @@ pub struct WaldInterval {
 
 /// Computes intervals of all parameters in lme4's order, then of the intraclass correlations.
 pub fn wald_intervals(fit: &Fit, inference: &FixedInference, level: f64) -> Vec<WaldInterval> {
+    let mut out = of_components(&fit.variance_components, level);
+    out.push(on_scale("sigma".to_owned(), fit.sigma, fit.sigma_std_error, level, WaldScale::Log));
+    out.extend(of_coefficients(fit.fixed_effects.iter().map(|effect| &effect.term[..]), inference, level));
+    for icc in &fit.icc {
+        out.push(on_scale(format!("icc_{}", icc.level), icc.icc, icc.std_error, level, WaldScale::LogOdds));
+    }
+    out
+}
+
+/// Computes intervals of standard deviations and correlations.
+pub fn of_components(components: &[VarianceComponent], level: f64) -> Vec<WaldInterval> {
     let mut out = Vec::new();
-    for component in &fit.variance_components {
+    for component in components {
         let (terms, group) = (&component.terms, &component.level);
         for (j, term) in terms.iter().enumerate() {
             let error = component.sd_std_error.get(j).copied().flatten();
@@ -34,22 +45,27 @@ pub fn wald_intervals(fit: &Fit, inference: &FixedInference, level: f64) -> Vec<
             }
         }
     }
-    out.push(on_scale("sigma".to_owned(), fit.sigma, fit.sigma_std_error, level, WaldScale::Log));
+    out
+}
+
+/// Computes intervals of the coefficients with these names.
+pub fn of_coefficients<'a>(
+    names: impl Iterator<Item = &'a str>,
+    inference: &FixedInference,
+    level: f64,
+) -> Vec<WaldInterval> {
     let inference = inference.clone().with_confidence(level);
-    for (place, effect) in fit.fixed_effects.iter().enumerate() {
+    let interval = |(place, name): (usize, &str)| {
         let test = inference.coefficient(place);
-        out.push(WaldInterval {
+        WaldInterval {
             std_error: Some(test.std_error),
             lower: Some(test.lower),
             upper: Some(test.upper),
-            parameter: effect.term.clone(),
+            parameter: name.to_owned(),
             estimate: test.estimate,
-        });
-    }
-    for icc in &fit.icc {
-        out.push(on_scale(format!("icc_{}", icc.level), icc.icc, icc.std_error, level, WaldScale::LogOdds));
-    }
-    out
+        }
+    };
+    names.enumerate().map(interval).collect()
 }
 
 fn on_scale(parameter: String, estimate: f64, std_error: Option<f64>, level: f64, scale: WaldScale) -> WaldInterval {

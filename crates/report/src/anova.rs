@@ -41,6 +41,22 @@ pub fn section(kind: AnovaType, df: DfMethod, tests: &[TermTest], weighted: bool
     Section { title, lead, columns, notes, ..Section::default() }
 }
 
+/// Returns the table of Wald tests of terms of a generalised fit, in the layout of `car::Anova`.
+pub fn wald_section(tests: &[TermTest]) -> Section {
+    let title = "Analysis of Deviance Table (Type III Wald chi-squared tests)".to_owned();
+    if tests.is_empty() {
+        return Section { title, notes: vec![Note::new("No terms but the intercept", 0)], ..Section::default() };
+    }
+    let chi: Vec<f64> = tests.iter().map(|test| round(test.f_value * test.num_df, DIGITS - 1)).collect();
+    let columns = vec![
+        Column::names("", tests.iter().map(|test| test.term.clone()).collect()),
+        Column::numbers("Chisq", column(&chi, DIGITS)),
+        Column::numbers("Df", column(&tests.iter().map(|test| test.num_df).collect::<Vec<_>>(), DIGITS)),
+        Column::numbers("Pr(>Chisq)", p_values(&tests.iter().map(|test| test.p_value).collect::<Vec<_>>())),
+    ];
+    Section { title, columns, ..Section::default() }
+}
+
 /// Formats a column, rounded to the significant digits of its largest number like R's `zapsmall`.
 fn figures(values: &[f64]) -> Vec<String> {
     let largest = values.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);

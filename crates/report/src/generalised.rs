@@ -3,11 +3,13 @@
 use crate::approximation::accuracy;
 use crate::layout::{Column, paragraph, table};
 use crate::numbers::{column, decimals_of_smallest, fixed_point, p_values, round, trim_number};
+use crate::ratios::Ratios;
 use crate::report::Data;
 use crate::section::{Note, Section};
 use crate::summary::{breakable, components, source_lines};
 use serde::{Deserialize, Serialize};
 use tiers_glmm::{Family, GlmmEffect, GlmmFit, GlmmStatus};
+use tiers_outputs::Seal;
 use tiers_outputs::visible::json_of;
 
 /// Significant digits, as in lme4's summary.
@@ -19,6 +21,9 @@ pub struct GlmmReport {
     /// The fit.
     #[serde(flatten)]
     pub fit: GlmmFit,
+    /// Exponentiated coefficients, if they were requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratios: Option<Ratios>,
     /// Source of the rows.
     pub data: Data,
     /// Level of the confidence intervals.
@@ -29,6 +34,9 @@ pub struct GlmmReport {
     /// Peak memory of the process, where the system reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// The files beside `fit.json`, and the fingerprint; empty if the report is only printed.
+    #[serde(default, flatten)]
+    pub seal: Seal,
 }
 
 impl GlmmReport {
@@ -37,12 +45,22 @@ impl GlmmReport {
         json_of(self)
     }
 
+    /// Returns the report as JSON with the fingerprint of the files that it lists.
+    pub fn sealed_json(&mut self) -> String {
+        let mut seal = std::mem::take(&mut self.seal);
+        seal.close(|seal| {
+            self.seal = seal.clone();
+            self.json()
+        })
+    }
+
     /// Returns the whole summary.
     pub fn text(&self) -> String {
         let fit = &self.fit;
         let mut parts = vec![self.heading(), self.criterion(), self.random_effects().text()];
         parts.extend(self.correlations().map(|section| section.text()));
         parts.push(self.fixed_effects().text());
+        parts.extend(self.ratios.iter().map(|ratios| ratios.section(self.confidence_level).text()));
         parts.extend(self.verdict().map(|text| paragraph(&text, 2)));
         parts.extend(accuracy(fit));
         parts.extend(fit.notes.iter().map(|note| paragraph(&format!("Note: {note}"), 2)));

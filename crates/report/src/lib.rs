@@ -15,6 +15,7 @@ mod generalised;
 pub mod layout;
 pub mod numbers;
 pub mod page;
+mod ratios;
 mod report;
 pub mod saved;
 pub mod section;
@@ -22,5 +23,6 @@ pub mod summary;
 
 pub use error::ReportError;
 pub use generalised::GlmmReport;
+pub use ratios::{Ratio, RatioKind, Ratios};
 pub use report::{Data, Phases, Report, Timing};
 pub use tiers_outputs::visible::{self, json_of as json};

@@ -1,6 +1,7 @@
 //! The errors of a fit and of questions to it.
 
 use tiers_design::{DesignError, SourceError};
+use tiers_glmm::GlmmError;
 use tiers_moments::{ClusterError, IngestError};
 use tiers_reml::{EffectsError, EffectsMismatch, FitError, MeansError, NoTest, PredictError, ProfileError};
 use tiers_report::saved::RefitError;
@@ -25,6 +26,9 @@ pub enum Error {
     /// or data that do not determine the estimates.
     #[error(transparent)]
     Fit(Box<FitError>),
+    /// The generalised model cannot be fitted to these data.
+    #[error(transparent)]
+    Glmm(Box<GlmmError>),
     /// The random effects by two routes differ.
     #[error(transparent)]
     Effects(Box<EffectsError>),
@@ -95,6 +99,7 @@ boxed! {
     Design(DesignError);
     Rows(IngestError);
     Fit(FitError);
+    Glmm(GlmmError);
     Effects(EffectsError);
     Means(MeansError);
     Predict(PredictError);

@@ -214,7 +214,7 @@ impl Fit {
             return Ok(random_effects(&self.objective()?, &sums.optimum)?);
         }
         let levels: Vec<String> = self.estimates().levels.iter().map(|level| level.name.clone()).collect();
-        let read = self.saved.read_effects(&levels, true, format(), "save the fit again");
+        let read = self.saved.effects().read(&levels, true, format(), "save the fit again");
         read.map_err(|error| Error::Files(error.to_string()))
     }
 
@@ -327,7 +327,7 @@ impl Fit {
         }
         let of = |fit| -> Candidate<'_> {
             let fit: &Fit = fit;
-            Candidate { fit: fit.estimates(), recipe: fit.recipe() }
+            Candidate::of(fit.estimates(), fit.recipe())
         };
         Ok(of(self).within(&of(larger))?)
     }

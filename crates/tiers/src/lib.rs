@@ -139,6 +139,8 @@ pub mod doc;
 mod error;
 mod files;
 mod fit;
+mod glmm;
+mod glmm_fit;
 mod interval;
 mod lmm;
 mod moments;
@@ -149,6 +151,8 @@ mod values;
 
 pub use error::Error;
 pub use fit::Fit;
+pub use glmm::{Glmm, glmm};
+pub use glmm_fit::GlmmFit;
 pub use interval::{ConfidenceInterval, IntervalMethod};
 pub use lmm::{Lmm, lmm};
 pub use moments::Moments;
@@ -159,6 +163,7 @@ pub use values::Values;
 pub use tiers_design::{
     Block, Column, Dictionary, Field, Kind, Labels, RawBlock, Request, Role, Scan, Source, SourceError,
 };
+pub use tiers_glmm::{Family, GlmmEffect, GlmmFit as GlmmEstimates, GlmmStatus, Link, PredictScale};
 pub use tiers_moments::{PassState, ReadObserver, ReadTimes};
 pub use tiers_reml::{
     AnovaType, BootstrapSettings, DfMethod, Diagnosis, Fit as Estimates, FittedRows, FixedEffect, Icc, Influence,

@@ -25,6 +25,23 @@ pub struct Prediction {
 }
 
 impl Prediction {
+    /// No predictions yet, with these levels, coarsest first.
+    pub(crate) fn of_levels<'a>(levels: impl Iterator<Item = &'a str>) -> Prediction {
+        let levels: Vec<String> = levels.map(str::to_owned).collect();
+        Prediction { known: vec![Vec::new(); levels.len()], levels, ..Prediction::default() }
+    }
+
+    /// Appends the predictions of a block.
+    pub(crate) fn push(&mut self, some: PredictedRows) {
+        let first = self.values.len();
+        self.not_estimable.extend(some.not_estimable.iter().map(|row| first + row));
+        self.values.extend(some.prediction);
+        self.std_error.extend(some.std_error);
+        self.lower.extend(some.lower);
+        self.upper.extend(some.upper);
+        self.known.iter_mut().zip(some.known).for_each(|(all, own)| all.extend(own));
+    }
+
     /// Whether the group of each row at this level was among those of the fit; `None` if the model has no
     /// such level.
     pub fn known(&self, level: &str) -> Option<&[bool]> {
@@ -108,17 +125,10 @@ fn predict(fit: &Fit, rows: &dyn Source, interval: Option<Interval>) -> Result<P
             Predictor::with_errors(part, effects, PredictionErrors::new(objective, fit.optimum()?), interval)?
         }
     };
-    let levels: Vec<String> = predictor.levels().map(str::to_owned).collect();
-    let mut out = Prediction { known: vec![Vec::new(); levels.len()], levels, ..Prediction::default() };
+    let mut out = Prediction::of_levels(predictor.levels());
     let mut pass = RowPass::new(rows, predictor.requests().to_vec());
     pass.run(&mut (), |block| predictor.of_block(block), &mut |(_, some): (Block, PredictedRows)| {
-        let first = out.values.len();
-        out.not_estimable.extend(some.not_estimable.iter().map(|row| first + row));
-        out.values.extend(some.prediction);
-        out.std_error.extend(some.std_error);
-        out.lower.extend(some.lower);
-        out.upper.extend(some.upper);
-        out.known.iter_mut().zip(some.known).for_each(|(all, own)| all.extend(own));
+        out.push(some);
         Ok(())
     })?;
     Ok(out)

@@ -16,7 +16,7 @@ pub(crate) fn save(fit: &Fit, folder: &Path) -> Result<(), Error> {
         staged.write("summary.txt", &fit.to_string())?;
         staged.write(MODEL, &fit.saved.model.json())?;
         write_effects(&staged, format(), &effects, &fit.estimates().variance_components)?;
-        let seal = seal_of(&staged, format(), fit.estimates())?;
+        let seal = seal_of(&staged, format(), &fit.estimates().levels)?;
         staged.write(FIT, &fit.saved.report.sealed(seal))?;
         staged.put_in_place()
     };

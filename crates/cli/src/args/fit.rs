@@ -95,6 +95,10 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = Df::Satterthwaite, help_heading = "Inference")]
     pub df: Df,
 
+    /// Also report exponentiated coefficients: odds ratios (logit), rate ratios (log) or hazard ratios (cloglog)
+    #[arg(long, requires = "family", help_heading = "Output")]
+    pub exponentiate: bool,
+
     /// Whether to measure the error of Laplace's approximation, by quadrature (default: on)
     #[arg(long, value_name = "WHEN", value_enum, requires = "family", help_heading = "Inference")]
     pub laplace_error: Option<LaplaceError>,

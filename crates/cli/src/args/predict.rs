@@ -4,6 +4,7 @@ use super::refit::RefitArgs;
 use super::values::{Choice, one_of};
 use clap::Args;
 use std::path::PathBuf;
+use tiers_glmm::PredictScale;
 use tiers_reml::IntervalKind;
 
 /// Examples below the help.
@@ -41,6 +42,16 @@ const KINDS: &[Choice<IntervalKind>] = &[
     ),
 ];
 
+/// Scales of the predictions of generalised fits.
+const SCALES: &[Choice<PredictScale>] = &[
+    ("link", PredictScale::Link, "The linear predictor; unknown groups have effects of zero"),
+    (
+        "response",
+        PredictScale::Response,
+        "Means of the response: of the group where it is known, over all groups where it is not",
+    ),
+];
+
 /// Arguments of `tiers predict`.
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
@@ -75,6 +86,10 @@ pub(crate) struct PredictArgs {
     /// Confidence level of the interval
     #[arg(long, value_name = "LEVEL", default_value_t = 0.95, help_heading = "Inference")]
     pub conf_level: f64,
+
+    /// Scale of the predictions of a generalised fit (default: response)
+    #[arg(long, value_name = "SCALE", value_parser = one_of(SCALES), help_heading = "Inference")]
+    pub scale: Option<PredictScale>,
 
     /// Columns of the new data to copy, separated by commas
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', help_heading = "Output")]

@@ -3,25 +3,91 @@
 use crate::args::CompareArgs;
 use crate::exit::{Outcome, print};
 use crate::progress::Progress;
-use crate::saved::Saved;
-use anyhow::bail;
+use crate::saved::{Saved, open_any};
+use anyhow::{bail, ensure};
 use serde::Serialize;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tiers_design::Recipe;
+use tiers_glmm::{Distribution, GlmmStatus};
 use tiers_moments::Until;
 use tiers_reml::{
     Candidate, DfMethod, Fit, Inference, LikelihoodRatio, Method, Mixture, NoTest, Objective, Status, find_optimum,
 };
 use tiers_report::layout::{Column, paragraph, table};
 use tiers_report::numbers::{column, fixed_point, p_values};
+use tiers_report::saved::{AnySaved, Fingerprint, SavedFit, SavedGlmm};
 
-/// A saved fit, and the fit (refitted if need be) that is compared.
+/// A fit (refitted if need be) that is compared.
 struct Entry {
-    saved: Saved,
-    fit: Fit,
+    name: String,
+    formula: String,
+    recipe: Recipe,
+    fingerprint: Fingerprint,
+    n_dropped: u64,
+    data: Vec<PathBuf>,
+    /// Family and link of a generalised fit, and the number of its quadrature nodes.
+    family: Option<(Distribution, usize)>,
+    status: Value,
+    has_converged: bool,
+    is_interior: bool,
+    method: Method,
+    n_parameters: usize,
+    aic: f64,
+    bic: f64,
+    log_likelihood: f64,
+    criterion: f64,
 }
 
 impl Entry {
+    /// Takes a linear fit; `fit` is the saved one or its refit.
+    fn linear(saved: &SavedFit, fit: &Fit) -> Entry {
+        Entry {
+            name: saved.name.clone(),
+            formula: fit.formula.clone(),
+            recipe: saved.recipe.clone(),
+            fingerprint: saved.model.fingerprint.clone(),
+            n_dropped: fit.n_dropped,
+            data: saved.report.data.paths.clone(),
+            family: None,
+            status: json!(fit.status),
+            has_converged: fit.status != Status::NotConverged,
+            is_interior: fit.status == Status::Converged,
+            method: fit.method,
+            n_parameters: fit.n_parameters,
+            aic: fit.aic,
+            bic: fit.bic,
+            log_likelihood: fit.log_likelihood,
+            criterion: fit.criterion,
+        }
+    }
+
+    fn generalised(saved: SavedGlmm) -> Entry {
+        let fit = saved.report.fit;
+        let distribution = Distribution::new(fit.family, Some(fit.link)).expect("the link of a fit");
+        Entry {
+            name: saved.name,
+            formula: fit.formula,
+            recipe: saved.recipe,
+            fingerprint: saved.model.fingerprint,
+            n_dropped: fit.n_dropped,
+            data: saved.report.data.paths,
+            family: Some((distribution, fit.n_agq)),
+            status: json!(fit.status),
+            has_converged: fit.status.has_estimates(),
+            is_interior: fit.status == GlmmStatus::Converged,
+            method: Method::Ml,
+            n_parameters: fit.n_parameters,
+            aic: fit.aic,
+            bic: fit.bic,
+            log_likelihood: fit.log_likelihood,
+            criterion: fit.criterion,
+        }
+    }
+
     fn candidate(&self) -> Candidate<'_> {
-        Candidate { fit: &self.fit, recipe: &self.saved.recipe }
+        let Entry { method, criterion, n_parameters, is_interior, ref recipe, .. } = *self;
+        Candidate { method, criterion, n_parameters, is_interior, recipe }
     }
 }
 
@@ -38,7 +104,7 @@ struct Comparison<'a> {
 struct Row<'a> {
     name: &'a str,
     formula: &'a str,
-    status: Status,
+    status: Value,
     n_parameters: usize,
     aic: f64,
     bic: f64,
@@ -63,15 +129,16 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     for path in &args.fits {
         entries.push(open(path, args)?);
     }
+    same_likelihood(&entries)?;
     same_data(&entries)?;
-    entries.sort_by_key(|entry| entry.fit.n_parameters);
+    entries.sort_by_key(|entry| entry.n_parameters);
     let mut tests = Vec::new();
     for pair in entries.windows(2) {
         tests.push(test(&pair[0], &pair[1])?);
     }
     if args.json {
         let models = entries.iter().map(Row::of).collect();
-        let comparison = Comparison { tiers: env!("CARGO_PKG_VERSION"), method: entries[0].fit.method, models, tests };
+        let comparison = Comparison { tiers: env!("CARGO_PKG_VERSION"), method: entries[0].method, models, tests };
         print(&tiers_report::json(&comparison))?;
     } else {
         print(&text(&entries, &tests))?;
@@ -79,32 +146,65 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn open(path: &std::path::Path, args: &CompareArgs) -> anyhow::Result<Entry> {
-    let saved = Saved::open(path)?;
-    let mut fit = saved.fit().clone();
-    if args.ml && fit.method == Method::Reml {
-        let (model, dropped) = saved.read(&args.refit, Until::Estimates)?;
-        let objective = Objective::new(&model, Method::Ml);
-        let watch = Progress::new(args.refit.quiet).optimising();
-        let optimum =
-            find_optimum(&objective, &saved.newton(), &mut |_: &tiers_reml::Trial<'_>, step: &tiers_reml::Step| {
-                watch.evaluated(step);
-                true
-            });
-        drop(watch);
-        let optimum = optimum?;
-        fit = Fit::new(&objective, &optimum, &dropped, Inference { df: DfMethod::None, ..Inference::default() });
+fn open(path: &Path, args: &CompareArgs) -> anyhow::Result<Entry> {
+    let saved = match open_any(path)? {
+        AnySaved::Generalised(saved) => return Ok(Entry::generalised(*saved)),
+        AnySaved::Linear(saved) => Saved::of(*saved),
+    };
+    if !(args.ml && saved.fit().method == Method::Reml) {
+        return Ok(Entry::linear(&saved, saved.fit()));
     }
-    Ok(Entry { saved, fit })
+    let (model, dropped) = saved.read(&args.refit, Until::Estimates)?;
+    let objective = Objective::new(&model, Method::Ml);
+    let watch = Progress::new(args.refit.quiet).optimising();
+    let optimum =
+        find_optimum(&objective, &saved.newton(), &mut |_: &tiers_reml::Trial<'_>, step: &tiers_reml::Step| {
+            watch.evaluated(step);
+            true
+        });
+    drop(watch);
+    let optimum = optimum?;
+    let fit = Fit::new(&objective, &optimum, &dropped, Inference { df: DfMethod::None, ..Inference::default() });
+    Ok(Entry::linear(&saved, &fit))
+}
+
+/// Returns an error if the likelihoods are of different kinds.
+fn same_likelihood(entries: &[Entry]) -> anyhow::Result<()> {
+    let (first, others) = entries.split_first().expect("two at least");
+    for other in others {
+        let (one, two) = (&first.name, &other.name);
+        match (first.family, other.family) {
+            (None, None) => {}
+            (Some((a, nodes)), Some((b, others))) => {
+                ensure!(
+                    a.family() == b.family(),
+                    "{one} is a fit of the {} family and {two} of the {} family: their likelihoods are of different \
+                     kinds of responses, and cannot be compared",
+                    a.family(),
+                    b.family()
+                );
+                ensure!(
+                    nodes == others,
+                    "{one} has {nodes} quadrature nodes and {two} has {others} (1 is Laplace's approximation): their \
+                     likelihoods differ by the error of the rule; fit both with the same --agq"
+                );
+            }
+            _ => bail!(
+                "{one} and {two}: a linear and a generalised model have likelihoods of different kinds, which cannot be \
+                 compared"
+            ),
+        }
+    }
+    Ok(())
 }
 
 /// Returns an error if the fits are of different data.
 fn same_data(entries: &[Entry]) -> anyhow::Result<()> {
     let (first, others) = entries.split_first().expect("two at least");
     for other in others {
-        let (one, two) = (&first.saved, &other.saved);
-        if let Some(difference) = one.model.fingerprint.difference(&two.model.fingerprint) {
-            let dropped = one.fit().n_dropped != two.fit().n_dropped;
+        let (one, two) = (first, other);
+        if let Some(difference) = one.fingerprint.difference(&two.fingerprint) {
+            let dropped = one.n_dropped != two.n_dropped;
             let remedy = match dropped {
                 true => {
                     "Rows with missing values were dropped, not the same ones: fit both to the rows that are complete \
@@ -124,15 +224,15 @@ fn same_data(entries: &[Entry]) -> anyhow::Result<()> {
 
 /// Tests one model within the next. A reason that makes the whole table meaningless is an error.
 fn test<'a>(smaller: &'a Entry, larger: &'a Entry) -> anyhow::Result<Test<'a>> {
-    let (one, two) = (&smaller.saved.name, &larger.saved.name);
+    let (one, two) = (&smaller.name, &larger.name);
     let (ratio, why_not) = match smaller.candidate().within(&larger.candidate()) {
         Ok(ratio) => (Some(ratio), None),
         Err(error @ NoTest::NotNested) => (None, Some(error.to_string())),
         Err(NoTest::Methods) => bail!(
             "{one} is a fit by {} and {two} by {}, whose criteria are not of the same kind; fit both alike, or let \
              `tiers compare … --ml` refit by maximum likelihood",
-            smaller.fit.method,
-            larger.fit.method
+            smaller.method,
+            larger.method
         ),
         Err(error @ NoTest::RestrictedLikelihoods) => bail!(
             "{one} and {two}: {error}: REML looks at what is left of the data when the fixed effects are taken out, \
@@ -144,25 +244,27 @@ fn test<'a>(smaller: &'a Entry, larger: &'a Entry) -> anyhow::Result<Test<'a>> {
 
 impl Row<'_> {
     fn of(entry: &Entry) -> Row<'_> {
-        let Fit { status, n_parameters, aic, bic, log_likelihood, criterion, .. } = entry.fit;
-        let (name, formula) = (&entry.saved.name, &entry.fit.formula);
+        let Entry { n_parameters, aic, bic, log_likelihood, criterion, ref name, ref formula, .. } = *entry;
+        let status = entry.status.clone();
         Row { name, formula, status, n_parameters, aic, bic, log_likelihood, criterion }
     }
 }
 
 /// Returns the table in the layout of R's `anova(m1, m2)`.
 fn text(entries: &[Entry], tests: &[Test<'_>]) -> String {
-    let method = entries[0].fit.method;
-    let by = match method {
-        Method::Reml => "REML (restricted likelihoods; the fixed effects are the same)",
-        Method::Ml => "maximum likelihood",
+    let method = entries[0].method;
+    let by = match (method, entries[0].family) {
+        (Method::Reml, _) => "REML (restricted likelihoods; the fixed effects are the same)",
+        (Method::Ml, Some((_, 1))) => "maximum likelihood (Laplace approximation)",
+        (Method::Ml, Some(_)) => "maximum likelihood (adaptive Gauss-Hermite quadrature)",
+        (Method::Ml, None) => "maximum likelihood",
     };
-    let data: Vec<String> = entries[0].saved.report.data.paths.iter().map(|path| path.display().to_string()).collect();
+    let data: Vec<String> = entries[0].data.iter().map(|path| path.display().to_string()).collect();
     let mut text = format!("Data: {}\nModels, by {by}:\n", data.join(", "));
     for entry in entries {
-        text += &paragraph(&format!("{}: {}", entry.saved.name, entry.fit.formula), 4);
+        text += &paragraph(&format!("{}: {}", entry.name, entry.formula), 4);
     }
-    let of = |value: fn(&Fit) -> f64| entries.iter().map(|e| fixed_point(value(&e.fit), 1)).collect();
+    let of = |value: fn(&Entry) -> f64| entries.iter().map(|e| fixed_point(value(e), 1)).collect();
     let ratios: Vec<&LikelihoodRatio> = tests.iter().filter_map(|test| test.ratio.as_ref()).collect();
     let bounds: Vec<f64> = ratios.iter().filter_map(|r| r.boundary.as_ref()).map(|mixture| mixture.p_value).collect();
     let mut chi = column(&ratios.iter().map(|r| r.chi_squared).collect::<Vec<_>>(), 5).into_iter();
@@ -177,11 +279,11 @@ fn text(entries: &[Entry], tests: &[Test<'_>]) -> String {
     }
     let [chi, df, plain, mixed] = cells;
     let mut columns = vec![
-        Column::names("", entries.iter().map(|e| e.saved.name.clone()).collect()),
-        Column::numbers("npar", entries.iter().map(|e| e.fit.n_parameters.to_string()).collect()),
+        Column::names("", entries.iter().map(|e| e.name.clone()).collect()),
+        Column::numbers("npar", entries.iter().map(|e| e.n_parameters.to_string()).collect()),
         Column::numbers("AIC", of(|f| f.aic)),
         Column::numbers("BIC", of(|f| f.bic)),
-        Column::numbers("logLik", entries.iter().map(|e| fixed_point(e.fit.log_likelihood, 2)).collect()),
+        Column::numbers("logLik", entries.iter().map(|e| fixed_point(e.log_likelihood, 2)).collect()),
         Column::numbers(if method == Method::Ml { "deviance" } else { "REML crit." }, of(|f| f.criterion)),
         Column::numbers("Chisq", chi),
         Column::numbers("Df", df),
@@ -197,8 +299,8 @@ fn text(entries: &[Entry], tests: &[Test<'_>]) -> String {
 }
 
 fn not_converged(entry: &Entry) -> Option<String> {
-    let note = format!("{} did not converge: its likelihood is not at its maximum.", entry.saved.name);
-    (entry.fit.status == Status::NotConverged).then(|| paragraph(&note, 2))
+    let note = format!("{} did not converge: its likelihood is not at its maximum.", entry.name);
+    (!entry.has_converged).then(|| paragraph(&note, 2))
 }
 
 /// Returns the note on a test, if it needs one.
@@ -219,8 +321,7 @@ fn note(test: &Test<'_>, entries: &[Entry]) -> Option<String> {
             df[0], df[1]
         ),
         (None, count) => {
-            let boundary =
-                entries.iter().any(|entry| entry.saved.name == *smaller && entry.fit.status != Status::Converged);
+            let boundary = entries.iter().any(|entry| entry.name == *smaller && !entry.is_interior);
             let why = match (count, boundary) {
                 (1, _) => format!("and {smaller} is itself on the boundary"),
                 (count, _) => format!("{count} at once"),

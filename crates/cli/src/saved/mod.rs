@@ -8,5 +8,5 @@
 mod open;
 mod refit;
 
-pub(crate) use open::Saved;
+pub(crate) use open::{Saved, open_any};
 pub(crate) use refit::Again;

@@ -2,5 +2,6 @@
 
 mod cbpp;
 mod fit;
+mod predict;
 mod quadrature;
 mod separation;

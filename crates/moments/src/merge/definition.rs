@@ -14,6 +14,9 @@ pub struct Definition {
     /// Column of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// Whether the model is generalised: the response may then be a factor, or successes and failures.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub generalised: bool,
     /// Reference levels that were set, by factor; the reference of other factors is the first level in order.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reference: BTreeMap<String, String>,
@@ -57,6 +60,7 @@ impl Definition {
         Definition {
             formula: recipe.formula.clone(),
             weights: settings.weights.clone(),
+            generalised: settings.generalised,
             reference: settings.reference.iter().cloned().collect(),
             fields: fields.iter().filter(named).map(with_order).map(settled).collect(),
             levels,
@@ -68,7 +72,8 @@ impl Definition {
     pub fn plan(&self) -> Result<Plan, PartError> {
         let formula: Formula = self.formula.parse().map_err(tiers_design::DesignError::from)?;
         let reference = self.reference.iter().map(|(f, l)| (f.clone(), l.clone())).collect();
-        let settings = Settings { weights: self.weights.clone(), reference, levels: Vec::new(), generalised: false };
+        let settings =
+            Settings { weights: self.weights.clone(), reference, levels: Vec::new(), generalised: self.generalised };
         Ok(Plan::new(&formula, &self.fields, &settings)?)
     }
 
@@ -122,6 +127,11 @@ impl Definition {
         let is_integer = |request| matches!(field(request), Some(Field { kind: Kind::Integer | Kind::Float, .. }));
         recipe.keys.iter().map(is_integer).collect()
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Returns the field as the model uses it: a column whose kind was in doubt is used as text.

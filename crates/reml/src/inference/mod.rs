@@ -32,6 +32,7 @@ pub use student::normal_quantile;
 
 use crate::estimate::Optimum;
 use crate::fit::FixedEffect;
+use crate::model::Model;
 use crate::objective::{Method, Objective};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
@@ -160,6 +161,22 @@ impl FixedInference {
         let constant = model.constant().unwrap_or_else(|| DVector::zeros(model.p()));
         let covariance = packed::mirrored(covariance);
         FixedInference { beta, covariance, shifted, shift, constant, settings, approximation }
+    }
+
+    /// Prepares inference by the normal approximation, for estimates of another criterion than the linear model's:
+    /// `beta` in the user's columns, and `covariance`, that of the coefficients of the model's shifted columns.
+    pub fn normal(model: &Model, beta: DVector<f64>, covariance: DMatrix<f64>, confidence: f64) -> Self {
+        let map = model.unshift_map();
+        let shift = model.x().into_iter().map(|column| model.recipe.columns[column].shift);
+        FixedInference {
+            covariance: packed::mirrored(&map * &covariance * map.transpose()),
+            shifted: packed::mirrored(covariance),
+            shift: DVector::from_iterator(model.p(), shift),
+            constant: model.constant().unwrap_or_else(|| DVector::zeros(model.p())),
+            beta,
+            settings: Inference { df: DfMethod::None, confidence },
+            approximation: Approximation::None,
+        }
     }
 
     /// Converts combinations of β to those of the shifted columns' coefficients: `β = (I - a s') β̃` plus a

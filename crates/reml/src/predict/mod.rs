@@ -14,7 +14,7 @@ mod estimable;
 mod rows;
 
 pub use errors::PredictionErrors;
-pub use rows::{PredictError, PredictedRows};
+pub use rows::{Figures, LinearRows, PredictError, PredictedRows};
 
 use crate::effects::{KeyColumn, LevelEffects};
 use crate::inference::{FixedInference, normal_quantile};
@@ -78,6 +78,8 @@ pub struct Predictor<'a> {
     requests: Vec<Request>,
     /// Number of requests that belong to the encoder.
     encoded: usize,
+    /// The columns of the recipe that are encoded, ascending.
+    columns: Vec<usize>,
     /// The encoder's columns of the offsets.
     offsets: Range<usize>,
     /// Shift that was subtracted from the response.
@@ -102,18 +104,20 @@ struct LevelPart {
     effects: Vec<f64>,
 }
 
-/// The rows of a block that could be encoded, with their groups.
-struct Encoded {
-    rows: RowBlock,
-    /// Per level and row of the block, the group; [`tiers_design::MISSING`] if it is unknown.
-    groups: Vec<Vec<u32>>,
-}
-
 impl<'a> Predictor<'a> {
     /// Prepares predictions from the fixed part of a fit and the random effects of the requested levels,
     /// coarsest first.
     pub fn new(fixed: FixedPart<'_>, effects: Vec<LevelEffects>) -> Result<Predictor<'static>, EffectsMismatch> {
-        Predictor::build(fixed, effects, None)
+        Predictor::build(fixed, effects, None, &[])
+    }
+
+    /// The same, with further columns of the recipe among those that are encoded (see [`Predictor::column`]).
+    pub fn with_columns(
+        fixed: FixedPart<'_>,
+        effects: Vec<LevelEffects>,
+        further: &[usize],
+    ) -> Result<Predictor<'static>, EffectsMismatch> {
+        Predictor::build(fixed, effects, None, further)
     }
 
     /// Prepares predictions with standard errors and, if requested, an interval. The effects must be those
@@ -124,7 +128,7 @@ impl<'a> Predictor<'a> {
         errors: PredictionErrors<'a>,
         interval: Option<Interval>,
     ) -> Result<Predictor<'a>, EffectsMismatch> {
-        Predictor::build(fixed, effects, Some((errors, interval)))
+        Predictor::build(fixed, effects, Some((errors, interval)), &[])
     }
 
     /// Prepares predictions of the fixed part with standard errors of their means and, if requested, a
@@ -139,19 +143,20 @@ impl<'a> Predictor<'a> {
         let x = fixed.coefficients.iter().map(|&i| fixed.recipe.x[i].column).collect();
         let errors = PredictionErrors::of_fixed(x, inference.unscaled()?, sigma);
         let interval = confidence.map(|level| Interval { kind: IntervalKind::Confidence, level });
-        Predictor::build(fixed, Vec::new(), Some((errors, interval))).ok()
+        Predictor::build(fixed, Vec::new(), Some((errors, interval)), &[]).ok()
     }
 
     fn build(
         fixed: FixedPart<'_>,
         effects: Vec<LevelEffects>,
         errors: Option<(PredictionErrors<'a>, Option<Interval>)>,
+        further: &[usize],
     ) -> Result<Predictor<'a>, EffectsMismatch> {
         let recipe = fixed.recipe;
         let x: Vec<usize> = fixed.coefficients.iter().map(|&i| recipe.x[i].column).collect();
         let z: Vec<Vec<usize>> = effects.iter().map(|level| z_columns(recipe, level)).collect::<Result<_, _>>()?;
         let estimable = Estimable::new(fixed);
-        let mut wanted: BTreeSet<usize> = x.iter().chain(z.iter().flatten()).copied().collect();
+        let mut wanted: BTreeSet<usize> = x.iter().chain(z.iter().flatten()).chain(further).copied().collect();
         wanted.extend(estimable.columns());
         let of_new_response = |interval: &Interval| interval.kind == IntervalKind::Prediction;
         let new_response = errors.as_ref().and_then(|(_, i)| i.as_ref()).is_some_and(of_new_response);
@@ -180,14 +185,17 @@ impl<'a> Predictor<'a> {
             let quantile = |interval: Interval| (interval.kind, normal_quantile(0.5 - 0.5 * interval.level));
             (errors, interval.map(quantile))
         });
+        let beta = x.iter().map(|&column| at(column)).zip(shifted_beta(fixed, &x)).collect();
+        let estimable = estimable.among(&at);
         Ok(Predictor {
             encoder: Encoder::new(&new_rows),
             requests,
             encoded,
             offsets: columns.len()..new_rows.columns.len(),
+            columns,
             response_shift: recipe.response_shift,
-            beta: x.iter().map(|&column| at(column)).zip(shifted_beta(fixed, &x)).collect(),
-            estimable: estimable.among(&at),
+            beta,
+            estimable,
             groups,
             levels,
             errors,
@@ -211,10 +219,37 @@ impl<'a> Predictor<'a> {
         columns.chain(self.encoder.expressions().map(str::to_owned)).collect()
     }
 
+    /// Returns the place of a column of the recipe among the encoded columns.
+    pub fn column(&self, column: usize) -> Option<usize> {
+        self.columns.binary_search(&column).ok()
+    }
+
     /// Predicts for a block with the columns of [`Predictor::requests`]; it may have further columns.
     /// Returns the block with its predictions.
-    pub fn of_block(&self, mut block: Block) -> Result<(Block, PredictedRows), PredictError> {
-        let Encoded { rows, groups } = self.encode(&mut block)?;
+    pub fn of_block(&self, block: Block) -> Result<(Block, PredictedRows), PredictError> {
+        let linear = self.linear(block)?;
+        let mut figures = Figures { prediction: linear.value.clone(), ..Figures::default() };
+        if let Some((errors, interval)) = &self.errors {
+            let new_response = matches!(interval, Some((IntervalKind::Prediction, _)));
+            let (of_mean, of_response) = errors.of_rows(&linear.rows, &linear.groups, new_response);
+            if let Some((kind, quantile)) = interval {
+                let of = if *kind == IntervalKind::Confidence { &of_mean } else { &of_response };
+                let end = |sign: f64| linear.value.iter().zip(of).map(|(v, e)| v + sign * quantile * e).collect();
+                (figures.lower, figures.upper) = (end(-1.0), end(1.0));
+            }
+            figures.std_error = of_mean;
+        }
+        Ok(linear.predicted(figures))
+    }
+
+    /// Encodes a block and computes its linear predictors.
+    pub fn linear(&self, mut block: Block) -> Result<LinearRows, PredictError> {
+        // The encoder sees its own columns only; a block without rows may have none at all.
+        let further = block.columns.split_off(self.encoded.min(block.columns.len()));
+        let rows = self.encoder.encode(&block);
+        block.columns.extend(further);
+        let rows = rows.map_err(|error| PredictError::of_encoding(error, &self.requests, &block))?;
+        let groups = self.groups.of_block(&block);
         let mut value = vec![self.response_shift; rows.rows];
         for column in self.offsets.clone() {
             value.iter_mut().zip(rows.column(column)).for_each(|(sum, offset)| *sum += offset);
@@ -225,24 +260,8 @@ impl<'a> Predictor<'a> {
         for (level, groups) in self.levels.iter().zip(&groups) {
             level.add(&rows, groups, &mut value);
         }
-        let std_error = |(errors, interval): &(PredictionErrors<'_>, Option<(IntervalKind, f64)>)| {
-            let (of_mean, of_response) =
-                errors.of_rows(&rows, &groups, matches!(interval, Some((IntervalKind::Prediction, _))));
-            (of_mean, of_response, *interval)
-        };
-        let errors = self.errors.as_ref().map(std_error);
         let not_estimable = self.estimable.failing_rows(&rows);
-        let predicted = PredictedRows::new(block.rows, rows, &groups, value, errors, &not_estimable);
-        Ok((block, predicted))
-    }
-
-    fn encode(&self, block: &mut Block) -> Result<Encoded, PredictError> {
-        // The encoder sees its own columns only; a block without rows may have none at all.
-        let further = block.columns.split_off(self.encoded.min(block.columns.len()));
-        let rows = self.encoder.encode(block);
-        block.columns.extend(further);
-        let rows = rows.map_err(|error| PredictError::of_encoding(error, &self.requests, block))?;
-        Ok(Encoded { groups: self.groups.of_block(block), rows })
+        Ok(LinearRows { block, rows, value, groups, not_estimable })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Predictions for the rows of a block, and why they may not exist.
 
-use super::IntervalKind;
 use tiers_design::{Block, Column, EncodeError, MISSING, Request, RowBlock};
 use tiers_moments::PassError;
 
@@ -69,16 +68,54 @@ pub struct PredictedRows {
     pub known: Vec<Vec<bool>>,
 }
 
-/// Standard errors of means and of new responses, and the requested interval.
-type Errors = (Vec<f64>, Vec<f64>, Option<(IntervalKind, f64)>);
+/// What is predicted for encoded rows; errors and intervals are empty if not requested.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// The predictions.
+    pub prediction: Vec<f64>,
+    /// Standard errors of the means.
+    pub std_error: Vec<f64>,
+    /// Lower ends of the interval.
+    pub lower: Vec<f64>,
+    /// Upper ends.
+    pub upper: Vec<f64>,
+}
+
+/// The rows of a block that could be encoded, with their groups and linear predictors.
+#[derive(Debug)]
+pub struct LinearRows {
+    /// The block.
+    pub block: Block,
+    /// The encoded rows.
+    pub rows: RowBlock,
+    /// `x'β` with the offsets, and `z'b̂` of the known groups of the requested levels.
+    pub value: Vec<f64>,
+    /// Per requested level, finest first, and row of the block, the group; [`MISSING`] if it is unknown.
+    pub(super) groups: Vec<Vec<u32>>,
+    /// Encoded rows whose mean is not estimable.
+    pub(super) not_estimable: Vec<usize>,
+}
+
+impl LinearRows {
+    /// Whether the group of an encoded row at a requested level (counted from the finest) is known.
+    pub fn is_known(&self, level: usize, row: usize) -> bool {
+        self.groups[level][self.rows.kept.as_ref().map_or(row, |kept| kept[row] as usize)] != MISSING
+    }
+
+    /// Returns the block with the predictions of all its rows.
+    pub fn predicted(self, figures: Figures) -> (Block, PredictedRows) {
+        let LinearRows { block, rows, groups, not_estimable, .. } = self;
+        let predicted = PredictedRows::new(block.rows, rows, &groups, figures, &not_estimable);
+        (block, predicted)
+    }
+}
 
 impl PredictedRows {
     pub(super) fn new(
         count: usize,
         rows: RowBlock,
         groups: &[Vec<u32>],
-        value: Vec<f64>,
-        errors: Option<Errors>,
+        figures: Figures,
         not_estimable: &[usize],
     ) -> PredictedRows {
         let kept = rows.kept.as_deref();
@@ -101,15 +138,10 @@ impl PredictedRows {
             known: groups.iter().rev().map(known).collect(),
             ..PredictedRows::default()
         };
-        if let Some((of_mean, of_response, interval)) = errors {
-            if let Some((kind, quantile)) = interval {
-                let of = if kind == IntervalKind::Confidence { &of_mean } else { &of_response };
-                let end = |sign: f64| value.iter().zip(of).map(|(v, e)| v + sign * quantile * e).collect();
-                (out.lower, out.upper) = (whole(end(-1.0)), whole(end(1.0)));
-            }
-            out.std_error = whole(of_mean);
-        }
-        out.prediction = whole(value);
+        out.prediction = whole(figures.prediction);
+        let optional = |values: Vec<f64>| if values.is_empty() { values } else { whole(values) };
+        (out.lower, out.upper) = (optional(figures.lower), optional(figures.upper));
+        out.std_error = optional(figures.std_error);
         for figures in [&mut out.prediction, &mut out.std_error, &mut out.lower, &mut out.upper] {
             if !figures.is_empty() {
                 not_estimable.iter().for_each(|&row| figures[row] = f64::NAN);

@@ -6,7 +6,7 @@ use crate::extremes::standardise;
 use std::path::Path;
 use tiers_design::PackedText;
 use tiers_outputs::{OutColumn, OutField, OutKind, OutValues, OutputError, Seal, Staged, TableFormat, own_name};
-use tiers_reml::{Fit, KeyColumn, KeyLabels, LevelEffects, VarianceComponent};
+use tiers_reml::{KeyColumn, KeyLabels, LevelEffects, LevelSize, VarianceComponent};
 
 /// Number of groups that are written at a time.
 const GROUPS: usize = 1 << 16;
@@ -33,15 +33,17 @@ pub fn write_effects(
     Ok(())
 }
 
-/// Hashes the files beside `fit.json` that later commands read.
+/// Hashes the files beside `fit.json` that later commands read: `model.json`, if there is one, and the random effects
+/// of these levels.
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn seal_of(staged: &Staged<'_>, format: &dyn TableFormat, fit: &Fit) -> Result<Seal, OutputError> {
-    let stems = effects_stems(fit.levels.iter().map(|level| &level.name[..]));
+pub fn seal_of(staged: &Staged<'_>, format: &dyn TableFormat, levels: &[LevelSize]) -> Result<Seal, OutputError> {
+    let stems = effects_stems(levels.iter().map(|level| &level.name[..]));
     let effects = stems.into_iter().map(|stem| format!("{EFFECTS}/{stem}.{}", format.extension()));
     let mut seal = Seal::default();
-    for name in std::iter::once(MODEL.to_owned()).chain(effects) {
+    let model = staged.path(MODEL).is_file().then(|| MODEL.to_owned());
+    for name in model.into_iter().chain(effects) {
         seal.add(&staged.path(""), &name).map_err(|error| staged.failed(&name, &error))?;
     }
     Ok(seal)

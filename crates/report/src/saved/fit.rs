@@ -1,16 +1,12 @@
 //! A folder of results, opened for further questions.
 
 use super::fingerprint::Fingerprint;
-use super::folder::RESULTS;
 use super::model::SavedModel;
-use super::text::{FIT, MODEL, Texts};
-use crate::error::ReportError;
+use super::read_effects::SavedEffects;
 use crate::report::Report;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tiers_design::{DesignError, Field, Formula, Kind, Plan, Recipe, Settings};
 use tiers_moments::Definition;
-use tiers_outputs::{read_text, repair};
 use tiers_reml::{
     Fit, FixedInference, Model, NewtonSettings, Objective, Optimum, SearchError, SearchObserver, find_optimum,
 };
@@ -43,66 +39,15 @@ pub enum RefitError {
 }
 
 impl SavedFit {
-    /// Opens a folder of results; the path is the folder, or its `fit.json` or `model.json`.
-    ///
-    /// # Errors
-    /// If it is not a folder of results, or its files were changed, do not belong together, or cannot be
-    /// those of a fit.
-    pub fn open(path: &Path) -> Result<SavedFit, ReportError> {
-        let folder = match path.file_name() {
-            Some(name) if name == FIT || name == MODEL => path.parent().unwrap_or(Path::new("")).to_owned(),
-            _ => path.to_owned(),
-        };
-        // The bare path `fit.json` is in the current folder.
-        let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
-        let name = folder.display().to_string();
-        repair(&folder, &RESULTS);
-        if !folder.is_dir() {
-            let is = if folder.exists() { "this is a file" } else { "no such folder" };
-            return Err(ReportError(format!(
-                "{name}: {is}; name the folder that `tiers fit … --out DIR` wrote, or the fit.json in it"
-            )));
-        }
-        if !folder.join(FIT).is_file() {
-            return Err(ReportError(format!(
-                "{name}: this is not a folder of results, since it has no {FIT}; `tiers fit … --out DIR` writes one"
-            )));
-        }
-        let fit = read(&folder.join(FIT))?;
-        if fit.contains("\n  \"family\": ") {
-            return Err(ReportError(format!(
-                "{name}: this is the fit of a generalised model, which this command does not take; what it has is in \
-                 {FIT}, summary.txt and random_effects/"
-            )));
-        }
-        if !folder.join(MODEL).is_file() {
-            return Err(ReportError(format!(
-                "{name}: it has no {MODEL} beside its {FIT}, which later commands need. Fit the model again with `--out`"
-            )));
-        }
-        let Texts { report, model, recipe, unsealed } = Texts::read(&name, &fit, &read(&folder.join(MODEL))?)?;
-        Ok(SavedFit { name, report, model, recipe, unsealed })
-    }
-
-    /// Checks that another file of the folder is the one that was written with the fit. A missing file
-    /// passes: the code that reads it reports it better.
-    ///
-    /// # Errors
-    /// If the file was changed, belongs to another fit, or cannot be read.
-    pub fn check_file(&self, file: &str) -> Result<(), ReportError> {
-        if self.report.seal.fingerprint.is_none() {
-            return Ok(());
-        }
-        let path = Path::new(&self.name).join(file);
-        match self.report.seal.holds(Path::new(&self.name), file) {
-            Ok(true) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(ReportError(format!("{}: {error}; fit the model again with `--out`", path.display()))),
-            Ok(false) => Err(ReportError(format!(
-                "{}: it was changed, or belongs to another fit: the fingerprint in {FIT} is that of another file. Fit \
-                 the model again with `--out`",
-                path.display()
-            ))),
+    /// Returns what the folder says of its random effects.
+    pub fn effects(&self) -> SavedEffects<'_> {
+        SavedEffects {
+            name: &self.name,
+            recipe: &self.recipe,
+            definition: self.definition(),
+            levels: &self.fit().levels,
+            components: &self.fit().variance_components,
+            seal: &self.report.seal,
         }
     }
 
@@ -143,8 +88,12 @@ impl SavedFit {
         let definition = self.definition();
         let formula: Formula = definition.formula.parse()?;
         let reference = definition.reference.iter().map(|(f, l)| (f.clone(), l.clone())).collect();
-        let settings =
-            Settings { weights: definition.weights.clone(), reference, levels: Vec::new(), generalised: false };
+        let settings = Settings {
+            weights: definition.weights.clone(),
+            reference,
+            levels: Vec::new(),
+            generalised: definition.generalised,
+        };
         // Ids and levels may be stored as integers here and as floating-point numbers there.
         let is_number = |kind: &Kind| matches!(kind, Kind::Integer | Kind::Float);
         let as_saved = |field: &Field| {
@@ -183,13 +132,4 @@ impl SavedFit {
             false => Err(RefitError::Changed(format!("the criterion was {saved} and is now {found}"))),
         }
     }
-}
-
-fn read(path: &Path) -> Result<String, ReportError> {
-    read_text(path, u64::MAX).map_err(|error| match error.kind() {
-        ErrorKind::InvalidData => {
-            ReportError(format!("{}: this is not a text file; fit the model again with `--out`", path.display()))
-        }
-        _ => ReportError(format!("{}: {error}", path.display())),
-    })
 }

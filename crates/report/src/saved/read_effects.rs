@@ -1,27 +1,52 @@
-//! Reads the random effects of a saved fit from its folder.
+//! Reads the random effects of a saved fit, of any kind, from its folder.
 
 use super::effects::{effects_stems, key_name};
-use super::fit::SavedFit;
 use super::folder::EFFECTS;
+use super::text::FIT;
 use crate::error::ReportError;
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tiers_design::{Column, Dictionary, Kind, Labels, MISSING, PackedText, Recipe, Request, Role, SourceError};
-use tiers_outputs::{TableFormat, TableReader};
-use tiers_reml::{KeyColumn, KeyLabels, LevelEffects};
+use tiers_moments::Definition;
+use tiers_outputs::{Seal, TableFormat, TableReader};
+use tiers_reml::{KeyColumn, KeyLabels, LevelEffects, LevelSize, VarianceComponent};
 
-impl SavedFit {
+/// What a folder says of its random effects.
+#[derive(Clone, Copy, Debug)]
+pub struct SavedEffects<'a> {
+    /// The folder as the user named it.
+    pub(super) name: &'a str,
+    pub(super) recipe: &'a Recipe,
+    pub(super) definition: &'a Definition,
+    /// The levels, coarsest first.
+    pub(super) levels: &'a [LevelSize],
+    pub(super) components: &'a [VarianceComponent],
+    pub(super) seal: &'a Seal,
+}
+
+impl SavedEffects<'_> {
+    /// Returns the folder as the user named it.
+    pub fn folder(&self) -> &str {
+        self.name
+    }
+
+    /// Returns the names of the levels, coarsest first.
+    pub fn levels(&self) -> impl Iterator<Item = &str> {
+        self.levels.iter().map(|level| &level.name[..])
+    }
+
     /// Returns the path of the random effects of a level of the fit, relative to the folder: the table
     /// that exists, parquet or csv, or else parquet.
     ///
     /// # Panics
     /// If the fit has no such level.
-    pub fn effects_file(&self, level: &str) -> String {
-        let levels = &self.fit().levels;
+    pub fn file(&self, level: &str) -> String {
+        let levels = self.levels;
         let at = levels.iter().position(|other| other.name == level).expect("a level of the fit");
         let stem = effects_stems(levels.iter().map(|level| &level.name[..])).swap_remove(at);
         let [parquet, csv] = ["parquet", "csv"].map(|extension| format!("{EFFECTS}/{stem}.{extension}"));
-        let folder = Path::new(&self.name);
+        let folder = Path::new(self.name);
         if !folder.join(&parquet).exists() && folder.join(&csv).exists() { csv } else { parquet }
     }
 
@@ -31,18 +56,18 @@ impl SavedFit {
     ///
     /// # Errors
     /// If the table cannot be opened, or does not belong to the fit.
-    pub fn open_effects(
+    pub fn open(
         &self,
         level: &str,
         format: &dyn TableFormat,
         remedy: &str,
     ) -> Result<Box<dyn TableReader>, ReportError> {
-        let file = self.effects_file(level);
-        self.check_file(&file)?;
-        let path = Path::new(&self.name).join(&file);
+        let file = self.file(level);
+        check_file(self.name, self.seal, &file)?;
+        let path = Path::new(self.name).join(&file);
         let table = format.open(&path, &self.texts_of(level));
         let table = table.map_err(|error| ReportError(format!("{error}; {remedy}")))?;
-        if self.report.seal.fingerprint.is_none()
+        if self.seal.fingerprint.is_none()
             && !self.has_variances_of(level, &*table).map_err(|error| ReportError(error.to_string()))?
         {
             return Err(ReportError(format!(
@@ -59,7 +84,7 @@ impl SavedFit {
     ///
     /// # Errors
     /// If a table is missing, damaged, or of another fit.
-    pub fn read_effects(
+    pub fn read(
         &self,
         levels: &[String],
         deviations: bool,
@@ -76,13 +101,13 @@ impl SavedFit {
         format: &dyn TableFormat,
         remedy: &str,
     ) -> Result<LevelEffects, ReportError> {
-        let groups = self.fit().levels.iter().find(|l| l.name == level).expect("a level of the fit").groups;
-        let path = PathBuf::from(&self.name).join(self.effects_file(level));
+        let groups = self.levels.iter().find(|l| l.name == level).expect("a level of the fit").groups;
+        let path = PathBuf::from(self.name).join(self.file(level));
         let bad = |why: &dyn Display| {
             let path = path.display();
             ReportError(format!("{path}: {why}; the random effects of {level} are read from there: {remedy}"))
         };
-        let table = self.open_effects(level, format, remedy)?;
+        let table = self.open(level, format, remedy)?;
         let effects = fill(self.without_groups(level), deviations, &*table).map_err(|error| bad(&error))?;
         match effects.rows.len() == groups {
             true => Ok(effects),
@@ -95,7 +120,7 @@ impl SavedFit {
     /// # Panics
     /// If the fit has no such level.
     pub fn without_groups(&self, level: &str) -> LevelEffects {
-        let recipe: &Recipe = &self.recipe;
+        let recipe = self.recipe;
         let grouping = recipe.groupings.iter().position(|g| g.name == level).expect("a grouping of the formula");
         let key = |&key: &usize| KeyColumn {
             name: recipe.requests[recipe.keys[key]].column.clone(),
@@ -115,7 +140,7 @@ impl SavedFit {
 
     /// Returns the columns of a level's table that hold texts.
     fn texts_of(&self, level: &str) -> Vec<String> {
-        let integer = self.definition().integer_keys(&self.recipe);
+        let integer = self.definition.integer_keys(self.recipe);
         let all = self.recipe.keys.iter().zip(integer);
         let texts: Vec<&str> =
             all.filter(|(_, integer)| !integer).map(|(&key, _)| &self.recipe.requests[key].column[..]).collect();
@@ -124,7 +149,7 @@ impl SavedFit {
     }
 
     fn has_variances_of(&self, level: &str, table: &dyn TableReader) -> Result<bool, SourceError> {
-        let of_level = self.fit().variance_components.iter().filter(|component| component.level == level);
+        let of_level = self.components.iter().filter(|component| component.level == level);
         let variances: Vec<(&str, f64)> = of_level
             .flat_map(|component| component.terms.iter().map(String::as_str).zip(component.variance.iter().copied()))
             .collect();
@@ -147,6 +172,25 @@ impl SavedFit {
             }
         }
         Ok(true)
+    }
+}
+
+/// Checks that a file beside `fit.json` is the one that was written with the fit. A missing file passes: the code
+/// that reads it reports it better.
+pub(super) fn check_file(folder: &str, seal: &Seal, file: &str) -> Result<(), ReportError> {
+    if seal.fingerprint.is_none() {
+        return Ok(());
+    }
+    let path = Path::new(folder).join(file);
+    match seal.holds(Path::new(folder), file) {
+        Ok(true) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(ReportError(format!("{}: {error}; fit the model again with `--out`", path.display()))),
+        Ok(false) => Err(ReportError(format!(
+            "{}: it was changed, or belongs to another fit: the fingerprint in {FIT} is that of another file. Fit the \
+             model again with `--out`",
+            path.display()
+        ))),
     }
 }
 

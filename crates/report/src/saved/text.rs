@@ -55,7 +55,7 @@ impl Texts {
     }
 }
 
-fn parse<T: DeserializeOwned>(name: &str, file: &str, text: &str) -> Result<T, ReportError> {
+pub(super) fn parse<T: DeserializeOwned>(name: &str, file: &str, text: &str) -> Result<T, ReportError> {
     serde_json::from_str(text).map_err(|error| {
         ReportError(format!(
             "{name}: {file} is not what this version of tiers ({}) writes: {error}; fit the model again with `--out`",

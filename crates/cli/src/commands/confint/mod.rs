@@ -19,16 +19,17 @@ mod wald;
 mod write;
 
 pub(crate) use request::IntervalRequest;
-pub(crate) use result::IntervalResult;
+pub(crate) use result::{IntervalResult, OfFit};
 
 use crate::args::{ConfintArgs, IntervalMethod};
 use crate::exit::{Outcome, print};
 use crate::observer::{OnPieces, Pieces};
 use crate::progress::Progress;
-use crate::saved::Saved;
+use crate::saved::{Saved, open_any};
 use anyhow::ensure;
 use tiers_moments::Until;
 use tiers_reml::{Fit, FixedInference, NewtonSettings, Objective, Optimum, Status};
+use tiers_report::saved::{AnySaved, SavedGlmm};
 
 /// A fit with its objective and optimum.
 pub(crate) struct Fitted<'a> {
@@ -61,7 +62,11 @@ impl Fitted<'_> {
 
 /// Prints the intervals.
 pub(crate) fn run(args: &ConfintArgs) -> anyhow::Result<Outcome> {
-    let (request, saved) = (IntervalRequest::from_args(args)?, Saved::open(&args.fit)?);
+    let request = IntervalRequest::from_args(args)?;
+    let saved = match open_any(&args.fit)? {
+        AnySaved::Generalised(saved) => return of_generalised(args, &request, &saved),
+        AnySaved::Linear(saved) => Saved::of(*saved),
+    };
     ensure!(
         saved.fit().status != Status::NotConverged,
         "{}: this fit did not converge, so it has no estimates to give intervals for; fit it again with a larger \
@@ -70,11 +75,32 @@ pub(crate) fn run(args: &ConfintArgs) -> anyhow::Result<Outcome> {
     );
     args.out.iter().try_for_each(|folder| write::check(folder))?;
     let result = of_saved(args, &request, &saved)?;
-    let json = result.json(&request, saved.fit());
+    show(args, &request, &result, OfFit::linear(saved.fit()))
+}
+
+/// Computes and prints intervals of a generalised fit.
+fn of_generalised(args: &ConfintArgs, request: &IntervalRequest, saved: &SavedGlmm) -> anyhow::Result<Outcome> {
+    ensure!(
+        request.method == IntervalMethod::Wald,
+        "--method {}: intervals of generalised fits are Wald's so far; take --method wald",
+        request.method.name()
+    );
+    args.out.iter().try_for_each(|folder| write::check(folder))?;
+    show(args, request, &wald::of_generalised(request, saved)?, OfFit::generalised(saved.fit()))
+}
+
+/// Prints the intervals, and writes them if that is requested.
+fn show(
+    args: &ConfintArgs,
+    request: &IntervalRequest,
+    result: &IntervalResult,
+    fit: OfFit<'_>,
+) -> anyhow::Result<Outcome> {
+    let json = result.json(request, fit);
     if let Some(folder) = &args.out {
-        write::write(folder, &result, &json)?;
+        write::write(folder, result, &json)?;
     }
-    print(&if args.json { json } else { result.section(&request, saved.fit()).body() })?;
+    print(&if args.json { json } else { result.section(request, fit).body() })?;
     Ok(Outcome::Done)
 }
 

@@ -2,7 +2,8 @@
 
 use super::request::IntervalRequest;
 use serde::Serialize;
-use tiers_reml::{Bootstrap, Fit, Method, Profile};
+use tiers_glmm::{GlmmFit, GlmmStatus};
+use tiers_reml::{Bootstrap, DfMethod, Fit, Method, Profile, Status};
 
 /// The interval of one parameter.
 #[derive(Clone, Debug, Serialize)]
@@ -37,6 +38,29 @@ impl Interval {
             upper_at_bound: false,
             bias: None,
         }
+    }
+}
+
+/// What the intervals belong to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OfFit<'a> {
+    formula: &'a str,
+    pub(super) method: Method,
+    pub(super) df: DfMethod,
+    pub(super) on_boundary: bool,
+}
+
+impl<'a> OfFit<'a> {
+    /// Describes a linear fit.
+    pub(crate) fn linear(fit: &'a Fit) -> OfFit<'a> {
+        let on_boundary = fit.status == Status::Boundary;
+        OfFit { formula: &fit.formula, method: fit.method, df: fit.df_method, on_boundary }
+    }
+
+    /// Describes a generalised fit.
+    pub(super) fn generalised(fit: &'a GlmmFit) -> OfFit<'a> {
+        let on_boundary = fit.status == GlmmStatus::Boundary;
+        OfFit { formula: &fit.formula, method: Method::Ml, df: DfMethod::None, on_boundary }
     }
 }
 
@@ -86,10 +110,10 @@ struct Report<'a> {
 
 impl IntervalResult {
     /// Returns the output of `--json`, which is also the contents of `confint.json`.
-    pub(super) fn json(&self, request: &IntervalRequest, fit: &Fit) -> String {
+    pub(super) fn json(&self, request: &IntervalRequest, fit: OfFit<'_>) -> String {
         tiers_report::json(&Report {
             tiers: env!("CARGO_PKG_VERSION"),
-            formula: &fit.formula,
+            formula: fit.formula,
             fit_method: fit.method,
             method: request.method.name(),
             level: request.level,

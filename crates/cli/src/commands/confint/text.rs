@@ -1,9 +1,9 @@
 //! The table of intervals as R prints it, with notes.
 
 use super::request::IntervalRequest;
-use super::result::{Interval, IntervalResult};
+use super::result::{Interval, IntervalResult, OfFit};
 use crate::args::IntervalMethod;
-use tiers_reml::{DfMethod, Fit, Method, Status};
+use tiers_reml::{DfMethod, Method};
 use tiers_report::layout::Column;
 use tiers_report::numbers::{column, trim_number};
 use tiers_report::section::{Note, Section};
@@ -13,7 +13,7 @@ const DIGITS: usize = 5;
 
 impl IntervalResult {
     /// Returns the table with its notes.
-    pub(crate) fn section(&self, request: &IntervalRequest, fit: &Fit) -> Section {
+    pub(crate) fn section(&self, request: &IntervalRequest, fit: OfFit<'_>) -> Section {
         let percent = |share: f64| format!("{} %", trim_number(100.0 * share));
         let tail = 0.5 - 0.5 * request.level;
         let ends = |end: fn(&Interval) -> Option<f64>| -> Vec<String> {
@@ -34,11 +34,11 @@ impl IntervalResult {
 }
 
 /// Returns notes on the method, and on intervals that need an explanation.
-fn notes(request: &IntervalRequest, fit: &Fit, result: &IntervalResult) -> Vec<String> {
+fn notes(request: &IntervalRequest, fit: OfFit<'_>, result: &IntervalResult) -> Vec<String> {
     let mut notes = Vec::new();
     match request.method {
         IntervalMethod::Wald => {
-            let by = match fit.df_method {
+            let by = match fit.df {
                 DfMethod::Satterthwaite => "with Satterthwaite's degrees of freedom",
                 DfMethod::KenwardRoger => "with Kenward and Roger's covariance and degrees of freedom",
                 DfMethod::None => "by the normal approximation",
@@ -70,7 +70,7 @@ fn notes(request: &IntervalRequest, fit: &Fit, result: &IntervalResult) -> Vec<S
         }
     }
     notes.extend(special(request, result));
-    if fit.status == Status::Boundary && request.method == IntervalMethod::Wald {
+    if fit.on_boundary && request.method == IntervalMethod::Wald {
         notes.push(
             "On the boundary (a variance of zero, a correlation of 1 or -1) there is no standard error and no Wald \
              interval (NA); --method profile and --method bootstrap have one."

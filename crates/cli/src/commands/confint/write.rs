@@ -1,11 +1,11 @@
 //! Writes `confint.json`, and profiles and replicates as parquet.
 
 use super::request::IntervalRequest;
-use super::result::{Details, IntervalResult};
+use super::result::{Details, IntervalResult, OfFit};
 use std::path::Path;
 use tiers_design::PackedText;
 use tiers_outputs::{OutColumn, OutValues, OutputError, Staged, own_name, write_file};
-use tiers_reml::{Bootstrap, Fit, Profile, Status};
+use tiers_reml::{Bootstrap, Profile, Status};
 use tiers_tables::write_parquet;
 
 /// Name of the file of intervals.
@@ -28,7 +28,7 @@ pub(super) fn write(folder: &Path, result: &IntervalResult, json: &str) -> anyho
 
 impl IntervalResult {
     /// Writes the intervals beside the other files of their fit.
-    pub(crate) fn stage(&self, request: &IntervalRequest, fit: &Fit, staged: &Staged<'_>) -> anyhow::Result<()> {
+    pub(crate) fn stage(&self, request: &IntervalRequest, fit: OfFit<'_>, staged: &Staged<'_>) -> anyhow::Result<()> {
         self.write_table(&staged.path("")).map_err(|error| staged.renamed(error))?;
         Ok(staged.write(FILE, &self.json(request, fit))?)
     }

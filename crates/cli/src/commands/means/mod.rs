@@ -8,14 +8,16 @@ mod text;
 
 use crate::args::{Adjust, MeansArgs};
 use crate::exit::{Outcome, print};
-use crate::saved::Saved;
+use crate::saved::open_any;
 use anyhow::{anyhow, bail, ensure};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use tiers_glmm::Link;
 use tiers_reml::{
     Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, LinearHypothesis, Margin, MarginalMean,
     MeanDifference, MeansError, Setting, TTest, pairwise,
 };
+use tiers_report::saved::{AnySaved, SavedFixed};
 
 /// Largest number of means that are compared pair by pair.
 const MOST_COMPARED: usize = 100;
@@ -25,6 +27,9 @@ const MOST_COMPARED: usize = 100;
 struct Found {
     tiers: &'static str,
     formula: String,
+    /// The link of a generalised fit, on whose scale means and tests are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scale: Option<Link>,
     df_method: DfMethod,
     confidence_level: f64,
     #[serde(flatten)]
@@ -56,18 +61,20 @@ struct Tested {
 
 /// Prints means, differences and tests.
 pub(crate) fn run(args: &MeansArgs) -> anyhow::Result<Outcome> {
-    let saved = Saved::open(&args.fit)?;
-    let confidence = args.conf_level.unwrap_or(saved.report.confidence_level);
+    let opened = open_any(&args.fit)?;
+    let saved = opened.fixed();
+    let confidence = args.conf_level.unwrap_or(saved.confidence_level);
     ensure!(
         confidence > 0.0 && confidence < 1.0,
         "--conf-level {confidence}: a confidence level lies between 0 and 1, such as 0.95"
     );
-    let inference = saved.inference().clone().with_confidence(confidence);
+    let inference = saved.fixed.inference.clone().with_confidence(confidence);
     let means = args.margins.as_ref().map(|margins| means(args, margins, &saved, &inference)).transpose()?;
     let (tests, joint) = tests(&args.test, &saved, &inference)?;
     let found = Found {
         tiers: env!("CARGO_PKG_VERSION"),
-        formula: saved.fit().formula.clone(),
+        formula: saved.recipe.formula.clone(),
+        scale: saved.link,
         df_method: inference.df_method(),
         confidence_level: confidence,
         means,
@@ -79,9 +86,9 @@ pub(crate) fn run(args: &MeansArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Computes the means and differences of the named variables.
-fn means(args: &MeansArgs, margins: &str, saved: &Saved, inference: &FixedInference) -> anyhow::Result<Means> {
-    let fixed: &FixedModel = &saved.model.fixed;
-    let grid = Grid::new(fixed, &saved.recipe, args.weights);
+fn means(args: &MeansArgs, margins: &str, saved: &SavedFixed<'_>, inference: &FixedInference) -> anyhow::Result<Means> {
+    let fixed: &FixedModel = saved.fixed;
+    let grid = Grid::new(fixed, saved.recipe, args.weights);
     let mut at = BTreeMap::new();
     for text in &args.at {
         let (name, values) = values(text)?;
@@ -157,12 +164,17 @@ fn settings(grid: &Grid<'_>, name: &str, at: Option<&Vec<String>>) -> anyhow::Re
 }
 
 /// Tests the hypotheses one by one and jointly.
-fn tests(texts: &[String], saved: &Saved, inference: &FixedInference) -> anyhow::Result<(Vec<Tested>, Option<FTest>)> {
-    let names: Vec<String> = saved.fit().fixed_effects.iter().map(|effect| effect.term.clone()).collect();
+fn tests(
+    texts: &[String],
+    saved: &SavedFixed<'_>,
+    inference: &FixedInference,
+) -> anyhow::Result<(Vec<Tested>, Option<FTest>)> {
+    let name = |&i: &usize| saved.recipe.x[i].name.clone();
+    let names: Vec<String> = saved.fixed.coefficients.iter().map(name).collect();
     let mut hypotheses = Vec::new();
     for text in texts {
         let parsed = LinearHypothesis::parse(text, &names).map_err(|error| {
-            let dropped = saved.fit().dropped_columns.iter().find(|name| text.contains(name.as_str()));
+            let dropped = saved.dropped.iter().find(|name| text.contains(name.as_str()));
             match dropped {
                 Some(name) => anyhow!("--test {error}. `{name}` was dropped from the fit: other columns determine it"),
                 None => anyhow!("--test {error}"),

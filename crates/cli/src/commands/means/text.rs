@@ -1,16 +1,16 @@
 //! The tables of `tiers means`, in the layout of emmeans.
 
 use crate::commands::means::{Found, Means, Tested};
-use crate::saved::Saved;
 use tiers_reml::{DfMethod, TTest};
 use tiers_report::layout::{Column, paragraph, table};
 use tiers_report::numbers::{column, decimals_of_smallest, fixed_point, p_values, round};
+use tiers_report::saved::SavedFixed;
 
 /// Significant digits of estimates.
 const DIGITS: usize = 4;
 
 /// Returns all requested tables.
-pub(super) fn text(found: &Found, saved: &Saved) -> String {
+pub(super) fn text(found: &Found, saved: &SavedFixed<'_>) -> String {
     let mut sections: Vec<String> = Vec::new();
     if let Some(means) = &found.means {
         sections.push(of_means(means, found));
@@ -162,11 +162,12 @@ fn method(found: &Found) -> String {
         DfMethod::None => "Normal approximation",
     };
     let level = format!("{:.4}", 100.0 * found.confidence_level);
-    format!("{by}; confidence level {} %", level.trim_end_matches('0').trim_end_matches('.'))
+    let scale = found.scale.map_or_else(String::new, |link| format!("On the {link} scale. "));
+    format!("{scale}{by}; confidence level {} %", level.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// Returns notes on how the means were computed.
-fn notes(found: &Found, saved: &Saved) -> String {
+fn notes(found: &Found, saved: &SavedFixed<'_>) -> String {
     let Some(means) = &found.means else { return String::new() };
     let mut notes = Vec::new();
     if !means.averaged_over.is_empty() {

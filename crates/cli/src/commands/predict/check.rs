@@ -2,18 +2,23 @@
 //! rows.
 
 use crate::args::PredictArgs;
-use crate::saved::{Again, Saved};
+use crate::saved::Again;
 use anyhow::{anyhow, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tiers_design::{Doubt, EncodeError, Field, Kind, Recipe, Request, Role};
 use tiers_outputs::destination;
 use tiers_reml::{LevelEffects, PredictError};
-use tiers_report::saved::RESULTS;
+use tiers_report::saved::{RESULTS, SavedEffects};
 use tiers_tables::Source;
 
 /// Checks the output path: it must be writable and must not be a file that is read.
-pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: Option<&Again>) -> anyhow::Result<()> {
+pub(crate) fn output(
+    args: &PredictArgs,
+    effects: SavedEffects<'_>,
+    source: &Source,
+    again: Option<&Again>,
+) -> anyhow::Result<()> {
     let out = &args.out;
     ensure!(
         !out.is_dir() && !out.as_os_str().is_empty(),
@@ -32,11 +37,11 @@ pub(crate) fn output(args: &PredictArgs, saved: &Saved, source: &Source, again: 
         folder.display()
     );
     let Ok(target) = fs::canonicalize(out) else { return Ok(()) };
-    let of_fit = |name: &str| Path::new(&saved.name).join(name);
+    let of_fit = |name: &str| Path::new(effects.folder()).join(name);
     let mut read: Vec<PathBuf> = source.files().iter().map(|file| file.path.clone()).collect();
     read.extend(again.into_iter().flat_map(Again::files));
     read.extend(RESULTS.files.iter().map(|name| of_fit(name)));
-    read.extend(saved.fit().levels.iter().map(|level| of_fit(&saved.effects_file(&level.name))));
+    read.extend(effects.levels().map(|level| of_fit(&effects.file(level))));
     match read.iter().find(|path| fs::canonicalize(path).is_ok_and(|path| path == target)) {
         Some(path) => bail!(
             "--out {}: this is {}, which is read or belongs to the fit; name another file for the predictions",

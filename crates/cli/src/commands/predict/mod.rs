@@ -1,6 +1,7 @@
 //! `tiers predict`: predictions for rows of another table.
 //!
 //! ```text
+//! generalised  predictions of a generalised fit
 //! check     checks of the new data and the output file; errors with the file they are in
 //! columns   columns of the output file
 //! report    report of the run
@@ -8,22 +9,24 @@
 
 mod check;
 mod columns;
+mod generalised;
 mod report;
 
 use crate::args::{CsvArgs, PredictArgs, RefitArgs};
 use crate::exit::{Outcome, eprint, print};
 use crate::progress::Progress;
-use crate::saved::Saved;
+use crate::saved::{Saved, open_any};
 use anyhow::{bail, ensure};
 use columns::Layout;
 use report::PredictionReport;
 use tiers_design::Block;
 use tiers_moments::{RowPass, Until};
 use tiers_reml::{
-    FixedPart, Interval, IntervalKind, LevelEffects, Objective, PredictedRows, PredictionErrors, Predictor,
+    FixedPart, Interval, IntervalKind, LevelEffects, LevelSize, Objective, PredictedRows, PredictionErrors, Predictor,
     random_effects,
 };
-use tiers_tables::{Format, Parquet, Source, TableSink};
+use tiers_report::saved::AnySaved;
+use tiers_tables::{CsvOptions, Format, Parquet, Source, TableSink};
 
 /// What to do if the random effects cannot be read.
 const WITHOUT_EFFECTS: &str = "fit the model again with `--out`, or predict without them by --population";
@@ -31,9 +34,13 @@ const WITHOUT_EFFECTS: &str = "fit the model again with `--out`, or predict with
 /// Predicts, and writes the file of predictions.
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let interval = interval(args)?;
-    let saved = Saved::open(&args.fit)?;
-    let levels = levels(args, &saved)?;
-    let source = open(args, &saved)?;
+    let saved = match open_any(&args.fit)? {
+        AnySaved::Generalised(saved) => return generalised::run(args, &saved, interval),
+        AnySaved::Linear(saved) => Saved::of(*saved),
+    };
+    ensure!(args.scale.is_none(), "--scale applies to generalised fits; {} is a linear one", saved.name);
+    let levels = levels(args, &saved.fit().levels)?;
+    let source = open(args, &saved.report.data.csv)?;
     let aliases = saved.model.fixed.aliases(&saved.recipe);
     let fixed = FixedPart {
         recipe: &saved.recipe,
@@ -47,14 +54,14 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let population = if with_errors && levels.is_empty() { of_population(&saved, fixed, interval) } else { None };
     let reads_again = with_errors && population.is_none();
     let again = reads_again.then(|| saved.open_data(&of_fit(args))).transpose()?;
-    check::output(args, &saved, &source, again.as_ref())?;
+    check::output(args, saved.effects(), &source, again.as_ref())?;
     let sink = TableSink::create(&args.out, layout.fields(), Format::of(&args.out))?;
     let pass = Pass { args, saved: &saved, source: &source, layout: &layout };
     if let Some(predictor) = population {
         return pass.write(&predictor, sink);
     }
     if !with_errors {
-        let effects = saved.read_effects(&levels, false, &Parquet, WITHOUT_EFFECTS)?;
+        let effects = saved.effects().read(&levels, false, &Parquet, WITHOUT_EFFECTS)?;
         return pass.write(&Predictor::new(fixed, effects)?, sink);
     }
     let (model, _) = saved.read(&of_fit(args), Until::Effects)?;
@@ -68,9 +75,9 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Opens the new data, with the text options of the fit unless others are given.
-fn open(args: &PredictArgs, saved: &Saved) -> anyhow::Result<Source> {
+fn open(args: &PredictArgs, of_fit: &CsvOptions) -> anyhow::Result<Source> {
     let said = args.refit.csv.options()?;
-    let source = Source::open_with(&args.new_data, &said.or(&saved.report.data.csv))?;
+    let source = Source::open_with(&args.new_data, &said.or(of_fit))?;
     crate::csv::checked(source, &said)
 }
 
@@ -87,8 +94,8 @@ fn interval(args: &PredictArgs) -> anyhow::Result<Option<Interval>> {
 }
 
 /// Returns the levels whose random effects are used, coarsest first.
-fn levels(args: &PredictArgs, saved: &Saved) -> anyhow::Result<Vec<String>> {
-    let all: Vec<String> = saved.fit().levels.iter().map(|level| level.name.clone()).collect();
+fn levels(args: &PredictArgs, all: &[LevelSize]) -> anyhow::Result<Vec<String>> {
+    let all: Vec<String> = all.iter().map(|level| level.name.clone()).collect();
     match &args.level {
         _ if args.population => Ok(Vec::new()),
         None => Ok(all),
@@ -121,7 +128,7 @@ fn check_columns(
     levels: &[String],
     interval: Option<Interval>,
 ) -> anyhow::Result<()> {
-    let empty: Vec<LevelEffects> = levels.iter().map(|level| saved.without_groups(level)).collect();
+    let empty: Vec<LevelEffects> = levels.iter().map(|level| saved.effects().without_groups(level)).collect();
     let new_response = interval.is_some_and(|interval| interval.kind == IntervalKind::Prediction);
     let weights = saved.definition().weights.as_deref().filter(|_| new_response);
     let requests = Predictor::new(fixed, empty.clone())?.requests().to_vec();
@@ -140,7 +147,7 @@ impl Pass<'_> {
     /// Predicts for all rows; the file appears when it is complete.
     fn write(&self, predictor: &Predictor<'_>, mut sink: TableSink) -> anyhow::Result<Outcome> {
         let Pass { args, saved, source, layout } = self;
-        let mut report = PredictionReport::new(args, saved, predictor);
+        let mut report = PredictionReport::new(args, (&saved.name, &saved.recipe.formula), predictor);
         let mut watch = Progress::new(args.refit.quiet).predicting(source.rows());
         let requests = [predictor.requests(), &layout.requests()].concat();
         RowPass::new(*source, requests)

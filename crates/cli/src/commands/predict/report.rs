@@ -1,7 +1,6 @@
 //! Report of a run: numbers of rows that were predicted, missing, or of unknown groups.
 
 use crate::args::PredictArgs;
-use crate::saved::Saved;
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::fmt::Write;
@@ -18,6 +17,9 @@ pub(crate) struct PredictionReport {
     formula: String,
     new_data: Vec<PathBuf>,
     out: PathBuf,
+    /// The scale of the predictions of a generalised fit: `link` or `response`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scale: Option<&'static str>,
     /// Rows of the new data, and of the file of predictions.
     rows: u64,
     /// Rows that have a prediction.
@@ -50,17 +52,18 @@ struct IntervalReport {
 
 impl PredictionReport {
     /// Creates an empty report.
-    pub(crate) fn new(args: &PredictArgs, saved: &Saved, predictor: &Predictor<'_>) -> PredictionReport {
+    pub(crate) fn new(args: &PredictArgs, (fit, formula): (&str, &str), predictor: &Predictor<'_>) -> PredictionReport {
         let kind = |kind| match kind {
             IntervalKind::Confidence => "confidence",
             IntervalKind::Prediction => "prediction",
         };
         PredictionReport {
             tiers: env!("CARGO_PKG_VERSION"),
-            fit: saved.name.clone(),
-            formula: saved.recipe.formula.clone(),
+            fit: fit.to_owned(),
+            formula: formula.to_owned(),
             new_data: args.new_data.clone(),
             out: args.out.clone(),
+            scale: None,
             rows: 0,
             predicted: 0,
             missing: predictor.predictors().into_iter().map(|name| (name, 0)).collect(),
@@ -113,6 +116,14 @@ impl PredictionReport {
                 }
             },
         );
+        if let Some(scale) = self.scale {
+            let what = match (scale, self.levels.is_empty()) {
+                ("link", _) => "the linear predictor".to_owned(),
+                (_, true) => "means of the response over all groups".to_owned(),
+                (_, false) => "means of the response, over all groups where a row's group is not known".to_owned(),
+            };
+            line("Scale:", format!("{scale}, {what}"));
+        }
         if let Some(IntervalReport { kind, level }) = &self.interval {
             line("Interval:", format!("{kind}, {}% (normal)", (1e6 * 100.0 * level).round() / 1e6));
         }

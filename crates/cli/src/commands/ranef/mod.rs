@@ -4,23 +4,27 @@ use tiers_report::extremes::{Effect, Extremes, note};
 
 use crate::args::RanefArgs;
 use crate::exit::{Outcome, print};
-use crate::saved::Saved;
+use crate::saved::open_any;
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
 use tiers_design::{Column as Read, Dictionary, Labels, Request, Role, Source};
 use tiers_reml::normal_quantile;
-use tiers_report::saved::OF_EFFECTS;
+use tiers_report::saved::{AnySaved, OF_EFFECTS, SavedEffects};
 use tiers_tables::Parquet;
 
 /// Reads the random effects of a level and shows the extreme ones.
 pub(crate) fn run(args: &RanefArgs) -> anyhow::Result<Outcome> {
-    let saved = Saved::open(&args.fit)?;
-    let confidence = args.conf_level.unwrap_or(saved.report.confidence_level);
+    let saved = open_any(&args.fit)?;
+    let (effects, of_fit) = match &saved {
+        AnySaved::Linear(saved) => (saved.effects(), saved.report.confidence_level),
+        AnySaved::Generalised(saved) => (saved.effects(), saved.report.confidence_level),
+    };
+    let confidence = args.conf_level.unwrap_or(of_fit);
     if !(confidence > 0.0 && confidence < 1.0) {
         bail!("--conf-level {confidence}: a confidence level lies between 0 and 1, such as 0.95");
     }
-    let level = level(&saved, args.level.as_deref())?;
-    let source = saved.open_effects(level, &Parquet, "fit the model again with `--out`")?;
+    let level = level(&effects, args.level.as_deref())?;
+    let source = effects.open(level, &Parquet, "fit the model again with `--out`")?;
     let ids: Vec<String> = source.fields().iter().map(|field| field.name.clone()).collect();
     let ids: Vec<String> = ids.into_iter().filter(|name| !OF_EFFECTS.contains(&name.as_str())).collect();
     let found = extremes(&*source, &ids, args.top)?;
@@ -32,8 +36,8 @@ pub(crate) fn run(args: &RanefArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn level<'a>(saved: &'a Saved, named: Option<&str>) -> anyhow::Result<&'a str> {
-    let levels: Vec<&str> = saved.fit().levels.iter().map(|level| level.name.as_str()).collect();
+fn level<'a>(effects: &'a SavedEffects<'_>, named: Option<&str>) -> anyhow::Result<&'a str> {
+    let levels: Vec<&str> = effects.levels().collect();
     match named {
         None => Ok(levels[0]),
         Some(name) => levels.iter().find(|level| **level == name).copied().ok_or_else(|| {

@@ -130,6 +130,23 @@ pub(crate) struct ModelKeys {
     pub name: String,
     /// Model formula in lme4's syntax, as in `y ~ x + (1 + x | school/class)`.
     pub formula: String,
+    /// Family of a generalised model: `binomial` or `poisson`; by default the model is linear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// Link of the family: `logit`, `probit` or `cloglog` for binomial, `log` for poisson.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Nodes of adaptive Gauss-Hermite quadrature for each random effect; by default 1, Laplace's
+    /// approximation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 101))]
+    pub agq: Option<usize>,
+    /// Whether to measure the error of Laplace's approximation; by default it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub laplace_error: Option<bool>,
+    /// Whether to report odds, rate or hazard ratios too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exponentiate: Option<bool>,
     /// Which likelihood is maximised.
     #[serde(default)]
     pub method: MethodKey,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use tiers_glmm::GlmmStatus;
 use tiers_outputs::hash_file;
-use tiers_reml::Status;
 use tiers_report::Timing;
 use tracing::error;
 
@@ -35,7 +35,7 @@ pub(crate) struct Outline {
     /// Name of the model.
     pub name: String,
     /// Status of the fit; `None` for a model by partitions.
-    pub status: Option<Status>,
+    pub status: Option<GlmmStatus>,
     /// Number of rows used.
     pub n_obs: u64,
     /// -2 log-likelihood (restricted likelihood for REML); `None` for a model by partitions.
@@ -49,8 +49,14 @@ impl Outline {
     /// Logs why a model that has results makes the exit code of the job differ from 0.
     pub(super) fn log_shortfall(&self) {
         let name = &self.name;
-        if self.status == Some(Status::NotConverged) {
-            error!(model = name, "the search did not converge; the results are written all the same");
+        match self.status {
+            Some(GlmmStatus::NotConverged) => {
+                error!(model = name, "the search did not converge; the results are written all the same");
+            }
+            Some(status) if !status.has_estimates() => {
+                error!(model = name, %status, "there are no estimates of all parameters; the results are written all the same");
+            }
+            _ => {}
         }
         if let Some(counts) = self.partitions.filter(|counts| counts.all > 0 && counts.failed == counts.all) {
             error!(model = name, partitions = counts.all, "no partition was fitted; by.parquet says why");

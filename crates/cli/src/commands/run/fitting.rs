@@ -5,14 +5,14 @@ use super::flow::Flow;
 use super::job::ModelJob;
 use super::partitions;
 use super::status::ModelState;
+use crate::commands::generalised::{GlmmHow, fit_and_write_glmm};
 use crate::fit_and_write::{Read, fit_and_write};
 use crate::input::Input;
 use crate::process::peak_memory;
 use anyhow::{anyhow, bail};
 use std::time::Instant;
-use tiers_moments::{ReadTimes, Shared};
+use tiers_moments::{Ingested, ReadTimes, Shared};
 use tiers_outputs::{Folder, Staged};
-use tiers_reml::Status;
 use tiers_report::saved::RESULTS;
 use tracing::{error, info, warn};
 
@@ -39,7 +39,7 @@ impl Flow<'_> {
             Ok((result, mut took)) => {
                 took.seconds = clock.elapsed().as_secs_f64();
                 let fingerprint = self.identity.fingerprint_of(&model.keys);
-                let status = result.status.map_or_else(|| "by partitions".to_owned(), words);
+                let status = result.status.map_or_else(|| "by partitions".to_owned(), |status| status.to_string());
                 info!(model = name, status, criterion = result.criterion, seconds = took.seconds, "fitted");
                 result.log_shortfall();
                 self.finished.insert(name.clone(), Finished::record(&self.folder, fingerprint, result, took)?);
@@ -73,6 +73,9 @@ impl Flow<'_> {
         let (formula, settings) = (&model.formula, &self.inputs.settings[index]);
         let input = Input::Rows { paths: &self.job.paths, source: self.inputs.source.clone(), formula, settings };
         let folder = self.folder(model)?;
+        if let Some(how) = &model.generalised {
+            return self.generalised(model, &input, how, shared.take(k)?);
+        }
         let read = Read { ingested: shared.take(k)?, began: Instant::now(), times };
         let mut watch = self.progress.fitting(&model.keys.name);
         let mut made = fit_and_write(&input, read, &model.how, Some(&folder), &mut watch)?;
@@ -85,10 +88,32 @@ impl Flow<'_> {
         let fit = &made.report.fit;
         let (name, n_obs) = (model.keys.name.clone(), fit.n_obs);
         let outline =
-            Outline { name, status: Some(fit.status), n_obs, criterion: Some(fit.criterion), partitions: None };
+            Outline { name, status: Some(fit.status.into()), n_obs, criterion: Some(fit.criterion), partitions: None };
         let evaluations = fit.optimizer.evaluations as u64;
         let (phases, peak_memory_bytes) = (made.report.timing_seconds.take(), peak_memory());
         Ok((outline, Took { seconds: 0.0, phases, evaluations, peak_memory_bytes }))
+    }
+
+    /// Fits a generalised model of all rows.
+    fn generalised(
+        &mut self,
+        model: &ModelJob,
+        input: &Input<'_>,
+        how: &GlmmHow,
+        ingested: Ingested,
+    ) -> anyhow::Result<(Outline, Took)> {
+        let folder = self.folder(model)?;
+        let mut watch = self.progress.fitting(&model.keys.name);
+        let made = fit_and_write_glmm(input, (ingested, Instant::now()), how, Some(&folder), &mut watch)?;
+        drop(watch);
+        if let Some(staged) = made.staged {
+            self.put_in_place(staged)?;
+        }
+        let fit = &made.report.fit;
+        let (name, n_obs, criterion) = (model.keys.name.clone(), fit.n_obs, Some(fit.criterion));
+        let outline = Outline { name, status: Some(fit.status), n_obs, criterion, partitions: None };
+        let (evaluations, peak_memory_bytes) = (fit.optimizer.evaluations as u64, peak_memory());
+        Ok((outline, Took { seconds: 0.0, phases: None, evaluations, peak_memory_bytes }))
     }
 
     /// Fits the same model in every partition.
@@ -142,14 +167,4 @@ impl Flow<'_> {
         self.lock.check()?;
         Ok(staged.put_in_place()?)
     }
-}
-
-/// Returns the name of a status in `fit.json`.
-fn words(status: Status) -> String {
-    match status {
-        Status::Converged => "converged",
-        Status::Boundary => "boundary",
-        Status::NotConverged => "not_converged",
-    }
-    .to_owned()
 }

@@ -19,7 +19,6 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 use tiers_moments::{Checkpoint, Further, MemoryLimit, ReadTimes, Reading, Shared, Until, accumulate_many};
-use tiers_reml::Status;
 use tiers_report::json;
 use tracing::info;
 
@@ -274,7 +273,7 @@ impl<'a> Flow<'a> {
 /// Returns the outcome of all models. Failures of single partitions are in their table and do not
 /// count, unless all partitions of a model failed.
 fn outcome(results: &[&Outline], failed: &BTreeMap<String, String>) -> Outcome {
-    let stopped = |result: &&Outline| result.status == Some(Status::NotConverged);
+    let stopped = |result: &&Outline| result.status.is_some_and(|status| !status.has_estimates());
     let no_fit = |counts: Counts| counts.all > 0 && counts.failed == counts.all;
     match (failed.is_empty(), results.iter().any(stopped)) {
         (false, _) => Outcome::Failed,

@@ -65,7 +65,8 @@ impl Inputs {
 fn resolve(data: &DataKeys, model: &ModelJob, source: &Source) -> Result<(Settings, Plan), DesignError> {
     let reference = data.reference.iter().map(|(factor, level)| (factor.clone(), level.clone())).collect();
     let levels = data.levels.iter().map(|(factor, levels)| (factor.clone(), levels.clone())).collect();
-    let mut settings = Settings { weights: model.keys.weights.clone(), reference, levels, generalised: false };
+    let mut settings =
+        Settings { weights: model.keys.weights.clone(), reference, levels, generalised: model.generalised.is_some() };
     loop {
         match Plan::new(&model.formula, source.fields(), &settings) {
             Ok(plan) => return Ok((settings, plan)),

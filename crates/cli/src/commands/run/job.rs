@@ -2,14 +2,16 @@
 
 use super::file::{DataKeys, DecimalKey, JobFile, MethodKey, ModelKeys, OnError, TypeKey};
 use super::parse::Document;
-use crate::args::IntervalMethod;
+use crate::args::{Df, IntervalMethod};
 use crate::commands::confint::IntervalRequest;
+use crate::commands::generalised::GlmmHow;
 use crate::fit_and_write::{Clustered, How};
 use crate::memory::Limit;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tiers_design::Formula;
+use tiers_glmm::{Distribution, Family, FamilyError, GlmmSettings, Link, MAX_NODES};
 use tiers_reml::{FitSettings, Inference, Method, NewtonSettings};
 use tiers_tables::{ColumnType, CsvOptions, Decimal};
 
@@ -43,6 +45,8 @@ pub(crate) struct ModelJob {
     pub formula: Formula,
     /// How it is fitted.
     pub how: How,
+    /// How it is fitted if it is generalised.
+    pub generalised: Option<GlmmHow>,
 }
 
 /// Names of files in the folder of results, which models cannot have.
@@ -182,7 +186,56 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
     let (fitted, report) = (keys.fitted, keys.report);
     let fitting = FitSettings { method, newton, inference };
     let how = How { fitting, robust, intervals, fitted, report, reproducible: true };
-    Ok(ModelJob { keys: keys.clone(), formula, how })
+    let generalised = generalised(keys, &how.fitting).map_err(|(key, why)| fail(key, &why))?;
+    Ok(ModelJob { keys: keys.clone(), formula, how, generalised })
+}
+
+/// Returns how a generalised model is fitted; the error is the invalid key and the reason.
+fn generalised(keys: &ModelKeys, fitting: &FitSettings) -> Result<Option<GlmmHow>, (&'static str, String)> {
+    let Some(family) = &keys.family else {
+        let given = [
+            ("link", keys.link.is_some()),
+            ("agq", keys.agq.is_some()),
+            ("laplace_error", keys.laplace_error.is_some()),
+            ("exponentiate", keys.exponentiate.is_some()),
+        ];
+        return match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((key, _)) => Err((key, "it applies to generalised models; write the family too".to_owned())),
+            None => Ok(None),
+        };
+    };
+    let for_linear = [
+        ("df", keys.df != Df::default()),
+        ("robust", keys.robust.is_some()),
+        ("intervals", keys.intervals.is_some()),
+        ("fitted", keys.fitted),
+        ("report", keys.report),
+        ("by", !keys.by.is_empty()),
+    ];
+    if let Some((key, _)) = for_linear.into_iter().find(|(_, is_given)| *is_given) {
+        return Err((key, "it is not available for generalised models; leave out this key or the family".to_owned()));
+    }
+    let family: Family = family.parse().map_err(|error: FamilyError| ("family", error.to_string()))?;
+    let link: Option<Link> = keys
+        .link
+        .as_ref()
+        .map(|link| link.parse())
+        .transpose()
+        .map_err(|error: FamilyError| ("link", error.to_string()))?;
+    let distribution = Distribution::new(family, link).map_err(|error| ("link", error.to_string()))?;
+    let nodes = keys.agq.unwrap_or(1);
+    if !(1..=MAX_NODES).contains(&nodes) {
+        return Err(("agq", format!("{nodes}: the number of nodes lies between 1 and {MAX_NODES}")));
+    }
+    let settings = GlmmSettings {
+        distribution,
+        newton: fitting.newton.clone(),
+        confidence: fitting.inference.confidence,
+        nodes,
+        laplace_error: keys.laplace_error.unwrap_or(true),
+    };
+    let how = GlmmHow::new(settings, keys.exponentiate.unwrap_or(false), true);
+    how.map(Some).map_err(|why| ("exponentiate", why))
 }
 
 /// Returns the settings of intervals, if any; the error is the invalid key and the reason.

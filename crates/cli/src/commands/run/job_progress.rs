@@ -8,6 +8,7 @@ use super::stop::Stop;
 use crate::observer::{FitObserver, Pieces};
 use crate::progress::{Fitting, Progress, Reading};
 use std::time::{Duration, Instant};
+use tiers_glmm::GlmmObserver;
 use tiers_moments::{PassState, ReadObserver, ReadTimes};
 use tiers_reml::{SearchObserver, Step, Trial};
 use tracing::{debug, info, warn};
@@ -151,6 +152,22 @@ impl SearchObserver for FitWatch<'_> {
         status.refresh(&self.job.folder);
         let (evaluation, criterion) = (status.evaluations, step.criterion);
         debug!(model = self.model, evaluation, criterion = criterion.unwrap_or(f64::NAN), ?theta, "evaluated");
+        !self.job.stop.asked()
+    }
+}
+
+impl GlmmObserver for FitWatch<'_> {
+    fn second_pass(&mut self, rows: u64) -> &mut dyn ReadObserver {
+        FitObserver::second_pass(self, rows)
+    }
+
+    fn evaluated(&mut self, criterion: f64, step: &Step) -> bool {
+        self.second_pass = None;
+        let status = &mut self.job.status;
+        status.criterion = Some(criterion).filter(|criterion| criterion.is_finite());
+        status.evaluations += 1;
+        status.refresh(&self.job.folder);
+        debug!(model = self.model, evaluation = status.evaluations, criterion, step = step.step, "evaluated");
         !self.job.stop.asked()
     }
 }

@@ -2,7 +2,6 @@
 
 use super::finished::Outline;
 use std::collections::BTreeMap;
-use tiers_reml::Status;
 use tiers_report::layout::{Column, table};
 use tiers_report::numbers::fixed_point;
 use tiers_report::visible;
@@ -46,8 +45,8 @@ fn status(result: &Outline) -> String {
             let others = others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
             format!("{} of {} fitted{}", counts.fitted, counts.all, others.collect::<String>())
         }
-        (None, Some(Status::Converged)) => "converged".to_owned(),
-        (None, Some(Status::Boundary)) => "boundary".to_owned(),
-        (None, Some(Status::NotConverged) | None) => "NOT CONVERGED".to_owned(),
+        (None, Some(status)) if status.has_estimates() => status.to_string(),
+        (None, Some(status)) => status.to_string().replace('_', " ").to_uppercase(),
+        (None, None) => "NOT CONVERGED".to_owned(),
     }
 }

@@ -13,6 +13,7 @@ fn definition(shift: f64) -> Definition {
     };
     Definition {
         formula: "y ~ x * f + (1 | g)".to_owned(),
+        generalised: false,
         weights: None,
         reference: [].into(),
         fields: vec![
