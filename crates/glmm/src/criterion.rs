@@ -5,7 +5,7 @@ use crate::rows::{Rows, ShardOrder};
 use crate::visit::{Modes, Point, Shape, Sums, Visit, VisitRows, Want};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
-use tiers_equations::reweighted::PathShape;
+use tiers_equations::reweighted::{Groups, PathShape};
 use tiers_reml::{Model, Parameters};
 
 /// The criterion `f(β, θ) = -2 log L` by Laplace's approximation.
@@ -21,6 +21,9 @@ pub(crate) struct Criterion<'a> {
     /// β is its coordinate times this.
     pub(crate) beta_scale: Vec<f64>,
 }
+
+/// Called after each visit with the number of its shard and its groups.
+pub(crate) type EachVisit<'f> = &'f (dyn Fn(usize, &Groups<'_>, &mut Visit) + Sync);
 
 /// The conditional modes of all groups, by shard.
 pub(crate) type AllModes = Vec<Modes>;
@@ -82,32 +85,27 @@ impl<'a> Criterion<'a> {
         }
     }
 
-    /// Visits all top-level groups from the given modes, which it replaces. `each` is called after each visit.
-    pub(crate) fn visit(
-        &self,
-        at: &Point,
-        want: Want,
-        modes: &mut AllModes,
-        each: &(dyn Fn(usize, usize, &mut Visit) + Sync),
-    ) -> Sums {
+    /// Visits all top-level groups from the given modes, which it replaces. `each` is called after each visit, with
+    /// the number of the shard and the groups of the visit.
+    pub(crate) fn visit(&self, at: &Point, want: Want, modes: &mut AllModes, each: EachVisit<'_>) -> Sums {
         let of_shard = |(s, (shard, modes)): (usize, (&ShardOrder, &mut Modes))| {
             let mut visit = Visit::default();
             let mut sums = Sums::new(&self.shape, want);
-            for top in 0..shard.tops() {
-                let ranges = shard.ranges(top);
-                self.rows.load(&self.shape, shard, top, &mut visit.rows);
+            for tops in &shard.visits {
+                let (ranges, groups) = (shard.ranges(tops.clone()), shard.within(tops.clone()));
+                self.rows.load(&self.shape, shard, tops.clone(), &mut visit.rows);
                 visit.u.resize_with(ranges.len(), Vec::new);
                 for (k, range) in ranges.iter().enumerate() {
                     let r = self.shape.path.r(k);
                     visit.u[k].clear();
                     visit.u[k].extend_from_slice(&modes[k][range.start * r..range.end * r]);
                 }
-                visit.run(&self.shape, &shard.within(top), at, want, &mut sums);
+                visit.run(&self.shape, &groups, at, want, &mut sums);
                 for (k, range) in ranges.iter().enumerate() {
                     let r = self.shape.path.r(k);
                     modes[k][range.start * r..range.end * r].copy_from_slice(&visit.u[k]);
                 }
-                each(s, top, &mut visit);
+                each(s, &groups, &mut visit);
             }
             sums
         };
@@ -185,8 +183,8 @@ impl<'a> Criterion<'a> {
         let p = self.shape.p;
         let (mut rows, mut scaled) = (VisitRows::default(), DVector::zeros(p));
         for shard in &self.rows.shards {
-            for top in 0..shard.tops() {
-                self.rows.load(&self.shape, shard, top, &mut rows);
+            for tops in &shard.visits {
+                self.rows.load(&self.shape, shard, tops.clone(), &mut rows);
                 for (i, x) in rows.x.chunks_exact(p).enumerate() {
                     (0..p).for_each(|j| scaled[j] = x[j] * self.beta_scale[j]);
                     f(&scaled, rows.k[i], rows.m[i]);
@@ -230,8 +228,8 @@ impl<'a> Criterion<'a> {
         let of_shard = |shard: &ShardOrder| {
             let mut visit = Visit::default();
             let mut sums = (0.0, vec![0.0; p], vec![0.0; p * p]);
-            for top in 0..shard.tops() {
-                self.rows.load(&self.shape, shard, top, &mut visit.rows);
+            for tops in &shard.visits {
+                self.rows.load(&self.shape, shard, tops.clone(), &mut visit.rows);
                 visit.add_fixed(&self.shape, &beta, &mut sums);
             }
             sums

@@ -5,6 +5,7 @@ use crate::search::Optimum;
 use crate::visit::{Visit, VisitEffects, Want};
 use nalgebra::DMatrix;
 use std::sync::Mutex;
+use tiers_equations::reweighted::Groups;
 use tiers_reml::{LevelEffects, keys_of};
 
 /// Sums over the rows at the optimum.
@@ -31,10 +32,9 @@ pub(crate) fn random_effects(
     let empty = || Mutex::new(((0..levels).map(|_| VisitEffects::default()).collect(), RowSums::default()));
     let shards: Vec<Mutex<(ShardEffects, RowSums)>> = criterion.rows.shards.iter().map(|_| empty()).collect();
     let at = criterion.point(&optimum.at.coordinates);
-    let each = |shard: usize, top: usize, visit: &mut Visit| {
-        let groups = criterion.rows.shards[shard].within(top);
-        let found = visit.effects(&criterion.shape, &groups, &at.lambda, covariance);
-        // One thread works on a shard, group by group, so the order is that of its groups.
+    let each = |shard: usize, groups: &Groups<'_>, visit: &mut Visit| {
+        let found = visit.effects(&criterion.shape, groups, covariance);
+        // One thread works on a shard, visit by visit, so the order is that of its groups.
         let mut own = shards[shard].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for (all, new) in own.0.iter_mut().zip(found) {
             all.modes.extend(new.modes);
@@ -58,10 +58,11 @@ pub(crate) fn random_effects(
 }
 
 fn add_rows(criterion: &Criterion<'_>, visit: &Visit, sums: &mut RowSums) {
-    let (link, rows) = (criterion.shape.distribution.link(), &visit.rows);
+    let rows = &visit.rows;
     let binomial = criterion.shape.distribution.family() == crate::Family::Binomial;
-    for (i, &eta) in visit.eta().iter().enumerate() {
-        let mean = link.mean(eta);
+    let mut means = vec![0.0; visit.eta().len()];
+    criterion.shape.distribution.means(visit.eta(), &mut means);
+    for (i, mean) in means.into_iter().enumerate() {
         let variance = rows.m[i] * if binomial { mean * (1.0 - mean) } else { mean };
         let residual = rows.k[i] - rows.m[i] * mean;
         sums.pearson += if variance > 0.0 { residual * residual / variance } else { 0.0 };

@@ -82,9 +82,9 @@ fn has_level_of_one_outcome(criterion: &Criterion<'_>) -> bool {
     let (mut single, mut several) = (vec![true; levels], vec![false; levels]);
     let mut rows = VisitRows::default();
     for shard in &criterion.rows.shards {
-        for top in 0..shard.tops() {
-            criterion.rows.load(&criterion.shape, shard, top, &mut rows);
-            let groups = shard.within(top);
+        for tops in &shard.visits {
+            criterion.rows.load(&criterion.shape, shard, tops.clone(), &mut rows);
+            let groups = shard.within(tops.clone());
             // Successes and trials of each group, level by level.
             let sum = |range: std::ops::Range<usize>, values: &[(f64, f64)]| {
                 values[range].iter().fold((0.0, 0.0), |(k, m), (a, b)| (k + a, m + b))

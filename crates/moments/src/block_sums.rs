@@ -7,7 +7,7 @@ use crate::bundle::BlockPartitionSums;
 use crate::cross::{CHUNK, Cross, padded};
 use crate::labels;
 use crate::moments::Summands;
-use pulp::Arch;
+use crate::vectorised;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tiers_design::{Dictionary, MISSING, RowBlock};
 
@@ -51,7 +51,10 @@ impl BlockSums {
             sums.sum_log_weights = weights.iter().map(|w| w.ln()).sum();
         }
         sums.find_runs(&block);
-        Arch::new().dispatch(|| sums.sum_rows::<true>(summands, &block));
+        vectorised(
+            #[inline(always)]
+            || sums.sum_rows::<true>(summands, &block),
+        );
         sums.set_dictionaries(block.keys.into_iter().map(|labels| labels.dictionary).collect(), &[]);
         sums
     }
@@ -61,7 +64,10 @@ impl BlockSums {
     pub(crate) fn without_cross(summands: &Summands, block: RowBlock, codes: &[u32], by: usize) -> Self {
         let mut sums = BlockSums::empty(summands);
         sums.find_runs(&block);
-        Arch::new().dispatch(|| sums.sum_rows::<false>(summands, &block));
+        vectorised(
+            #[inline(always)]
+            || sums.sum_rows::<false>(summands, &block),
+        );
         let further: Vec<Vec<u32>> = (0..by).map(|key| codes.iter().skip(key).step_by(by).copied().collect()).collect();
         sums.set_dictionaries(block.keys.into_iter().map(|labels| labels.dictionary).collect(), &further);
         sums

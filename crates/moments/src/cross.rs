@@ -5,6 +5,7 @@
 //! first-level cache. They are padded with zeros to [`padded`] columns, so that the loops over columns
 //! have a fixed width and compile to vector instructions.
 
+use crate::vectorised::vectorised_for;
 use pulp::Arch;
 
 /// Number of rows of a tile of the result.
@@ -75,7 +76,11 @@ impl Cross {
     pub fn add(&mut self, a: &[f64], b: &[f64]) {
         let (m, width, sums) = (self.m, self.width, &mut self.sums);
         debug_assert!(a.len() == b.len() && a.len().is_multiple_of(width));
-        self.arch.0.dispatch(|| add_tiles(a, b, m, width, sums));
+        vectorised_for(
+            self.arch.0,
+            #[inline(always)]
+            || add_tiles(a, b, m, width, sums),
+        );
     }
 
     /// Adds another sum over the same columns.

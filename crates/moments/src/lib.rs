@@ -26,6 +26,7 @@ mod read_times;
 mod reading;
 mod rows;
 mod structure;
+mod vectorised;
 mod waves;
 
 pub use accumulate::checkpoint_format::CheckpointError;
@@ -54,3 +55,4 @@ pub use structure::{
     Forest, Found, GroupPlace, Level, Nest, NestError, RowSource, RowTotals, ShardGroups, Structure, TopGroups, Tree,
     TreeLevel, forest_levels, group_labels, guess_top,
 };
+pub use vectorised::vectorised;

@@ -21,12 +21,17 @@
 
 mod covariance;
 mod factor;
+mod group_tangent;
+mod lanes;
+mod paths;
 mod small;
 mod solve;
 mod tangent;
 
 pub use factor::Factor;
-pub use solve::{Solution, gather, reduce_path, spread};
+pub use lanes::{LANES, LaneSolution, Lanes, ZERO};
+pub use paths::{Value, gather, spread};
+pub use solve::Solution;
 pub use tangent::{Tangent, TangentScratch};
 
 use std::ops::Range;

@@ -34,7 +34,7 @@ impl Solution {
 }
 
 /// Adds up the values of each distinct z column along the paths of finest groups.
-pub fn reduce_path(shape: &PathShape, path: &[f64], out: &mut Vec<f64>) {
+fn reduce_path(shape: &PathShape, path: &[f64], out: &mut Vec<f64>) {
     let (d, columns) = (shape.distinct(), shape.columns_from(0));
     out.clear();
     for path in path.chunks_exact(shape.path()) {
@@ -160,51 +160,6 @@ impl Factor {
                     }
                 }
             }
-        }
-    }
-}
-
-/// Spreads values of each level's groups (r numbers a group) along the paths of the finest groups.
-pub fn spread(shape: &PathShape, groups: &Groups<'_>, values: &[Vec<f64>], out: &mut Vec<Vec<f64>>) {
-    let levels = shape.levels();
-    out.resize_with(levels, Vec::new);
-    for k in (0..levels).rev() {
-        let (r, path, count) = (shape.r(k), shape.path_from(k), groups.count(k));
-        let (below, above) = out.split_at_mut(k + 1);
-        let own = &mut below[k];
-        own.resize(count * path, 0.0);
-        for g in 0..count {
-            own[g * path..][..r].copy_from_slice(&values[k][g * r..][..r]);
-        }
-        let Some(parent) = above.first() else { continue };
-        let size = path - r;
-        for (p, b) in parent.chunks_exact(size).enumerate() {
-            for g in groups.children(k, p) {
-                own[g * path + r..][..size].copy_from_slice(b);
-            }
-        }
-    }
-}
-
-/// Adds up values of the finest groups in the distinct z columns (D numbers a group) over the groups of each
-/// level, and picks the level's own columns: `Σ_{i in g} z_i (…)`, r numbers a group.
-pub fn gather(shape: &PathShape, groups: &Groups<'_>, values: &[f64], out: &mut Vec<Vec<f64>>) {
-    let (levels, d) = (shape.levels(), shape.distinct());
-    out.resize_with(levels, Vec::new);
-    let mut sums = values.to_vec();
-    for (k, own) in out.iter_mut().enumerate() {
-        own.clear();
-        for sums in sums.chunks_exact(d) {
-            own.extend(shape.columns(k).iter().map(|&c| sums[c]));
-        }
-        if k + 1 < levels {
-            let mut parents = vec![0.0; groups.count(k + 1) * d];
-            for (p, into) in parents.chunks_exact_mut(d).enumerate() {
-                for g in groups.children(k, p) {
-                    into.iter_mut().zip(&sums[g * d..][..d]).for_each(|(a, b)| *a += b);
-                }
-            }
-            sums = parents;
         }
     }
 }

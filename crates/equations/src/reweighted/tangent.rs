@@ -1,4 +1,4 @@
-//! Derivatives of the factorisation in one direction.
+//! Derivatives of the factorisation in four directions at once.
 //!
 //! Given Ġ of each level and `ẑ'Ẇẑ` of each finest group:
 //!
@@ -6,53 +6,54 @@
 //! K̇ = J'ĠJ - K Ṅ_gg K
 //! Ṅ_parent += Ṅ_uu - Ṅ_gu'K N_gu - N_gu'K̇ N_gu - N_gu'K Ṅ_gu
 //! Ḣ = Ẏ - Ẏ_u D_u Y_u' - Y_u Ḋ_u Y_u' - Y_u D_u Ẏ_u',   Y = J N_gg, Y_u = J N_gu
+//! D_gu = -B D_u,   D_gg = K + B D_u B',   B = K N_gu
 //! ```
 
-use super::covariance::reduce_matrices;
-use super::factor::{complement, split};
-use super::small::{multiply, multiply_transposed};
-use super::{Factor, Groups, PathShape};
+use super::factor::{complement, kernel_cross, split};
+use super::group_tangent::{Dot, GroupTangent, add_product, product};
+use super::lanes::{add, with_sizes};
+use super::{Factor, Groups, Lanes, PathShape, ZERO};
+use tiers_moments::vectorised;
 
-/// Memory for derivatives in one direction, reused from direction to direction.
+/// Memory for derivatives, reused from direction to direction.
 #[derive(Clone, Debug, Default)]
 pub struct TangentScratch {
     levels: Vec<TangentLevel>,
-    small: Vec<f64>,
+    small: GroupTangent,
 }
 
 #[derive(Clone, Debug, Default)]
 struct TangentLevel {
     /// Ṅ, path×path.
-    n: Vec<f64>,
+    n: Vec<Lanes>,
     /// K̇, r×r.
-    k: Vec<f64>,
+    k: Vec<Lanes>,
     /// Ḋ, path×path.
-    d: Vec<f64>,
+    d: Vec<Lanes>,
 }
 
-/// A direction: derivatives of G of each level (r×r, row-major; empty for zero).
+/// [`super::LANES`] directions: derivatives of G of each level (r×r, row-major; empty for zero).
 #[derive(Clone, Copy, Debug)]
 pub struct Tangent<'a> {
     /// Ġ of each level.
-    pub g: &'a [Vec<f64>],
+    pub g: &'a [Vec<Lanes>],
     /// `ẑ'Ẇẑ` of each finest group, D×D.
-    pub moments: &'a [f64],
+    pub moments: &'a [Lanes],
 }
 
 impl Factor {
-    /// Computes the derivatives in one direction. Adds `Σ_g Ḣ_g` of each level to `precision` (r×r a level), and
-    /// returns Ḋ of the finest groups in the distinct z columns in `covariance` (D×D a group). Requires
-    /// [`Factor::covariances`].
+    /// Computes the derivatives. Adds `Σ_g Ḣ_g` of each level to `precision` (r×r a level), and returns Ḋ of the
+    /// finest groups in the distinct z columns in `covariance` (D×D a group). Requires [`Factor::covariances`].
     pub fn tangent(
         &self,
         shape: &PathShape,
         groups: &Groups<'_>,
         direction: Tangent<'_>,
         scratch: &mut TangentScratch,
-        precision: &mut [Vec<f64>],
-        covariance: &mut Vec<f64>,
+        precision: &mut [Vec<Lanes>],
+        covariance: &mut Vec<Lanes>,
     ) {
-        let (d, columns) = (shape.distinct(), shape.columns_from(0));
+        let (d, path, columns) = (shape.distinct(), shape.path(), shape.columns_from(0));
         scratch.levels.resize_with(shape.levels(), TangentLevel::default);
         let finest = &mut scratch.levels[0].n;
         finest.clear();
@@ -61,90 +62,86 @@ impl Factor {
                 finest.extend(columns.iter().map(|&j| moments[i * d + j]));
             }
         }
-        for k in 0..shape.levels() {
-            self.tangent_up(shape, groups, k, &direction.g[k], scratch);
+        vectorised(
+            #[inline(always)]
+            || {
+                for k in 0..shape.levels() {
+                    let size = shape.path_from(k) - shape.r(k);
+                    with_sizes(
+                        shape.r(k),
+                        size,
+                        #[inline(always)]
+                        |r, size| self.tangent_up(groups, k, (r, size), &direction.g[k], scratch),
+                    );
+                }
+                for k in (0..shape.levels()).rev() {
+                    let size = shape.path_from(k) - shape.r(k);
+                    with_sizes(
+                        shape.r(k),
+                        size,
+                        #[inline(always)]
+                        |r, size| self.tangent_down(groups, k, (r, size), scratch, &mut precision[k]),
+                    );
+                }
+            },
+        );
+        covariance.clear();
+        for matrix in scratch.levels[0].d.chunks_exact(path * path) {
+            let start = covariance.len();
+            covariance.resize(start + d * d, ZERO);
+            for (i, row) in columns.iter().zip(matrix.chunks_exact(path)) {
+                columns.iter().zip(row).for_each(|(j, v)| add(&mut covariance[start + i * d + j], 1.0, v));
+            }
         }
-        for k in (0..shape.levels()).rev() {
-            self.tangent_down(shape, groups, k, scratch, &mut precision[k]);
-        }
-        reduce_matrices(shape, &scratch.levels[0].d, covariance);
     }
 
     /// Computes K̇ of a level and Ṅ of its parents.
+    #[inline(always)]
     fn tangent_up(
         &self,
-        shape: &PathShape,
         groups: &Groups<'_>,
         k: usize,
-        g_dot: &[f64],
+        (r, size): (usize, usize),
+        g_dot: &[Lanes],
         scratch: &mut TangentScratch,
     ) {
-        let (r, path, count) = (shape.r(k), shape.path_from(k), groups.count(k));
-        let size = path - r;
-        let level = &self.levels[k];
+        let (level, path, count) = (&self.levels[k], r + size, groups.count(k));
         let (below, above) = scratch.levels.split_at_mut(k + 1);
         let own = &mut below[k];
-        own.k.resize(count * r * r, 0.0);
+        own.k.resize(count * r * r, ZERO);
         let small = &mut scratch.small;
-        small.clear();
-        small.resize(2 * r * r + 3 * r * size, 0.0);
-        let (j, rest) = small.split_at_mut(r * r);
-        let (work, rest) = rest.split_at_mut(r * r);
-        let (kc, rest) = rest.split_at_mut(r * size);
-        let (kdc, kcd) = rest.split_at_mut(r * size);
+        small.resize(r, size);
         for g in 0..count {
-            let (n, nd) = (split(&level.n, g, path, r), split(&own.n, g, path, r));
-            let kernel = &level.k[g * r * r..][..r * r];
-            let kd = &mut own.k[g * r * r..][..r * r];
-            if r == 1 {
-                let j = 1.0 - n.own(0, 0) * kernel[0];
-                kd[0] = g_dot.first().map_or(0.0, |g| g * j * j) - kernel[0] * kernel[0] * nd.own(0, 0);
-                continue;
-            }
-            // kd = -K Ṅ K
-            for a in 0..r {
-                for b in 0..r {
-                    work[a * r + b] = (0..r).map(|s| kernel[a * r + s] * nd.own(s, b)).sum();
-                }
-            }
-            multiply(work, kernel, (r, r, r), kd);
-            kd.iter_mut().for_each(|v| *v = -*v);
+            let (n, nd) = (split(&level.n, g, path, r), Dot::of(&own.n, g, path, r));
+            let (kernel, kd) = (&level.k[g * r * r..][..r * r], &mut own.k[g * r * r..][..r * r]);
+            // K̇ = -K Ṅ K
+            product(r, r, r, |a, s| kernel[a * r + s], |s, b| nd.own(s, b), &mut small.jd);
+            kd.fill(ZERO);
+            add_product(r, r, r, |b, s| -kernel[s * r + b], |s, a| small.jd[a * r + s], |b, a| a * r + b, kd);
             if !g_dot.is_empty() {
-                complement(&n, kernel, r, j);
-                multiply(g_dot, j, (r, r, r), work);
-                for a in 0..r {
-                    for b in 0..r {
-                        kd[a * r + b] += (0..r).map(|s| j[s * r + a] * work[s * r + b]).sum::<f64>();
-                    }
-                }
+                complement(&n, kernel, r, &mut small.j);
+                let j = &small.j;
+                product(r, r, r, |b, s| j[s * r + b], |s, a| g_dot[a * r + s], &mut small.jd);
+                add_product(r, r, r, |a, s| j[s * r + a], |s, b| small.jd[b * r + s], |a, b| a * r + b, kd);
             }
         }
         let Some(parent) = above.first_mut() else { return };
         parent.n.clear();
-        parent.n.resize(groups.count(k + 1) * size * size, 0.0);
+        parent.n.resize(groups.count(k + 1) * size * size, ZERO);
         for (p, into) in parent.n.chunks_exact_mut(size * size).enumerate() {
             for g in groups.children(k, p) {
-                let (n, nd) = (split(&level.n, g, path, r), split(&own.n, g, path, r));
+                let (n, nd) = (split(&level.n, g, path, r), Dot::of(&own.n, g, path, r));
                 let (kernel, kd) = (&level.k[g * r * r..][..r * r], &own.k[g * r * r..][..r * r]);
-                for a in 0..r {
-                    for b in 0..size {
-                        let (mut one, mut two, mut three) = (0.0, 0.0, 0.0);
-                        for s in 0..r {
-                            one += kernel[a * r + s] * n.cross(s, b);
-                            two += kd[a * r + s] * n.cross(s, b);
-                            three += kernel[a * r + s] * nd.cross(s, b);
-                        }
-                        (kc[a * size + b], kdc[a * size + b], kcd[a * size + b]) = (one, two, three);
-                    }
-                }
+                kernel_cross(kernel, &n, (r, size), &mut small.b);
+                small.set_kernel_tangent(&n, &nd, kernel, kd, (r, size));
                 for a in 0..size {
                     for b in 0..size {
                         let mut sum = nd.up(a, b);
                         for s in 0..r {
-                            sum -= nd.cross(s, a) * kc[s * size + b]
-                                + n.cross(s, a) * (kdc[s * size + b] + kcd[s * size + b]);
+                            add(&mut sum, -small.b[s * size + b], &nd.cross(s, a));
+                            add(&mut sum, -n.cross(s, a), &small.bd[s * size + b]);
                         }
-                        into[a * size + b] += sum;
+                        add(&mut into[a * size + b], 1.0, &sum);
                     }
                 }
             }
@@ -152,124 +149,63 @@ impl Factor {
     }
 
     /// Computes Ḋ of a level's paths from those above, and sums Ḣ.
+    #[inline(always)]
     fn tangent_down(
         &self,
-        shape: &PathShape,
         groups: &Groups<'_>,
         k: usize,
+        (r, size): (usize, usize),
         scratch: &mut TangentScratch,
-        precision: &mut [f64],
+        precision: &mut [Lanes],
     ) {
-        let (r, path, count) = (shape.r(k), shape.path_from(k), groups.count(k));
-        let size = path - r;
-        let level = &self.levels[k];
+        let (level, path, count) = (&self.levels[k], r + size, groups.count(k));
         let (below, above) = scratch.levels.split_at_mut(k + 1);
-        let own = &mut below[k];
-        own.d.resize(count * path * path, 0.0);
-        let mut w = Work::new(r, size);
-        let TangentLevel { n: n_dot, k: k_dot, d: d_dot } = own;
-        let mut one = |g: usize, (d_a, dd_a): (&[f64], &[f64])| {
-            let (n, nd) = (split(&level.n, g, path, r), split(n_dot, g, path, r));
-            let (kernel, kd) = (&level.k[g * r * r..][..r * r], &k_dot[g * r * r..][..r * r]);
-            complement(&n, kernel, r, &mut w.j);
-            // J̇ = -(Ṅ K + N K̇)
-            for a in 0..r {
-                for b in 0..r {
-                    w.jd[a * r + b] =
-                        -(0..r).map(|s| nd.own(a, s) * kernel[s * r + b] + n.own(a, s) * kd[s * r + b]).sum::<f64>();
-                }
-            }
-            for a in 0..r {
-                for b in 0..r {
-                    let sum: f64 = (0..r).map(|s| w.jd[a * r + s] * n.own(s, b) + w.j[a * r + s] * nd.own(s, b)).sum();
-                    precision[a * r + b] += sum;
-                }
-            }
-            let d = &mut d_dot[g * path * path..][..path * path];
-            if size == 0 {
-                d.copy_from_slice(kd);
-                return;
-            }
-            for a in 0..r {
-                for b in 0..size {
-                    let (mut y, mut yd, mut bb, mut bd) = (0.0, 0.0, 0.0, 0.0);
-                    for s in 0..r {
-                        y += w.j[a * r + s] * n.cross(s, b);
-                        yd += w.jd[a * r + s] * n.cross(s, b) + w.j[a * r + s] * nd.cross(s, b);
-                        bb += kernel[a * r + s] * n.cross(s, b);
-                        bd += kd[a * r + s] * n.cross(s, b) + kernel[a * r + s] * nd.cross(s, b);
-                    }
-                    let at = a * size + b;
-                    (w.y[at], w.yd[at], w.b[at], w.bd[at]) = (y, yd, bb, bd);
-                }
-            }
-            // Ḣ -= Ẏ D Y' + Y Ḋ Y' + Y D Ẏ'
-            multiply(&w.y, d_a, (r, size, size), &mut w.left);
-            multiply(&w.y, dd_a, (r, size, size), &mut w.right);
-            for a in 0..r {
-                for b in 0..r {
-                    let sum: f64 = (0..size)
-                        .map(|s| {
-                            let (at, bt) = (a * size + s, b * size + s);
-                            w.left[at] * w.yd[bt] + w.left[bt] * w.yd[at] + w.right[at] * w.y[bt]
-                        })
-                        .sum();
-                    precision[a * r + b] -= sum;
-                }
-            }
-            // D_gu = -B D_u, D_gg = K + B D_u B'
-            multiply(&w.b, d_a, (r, size, size), &mut w.left);
-            multiply(&w.b, dd_a, (r, size, size), &mut w.right);
-            multiply(&w.bd, d_a, (r, size, size), &mut w.y);
-            multiply_transposed(&w.right, &w.b, (r, size, r), &mut w.jd);
-            for a in 0..r {
-                for b in 0..r {
-                    let sum: f64 = (0..size)
-                        .map(|s| {
-                            let (at, bt) = (a * size + s, b * size + s);
-                            w.left[at] * w.bd[bt] + w.left[bt] * w.bd[at]
-                        })
-                        .sum();
-                    d[a * path + b] = kd[a * r + b] + w.jd[a * r + b] + sum;
-                }
-                for b in 0..size {
-                    let value = -(w.y[a * size + b] + w.right[a * size + b]);
-                    d[a * path + r + b] = value;
-                    d[(r + b) * path + a] = value;
-                }
-            }
-            for a in 0..size {
-                d[(r + a) * path + r..][..size].copy_from_slice(&dd_a[a * size..(a + 1) * size]);
-            }
-        };
+        let TangentLevel { n: n_dot, k: k_dot, d: d_dot } = &mut below[k];
+        d_dot.resize(count * path * path, ZERO);
+        let small = &mut scratch.small;
+        small.resize(r, size);
+        let mut level = Down { n: &level.n, k: &level.k, n_dot, k_dot, d_dot, small, precision };
         match above.first() {
-            None => (0..count).for_each(|g| one(g, (&[], &[]))),
+            None => (0..count).for_each(|g| level.group(g, (r, size), (&[], &[]))),
             Some(parent) => {
                 let covariance = &self.levels[k + 1].d;
                 let pairs = covariance.chunks_exact(size * size).zip(parent.d.chunks_exact(size * size));
                 for (p, pair) in pairs.enumerate() {
-                    groups.children(k, p).for_each(|g| one(g, pair));
+                    for g in groups.children(k, p) {
+                        level.group(g, (r, size), pair);
+                    }
                 }
             }
         }
     }
 }
 
-/// Small matrices of one group.
-struct Work {
-    j: Vec<f64>,
-    jd: Vec<f64>,
-    y: Vec<f64>,
-    yd: Vec<f64>,
-    b: Vec<f64>,
-    bd: Vec<f64>,
-    left: Vec<f64>,
-    right: Vec<f64>,
+/// What the back-substitution meets of one level.
+struct Down<'a> {
+    n: &'a [f64],
+    k: &'a [f64],
+    n_dot: &'a [Lanes],
+    k_dot: &'a [Lanes],
+    d_dot: &'a mut [Lanes],
+    small: &'a mut GroupTangent,
+    precision: &'a mut [Lanes],
 }
 
-impl Work {
-    fn new(r: usize, size: usize) -> Work {
-        let (square, wide) = (|| vec![0.0; r * r], || vec![0.0; r * size]);
-        Work { j: square(), jd: square(), y: wide(), yd: wide(), b: wide(), bd: wide(), left: wide(), right: wide() }
+impl Down<'_> {
+    /// Computes Ḋ of a group's path from D and Ḋ of the levels above, and adds to Ḣ.
+    #[inline(always)]
+    fn group(&mut self, g: usize, (r, size): (usize, usize), above: (&[f64], &[Lanes])) {
+        let path = r + size;
+        let (n, nd) = (split(self.n, g, path, r), Dot::of(self.n_dot, g, path, r));
+        let (kernel, kd) = (&self.k[g * r * r..][..r * r], &self.k_dot[g * r * r..][..r * r]);
+        self.small.add_precision(&n, &nd, (kernel, kd), r, self.precision);
+        let d = &mut self.d_dot[g * path * path..][..path * path];
+        if size == 0 {
+            d.copy_from_slice(kd);
+            return;
+        }
+        self.small.set_cross(&n, &nd, (kernel, kd), (r, size));
+        self.small.subtract_precision(above, (r, size), self.precision);
+        self.small.set_covariance(above, kd, (r, size), d);
     }
 }

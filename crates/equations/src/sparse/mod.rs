@@ -40,10 +40,10 @@ use factor::Factor;
 pub(crate) use moments::GroupMoments;
 use nalgebra::DMatrix;
 use pattern::Pattern;
-use pulp::Arch;
 use selected::SelectedInverse;
 use solve::System;
 use sprs::CsMatViewI;
+use tiers_moments::vectorised;
 use tiers_moments::{Forest, Level};
 
 /// Equations of one shard. Shards are independent of each other given theta.
@@ -80,7 +80,10 @@ impl<'a> SparseShard<'a> {
     /// Computes log|A| and `B'A⁻¹B` with `B = Λ'Z'WC`, so that the Schur complement is
     /// `C'V⁻¹C = C'WC - B'A⁻¹B`; no derivatives.
     pub fn sums(&self, scratch: &mut SparseScratch) -> Sums {
-        Arch::new().dispatch(|| self.system().sums(scratch))
+        vectorised(
+            #[inline(always)]
+            || self.system().sums(scratch),
+        )
     }
 
     /// Computes the conditional modes `b = ΛA⁻¹Λ'Z'WCγ` of each level, groups×r; γ (length m) is the
@@ -114,7 +117,10 @@ impl<'a> SparseShard<'a> {
         }
         let mut columns = vec![0.0; m * p];
         fixed.x.iter().enumerate().for_each(|(i, &column)| columns[column * p + i] = 1.0);
-        let e_x = Arch::new().dispatch(|| self.system().solve(&columns, p));
+        let e_x = vectorised(
+            #[inline(always)]
+            || self.system().solve(&columns, p),
+        );
         let (inverse, mut block, mut row) = (fixed.xx_inverse.as_slice(), Vec::new(), vec![0.0; p]);
         let mut added = self.by_group(|unknown, r, lambda, out| {
             block.resize(r * r, 0.0);

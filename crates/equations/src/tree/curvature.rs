@@ -3,8 +3,8 @@
 
 use super::TreePlan;
 use super::walk::Walk;
-use pulp::Arch;
 use tiers_moments::Tree;
+use tiers_moments::vectorised;
 
 /// A direction in which one entry of a level's G (and its mirror) increases: `dG = E_ab + E_ba`, or
 /// `E_aa` on the diagonal.
@@ -86,8 +86,11 @@ impl TreePlan {
             None => self.z_columns(),
         };
         let plan = self.reduced(&columns);
-        let walk = Walk::new(&plan, self.m, &columns, tree, at);
-        Arch::new().dispatch(|| walk.run(&mut out));
+        let mut walk = Walk::new(&plan, self.m, &columns, tree, at);
+        vectorised(
+            #[inline(always)]
+            || walk.run(&mut out),
+        );
         out
     }
 }

@@ -4,8 +4,8 @@
 use super::evaluate::{LevelScratch, TreeScratch};
 use super::small::{apply, multiply, symmetrise};
 use super::{LevelPlan, TreePlan, ancestors};
-use pulp::Arch;
 use tiers_moments::Tree;
+use tiers_moments::vectorised;
 
 /// One shard, eliminated at one G.
 ///
@@ -28,10 +28,13 @@ impl<'a> Eliminated<'a> {
             LevelScratch { n: vec![0.0; rows], t: vec![0.0; groups * level.r * level.r], ..LevelScratch::default() }
         };
         let mut scratch = TreeScratch { levels: plan.levels.iter().enumerate().map(room).collect() };
-        Arch::new().dispatch(|| {
-            plan.start(tree, &mut scratch);
-            g.iter().enumerate().for_each(|(k, g)| plan.eliminate_level(tree, k, g, &mut scratch, None));
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                plan.start(tree, &mut scratch);
+                g.iter().enumerate().for_each(|(k, g)| plan.eliminate_level(tree, k, g, &mut scratch, None));
+            },
+        );
         Eliminated { plan: plan.clone(), tree, g: g.to_vec(), scratch }
     }
 

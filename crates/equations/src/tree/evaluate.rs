@@ -4,7 +4,7 @@ use super::path::Path;
 use super::small::{add_scaled, apply, invert, multiply, symmetrise};
 use super::{Action, LevelPlan, TreePlan, ancestors};
 use crate::log_sum::LogSum;
-use pulp::Arch;
+use tiers_moments::vectorised;
 use tiers_moments::{CHUNK, Cross, RowSource, Tree, padded};
 
 /// Contribution of a shard to the derivatives by the entries of `G_k` of one level.
@@ -88,19 +88,25 @@ impl TreePlan {
     /// Evaluates one shard at the relative covariances `g` (r×r row-major for each level).
     pub fn evaluate(&self, tree: &Tree, g: &[Vec<f64>], with_derivatives: bool, scratch: &mut TreeScratch) -> Sums {
         let mut sums = Sums { log_det: 0.0, downdate: Cross::new(self.m), derivatives: Vec::new() };
-        Arch::new().dispatch(|| {
-            self.start(tree, scratch);
-            for (k, g) in g.iter().enumerate() {
-                self.eliminate_level(tree, k, g, scratch, Some(&mut sums));
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                self.start(tree, scratch);
+                for (k, g) in g.iter().enumerate() {
+                    self.eliminate_level(tree, k, g, scratch, Some(&mut sums));
+                }
+            },
+        );
         if with_derivatives {
             sums.derivatives = (0..self.levels.len()).map(|k| self.no_derivatives(k)).collect();
-            Arch::new().dispatch(|| {
-                for k in (0..self.levels.len()).rev() {
-                    self.back_substitute_level(tree, k, &g[k], scratch, &mut sums.derivatives[k]);
-                }
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    for k in (0..self.levels.len()).rev() {
+                        self.back_substitute_level(tree, k, &g[k], scratch, &mut sums.derivatives[k]);
+                    }
+                },
+            );
         }
         sums
     }

@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
 
     /// Walks up and down, adding to the sums.
     #[inline(always)]
-    pub(super) fn run(mut self, out: &mut Curvature) {
+    pub(super) fn run(&mut self, out: &mut Curvature) {
         let levels = self.plan.levels.len();
         self.start();
         // The walk for a single coefficient computes no products.

@@ -66,12 +66,11 @@ pub(super) fn exp(x: f64) -> f64 {
     let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, clamped));
     // Taylor series to degree 13; |r| ≤ ln 2 / 2, so that the next term is below 1e-17.
     let p = horner(&TAYLOR, r);
-    // 2^n in two factors, since n may be as low as -1074 or as high as 1024.
-    let bits = shifted.to_bits() as i64;
-    let n = (bits << 12) >> 12;
-    let half = n >> 1;
-    let power = |n: i64| f64::from_bits(((n + 1023) << 52) as u64);
-    let value = p * power(half) * power(n - half);
+    // 2^n in two factors, since n may be as low as -1074 or as high as 1024. The low bits of a shifted number are
+    // those of its integer; additions and left shifts of them are vector instructions everywhere.
+    let half = n.mul_add(0.5, ROUND).to_bits();
+    let power = |bits: u64| f64::from_bits(bits.wrapping_add(1023) << 52);
+    let value = p * power(half) * power(shifted.to_bits().wrapping_sub(half));
     let value = if x > 709.782_712_893_384 { f64::INFINITY } else { value };
     if x < -745.0 { 0.0 } else { value }
 }

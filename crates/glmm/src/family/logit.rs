@@ -3,6 +3,7 @@
 use super::elementary::{exp, ln_1p};
 
 /// `1 / (1 + exp(-η))`.
+#[inline(always)]
 pub(super) fn mean(eta: f64) -> f64 {
     let t = exp(-eta.abs());
     if eta >= 0.0 { 1.0 / (1.0 + t) } else { t / (1.0 + t) }

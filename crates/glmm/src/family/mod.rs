@@ -16,11 +16,11 @@ mod logit;
 mod poisson;
 mod probit;
 
-use pulp::Arch;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use tiers_design::nearest;
+use tiers_moments::vectorised;
 
 use elementary::exp;
 
@@ -247,12 +247,30 @@ impl Distribution {
     /// Computes l and its derivatives on rows with successes (or weighted counts) k, trials (or weights) m and
     /// linear predictor η.
     pub fn rows(self, k: &[f64], m: &[f64], eta: &[f64], out: &mut RowDerivatives<'_>) {
-        Arch::new().dispatch(|| match self.link {
-            Link::Logit => each(k, m, eta, out, logit::row),
-            Link::Log => each(k, m, eta, out, poisson::row),
-            Link::Probit => each(k, m, eta, out, probit::row),
-            Link::Cloglog => each(k, m, eta, out, cloglog::row),
-        });
+        vectorised(
+            #[inline(always)]
+            || match self.link {
+                Link::Logit => in_chunks(k, m, eta, out, logit::row),
+                Link::Log => in_chunks(k, m, eta, out, poisson::row),
+                Link::Probit => each(k, m, eta, out, probit::row),
+                Link::Cloglog => each(k, m, eta, out, cloglog::row),
+            },
+        );
+    }
+
+    /// Computes the means at linear predictors.
+    pub fn means(self, eta: &[f64], out: &mut [f64]) {
+        vectorised(
+            #[inline(always)]
+            || {
+                let pairs = eta.iter().zip(out.iter_mut());
+                match self.link {
+                    Link::Logit => pairs.for_each(|(&eta, mean)| *mean = logit::mean(eta)),
+                    Link::Log => pairs.for_each(|(&eta, mean)| *mean = exp(eta)),
+                    link => pairs.for_each(|(&eta, mean)| *mean = link.mean(eta)),
+                }
+            },
+        );
     }
 
     /// The same for one row.
@@ -277,17 +295,52 @@ impl Distribution {
     }
 }
 
-/// Calls a row's function on every row; compiled with vector instructions where the function is free of
-/// branches and calls.
+/// Rows that are evaluated together.
+const CHUNK: usize = 32;
+
+/// Calls a row's function on every row, chunk by chunk in arrays that do not overlap, so that it is compiled to vector
+/// instructions. The function must be free of branches and calls.
+#[inline(always)]
+fn in_chunks(k: &[f64], m: &[f64], eta: &[f64], out: &mut RowDerivatives<'_>, row: impl Fn(f64, f64, f64) -> Row) {
+    let whole = eta.len() / CHUNK * CHUNK;
+    for start in (0..whole).step_by(CHUNK) {
+        let chunk = |values: &[f64]| -> [f64; CHUNK] { values[start..start + CHUNK].try_into().expect("a chunk") };
+        let found = of_chunk(&[chunk(k), chunk(m), chunk(eta)], &row);
+        let outs = [&mut *out.l, &mut *out.s, &mut *out.w, &mut *out.w1, &mut *out.w2];
+        for (out, found) in outs.into_iter().zip(&found) {
+            let out: &mut [f64; CHUNK] = (&mut out[start..start + CHUNK]).try_into().expect("a chunk");
+            *out = *found;
+        }
+    }
+    let rest = eta.len() - whole;
+    let mut given = [[0.0; CHUNK]; 3];
+    for (given, values) in given.iter_mut().zip([k, m, eta]) {
+        given[..rest].copy_from_slice(&values[whole..]);
+    }
+    let found = of_chunk(&given, &row);
+    let outs = [&mut *out.l, &mut *out.s, &mut *out.w, &mut *out.w1, &mut *out.w2];
+    for (out, found) in outs.into_iter().zip(&found) {
+        out[whole..].copy_from_slice(&found[..rest]);
+    }
+}
+
+#[inline(always)]
+fn of_chunk(given: &[[f64; CHUNK]; 3], row: impl Fn(f64, f64, f64) -> Row) -> [[f64; CHUNK]; 5] {
+    let mut found = [[0.0; CHUNK]; 5];
+    for i in 0..CHUNK {
+        let row = row(given[0][i], given[1][i], given[2][i]);
+        for (found, value) in found.iter_mut().zip(row) {
+            found[i] = value;
+        }
+    }
+    found
+}
+
+/// Calls a row's function on every row.
 #[inline(always)]
 fn each(k: &[f64], m: &[f64], eta: &[f64], out: &mut RowDerivatives<'_>, row: impl Fn(f64, f64, f64) -> Row) {
-    let n = eta.len();
-    let RowDerivatives { l, s, w, w1, w2 } = out;
-    let (k, m) = (&k[..n], &m[..n]);
-    let (l, s, w, w1, w2) = (&mut l[..n], &mut s[..n], &mut w[..n], &mut w1[..n], &mut w2[..n]);
-    for i in 0..n {
-        let [a, b, c, d, e] = row(k[i], m[i], eta[i]);
-        (l[i], s[i], w[i], w1[i], w2[i]) = (a, b, c, d, e);
+    for i in 0..eta.len() {
+        [out.l[i], out.s[i], out.w[i], out.w1[i], out.w2[i]] = row(k[i], m[i], eta[i]);
     }
 }
 

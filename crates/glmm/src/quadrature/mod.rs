@@ -93,8 +93,8 @@ impl Objective for Quadrature<'_> {
             let mut visit = QuadratureVisit::default();
             let mut sums = QuadratureSums::new(&criterion.shape);
             for top in 0..shard.tops() {
-                criterion.rows.load(&criterion.shape, shard, top, &mut visit.rows);
-                let place = (&shard.within(top), &shard.ranges(top)[..]);
+                criterion.rows.load(&criterion.shape, shard, top..top + 1, &mut visit.rows);
+                let place = (&shard.within(top..top + 1), &shard.ranges(top..top + 1)[..]);
                 visit.run(&criterion.shape, (&self.rule, &self.sides), place, &at, modes, &mut sums);
             }
             sums

@@ -9,6 +9,7 @@ pub use read::{ResponseError, RowsError};
 use crate::visit::{Shape, VisitRows};
 use narrow::Narrow;
 pub(crate) use order::ShardOrder;
+use std::ops::Range;
 
 /// All rows of a model.
 #[derive(Debug)]
@@ -52,23 +53,16 @@ impl Rows {
             + optional(&self.offset)
     }
 
-    /// Copies the rows of a top-level group of a shard into the memory of a visit.
-    pub(crate) fn load(&self, shape: &Shape, shard: &ShardOrder, top: usize, into: &mut VisitRows) {
-        let groups = shard.finest_of(top);
-        let start = shard.row_start(groups.start);
-        let rows = start..shard.row_ends[groups.end - 1];
+    /// Copies the rows of some top-level groups of a shard into the memory of a visit.
+    pub(crate) fn load(&self, shape: &Shape, shard: &ShardOrder, tops: Range<usize>, into: &mut VisitRows) {
+        let groups = shard.finest_of(tops.clone());
+        let rows = shard.rows_of(tops);
+        let start = rows.start;
         into.ends.clear();
         into.ends.extend(shard.row_ends[groups].iter().map(|end| end - start));
         let n = rows.len();
-        let (p, d) = (shape.p, shape.path.distinct());
-        into.x.resize(n * p, 0.0);
-        for (j, &column) in self.x.iter().enumerate() {
-            self.columns[column].spread(rows.clone(), self.shifts[column], &mut into.x, (j, p));
-        }
-        into.z.resize(n * d, 0.0);
-        for (j, &column) in self.z.iter().enumerate() {
-            self.columns[column].spread(rows.clone(), self.shifts[column], &mut into.z, (j, d));
-        }
+        self.load_columns(&self.x, rows.clone(), shape.p, &mut into.x);
+        self.load_columns(&self.z, rows.clone(), shape.path.distinct(), &mut into.z);
         for (column, values, default) in [
             (Some(&self.k), &mut into.k, 0.0),
             (self.m.as_ref(), &mut into.m, 1.0),
@@ -78,6 +72,20 @@ impl Rows {
             values.resize(n, default);
             if let Some(column) = column {
                 column.spread(rows.clone(), 0.0, values, (0, 1));
+            }
+        }
+    }
+
+    /// Copies columns of some rows, row-major. The rows are written in small parts, which stay in the nearest cache
+    /// until their last column is there.
+    fn load_columns(&self, columns: &[usize], rows: Range<usize>, width: usize, out: &mut Vec<f64>) {
+        const PART: usize = 64;
+        out.resize(rows.len() * width, 0.0);
+        for (part, out) in out.chunks_mut(PART * width).enumerate() {
+            let start = rows.start + part * PART;
+            let rows = start..start + out.len() / width;
+            for (j, &column) in columns.iter().enumerate() {
+                self.columns[column].spread(rows.clone(), self.shifts[column], out, (j, width));
             }
         }
     }

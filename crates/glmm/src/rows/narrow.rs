@@ -71,13 +71,14 @@ impl Narrow {
         *self = wider;
     }
 
-    /// Writes the values of some rows, less a shift, to every `step`-th place of `out` from `first`.
-    pub(super) fn spread(&self, rows: Range<usize>, shift: f64, out: &mut [f64], (first, step): (usize, usize)) {
-        let places = out[first..].iter_mut().step_by(step);
+    /// Writes the values of some rows, less a shift, to a column of `out`, whose rows have `width` numbers.
+    #[inline(always)]
+    pub(super) fn spread(&self, rows: Range<usize>, shift: f64, out: &mut [f64], (column, width): (usize, usize)) {
+        let rows_out = out.chunks_exact_mut(width);
         match self {
-            Narrow::Bytes(values) => places.zip(&values[rows]).for_each(|(o, &v)| *o = f64::from(v) - shift),
-            Narrow::Single(values) => places.zip(&values[rows]).for_each(|(o, &v)| *o = f64::from(v) - shift),
-            Narrow::Double(values) => places.zip(&values[rows]).for_each(|(o, &v)| *o = v - shift),
+            Narrow::Bytes(values) => rows_out.zip(&values[rows]).for_each(|(o, &v)| o[column] = f64::from(v) - shift),
+            Narrow::Single(values) => rows_out.zip(&values[rows]).for_each(|(o, &v)| o[column] = f64::from(v) - shift),
+            Narrow::Double(values) => rows_out.zip(&values[rows]).for_each(|(o, &v)| o[column] = v - shift),
         }
     }
 

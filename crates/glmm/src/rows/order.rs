@@ -15,7 +15,12 @@ pub(crate) struct ShardOrder {
     pub(crate) row_ends: Vec<usize>,
     /// Number of rows before this shard.
     pub(crate) first_row: usize,
+    /// The top-level groups of each visit: one, or as many small ones as have [`VISIT_ROWS`] together.
+    pub(crate) visits: Vec<Range<usize>>,
 }
+
+/// Number of rows from which on a visit takes no further top-level group.
+const VISIT_ROWS: usize = 512;
 
 impl ShardOrder {
     /// Orders the groups of a shard, whose rows begin at `first_row`.
@@ -51,7 +56,15 @@ impl ShardOrder {
             row
         };
         let row_ends = groups[0].iter().map(row_end).collect();
-        ShardOrder { groups, ends, row_ends, first_row }
+        let mut out = ShardOrder { groups, ends, row_ends, first_row, visits: Vec::new() };
+        let mut start = 0;
+        for top in 0..out.tops() {
+            if out.rows_of(start..top + 1).len() >= VISIT_ROWS || top + 1 == out.tops() {
+                out.visits.push(start..top + 1);
+                start = top + 1;
+            }
+        }
+        out
     }
 
     /// Number of top-level groups.
@@ -59,14 +72,14 @@ impl ShardOrder {
         self.groups[self.groups.len() - 1].len()
     }
 
-    /// The groups within one top-level group.
-    pub(crate) fn within(&self, top: usize) -> Groups<'_> {
-        Groups::within(&self.ends, top..top + 1)
+    /// The groups within some top-level groups.
+    pub(crate) fn within(&self, tops: Range<usize>) -> Groups<'_> {
+        Groups::within(&self.ends, tops)
     }
 
-    /// The range of groups of each level within a top-level group, finest first.
-    pub(crate) fn ranges(&self, top: usize) -> Vec<Range<usize>> {
-        let mut range = top..top + 1;
+    /// The range of groups of each level within some top-level groups, finest first.
+    pub(crate) fn ranges(&self, tops: Range<usize>) -> Vec<Range<usize>> {
+        let mut range = tops;
         let mut out = vec![range.clone()];
         for ends in self.ends.iter().rev() {
             let start = if range.start == 0 { 0 } else { ends[range.start - 1] as usize };
@@ -77,9 +90,18 @@ impl ShardOrder {
         out
     }
 
-    /// The finest groups within a top-level group.
-    pub(crate) fn finest_of(&self, top: usize) -> Range<usize> {
-        self.ranges(top)[0].clone()
+    /// The finest groups within some top-level groups.
+    pub(crate) fn finest_of(&self, tops: Range<usize>) -> Range<usize> {
+        self.ends.iter().rev().fold(tops, |range, ends| {
+            let start = if range.start == 0 { 0 } else { ends[range.start - 1] as usize };
+            start..ends[range.end - 1] as usize
+        })
+    }
+
+    /// The rows of some top-level groups.
+    pub(crate) fn rows_of(&self, tops: Range<usize>) -> Range<usize> {
+        let finest = self.finest_of(tops);
+        self.row_start(finest.start)..self.row_ends[finest.end - 1]
     }
 
     /// The first row of a finest group.

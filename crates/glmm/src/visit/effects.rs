@@ -1,8 +1,10 @@
 //! Random effects of a visit's groups with their variances.
 
+use super::directions::XMoments;
+use super::hessian::Weights;
 use super::{Shape, Visit};
 use nalgebra::DMatrix;
-use tiers_equations::reweighted::Groups;
+use tiers_equations::reweighted::{Groups, LANES, LaneSolution, ZERO};
 
 /// The random effects of one level of a visit, in the shifted z columns.
 #[derive(Debug, Default)]
@@ -22,47 +24,51 @@ impl Visit {
         &mut self,
         shape: &Shape,
         groups: &Groups<'_>,
-        lambda: &[Vec<f64>],
         covariance: &DMatrix<f64>,
     ) -> Vec<VisitEffects> {
-        let (levels, d, p) = (shape.path.levels(), shape.path.distinct(), shape.p);
-        let mut out: Vec<VisitEffects> = Vec::with_capacity(levels);
-        // db/dβ of each level, p numbers for each of the r coefficients of a group.
-        let mut slopes: Vec<Vec<f64>> = (0..levels).map(|k| vec![0.0; groups.count(k) * shape.path.r(k) * p]).collect();
-        let mut t = vec![0.0; self.rows.ends.len() * d];
-        for j in 0..p {
-            t.fill(0.0);
-            for (g, rows) in self.rows.by_group().enumerate() {
-                for i in rows {
-                    let wx = self.w[i] * self.rows.x[i * p + j];
-                    let z = &self.rows.z[i * d..(i + 1) * d];
-                    t[g * d..(g + 1) * d].iter_mut().zip(z).for_each(|(t, z)| *t += wx * z);
-                }
-            }
-            self.factor.solve(&shape.path, groups, lambda, &t, None, &mut self.solution);
-            for (k, slopes) in slopes.iter_mut().enumerate() {
-                let (r, path) = (shape.path.r(k), shape.path.path_from(k));
-                for (g, b) in self.solution.path(k).chunks_exact(path).enumerate() {
-                    (0..r).for_each(|i| slopes[(g * r + i) * p + j] = -b[i]);
-                }
-            }
-        }
+        let (levels, p) = (shape.path.levels(), shape.p);
+        let slopes = self.slopes(shape, groups);
+        let (mut out, mut product) = (Vec::with_capacity(levels), vec![0.0; p]);
         for (k, slopes) in slopes.iter().enumerate() {
             let (r, path) = (shape.path.r(k), shape.path.path_from(k));
-            let mut level = VisitEffects::default();
-            for (g, b) in self.paths[k].chunks_exact(path).enumerate() {
-                level.modes.extend_from_slice(&b[..r]);
-                let d = &self.factor.covariance(k)[g * path * path..];
-                let slope = DMatrix::from_row_slice(r, p, &slopes[g * r * p..(g + 1) * r * p]);
-                let more = &slope * covariance * slope.transpose();
-                for i in 0..r {
-                    for j in 0..r {
+            let mut level = VisitEffects { modes: self.effects[k].clone(), ..VisitEffects::default() };
+            for (d, slopes) in self.factor.covariance(k).chunks_exact(path * path).zip(slopes.chunks_exact(r * p)) {
+                for (i, slope) in slopes.chunks_exact(p).enumerate() {
+                    for (product, column) in product.iter_mut().zip(covariance.column_iter()) {
+                        *product = slope.iter().zip(column.iter()).map(|(s, c)| s * c).sum();
+                    }
+                    for (j, other) in slopes.chunks_exact(p).enumerate() {
+                        let more: f64 = product.iter().zip(other).map(|(a, b)| a * b).sum();
                         level.conditional.push(d[i * path + j]);
-                        level.prediction.push(d[i * path + j] + more[(i, j)]);
+                        level.prediction.push(d[i * path + j] + more);
                     }
                 }
             }
             out.push(level);
+        }
+        out
+    }
+
+    /// `db/dβ = -D Z'WX` of each level, p numbers for each of the r coefficients of a group.
+    fn slopes(&mut self, shape: &Shape, groups: &Groups<'_>) -> Vec<Vec<f64>> {
+        let (levels, d, p) = (shape.path.levels(), shape.path.distinct(), shape.p);
+        let mut out: Vec<Vec<f64>> = (0..levels).map(|k| vec![0.0; groups.count(k) * shape.path.r(k) * p]).collect();
+        self.group_moments(shape);
+        let (mut t, mut solution) = (Vec::new(), LaneSolution::default());
+        for first in (0..p).step_by(LANES) {
+            t.clear();
+            t.resize(self.rows.ends.len() * d, ZERO);
+            let moments = XMoments { moments: self.hessian.moments(), d, p, first };
+            moments.add((Weights { d }.weight(0), d), -1.0, &mut t);
+            self.factor.solve_lanes(&shape.path, groups, &t, &mut solution);
+            for (k, out) in out.iter_mut().enumerate() {
+                let (r, path) = (shape.path.r(k), shape.path.path_from(k));
+                for (out, b) in out.chunks_exact_mut(r * p).zip(solution.path(k).chunks_exact(path)) {
+                    for (out, b) in out.chunks_exact_mut(p).zip(b) {
+                        out[first..].iter_mut().zip(b).for_each(|(out, b)| *out = *b);
+                    }
+                }
+            }
         }
         out
     }

@@ -11,27 +11,67 @@
 //! ȧ = -Z'W e,   ã˙ = Z'c̃˙
 //! ```
 //!
-//! No direction needs the rows: all sums over rows are group moments, formed once.
+//! No direction needs the rows: all sums over rows are group moments, formed once. Four directions are worked on side
+//! by side, so that the few numbers of a group fill vector registers.
 
-use super::modes::mirror;
-use super::{Point, Shape, Sums, Visit};
-use pulp::Arch;
-use tiers_equations::reweighted::{Groups, Tangent, gather, spread};
+use super::directions::{Directions, XMoments, add, add_matrix_product};
+use super::modes::{add_cross, mirror};
+use super::products::{add_products, padded, sum_of};
+use super::{Point, Shape, Sums, Visit, VisitRows};
+use tiers_equations::reweighted::{Groups, LANES, Lanes, Tangent, ZERO};
+use tiers_moments::vectorised;
 
-/// Moments of the finest groups.
+/// Moments of the finest groups, and memory for directions.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// `Σ κ x x'`, p×p lower triangle, κ = 2w + v w'' - w' z'v.
     xx: Vec<f64>,
-    /// By finest group, p×D: `Σ κ x ẑ'`, `Σ w x ẑ'`, `Σ v w'' x ẑ'`.
+    /// κ of each row.
     kappa: Vec<f64>,
-    weight: Vec<f64>,
-    second: Vec<f64>,
-    /// By finest group, p×D×D: `Σ w' x ẑẑ'`.
-    first: Vec<f64>,
+    /// By finest group, the [`Weights`] in order, each a row of `padded(p)` numbers: `Σ weight x'`.
+    moments: Vec<f64>,
+    /// The weights of a group's rows.
+    weights: Vec<f64>,
     /// By finest group, D×D×D: `Σ w' ẑ⊗ẑ⊗ẑ`; and D×D: `Σ v w'' ẑẑ'`.
     cube: Vec<f64>,
     square: Vec<f64>,
+    directions: Directions,
+}
+
+impl Scratch {
+    /// The moments with the columns of X.
+    pub(super) fn moments(&self) -> &[f64] {
+        &self.moments
+    }
+}
+
+/// The order of the weights of columns of X in the moments: κẑ, wẑ, vw''ẑ (D each), w'ẑẑ' (D×D).
+#[derive(Clone, Copy)]
+pub(super) struct Weights {
+    pub(super) d: usize,
+}
+
+impl Weights {
+    pub(super) fn kappa(self, a: usize) -> usize {
+        a
+    }
+
+    pub(super) fn weight(self, a: usize) -> usize {
+        self.d + a
+    }
+
+    pub(super) fn second(self, a: usize) -> usize {
+        2 * self.d + a
+    }
+
+    pub(super) fn first(self, ab: usize) -> usize {
+        3 * self.d + ab
+    }
+
+    /// Their number, made up to whole tiles.
+    pub(super) fn len(self) -> usize {
+        padded(3 * self.d + self.d * self.d)
+    }
 }
 
 impl Visit {
@@ -39,261 +79,190 @@ impl Visit {
     pub(super) fn add_hessian(&mut self, shape: &Shape, groups: &Groups<'_>, at: &Point, sums: &mut Sums) {
         self.group_moments(shape);
         sums.beta_dot[..shape.p * shape.p].iter_mut().zip(&self.hessian.xx).for_each(|(s, v)| *s += v);
-        let mut direction = Direction::new(shape);
-        for index in 0..shape.p + shape.entries.len() {
-            direction.point_at(shape, at, index);
-            self.add_direction(shape, groups, at, &mut direction, index, sums);
+        for first in (0..shape.p + shape.entries.len()).step_by(LANES) {
+            self.add_directions(shape, groups, at, first, sums);
         }
     }
 
     /// Forms all sums over rows.
-    fn group_moments(&mut self, shape: &Shape) {
+    pub(super) fn group_moments(&mut self, shape: &Shape) {
         let (p, d, q) = (shape.p, shape.path.distinct(), self.rows.ends.len());
+        let (order, wide) = (Weights { d }, padded(p));
         let m = &mut self.hessian;
         for (v, size) in [
             (&mut m.xx, p * p),
-            (&mut m.kappa, q * p * d),
-            (&mut m.weight, q * p * d),
-            (&mut m.second, q * p * d),
-            (&mut m.first, q * p * d * d),
+            (&mut m.moments, q * order.len() * wide),
             (&mut m.cube, q * d * d * d),
             (&mut m.square, q * d * d),
         ] {
             v.clear();
             v.resize(size, 0.0);
         }
-        let (rows, w, w1, w2) = (&self.rows, &self.w, &self.w1, &self.w2);
-        let (variance, zv) = (&self.variance, &self.zv);
-        Arch::new().dispatch(|| {
-            let mut start = 0;
-            for (g, &end) in rows.ends.iter().enumerate() {
-                let kappa_g = &mut m.kappa[g * p * d..(g + 1) * p * d];
-                let weight_g = &mut m.weight[g * p * d..(g + 1) * p * d];
-                let second_g = &mut m.second[g * p * d..(g + 1) * p * d];
-                let first_g = &mut m.first[g * p * d * d..(g + 1) * p * d * d];
-                let cube_g = &mut m.cube[g * d * d * d..(g + 1) * d * d * d];
-                let square_g = &mut m.square[g * d * d..(g + 1) * d * d];
-                for i in start..end {
-                    let (x, z) = (&rows.x[i * p..(i + 1) * p], &rows.z[i * d..(i + 1) * d]);
-                    let vw2 = variance[i] * w2[i];
-                    let kappa = 2.0 * w[i] + vw2 - w1[i] * zv[i];
-                    for j in 0..p {
-                        let kx = kappa * x[j];
-                        let row = &mut m.xx[j * p..j * p + j + 1];
-                        row.iter_mut().zip(x).for_each(|(s, x)| *s = x.mul_add(kx, *s));
+        let of_rows = RowTerms { w: &self.w, w1: &self.w1, w2: &self.w2, variance: &self.variance, zv: &self.zv };
+        let (rows, weighted) = (&self.rows, &mut self.weighted);
+        vectorised(
+            #[inline(always)]
+            || {
+                of_rows.set_kappa(&mut m.kappa);
+                add_cross(&m.kappa, (&rows.x, p), weighted, &mut m.xx);
+                let sums = m.cube.chunks_exact_mut(d * d * d).zip(m.square.chunks_exact_mut(d * d));
+                let sums = m.moments.chunks_exact_mut(order.len() * wide).zip(sums);
+                for (range, (moments, (cube, square))) in rows.by_group().zip(sums) {
+                    m.weights.clear();
+                    m.weights.resize(range.len() * order.len(), 0.0);
+                    if d == 1 {
+                        let z = &rows.z;
+                        of_rows.set_weights_of_intercept(z, &m.kappa, range.clone(), &mut m.weights);
+                        let weights = &m.weights;
+                        cube[0] = sum_of(range.len(), |i| weights[4 * i + 3] * z[range.start + i]);
+                        square[0] = sum_of(range.len(), |i| weights[4 * i + 2] * z[range.start + i]);
+                    } else {
+                        of_rows.set_weights(rows, d, &m.kappa, range.clone(), &mut m.weights, (cube, square));
                     }
-                    for a in 0..d {
-                        let (zk, zw, zs) = (kappa * z[a], w[i] * z[a], vw2 * z[a]);
-                        add(&mut kappa_g[a * p..(a + 1) * p], zk, x);
-                        add(&mut weight_g[a * p..(a + 1) * p], zw, x);
-                        add(&mut second_g[a * p..(a + 1) * p], zs, x);
-                        for b in 0..d {
-                            let zz = w1[i] * z[a] * z[b];
-                            square_g[a * d + b] += vw2 * z[a] * z[b];
-                            add(&mut first_g[(a * d + b) * p..(a * d + b + 1) * p], zz, x);
-                            add(&mut cube_g[(a * d + b) * d..(a * d + b + 1) * d], zz, z);
-                        }
-                    }
+                    let x = &rows.x[range.start * p..range.end * p];
+                    add_products((&m.weights, order.len()), (x, p), (moments, wide), false);
                 }
-                start = end;
-            }
-        });
+            },
+        );
         mirror(&mut m.xx, p);
     }
 
-    fn add_direction(
-        &mut self,
-        shape: &Shape,
-        groups: &Groups<'_>,
-        at: &Point,
-        direction: &mut Direction,
-        index: usize,
-        sums: &mut Sums,
-    ) {
+    /// Adds the derivatives in [`LANES`] directions from the given one on.
+    fn add_directions(&mut self, shape: &Shape, groups: &Groups<'_>, at: &Point, first: usize, sums: &mut Sums) {
         let (p, d, q) = (shape.p, shape.path.distinct(), self.rows.ends.len());
-        let of_beta = (index < p).then_some(index);
-        let m = &self.hessian;
+        let order = Weights { d };
+        let Scratch { moments, cube, square, directions: own, .. } = &mut self.hessian;
+        let of_x = XMoments { moments, d, p, first };
+        let (zz, v) = (&self.p, &self.v);
+        own.point_at(shape, at, first);
         // ḃ = x - D (Z'WZ x + Z'WX β̇)
-        direction.spread_effects(shape, groups, &self.a);
-        let Direction { g, reduced, spread: x_path, t, b, e_moments, work, v_dot, .. } = direction;
-        apply(&self.p, reduced, d, t);
-        if let Some(j) = of_beta {
-            for (g, t) in t.chunks_exact_mut(d).enumerate() {
-                (0..d).for_each(|a| t[a] += m.weight[(g * d + a) * p + j]);
-            }
-        }
-        self.factor.solve(&shape.path, groups, &at.lambda, t, None, &mut self.solution);
-        self.solution.reduced(&shape.path, b);
-        b.iter_mut().zip(reduced.iter()).for_each(|(b, x)| *b = x - *b);
+        own.spread(shape, groups, &self.a, q * d);
+        reset(&mut own.t, q * d);
+        vectorised(
+            #[inline(always)]
+            || {
+                add_matrix_product(zz, 1.0, &own.x, (d, d), &mut own.t);
+                of_x.add((order.weight(0), d), 1.0, &mut own.t);
+            },
+        );
+        self.factor.solve_lanes(&shape.path, groups, &own.t, &mut own.solution);
+        own.solution.reduced(&shape.path, &mut own.b);
+        own.b.iter_mut().zip(&own.x).for_each(|(b, x)| *b = std::array::from_fn(|lane| x[lane] - b[lane]));
         // Ṅ by finest group.
-        e_moments.clear();
-        e_moments.resize(q * d * d, 0.0);
-        for g in 0..q {
-            let b = &b[g * d..(g + 1) * d];
-            for ab in 0..d * d {
-                let cube = &m.cube[(g * d * d + ab) * d..][..d];
-                let mut sum: f64 = cube.iter().zip(b).map(|(c, b)| c * b).sum();
-                if let Some(j) = of_beta {
-                    sum += m.first[(g * d * d + ab) * p + j];
-                }
-                e_moments[g * d * d + ab] = sum;
-            }
-        }
-        let precision = &mut sums.gamma_dot[index];
-        let tangent = Tangent { g, moments: e_moments };
-        self.factor.tangent(&shape.path, groups, tangent, &mut self.tangent, precision, work);
-        // Z'ċ by finest group, into t; work holds Ḋ.
-        t.clear();
-        t.resize(q * d, 0.0);
-        for g in 0..q {
-            let (b, d_dot) = (&b[g * d..(g + 1) * d], &work[g * d * d..(g + 1) * d * d]);
-            for a in 0..d {
-                let cube = &m.cube[(g * d + a) * d * d..][..d * d];
-                let square = &m.square[(g * d + a) * d..][..d];
-                let mut sum: f64 = cube.iter().zip(d_dot).map(|(c, v)| c * v).sum();
-                sum += square.iter().zip(b).map(|(s, b)| s * b).sum::<f64>();
-                if let Some(j) = of_beta {
-                    sum += m.second[(g * d + a) * p + j];
-                }
-                t[g * d + a] = sum;
-            }
-        }
-        // v̇ = x₂ + D (Z'ċ - Ṅ v - Z'WZ x₂)
-        subtract_product(e_moments, &self.v, d, t);
-        let mut t_dot = t.clone();
-        spread_levels(shape, groups, g, &self.a_tilde, x_path, reduced);
-        subtract_product(&self.p, reduced, d, t);
-        self.factor.solve(&shape.path, groups, &at.lambda, t, None, &mut self.solution);
-        self.solution.reduced(&shape.path, v_dot);
-        v_dot.iter_mut().zip(reduced.iter()).for_each(|(v, x)| *v += x);
-        // Derivative of df/dβ: Σ κ x e + Σ w' x (z'Ḋz) - Σ w x z'v̇.
-        let out = &mut sums.beta_dot[index * p..(index + 1) * p];
-        for g in 0..q {
-            for a in 0..d {
-                add(out, b[g * d + a], &m.kappa[(g * d + a) * p..][..p]);
-                add(out, -v_dot[g * d + a], &m.weight[(g * d + a) * p..][..p]);
-                for c in 0..d {
-                    let ab = a * d + c;
-                    add(out, work[g * d * d + ab], &m.first[(g * d * d + ab) * p..][..p]);
-                }
-            }
-        }
-        // ȧ = -Z'W e and ã˙ = Z'ċ - Z'(w' e zv) - Z'WZ v̇, by finest group.
-        let mut a_dot = vec![0.0; q * d];
-        subtract_product(&self.p, b, d, &mut a_dot);
-        if let Some(j) = of_beta {
-            (0..q * d).for_each(|at| a_dot[at] -= m.weight[at * p + j]);
-        }
-        subtract_product(&self.p, v_dot, d, &mut t_dot);
-        let (mut a_levels, mut t_levels) = (Vec::new(), Vec::new());
-        gather(&shape.path, groups, &a_dot, &mut a_levels);
-        gather(&shape.path, groups, &t_dot, &mut t_levels);
-        for k in 0..shape.path.levels() {
-            let r = shape.path.r(k);
-            let gamma = &mut sums.gamma_dot[index][k];
-            let point = self.a[k].chunks_exact(r).zip(self.a_tilde[k].chunks_exact(r));
-            let moving = a_levels[k].chunks_exact(r).zip(t_levels[k].chunks_exact(r));
-            for ((a, t), (ad, td)) in point.zip(moving) {
-                for i in 0..r {
-                    for j in 0..r {
-                        gamma[i * r + j] += 0.5 * (ad[i] * t[j] + t[i] * ad[j] + a[i] * td[j] + td[i] * a[j])
-                            - ad[i] * a[j]
-                            - a[i] * ad[j];
+        reset(&mut own.n, q * d * d);
+        vectorised(
+            #[inline(always)]
+            || {
+                add_matrix_product(cube, 1.0, &own.b, (d * d, d), &mut own.n);
+                of_x.add((order.first(0), d * d), 1.0, &mut own.n);
+            },
+        );
+        let tangent = Tangent { g: &own.g, moments: &own.n };
+        self.factor.tangent(&shape.path, groups, tangent, &mut own.tangent, &mut own.precision, &mut own.d);
+        // Z'ċ - Ṅ v by finest group.
+        reset(&mut own.t, q * d);
+        vectorised(
+            #[inline(always)]
+            || {
+                add_matrix_product(cube, 1.0, &own.d, (d, d * d), &mut own.t);
+                add_matrix_product(square, 1.0, &own.b, (d, d), &mut own.t);
+                of_x.add((order.second(0), d), 1.0, &mut own.t);
+                for ((n, v), t) in own.n.chunks_exact(d * d).zip(v.chunks_exact(d)).zip(own.t.chunks_exact_mut(d)) {
+                    for (n, t) in n.chunks_exact(d).zip(t) {
+                        n.iter().zip(v).for_each(|(n, v)| add(t, -v, n));
                     }
                 }
+            },
+        );
+        own.t_dot.clone_from(&own.t);
+        // v̇ = x₂ + D (Z'ċ - Ṅ v - Z'WZ x₂)
+        own.spread(shape, groups, &self.a_tilde, q * d);
+        add_matrix_product(zz, -1.0, &own.x, (d, d), &mut own.t);
+        self.factor.solve_lanes(&shape.path, groups, &own.t, &mut own.solution);
+        own.solution.reduced(&shape.path, &mut own.v);
+        own.v.iter_mut().zip(&own.x).for_each(|(v, x)| add(v, 1.0, x));
+        own.add_beta(moments, (p, d), first, &mut sums.beta_dot);
+        // ȧ = -Z'W e and ã˙ = Z'ċ - Ṅ v - Z'WZ v̇, by finest group.
+        reset(&mut own.t, q * d);
+        vectorised(
+            #[inline(always)]
+            || {
+                add_matrix_product(zz, -1.0, &own.b, (d, d), &mut own.t);
+                of_x.add((order.weight(0), d), -1.0, &mut own.t);
+                add_matrix_product(zz, -1.0, &own.v, (d, d), &mut own.t_dot);
+            },
+        );
+        own.add_effects(shape, groups, &self.a, &self.a_tilde);
+        for (lane, gamma) in sums.gamma_dot.iter_mut().skip(first).take(LANES).enumerate() {
+            for (gamma, values) in gamma.iter_mut().zip(&own.precision) {
+                gamma.iter_mut().zip(values).for_each(|(sum, value)| *sum += value[lane]);
             }
         }
     }
 }
 
-/// A direction, and memory for derivatives in it.
-struct Direction {
-    /// Ġ of each level; empty where it is zero.
-    g: Vec<Vec<f64>>,
-    /// `Ġ a` along the paths, and in the distinct z columns.
-    spread: Vec<Vec<f64>>,
-    reduced: Vec<f64>,
-    t: Vec<f64>,
-    b: Vec<f64>,
-    e_moments: Vec<f64>,
-    work: Vec<f64>,
-    v_dot: Vec<f64>,
+/// Zeros.
+fn reset(values: &mut Vec<Lanes>, len: usize) {
+    values.clear();
+    values.resize(len, ZERO);
 }
 
-impl Direction {
-    fn new(shape: &Shape) -> Direction {
-        let none = Vec::new;
-        Direction {
-            g: vec![Vec::new(); shape.path.levels()],
-            spread: Vec::new(),
-            reduced: none(),
-            t: none(),
-            b: none(),
-            e_moments: none(),
-            work: none(),
-            v_dot: none(),
+/// What the sums over rows need of each row.
+struct RowTerms<'a> {
+    w: &'a [f64],
+    w1: &'a [f64],
+    w2: &'a [f64],
+    variance: &'a [f64],
+    zv: &'a [f64],
+}
+
+impl RowTerms<'_> {
+    #[inline(always)]
+    fn set_kappa(&self, out: &mut Vec<f64>) {
+        let n = self.w.len();
+        out.resize(n, 0.0);
+        let (w, w1, w2, variance, zv) = (self.w, &self.w1[..n], &self.w2[..n], &self.variance[..n], &self.zv[..n]);
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = 2.0 * w[i] + variance[i] * w2[i] - w1[i] * zv[i];
         }
     }
 
-    /// Sets Ġ for a coefficient (0) or an entry of Λ: `Λ̇Λ' + ΛΛ̇'`.
-    fn point_at(&mut self, shape: &Shape, at: &Point, index: usize) {
-        self.g.iter_mut().for_each(Vec::clear);
-        let Some(entry) = index.checked_sub(shape.p) else { return };
-        let (k, row, column) = shape.entries[entry];
-        let r = shape.path.r(k);
-        let g = &mut self.g[k];
-        g.resize(r * r, 0.0);
-        for j in 0..r {
-            g[row * r + j] += at.lambda[k][j * r + column];
-            g[j * r + row] += at.lambda[k][j * r + column];
+    /// The four weights where there is one z column.
+    #[inline(always)]
+    fn set_weights_of_intercept(&self, z: &[f64], kappa: &[f64], rows: std::ops::Range<usize>, out: &mut [f64]) {
+        for (i, out) in rows.zip(out.chunks_exact_mut(4)) {
+            let z = z[i];
+            let weights = [kappa[i] * z, self.w[i] * z, self.variance[i] * self.w2[i] * z, self.w1[i] * z * z];
+            out.copy_from_slice(&weights);
         }
     }
 
-    fn spread_effects(&mut self, shape: &Shape, groups: &Groups<'_>, a: &[Vec<f64>]) {
-        spread_levels(shape, groups, &self.g, a, &mut self.spread, &mut self.reduced);
-    }
-}
-
-/// Spreads `Ġ a` of each level along the paths, and adds it up in the distinct z columns.
-fn spread_levels(
-    shape: &Shape,
-    groups: &Groups<'_>,
-    g: &[Vec<f64>],
-    a: &[Vec<f64>],
-    paths: &mut Vec<Vec<f64>>,
-    reduced: &mut Vec<f64>,
-) {
-    let of_level = |(k, a): (usize, &Vec<f64>)| -> Vec<f64> {
-        if g[k].is_empty() {
-            return vec![0.0; a.len()];
-        }
-        let r = shape.path.r(k);
-        a.chunks_exact(r).flat_map(|a| (0..r).map(|i| (0..r).map(|j| g[k][i * r + j] * a[j]).sum())).collect()
-    };
-    let values: Vec<Vec<f64>> = a.iter().enumerate().map(of_level).collect();
-    spread(&shape.path, groups, &values, paths);
-    tiers_equations::reweighted::reduce_path(&shape.path, &paths[0], reduced);
-}
-
-/// `out = M x` for D×D matrices of finest groups.
-fn apply(matrices: &[f64], x: &[f64], d: usize, out: &mut Vec<f64>) {
-    out.clear();
-    for (m, x) in matrices.chunks_exact(d * d).zip(x.chunks_exact(d)) {
-        out.extend((0..d).map(|a| (0..d).map(|b| m[a * d + b] * x[b]).sum::<f64>()));
-    }
-}
-
-/// `out -= M x` for D×D matrices of finest groups.
-fn subtract_product(matrices: &[f64], x: &[f64], d: usize, out: &mut [f64]) {
-    for ((m, x), out) in matrices.chunks_exact(d * d).zip(x.chunks_exact(d)).zip(out.chunks_exact_mut(d)) {
-        for (a, out) in out.iter_mut().enumerate() {
-            *out -= (0..d).map(|b| m[a * d + b] * x[b]).sum::<f64>();
+    /// The weights, and the sums of z columns alone.
+    #[inline(always)]
+    fn set_weights(
+        &self,
+        rows: &VisitRows,
+        d: usize,
+        kappa: &[f64],
+        range: std::ops::Range<usize>,
+        out: &mut [f64],
+        (cube, square): (&mut [f64], &mut [f64]),
+    ) {
+        let order = Weights { d };
+        for (i, out) in range.zip(out.chunks_exact_mut(order.len())) {
+            let z = &rows.z[i * d..(i + 1) * d];
+            let vw2 = self.variance[i] * self.w2[i];
+            for a in 0..d {
+                out[order.kappa(a)] = kappa[i] * z[a];
+                out[order.weight(a)] = self.w[i] * z[a];
+                out[order.second(a)] = vw2 * z[a];
+                for b in 0..d {
+                    let zz = self.w1[i] * z[a] * z[b];
+                    out[order.first(a * d + b)] = zz;
+                    square[a * d + b] += vw2 * z[a] * z[b];
+                    cube[(a * d + b) * d..][..d].iter_mut().zip(z).for_each(|(sum, z)| *sum += zz * z);
+                }
+            }
         }
     }
-}
-
-/// `out += factor · values`.
-#[inline(always)]
-fn add(out: &mut [f64], factor: f64, values: &[f64]) {
-    out.iter_mut().zip(values).for_each(|(o, v)| *o = v.mul_add(factor, *o));
 }

@@ -1,17 +1,19 @@
-//! One evaluation on the rows of one top-level group: conditional modes, criterion, gradient and Hessian.
+//! One evaluation on the rows of some top-level groups: conditional modes, criterion, gradient and Hessian.
 //!
 //! Given β and Λ, the conditional modes minimise `h(u) = -Σ l_i + u'u/2` and Laplace's criterion is
 //! `f = 2 h + log|A|` with `A = Λ'Z'WZΛ + I` and the weights W at the modes. All quantities of a top-level group
-//! follow from its own rows, which a visit meets while they are in cache. See `docs/theory.md`, "Generalised
+//! follow from its own rows, which a visit meets while they are in cache; small groups share a visit. See `docs/theory.md`, "Generalised
 //! models".
 
+mod directions;
 mod effects;
 mod gradient;
 mod hessian;
 mod modes;
+mod products;
 
 use crate::family::Distribution;
-use tiers_equations::reweighted::{Factor, Groups, PathShape, Solution, TangentScratch};
+use tiers_equations::reweighted::{Factor, Groups, PathShape, Solution};
 
 /// What all visits of a model share.
 #[derive(Clone, Debug)]
@@ -120,9 +122,9 @@ pub(crate) struct Visit {
     trial: Modes,
     factor: Factor,
     solution: Solution,
-    paths: Vec<Vec<f64>>,
-    /// `b̂` of each finest group.
-    b: Vec<f64>,
+    /// `b = Λu` of each level, and its sums along the path of each group in the distinct z columns.
+    effects: Modes,
+    b: Vec<Vec<f64>>,
     xb: Vec<f64>,
     eta: Vec<f64>,
     l: Vec<f64>,
@@ -139,11 +141,16 @@ pub(crate) struct Visit {
     c: Vec<f64>,
     zv: Vec<f64>,
     v: Vec<f64>,
-    v_path: Vec<f64>,
+    /// `c̃ - 2s` of each row.
+    score: Vec<f64>,
+    /// `ẑ'c` and `ẑ'c̃` of each finest group.
+    t_c: Vec<f64>,
+    t_tilde: Vec<f64>,
     a: Vec<Vec<f64>>,
     a_tilde: Vec<Vec<f64>>,
+    /// Products of a few rows with weights.
+    weighted: Vec<f64>,
     hessian: hessian::Scratch,
-    tangent: TangentScratch,
 }
 
 impl Visit {

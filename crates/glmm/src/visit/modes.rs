@@ -1,16 +1,24 @@
 //! Conditional modes by Newton's method with step halving.
 
-use super::{Modes, Point, Shape, Sums, Visit};
+use super::products::{add_products, add_weighted, sum_of};
+use super::{Point, Shape, Sums, Visit};
 use crate::family::RowDerivatives;
-use pulp::Arch;
-use tiers_equations::reweighted::{Groups, reduce_path, spread};
+use tiers_equations::reweighted::{Groups, spread};
+use tiers_moments::vectorised;
 
-/// Once the squared length of a step relative to `1 + u'u` is below this, the step after it is below rounding
+/// Once the square of the largest step is below this, relative to `1 + u²`, the step after it is below rounding
 /// error, since Newton's method converges quadratically.
 const LAST_STEP: f64 = 1e-14;
 
+/// A step whose square is below this, relative to `1 + u²`, is rounding error: the modes are those of an earlier
+/// evaluation at the same point.
+const NO_STEP: f64 = 1e-24;
+
 /// Largest number of steps, halvings included.
 const STEPS: u64 = 200;
+
+/// Rows whose columns are multiplied by weights at a time.
+const CHUNK: usize = 64;
 
 impl Visit {
     /// Finds the modes and factors A there. Adds the criterion to the sums.
@@ -29,8 +37,12 @@ impl Visit {
             }
             self.factor.solve(&shape.path, groups, &at.lambda, &self.t, Some(&self.u), &mut self.solution);
             let levels = shape.path.levels();
-            let length: f64 = (0..levels).map(|k| self.solution.u(k).iter().map(|d| d * d).sum::<f64>()).sum();
-            last = length <= LAST_STEP * (1.0 + squares(&self.u));
+            let length = (0..levels).map(|k| largest_square(self.solution.u(k))).fold(0.0, f64::max);
+            let size = 1.0 + self.u.iter().map(|u| largest_square(u)).fold(0.0, f64::max);
+            last = length <= LAST_STEP * size;
+            if length <= NO_STEP * size {
+                break;
+            }
             self.trial.clone_from(&self.u);
             let mut size = 1.0;
             loop {
@@ -64,16 +76,13 @@ impl Visit {
         shape.distribution.rows(&self.rows.k, &self.rows.m, &self.eta, &mut out);
         sums.0 += sum(&self.l);
         let (p, x, s, w) = (shape.p, &self.rows.x, &self.s, &self.w);
-        Arch::new().dispatch(|| {
-            for (i, x) in x.chunks_exact(p).enumerate() {
-                for j in 0..p {
-                    sums.1[j] += s[i] * x[j];
-                    let wx = w[i] * x[j];
-                    let row = &mut sums.2[j * p..j * p + j + 1];
-                    row.iter_mut().zip(x).for_each(|(sum, x)| *sum = x.mul_add(wx, *sum));
-                }
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                add_weighted(s, (x, p), &mut sums.1);
+                add_cross(w, (x, p), &mut self.weighted, &mut sums.2);
+            },
+        );
     }
 
     /// Computes `offset + Xβ`.
@@ -82,15 +91,14 @@ impl Visit {
         self.xb.clear();
         self.xb.extend_from_slice(&self.rows.offset);
         let (x, xb) = (&self.rows.x, &mut self.xb);
-        Arch::new().dispatch(|| {
-            for (xb, x) in xb.iter_mut().zip(x.chunks_exact(shape.p)) {
-                let mut sum = *xb;
-                for (x, b) in x.iter().zip(beta) {
-                    sum = x.mul_add(*b, sum);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (xb, x) in xb.iter_mut().zip(x.chunks_exact(shape.p)) {
+                    *xb = x.iter().zip(beta).fold(*xb, |sum, (x, b)| x.mul_add(*b, sum));
                 }
-                *xb = sum;
-            }
-        });
+            },
+        );
         for v in [&mut self.eta, &mut self.l, &mut self.s, &mut self.w, &mut self.w1, &mut self.w2] {
             v.resize(n, 0.0);
         }
@@ -98,28 +106,34 @@ impl Visit {
 
     /// Computes η and the derivatives of all rows at the present u.
     fn evaluate_rows(&mut self, shape: &Shape, groups: &Groups<'_>, lambda: &[Vec<f64>]) {
-        let (levels, d) = (shape.path.levels(), shape.path.distinct());
-        let mut effects: Modes = Vec::with_capacity(levels);
-        for (k, lambda) in lambda.iter().enumerate() {
+        let d = shape.path.distinct();
+        self.effects.resize_with(shape.path.levels(), Vec::new);
+        for (k, (b, lambda)) in self.effects.iter_mut().zip(lambda).enumerate() {
             let r = shape.path.r(k);
-            let of_group =
-                |u: &[f64]| -> Vec<f64> { (0..r).map(|i| (0..=i).map(|j| lambda[i * r + j] * u[j]).sum()).collect() };
-            effects.push(match r {
-                1 => self.u[k].iter().map(|u| lambda[0] * u).collect(),
-                _ => self.u[k].chunks_exact(r).flat_map(of_group).collect(),
-            });
-        }
-        spread(&shape.path, groups, &effects, &mut self.paths);
-        reduce_path(&shape.path, &self.paths[0], &mut self.b);
-        let mut start = 0;
-        for (g, &end) in self.rows.ends.iter().enumerate() {
-            let b = &self.b[g * d..(g + 1) * d];
-            let rows = self.eta[start..end].iter_mut().zip(&self.xb[start..end]);
-            for ((eta, xb), z) in rows.zip(self.rows.z[start * d..].chunks_exact(d)) {
-                *eta = z.iter().zip(b).fold(*xb, |sum, (z, b)| z.mul_add(*b, sum));
+            b.clear();
+            for u in self.u[k].chunks_exact(r) {
+                b.extend((0..r).map(|i| (0..=i).map(|j| lambda[i * r + j] * u[j]).sum::<f64>()));
             }
-            start = end;
         }
+        spread(&shape.path, groups, &self.effects, &mut self.b);
+        let (rows, b, xb, eta) = (&self.rows, &self.b[0], &self.xb, &mut self.eta);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (range, b) in rows.by_group().zip(b.chunks_exact(d)) {
+                    let z = &rows.z[range.start * d..range.end * d];
+                    let eta = eta[range.clone()].iter_mut().zip(&xb[range]);
+                    match b {
+                        [b] => eta.zip(z).for_each(|((eta, xb), z)| *eta = z.mul_add(*b, *xb)),
+                        _ => {
+                            for ((eta, xb), z) in eta.zip(z.chunks_exact(d)) {
+                                *eta = z.iter().zip(b).fold(*xb, |sum, (z, b)| z.mul_add(*b, sum));
+                            }
+                        }
+                    }
+                }
+            },
+        );
         let mut out =
             RowDerivatives { l: &mut self.l, s: &mut self.s, w: &mut self.w, w1: &mut self.w1, w2: &mut self.w2 };
         shape.distribution.rows(&self.rows.k, &self.rows.m, &self.eta, &mut out);
@@ -132,29 +146,49 @@ impl Visit {
 
     /// Sums `ẑ'Wẑ` and `ẑ's` over the rows of each finest group.
     fn sum_moments(&mut self, shape: &Shape) {
-        let d = shape.path.distinct();
-        self.p.clear();
-        self.t.clear();
-        let (z, w, s) = (&self.rows.z, &self.w, &self.s);
-        let mut start = 0;
-        for &end in &self.rows.ends {
-            let (p, t) = (self.p.len(), self.t.len());
-            self.p.resize(p + d * d, 0.0);
-            self.t.resize(t + d, 0.0);
-            let (p, t) = (&mut self.p[p..], &mut self.t[t..]);
-            for i in start..end {
-                let z = &z[i * d..(i + 1) * d];
-                for a in 0..d {
-                    t[a] += s[i] * z[a];
-                    let wz = w[i] * z[a];
-                    for b in 0..=a {
-                        p[a * d + b] += wz * z[b];
-                    }
-                }
-            }
-            mirror(p, d);
-            start = end;
+        let (d, q) = (shape.path.distinct(), self.rows.ends.len());
+        for (sums, size) in [(&mut self.p, q * d * d), (&mut self.t, q * d)] {
+            sums.clear();
+            sums.resize(size, 0.0);
         }
+        let (rows, w, s) = (&self.rows, &self.w, &self.s);
+        let (p, t) = (&mut self.p, &mut self.t);
+        vectorised(
+            #[inline(always)]
+            || {
+                let sums = p.chunks_exact_mut(d * d).zip(t.chunks_exact_mut(d));
+                for (range, (p, t)) in rows.by_group().zip(sums) {
+                    let z = &rows.z[range.start * d..range.end * d];
+                    let (w, s) = (&w[range.clone()], &s[range]);
+                    if d == 1 {
+                        p[0] = sum_of(z.len(), |i| w[i] * z[i] * z[i]);
+                        t[0] = sum_of(z.len(), |i| s[i] * z[i]);
+                        continue;
+                    }
+                    for ((z, w), s) in z.chunks_exact(d).zip(w).zip(s) {
+                        for a in 0..d {
+                            t[a] += s * z[a];
+                            let wz = w * z[a];
+                            (0..=a).for_each(|b| p[a * d + b] += wz * z[b]);
+                        }
+                    }
+                    mirror(p, d);
+                }
+            },
+        );
+    }
+}
+
+/// Adds `Σ w x x'` over rows of p numbers to the lower triangle of `out`. `scratch` holds products of a few rows.
+#[inline(always)]
+pub(super) fn add_cross(w: &[f64], (x, p): (&[f64], usize), scratch: &mut Vec<f64>, out: &mut [f64]) {
+    scratch.resize(CHUNK * p, 0.0);
+    for (w, x) in w.chunks(CHUNK).zip(x.chunks(CHUNK * p)) {
+        let weighted = &mut scratch[..x.len()];
+        for ((weighted, x), w) in weighted.chunks_exact_mut(p).zip(x.chunks_exact(p)).zip(w) {
+            weighted.iter_mut().zip(x).for_each(|(wx, x)| *wx = w * x);
+        }
+        add_products((weighted, p), (x, p), (out, p), true);
     }
 }
 
@@ -173,11 +207,19 @@ fn squares(u: &[Vec<f64>]) -> f64 {
     u.iter().map(|u| u.iter().map(|v| v * v).sum::<f64>()).sum()
 }
 
-/// Sum in four fixed accumulators.
+fn largest_square(values: &[f64]) -> f64 {
+    // A step that is not a number counts as infinite.
+    values.iter().fold(0.0, |most, v| {
+        if v * v <= most {
+            most
+        } else if v.is_nan() {
+            f64::INFINITY
+        } else {
+            v * v
+        }
+    })
+}
+
 fn sum(values: &[f64]) -> f64 {
-    let mut lanes = [0.0; 4];
-    let chunks = values.chunks_exact(4);
-    let rest: f64 = chunks.remainder().iter().sum();
-    chunks.for_each(|chunk| lanes.iter_mut().zip(chunk).for_each(|(lane, v)| *lane += v));
-    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]) + rest
+    sum_of(values.len(), |i| values[i])
 }

@@ -17,7 +17,7 @@ use tiers_reml::{
     Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, LinearHypothesis, Margin, MarginalMean,
     MeanDifference, MeansError, Setting, TTest, pairwise,
 };
-use tiers_report::saved::{AnySaved, SavedFixed};
+use tiers_report::saved::SavedFixed;
 
 /// Largest number of means that are compared pair by pair.
 const MOST_COMPARED: usize = 100;
