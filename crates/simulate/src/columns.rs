@@ -1,7 +1,7 @@
 //! Plain columns of simulated rows.
 
 use crate::id::IdStyle;
-use crate::model::{Kind, Simulation};
+use crate::model::{Distribution, Kind, Simulation};
 
 /// Name and kind of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,8 +95,12 @@ impl Simulation {
             Field { name: covariate.name.clone(), kind, has_missing: covariate.missing > 0.0 }
         });
         let response = &self.response;
-        let response =
-            Field { name: response.name.clone(), kind: FieldKind::Real, has_missing: response.missing > 0.0 };
+        let kind = match response.distribution {
+            Distribution::Gaussian(_) => FieldKind::Real,
+            Distribution::Binomial(_) => FieldKind::Binary,
+            Distribution::Poisson => FieldKind::Count,
+        };
+        let response = Field { name: response.name.clone(), kind, has_missing: response.missing > 0.0 };
         ids.chain(covariates).chain([response]).collect()
     }
 }

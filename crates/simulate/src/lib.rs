@@ -48,7 +48,7 @@ pub use model::{Limit, Simulation};
 pub use place::Place;
 pub use rows::CHUNK_ROWS;
 pub use shuffle::Shuffle;
-pub use spec::{CovariateSpec, KindSpec, LevelSpec, ResponseSpec, SizeSpec, Spec};
+pub use spec::{CovariateSpec, FamilySpec, KindSpec, LevelSpec, LinkSpec, ResponseSpec, SizeSpec, Spec};
 pub use truth::{Component, FixedEffect, LevelCount, Truth};
 
 /// An example specification with comments: students in classes in schools.

@@ -2,6 +2,7 @@
 
 use crate::id::IdStyle;
 use crate::sizes::Sizes;
+use crate::spec::LinkSpec;
 
 /// Name of the constant term, as in a fit.
 pub(crate) const INTERCEPT: &str = "(Intercept)";
@@ -36,8 +37,19 @@ pub enum Limit {
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
     pub name: String,
-    pub residual_sd: f64,
+    pub distribution: Distribution,
     pub missing: f64,
+}
+
+/// Distribution of the response given the linear predictor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Distribution {
+    /// Normal, with this residual standard deviation.
+    Gaussian(f64),
+    /// 0 or 1.
+    Binomial(LinkSpec),
+    /// Counts.
+    Poisson,
 }
 
 /// A level of the nest.

@@ -6,11 +6,12 @@
 use crate::block::Block;
 use crate::columns::{Column, Values};
 use crate::group_draws::{ByGroup, cumulated, label};
-use crate::model::{Covariate, Kind, Simulation};
+use crate::model::{Covariate, Distribution, Kind, Simulation};
 use crate::place::Place;
+use crate::spec::LinkSpec;
 use crate::streams::Stream;
 use rand::RngExt;
-use rand_distr::StandardNormal;
+use rand_distr::{Poisson, StandardNormal};
 use std::ops::Range;
 
 /// Number of rows in a chunk; these share a stream of random numbers and are drawn together.
@@ -39,8 +40,7 @@ pub(crate) fn draw(
         let column = chunk.covariate(covariate, n);
         values.push(column);
     }
-    chunk.finish_response(simulation);
-    values.push(Values::Real(std::mem::take(&mut chunk.response)));
+    values.push(chunk.finish_response(simulation));
     let shares = simulation.covariates.iter().map(|covariate| covariate.missing).chain([simulation.response.missing]);
     let shares = simulation.levels.iter().map(|_| 0.0).chain(shares);
     // Draw missing values last, so that requesting them does not change the other values.
@@ -171,20 +171,48 @@ impl Chunk<'_> {
         Values::Code(codes)
     }
 
-    /// Adds the interactions and the residuals to the response.
-    fn finish_response(&mut self, simulation: &Simulation) {
+    /// Adds the interactions to the linear predictor, and draws the response.
+    fn finish_response(&mut self, simulation: &Simulation) -> Values {
         for interaction in &simulation.interactions {
             let [a, b] = interaction.covariates.map(|covariate| &self.numbers[covariate]);
             for (sum, (a, b)) in self.response.iter_mut().zip(a.iter().zip(b)) {
                 *sum += interaction.coefficient * a * b;
             }
         }
-        let sd = simulation.response.residual_sd;
-        self.response.iter_mut().for_each(|sum| *sum += sd * self.stream.sample::<f64, _>(StandardNormal));
+        let mut response = std::mem::take(&mut self.response);
+        match simulation.response.distribution {
+            Distribution::Gaussian(sd) => {
+                response.iter_mut().for_each(|sum| *sum += sd * self.stream.sample::<f64, _>(StandardNormal));
+                Values::Real(response)
+            }
+            Distribution::Binomial(link) => {
+                let success = |&eta: &f64| u64::from(self.stream.random::<f64>() < probability(link, eta));
+                Values::Whole(response.iter().map(success).collect())
+            }
+            Distribution::Poisson => Values::Whole(response.iter().map(|&eta| self.count(eta.exp())).collect()),
+        }
+    }
+
+    /// Draws a count with this mean, which is cut off where counts are no longer exact as numbers.
+    fn count(&mut self, mean: f64) -> u64 {
+        match Poisson::new(mean.min(1e15)) {
+            Ok(poisson) => self.stream.sample::<f64, _>(poisson) as u64,
+            // A mean of zero: exp(η) underflows.
+            Err(_) => 0,
+        }
     }
 
     fn missing(&mut self, share: f64, n: usize) -> Option<Vec<bool>> {
         (share > 0.0).then(|| (0..n).map(|_| self.stream.random::<f64>() < share).collect())
+    }
+}
+
+/// The probability of success at a linear predictor.
+fn probability(link: LinkSpec, eta: f64) -> f64 {
+    match link {
+        LinkSpec::Logit => 1.0 / (1.0 + (-eta).exp()),
+        LinkSpec::Probit => 0.5 * libm::erfc(-eta * std::f64::consts::FRAC_1_SQRT_2),
+        LinkSpec::Cloglog => -(-eta.exp()).exp_m1(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! name that kind.
 
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -41,11 +41,41 @@ pub struct Spec {
 pub struct ResponseSpec {
     /// Name of its column.
     pub name: String,
-    /// Standard deviation of the residual.
-    pub residual_sd: f64,
+    /// Its distribution given the linear predictor.
+    #[serde(default)]
+    pub family: FamilySpec,
+    /// Binomial: the link, logit if not given.
+    pub link: Option<LinkSpec>,
+    /// Gaussian: standard deviation of the residual.
+    pub residual_sd: Option<f64>,
     /// Share of missing values.
     #[serde(default)]
     pub missing: f64,
+}
+
+/// Distributions of the response.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FamilySpec {
+    /// Normal around the linear predictor.
+    #[default]
+    Gaussian,
+    /// 0 or 1.
+    Binomial,
+    /// Counts whose mean is the exponential of the linear predictor.
+    Poisson,
+}
+
+/// Links of binomial responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkSpec {
+    /// `log(μ / (1 - μ))`.
+    Logit,
+    /// The normal quantile of μ.
+    Probit,
+    /// `log(-log(1 - μ))`.
+    Cloglog,
 }
 
 /// A level of the nest.

@@ -1,7 +1,8 @@
 //! The parameters from which the data were drawn, in the form and with the names of a fit.
 
-use crate::model::{Covariate, INTERCEPT, Kind, Level, Simulation, Term};
+use crate::model::{Covariate, Distribution, INTERCEPT, Kind, Level, Simulation, Term};
 use crate::place::Place;
+use crate::spec::{FamilySpec, LinkSpec};
 use serde::Serialize;
 
 /// The true parameters, which a fit of the data should recover within its standard errors.
@@ -21,8 +22,15 @@ pub struct Truth {
     pub fixed_effects: Vec<FixedEffect>,
     /// Covariances of the random effects, level by level.
     pub variance_components: Vec<Component>,
-    /// Standard deviation of the residual.
-    pub sigma: f64,
+    /// Standard deviation of the residual, for gaussian responses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<f64>,
+    /// The family of other responses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<FamilySpec>,
+    /// The link of binomial responses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkSpec>,
 }
 
 /// A level and its number of groups.
@@ -72,7 +80,19 @@ impl Simulation {
             levels: levels.collect(),
             fixed_effects: self.fixed_effects(),
             variance_components: components.map(|(level, name)| self.component(level, name)).collect(),
-            sigma: self.response.residual_sd,
+            sigma: match self.response.distribution {
+                Distribution::Gaussian(sd) => Some(sd),
+                _ => None,
+            },
+            family: match self.response.distribution {
+                Distribution::Gaussian(_) => None,
+                Distribution::Binomial(_) => Some(FamilySpec::Binomial),
+                Distribution::Poisson => Some(FamilySpec::Poisson),
+            },
+            link: match self.response.distribution {
+                Distribution::Binomial(link) => Some(link),
+                _ => None,
+            },
         }
     }
 

@@ -5,8 +5,8 @@ mod effects;
 mod levels;
 
 use crate::error::SpecError;
-use crate::model::{Limit, Response, Simulation};
-use crate::spec::Spec;
+use crate::model::{Distribution, Limit, Response, Simulation};
+use crate::spec::{FamilySpec, LinkSpec, ResponseSpec, Spec};
 
 impl Simulation {
     /// Validates a specification.
@@ -56,9 +56,28 @@ fn response(spec: &Spec) -> Result<Response, SpecError> {
     let response = &spec.response;
     Ok(Response {
         name: response.name.clone(),
-        residual_sd: sd("response.residual_sd", response.residual_sd)?,
+        distribution: distribution(response)?,
         missing: missing("response.missing", response.missing)?,
     })
+}
+
+fn distribution(response: &ResponseSpec) -> Result<Distribution, SpecError> {
+    if response.link.is_some() && response.family != FamilySpec::Binomial {
+        let remedy = "leave it out: the mean is the linear predictor (gaussian) or its exponential (poisson)";
+        return Err(SpecError::new("response.link", "it is for binomial responses", remedy));
+    }
+    match (response.family, response.residual_sd) {
+        (FamilySpec::Gaussian, Some(value)) => Ok(Distribution::Gaussian(sd("response.residual_sd", value)?)),
+        (FamilySpec::Gaussian, None) => {
+            Err(SpecError::new("response.residual_sd", "it is not given", "give the residual standard deviation"))
+        }
+        (_, Some(_)) => {
+            let why = "only gaussian responses have a residual";
+            Err(SpecError::new("response.residual_sd", why, "leave it out, or leave out the family"))
+        }
+        (FamilySpec::Binomial, None) => Ok(Distribution::Binomial(response.link.unwrap_or(LinkSpec::Logit))),
+        (FamilySpec::Poisson, None) => Ok(Distribution::Poisson),
+    }
 }
 
 /// Checks that the columns have distinct names, which can be used in a formula.

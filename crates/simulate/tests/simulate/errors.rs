@@ -19,6 +19,12 @@ fn extent_and_names() {
     check(&[("name = \"score\"", "name = \"school\"")], &["response.name", "`school` is taken"]);
     check(&[("name = \"ses\"", "name = \"a:b\"")], &["covariate 1: name", "colons"]);
     check(&[("residual_sd = 1.0", "residual_sd = -1")], &["response.residual_sd", "0 or above"]);
+    check(&[("residual_sd = 1.0", "")], &["response.residual_sd", "not given"]);
+    check(
+        &[("residual_sd = 1.0", "family = \"poisson\"\nresidual_sd = 1.0")],
+        &["response.residual_sd", "leave it out"],
+    );
+    check(&[("residual_sd = 1.0", "residual_sd = 1.0\nlink = \"logit\"")], &["response.link", "binomial"]);
     check(&[("missing = 0.0", "missing = 1")], &["response.missing", "below 1"]);
 }
 

@@ -81,5 +81,5 @@ fn the_truth_has_the_names_of_a_fit() {
     ];
     assert_eq!(terms, expected);
     assert_eq!(truth.variance_components[0].correlation, [[1.0, 0.3], [0.3, 1.0]]);
-    assert_eq!((truth.rows, truth.sigma), (100_000, 1.0));
+    assert_eq!((truth.rows, truth.sigma), (100_000, Some(1.0)));
 }

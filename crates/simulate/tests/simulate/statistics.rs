@@ -141,3 +141,44 @@ fn residuals() {
     check("mean residual", mean(&residuals), 0.0, 1.0 / n.sqrt());
     check("sd of residuals", sd(&residuals), 1.0, 1.0 / (2.0 * n).sqrt());
 }
+
+const FAMILY: &str = r#"
+rows = 200_000
+seed = 3
+[response]
+name = "y"
+family = "FAMILY"
+[fixed]
+"(Intercept)" = -0.5
+x = 0.4
+[[level]]
+name = "g"
+id = "integer"
+size = 40
+random = { "(Intercept)" = 0.6 }
+[[covariate]]
+name = "x"
+kind = "binary"
+"#;
+
+/// Means of the response where x is 0 and where it is 1.
+fn means_by_x(data: &Drawn) -> [f64; 2] {
+    let (x, y) = (data.numbers("x"), data.numbers("y"));
+    [0.0, 1.0].map(|value| mean(&x.iter().zip(&y).filter(|(x, _)| **x == value).map(|(_, y)| *y).collect::<Vec<f64>>()))
+}
+
+/// Means over groups: of counts `exp(η + sd²/2)`; of probit responses `Φ(η / √(1 + sd²))`.
+#[test]
+fn other_responses_have_the_means_of_their_family() {
+    let counts = draw(&spec(&FAMILY.replace("FAMILY", "poisson")));
+    let trials = draw(&spec(&FAMILY.replace("\"FAMILY\"", "\"binomial\"\nlink = \"probit\"")));
+    assert!(trials.numbers("y").iter().all(|&y| y == 0.0 || y == 1.0));
+    for (k, eta) in [-0.5, -0.1_f64].into_iter().enumerate() {
+        let truth = (eta + 0.18).exp();
+        check("mean of counts", means_by_x(&counts)[k], truth, truth * (0.6 / 5_000_f64.sqrt() + 1e-3));
+        let truth = 0.5 * libm::erfc(-eta / 1.36_f64.sqrt() / 2_f64.sqrt());
+        check("share of successes", means_by_x(&trials)[k], truth, 0.2 / 5_000_f64.sqrt() + 1.5e-3);
+    }
+    let truth = trials.simulation.truth(&trials.end);
+    assert_eq!((truth.sigma, truth.family), (None, Some(tiers_simulate::FamilySpec::Binomial)));
+}

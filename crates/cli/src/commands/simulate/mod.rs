@@ -26,7 +26,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use tiers_outputs::Aside;
 use tiers_report::json;
-use tiers_simulate::{EXAMPLE, Place, Truth};
+use tiers_simulate::{EXAMPLE, FamilySpec, LinkSpec, Place, Truth};
 
 /// Simulates data.
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
@@ -81,7 +81,17 @@ fn summary(output: &Output, truth: &Truth) -> String {
         let _ = write!(text, ", {} groups of {}", level.groups, level.name);
     }
     let _ = writeln!(text, "\n{}: the parameters that they were drawn with", output.truth.display());
-    let _ = writeln!(text, "\nTo fit the model:\n  tiers fit \"{}\" {}", shell(&truth.formula), output.data.display());
+    let family = truth.family.map_or("", |family| match family {
+        FamilySpec::Poisson => " --family poisson",
+        _ => " --family binomial",
+    });
+    let link = truth.link.map_or("", |link| match link {
+        LinkSpec::Logit => "",
+        LinkSpec::Probit => " --link probit",
+        LinkSpec::Cloglog => " --link cloglog",
+    });
+    let (formula, data) = (shell(&truth.formula), output.data.display());
+    let _ = writeln!(text, "\nTo fit the model:\n  tiers fit \"{formula}\" {data}{family}{link}");
     text
 }
 
