@@ -1,12 +1,14 @@
 //! The structure of the groupings, found from the cells: which groupings lie within which, and the
 //! groups of all levels with their parents and moments.
 
+mod crossed;
 mod forest;
 mod groups;
 mod nest;
 mod subtree;
 mod totals;
 
+pub use crossed::{CoreFactor, CorePairs, Crossed, LeafShard};
 pub use forest::{Forest, Level, RowSource, Tree, TreeLevel, levels as forest_levels};
 pub use groups::GroupPlace;
 pub use nest::{Found, Nest, NestError, ShardGroups, group_labels, guess_top};
