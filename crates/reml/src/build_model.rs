@@ -11,7 +11,7 @@ pub enum BuildError {
     /// The rows could not be read and summed.
     #[error(transparent)]
     Ingest(#[from] IngestError),
-    /// The groupings are not nested.
+    /// The groupings are not the levels of a model.
     #[error(transparent)]
     Nest(#[from] NestError),
     /// The model cannot be fitted.
@@ -19,10 +19,10 @@ pub enum BuildError {
     Model(#[from] ModelError),
 }
 
-/// Finds the nest of the groupings, and builds the model.
+/// Finds the structure of the groupings, and builds the model.
 ///
 /// # Errors
-/// If no row is left, if the groupings cross, or as [`Model::new`].
+/// If no row is left, if two groupings have the same groups, or as [`Model::new`].
 pub fn build_model(ingested: Ingested) -> Result<(Model, Dropped), BuildError> {
     build(ingested, Model::new)
 }
@@ -30,7 +30,7 @@ pub fn build_model(ingested: Ingested) -> Result<(Model, Dropped), BuildError> {
 /// The same for a generalised model, whose response is not checked here.
 ///
 /// # Errors
-/// If no row is left, if the groupings cross, or as [`Model::of_generalised`].
+/// If no row is left, if two groupings have the same groups, or as [`Model::of_generalised`].
 pub fn build_generalised(ingested: Ingested) -> Result<(Model, Dropped), BuildError> {
     build(ingested, Model::of_generalised)
 }

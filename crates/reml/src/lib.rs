@@ -22,6 +22,7 @@ mod model;
 mod newton;
 mod notes;
 mod objective;
+mod order;
 mod parameters;
 mod predict;
 mod profile;

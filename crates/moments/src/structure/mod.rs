@@ -7,6 +7,7 @@ mod forest;
 mod gather;
 mod groups;
 mod nest;
+mod relations;
 mod subtree;
 mod totals;
 
@@ -14,6 +15,7 @@ pub use crossed::{CoreFactor, CorePairs, Crossed, LeafShard};
 pub use forest::{Forest, Level, RowSource, Tree, TreeLevel, levels as forest_levels};
 pub use groups::GroupPlace;
 pub use nest::{Found, Nest, NestError, ShardGroups, group_labels, guess_top};
+pub use relations::Reused;
 pub use subtree::TopGroups;
 pub use totals::RowTotals;
 
@@ -50,6 +52,30 @@ impl Structure {
         match self {
             Structure::Nested(forest) => &forest.levels,
             Structure::Crossed(crossed) => &crossed.levels,
+        }
+    }
+
+    /// Returns the crossed design, unless the groupings are a nest.
+    pub fn crossed(&self) -> Option<&Crossed> {
+        match self {
+            Structure::Nested(_) => None,
+            Structure::Crossed(crossed) => Some(crossed),
+        }
+    }
+
+    /// Whether every group of one level lies within one group of another.
+    pub fn is_within(&self, level: usize, other: usize) -> bool {
+        match self {
+            Structure::Nested(_) => level < other,
+            Structure::Crossed(crossed) => crossed.is_within(level, other),
+        }
+    }
+
+    /// Returns the level within whose groups those of all other levels lie, if there is one: in a nest the last.
+    pub fn top(&self) -> Option<usize> {
+        match self {
+            Structure::Nested(forest) => forest.levels.len().checked_sub(1),
+            Structure::Crossed(crossed) => crossed.top(),
         }
     }
 
