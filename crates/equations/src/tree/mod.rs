@@ -24,7 +24,7 @@ mod evaluate;
 mod group;
 mod path;
 mod single;
-mod small;
+pub(crate) mod small;
 mod walk;
 
 pub use curvature::{Curvature, CurvatureAt, Direction};

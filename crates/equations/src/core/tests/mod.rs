@@ -1,0 +1,4 @@
+//! Crossed designs against formulas that form V.
+
+mod evaluate;
+mod sample;
