@@ -6,7 +6,8 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 /// Simulates a problem with two to four groupings of which some cross: sometimes one lies within another, or the
-/// groups fall into unconnected parts, and most combinations of groups have no rows.
+/// groups fall into unconnected parts, and many combinations of groups have no rows. The groupings are in the order
+/// of their numbers of groups, the largest first.
 pub fn simulate_crossed(seed: u64) -> NestedSample {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x0063_726F_7373);
     let kind = seed / 4;
@@ -19,6 +20,7 @@ pub fn simulate_crossed(seed: u64) -> NestedSample {
     };
     let mut groupings = groupings(&mut rng, 2 + (seed % 3) as usize, seed % 4 == 3);
     groupings.shuffle(&mut rng);
+    groupings.sort_by_key(|group| std::cmp::Reverse(group.iter().max().copied()));
     let n = groupings[0].len();
     let columns = columns(&mut rng, n, &groupings[0]);
     let levels: Vec<_> =

@@ -65,7 +65,7 @@ pub struct NestedSample {
     pub y: Vec<f64>,
     /// Weights w with Var(ε_i) = σ²/w_i.
     pub weights: Option<Vec<f64>>,
-    /// The levels, finest first.
+    /// The levels, the one with the most groups first: in a nest the finest.
     pub levels: Vec<SampleLevel>,
     /// True β.
     pub beta: Vec<f64>,
