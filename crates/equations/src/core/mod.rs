@@ -17,12 +17,15 @@
 //! See `docs/theory.md`, "Crossed designs".
 
 mod basis;
+mod curvature;
 mod dense;
 mod evaluate;
 mod factor;
 mod leaf;
 mod plan;
 mod schur;
+mod traces;
+mod whole;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,5 @@
 //! Crossed designs against formulas that form V.
 
+mod curvature;
 mod evaluate;
 mod sample;
