@@ -36,7 +36,10 @@ mod sparse;
 mod tree;
 
 pub use cluster::{Cluster, ClusterSpan};
-pub use core::{CrossedPlan, CrossedScratch};
+pub use core::{
+    CrossedCost, CrossedModes, CrossedPart, CrossedParts, CrossedPath, CrossedPlan, CrossedScratch, CrossedSimulator,
+    EliminatedCrossed,
+};
 pub use covariances::Covariances;
 pub use effects::{GroupEffects, LevelModes};
 pub use equations::{CurvaturePoint, CurvatureTerms, Equations, Scratch, Want};

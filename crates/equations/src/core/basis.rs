@@ -24,6 +24,12 @@ pub(super) struct Basis {
 }
 
 impl Basis {
+    /// Returns the basis of the columns as they are, with variances of 1.
+    pub(super) fn identity(r: usize) -> Self {
+        let matrix: Vec<f64> = (0..r * r).map(|k| f64::from(u8::from(k / r == k % r))).collect();
+        Basis { s: vec![1.0; r], m: matrix.clone(), dual: matrix }
+    }
+
     /// Returns the basis at the relative covariance factor Λ.
     pub(super) fn new(plan: &FactorPlan, lambda: &DMatrix<f64>) -> Self {
         let (r, d) = (plan.r, &plan.scale);

@@ -190,7 +190,10 @@ impl CrossedPlan {
                 }
             });
         }
-        Moved { core: dense::times_rows(&whole.e, c, &rows, width), spread: dense::times_rows(&whole.d, c, &rows, width) }
+        Moved {
+            core: dense::times_rows(&whole.e, c, &rows, width),
+            spread: dense::times_rows(&whole.d, c, &rows, width),
+        }
     }
 
     /// Adds the sums over the groups of the core.

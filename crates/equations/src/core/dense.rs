@@ -25,13 +25,7 @@ pub(super) fn cholesky(a: &mut [f64], n: usize) -> Result<(), usize> {
         let (_, rest) = a.split_at_mut(first * n);
         let (panel, right) = rest.split_at_mut(width * n);
         factor_panel(panel, n, first, width)?;
-        let panel = MatRef::from_column_major_slice(panel, n, width);
-        right.par_chunks_mut(PANEL * n).enumerate().for_each(|(i, next)| {
-            let (start, columns) = (first + width + i * PANEL, next.len() / n);
-            let below = panel.subrows(start, n - start);
-            let next = MatMut::from_column_major_slice_mut(next, n, columns).subrows_mut(start, n - start);
-            matmul(next, Accum::Add, below, below.subrows(0, columns).transpose(), -1.0, Par::Seq);
-        });
+        subtract_from_later(panel, right, n, first + width);
     }
     Ok(())
 }
@@ -48,6 +42,45 @@ fn factor_panel(panel: &mut [f64], n: usize, first: usize, width: usize) -> Resu
     }
     solve_rows(own.as_ref(), below);
     Ok(())
+}
+
+/// Replaces a positive semidefinite matrix by L with `L L'` equal to it, whose columns are zero where a pivot is at
+/// most `zero` of its number; returns the rank.
+pub(super) fn semidefinite(a: &mut [f64], n: usize, zero: impl Fn(usize) -> f64) -> usize {
+    let mut rank = 0;
+    for first in (0..n).step_by(PANEL) {
+        let width = PANEL.min(n - first);
+        let (_, rest) = a.split_at_mut(first * n);
+        let (panel, right) = rest.split_at_mut(width * n);
+        for j in 0..width {
+            let (own, later) = panel[j * n..].split_at_mut(n);
+            let pivot = own[first + j];
+            if pivot > zero(first + j) {
+                rank += 1;
+                let root = pivot.sqrt();
+                own[first + j..].iter_mut().for_each(|x| *x /= root);
+            } else {
+                own[first + j..].fill(0.0);
+            }
+            for (i, column) in later.chunks_exact_mut(n).enumerate() {
+                let (row, factor) = (first + j + 1 + i, own[first + j + 1 + i]);
+                column[row..].iter_mut().zip(&own[row..]).for_each(|(x, own)| *x -= factor * own);
+            }
+        }
+        subtract_from_later(panel, right, n, first + width);
+    }
+    rank
+}
+
+/// Subtracts the products of the columns of a panel from the columns on its right, which begin at `first`.
+fn subtract_from_later(panel: &[f64], right: &mut [f64], n: usize, first: usize) {
+    let panel = MatRef::from_column_major_slice(panel, n, panel.len() / n);
+    right.par_chunks_mut(PANEL * n).enumerate().for_each(|(i, next)| {
+        let (start, columns) = (first + i * PANEL, next.len() / n);
+        let below = panel.subrows(start, n - start);
+        let next = MatMut::from_column_major_slice_mut(next, n, columns).subrows_mut(start, n - start);
+        matmul(next, Accum::Add, below, below.subrows(0, columns).transpose(), -1.0, Par::Seq);
+    });
 }
 
 /// Replaces B by `B L'⁻¹`.
@@ -165,6 +198,19 @@ mod tests {
             super::product(a.as_slice(), &inverse, n, &mut product);
             assert!((DMatrix::from_column_slice(n, n, &product) - DMatrix::identity(n, n)).amax() < 1e-12);
         }
+    }
+
+    #[test]
+    fn a_singular_matrix_is_factored() {
+        let n = PANEL + 20;
+        // The last rows repeat earlier ones.
+        let row = |i: usize| if i < n - 30 { i } else { i - n / 2 };
+        let full = matrix(n);
+        let a = DMatrix::from_fn(n, n, |i, j| full[(row(i), row(j))]);
+        let mut l = a.as_slice().to_vec();
+        assert_eq!(semidefinite(&mut l, n, |j| 1e-11 * a[(j, j)]), n - 30);
+        let l = DMatrix::from_column_slice(n, n, &l).lower_triangle();
+        assert!((&l * l.transpose() - &a).amax() < 1e-12);
     }
 
     #[test]

@@ -17,17 +17,28 @@
 //! See `docs/theory.md`, "Crossed designs".
 
 mod basis;
+mod check;
+mod cost;
 mod curvature;
 mod dense;
+mod effects;
 mod evaluate;
 mod factor;
 mod leaf;
+mod parts;
 mod plan;
+mod predict;
 mod schur;
-mod traces;
-mod whole;
+mod simulate;
 #[cfg(test)]
 mod tests;
+mod traces;
+mod whole;
 
+pub use cost::CrossedCost;
+pub use effects::CrossedModes;
 pub use evaluate::CrossedScratch;
+pub use parts::{CrossedPart, CrossedParts};
 pub use plan::CrossedPlan;
+pub use predict::{CrossedPath, EliminatedCrossed};
+pub use simulate::CrossedSimulator;

@@ -123,7 +123,7 @@ impl CrossedPlan {
             let mut buffers = (Vec::new(), Vec::new());
             for group in 0..shard.groups {
                 let own = self.own_moments(shard, state, group);
-                let explained = self.explained_by_core(shard, state, group, whole, &mut buffers);
+                let explained = self.explained_by_core(shard, state, group, &whole.d, &mut buffers);
                 for p in 0..r * r {
                     for q in 0..r * r {
                         phi.sums[p * r * r + q] += own[p] * own[q] - own[p] * explained[q] - explained[p] * own[q];
@@ -147,13 +147,13 @@ impl CrossedPlan {
         (0..r * r).map(|k| entry(k / r, k % r)).collect()
     }
 
-    /// Returns `Y_g D Y_g'` of a leaf group.
-    fn explained_by_core(
+    /// Returns `Y_g D Y_g'` of a leaf group; of D, both triangles are read.
+    pub(super) fn explained_by_core(
         &self,
         shard: &LeafShard,
         state: &LeafShardState,
         group: usize,
-        whole: &Whole,
+        d: &[f64],
         (effects, y): &mut (Vec<usize>, Vec<f64>),
     ) -> Vec<f64> {
         let (r, c) = (self.r, self.effects);
@@ -170,7 +170,7 @@ impl CrossedPlan {
         let mut product = vec![0.0; r];
         for (&i, row) in effects.iter().zip(rows.chunks_exact(r)) {
             product.fill(0.0);
-            let column = &whole.d[i * c..(i + 1) * c];
+            let column = &d[i * c..(i + 1) * c];
             for (&j, other) in effects.iter().zip(rows.chunks_exact(r)) {
                 add_scaled(&mut product, column[j], other);
             }

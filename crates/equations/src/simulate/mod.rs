@@ -15,7 +15,7 @@
 //! and C's columns last, with `C'WC - Σ_g N_g' N_g[z]⁺ N_g`. This is exactly the joint distribution of
 //! those sums: see `docs/theory.md`, "The bootstrap in moment space".
 
-mod semidefinite;
+pub(crate) mod semidefinite;
 
 use crate::equations::Equations;
 use crate::tree::ancestors;

@@ -75,11 +75,10 @@ fn check(name: &str, sample: &Sample, at: &Covariances, tolerance: f64) {
 
 #[test]
 fn random_designs_agree_with_dense_v() {
-    for seed in 0..15 {
+    for seed in 0..12 {
         let sample = Sample::random(seed);
-        for scale in [1.0, 0.01, 10.0] {
-            let at = sample.covariances(seed, scale);
-            check(&format!("seed {seed} scale {scale}"), &sample, &at, 1e-9);
-        }
+        let scale = [1.0, 0.01, 10.0][seed as usize % 3];
+        let at = sample.covariances(seed, scale);
+        check(&format!("seed {seed} scale {scale}"), &sample, &at, 1e-9);
     }
 }

@@ -1,8 +1,9 @@
 //! Small random crossed designs, by their definition: rows, groups and V.
 
 use crate::covariances::Covariances;
+use crate::tree::TreePlan;
 use nalgebra::{DMatrix, DVector};
-use tiers_moments::{CoreFactor, CorePairs, Crossed, LeafShard, Level, RowSource};
+use tiers_moments::{CoreFactor, CorePairs, Crossed, Forest, LeafShard, Level, RowSource, Tree, TreeLevel};
 
 pub(crate) type M = DMatrix<f64>;
 
@@ -86,6 +87,73 @@ impl Sample {
         }
         let w = DVector::from_fn(n, |_, _| if seed.is_multiple_of(2) { 0.3 + 2.0 * random.unit() } else { 1.0 });
         Sample { c, w, factors }
+    }
+
+    /// A design of three factors of intercepts with a core of several panels.
+    pub(crate) fn large() -> Sample {
+        let (n, mut random) = (900, Random(99));
+        let mut c = M::from_fn(n, 3, |_, _| random.normal());
+        c.column_mut(0).fill(1.0);
+        let mut factor = |groups: usize| {
+            let group: Vec<usize> = (0..n).map(|_| random.below(groups)).collect();
+            Factor { z: vec![0], terms: vec![1], group: dense(&group) }
+        };
+        let factors = vec![factor(150), factor(130), factor(90)];
+        Sample { c, w: DVector::from_fn(n, |i, _| 1.0 + (i % 3) as f64), factors }
+    }
+
+    /// A nest of three levels of intercepts, the finest first, with its covariances.
+    pub(crate) fn nest(scale: f64) -> (Sample, Covariances) {
+        let (n, mut random) = (60, Random(5));
+        let mut c = M::from_fn(n, 3, |_, _| random.normal());
+        c.column_mut(0).fill(1.0);
+        let of = |divisor: usize| {
+            let group = (0..n).map(|i| i % 20 / divisor).collect();
+            Factor { z: vec![0], terms: vec![1], group }
+        };
+        let sample = Sample {
+            c,
+            w: DVector::from_fn(n, |i, _| 0.5 + (i % 7) as f64 / 3.0),
+            factors: vec![of(1), of(5), of(10)],
+        };
+        let at = [1.0, 0.7, 0.4].map(|lambda| M::from_element(1, 1, scale * lambda));
+        (sample, Covariances::from_factors(at.to_vec()))
+    }
+
+    /// The nest of [`Sample::nest`] as a tree.
+    pub(crate) fn tree(&self) -> (TreePlan, Tree) {
+        let m = self.m();
+        let wc = M::from_diagonal(&self.w) * &self.c;
+        let parent = |k: usize, g: usize| {
+            let row = self.factors[k].group.iter().position(|&group| group == g).expect("not empty");
+            self.factors[k + 1].group[row] as u32
+        };
+        let of_level = |k: usize| {
+            let groups = self.factors[k].groups();
+            TreeLevel {
+                groups,
+                parent: if k < 2 { (0..groups).map(|g| parent(k, g)).collect() } else { Vec::new() },
+                moments: if k == 0 {
+                    (self.z(0).transpose() * &wc).transpose().as_slice().to_vec()
+                } else {
+                    Vec::new()
+                },
+                ..TreeLevel::default()
+            }
+        };
+        let mut levels: Vec<Level> = self.factors.iter().enumerate().map(level).collect();
+        (1..3).for_each(|k| levels[k].source = vec![RowSource::Sum(k - 1, 0)]);
+        let tree = Tree { levels: (0..3).map(of_level).collect(), labels: Vec::new() };
+        let forest = Forest {
+            m,
+            levels,
+            trees: Vec::new(),
+            labels: Vec::new(),
+            cross: Vec::new(),
+            rows: self.n() as u64,
+            sum_log_weights: 0.0,
+        };
+        (TreePlan::new(&forest), tree)
     }
 
     pub(crate) fn n(&self) -> usize {
