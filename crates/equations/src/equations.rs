@@ -1,7 +1,7 @@
 //! The interface between the equations and the criteria: everything that a criterion asks of the data,
 //! whatever the structure of the groupings.
 
-use crate::core::{CrossedPlan, CrossedScratch};
+use crate::core::{CrossedCost, CrossedPlan, CrossedScratch};
 use crate::covariances::Covariances;
 use crate::fixed::FixedEffects;
 use crate::tree::{Curvature, CurvatureAt, Direction, Sums, TreePlan, TreeScratch};
@@ -164,32 +164,59 @@ impl Equations {
 
     /// Computes the sums of the second derivatives.
     pub fn curvature(&self, at: &CurvaturePoint<'_>) -> Curvature {
-        match &self.structure {
-            Structure::Nested(forest) => self.curvature_of(&forest.trees, at),
+        match self.route() {
+            Route::Nested(forest, plan) => self.curvature_of(plan, &forest.trees, at),
+            Route::Crossed(design, plan) => self.curvature_of_design(plan, design, at),
+        }
+    }
+
+    /// Computes the sums of the second derivatives of a crossed design, or of a part of it.
+    pub(crate) fn curvature_of_design(
+        &self,
+        plan: &CrossedPlan,
+        design: &Crossed,
+        at: &CurvaturePoint<'_>,
+    ) -> Curvature {
+        let mut scratch = CrossedScratch::new(plan, design);
+        self.with_terms(at, |here| plan.curvature(design, at.covariances, here, &mut scratch))
+    }
+
+    /// Returns what the equations of a crossed design cost; `None` for a nest.
+    pub fn cost_of_core(&self) -> Option<CrossedCost> {
+        match self.route() {
+            Route::Nested(..) => None,
+            Route::Crossed(design, plan) => Some(plan.cost(design)),
         }
     }
 
     /// Computes the sums of the second derivatives over some trees.
-    pub(crate) fn curvature_of(&self, trees: &[Tree], at: &CurvaturePoint<'_>) -> Curvature {
+    pub(crate) fn curvature_of(&self, plan: &TreePlan, trees: &[Tree], at: &CurvaturePoint<'_>) -> Curvature {
         let (m, d) = (self.totals().m, at.directions.len());
+        let bytes = if at.terms == CurvatureTerms::Products { 8 * d * d * m * m } else { 0 };
+        let made = self.with_terms(at, |here| {
+            in_order::merged(
+                trees.chunks(in_order::at_once(bytes, trees.len())).map(|some| some.par_iter()),
+                |tree| Ok::<_, Infallible>(plan.curvature(tree, here)),
+                Curvature::merge,
+            )
+        });
+        let Ok(total) = made;
+        total.expect("a forest has shards")
+    }
+
+    /// Calls a function with the requested terms of the second derivatives at a point.
+    fn with_terms<T>(&self, at: &CurvaturePoint<'_>, of: impl FnOnce(&CurvatureAt<'_>) -> T) -> T {
+        let m = self.totals().m;
         let residual = at.fixed.residual(m);
         let with_fixed = at.terms != CurvatureTerms::Random;
         let s_xx_inverse = if with_fixed { spread_xx_inverse(at.fixed, m) } else { Vec::new() };
-        let here = CurvatureAt {
+        of(&CurvatureAt {
             g: at.covariances.by_level(),
             directions: at.directions,
             residual: &residual,
             s_xx_inverse: with_fixed.then_some(&s_xx_inverse[..]),
             with_products: at.terms == CurvatureTerms::Products,
-        };
-        let bytes = if here.with_products { 8 * d * d * m * m } else { 0 };
-        let made = in_order::merged(
-            trees.chunks(in_order::at_once(bytes, trees.len())).map(|some| some.par_iter()),
-            |tree| Ok::<_, Infallible>(self.plan.curvature(tree, &here)),
-            Curvature::merge,
-        );
-        let Ok(total) = made;
-        total.expect("a forest has shards")
+        })
     }
 
     /// Returns a copy of the moments without labels, whose response a [`Simulator`](crate::Simulator) can
@@ -213,6 +240,7 @@ impl Equations {
                 rows: forest.rows,
                 sum_log_weights: forest.sum_log_weights,
             }),
+            Structure::Crossed(design) => Structure::Crossed(design.without_labels()),
         };
         Equations { structure, plan: self.plan.clone() }
     }
@@ -224,6 +252,7 @@ impl Equations {
                 let levels = forest.trees.iter().flat_map(|tree| &tree.levels);
                 levels.map(|level| 8 * level.moments.len() + 4 * level.parent.len()).sum()
             }
+            Structure::Crossed(design) => design.bytes_of_moments(),
         }
     }
 }

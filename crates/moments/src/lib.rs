@@ -51,6 +51,6 @@ pub use read_times::ReadTimes;
 pub use reading::{Dropped, Ingested, ReadObserver, Reading};
 pub use rows::{ClusterError, ClusterMoments, GroupIds, GroupIndex, PassError, RowPass, cluster_level};
 pub use structure::{
-    CoreFactor, CorePairs, Crossed, Forest, Found, GroupPlace, LeafShard, Level, Nest, NestError, Reused, RowSource, RowTotals,
-    ShardGroups, Structure, TopGroups, Tree, TreeLevel, forest_levels, group_labels, guess_top,
+    CoreFactor, CorePairs, Crossed, Forest, Found, GroupPlace, LeafShard, Level, Nest, NestError, Reused, RowSource,
+    RowTotals, ShardGroups, Structure, TopGroups, Tree, TreeLevel, forest_levels, group_labels, guess_top,
 };

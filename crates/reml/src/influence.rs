@@ -218,9 +218,8 @@ impl<'a> Whole<'a> {
     /// Returns the standard deviations in the order of [`names_of_deviations`].
     fn deviations(&self, variances: &Variances) -> Vec<f64> {
         let Variances { factors, sigma2 } = variances;
-        let of_level = |&k: &usize| {
-            factors[k].row_iter().map(|row| (sigma2 * row.norm_squared()).sqrt()).collect::<Vec<_>>()
-        };
+        let of_level =
+            |&k: &usize| factors[k].row_iter().map(|row| (sigma2 * row.norm_squared()).sqrt()).collect::<Vec<_>>();
         self.order.iter().flat_map(of_level).chain([sigma2.sqrt()]).collect()
     }
 }

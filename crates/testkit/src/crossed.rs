@@ -81,8 +81,7 @@ mod tests {
         for seed in 0..24 {
             let sample = simulate_crossed(seed);
             let within = |a: &SampleLevel, b: &SampleLevel| lies_within(&a.group, &b.group);
-            let pairs: Vec<_> =
-                sample.levels.iter().flat_map(|a| sample.levels.iter().map(move |b| (a, b))).collect();
+            let pairs: Vec<_> = sample.levels.iter().flat_map(|a| sample.levels.iter().map(move |b| (a, b))).collect();
             assert!(pairs.iter().any(|(a, b)| !within(a, b) && !within(b, a)), "seed {seed}");
             nests += usize::from(pairs.iter().any(|(a, b)| !std::ptr::eq(*a, *b) && within(a, b)));
         }

@@ -218,7 +218,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(model: &'a Model, distribution: Distribution) -> Result<Reader<'a>, ResponseError> {
+    fn new(model: &'a Model, distribution: Distribution) -> Result<Reader<'a>, RowsError> {
         let mut recipe = model.recipe.clone();
         recipe.columns.iter_mut().for_each(|column| column.shift = 0.0);
         recipe.response_shift = 0.0;
@@ -231,11 +231,13 @@ impl<'a> Reader<'a> {
             recipe.columns.len() - 1
         };
         let success = match model.recipe.success {
-            Some(_) if distribution.family() != Family::Binomial => return Err(ResponseError::NotCounts { name }),
+            Some(_) if distribution.family() != Family::Binomial => {
+                return Err(ResponseError::NotCounts { name }.into());
+            }
             Some(factor) => {
                 let levels = &model.recipe.factors[factor].levels;
                 if levels.len() != 2 {
-                    return Err(ResponseError::Levels { name, levels: levels.clone() });
+                    return Err(ResponseError::Levels { name, levels: levels.clone() }.into());
                 }
                 let atoms = vec![Atom::Indicator { factor, level: 1 }];
                 Some(push(ColumnSpec { name: "success".to_owned(), atoms, shift: 0.0 }))

@@ -108,9 +108,7 @@ impl Crossed {
             let rank = |level: &Level| (!nesting.is_finest(level.grouping), Reverse(level.groups * level.r()));
             rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
         });
-        levels[1..].sort_by(|a, b| {
-            (b.groups * b.r()).cmp(&(a.groups * a.r())).then_with(|| a.name.cmp(&b.name))
-        });
+        levels[1..].sort_by(|a, b| (b.groups * b.r()).cmp(&(a.groups * a.r())).then_with(|| a.name.cmp(&b.name)));
         let firsts = starts(levels[1..].iter().map(|level| level.groups * level.r()));
         let partners: Vec<Partner<'_>> = levels[1..]
             .iter()
@@ -151,6 +149,34 @@ impl Crossed {
     pub fn core_effects(&self) -> usize {
         self.core.iter().zip(&self.levels[1..]).map(|(factor, level)| factor.groups * level.r()).sum()
     }
+    /// Returns a copy of the moments without labels.
+    #[must_use]
+    pub fn without_labels(&self) -> Crossed {
+        let of_leaf = |shard: &LeafShard| LeafShard { labels: Vec::new(), ..shard.clone() };
+        let of_core = |factor: &CoreFactor| CoreFactor { labels: Vec::new(), ..factor.clone() };
+        Crossed {
+            m: self.m,
+            levels: self.levels.clone(),
+            labels: Vec::new(),
+            leaf: self.leaf.iter().map(of_leaf).collect(),
+            core: self.core.iter().map(of_core).collect(),
+            pairs: self.pairs.clone(),
+            cross: self.cross.clone(),
+            rows: self.rows,
+            sum_log_weights: self.sum_log_weights,
+        }
+    }
+
+    /// Returns the bytes of the moments by group and by pair of groups.
+    pub fn bytes_of_moments(&self) -> usize {
+        let of_leaf = |s: &LeafShard| 8 * (s.moments.len() + s.blocks.len()) + 12 * s.neighbours.len();
+        let of_core = |factor: &CoreFactor| 8 * factor.moments.len();
+        self.leaf.iter().map(of_leaf).sum::<usize>()
+            + self.core.iter().map(of_core).sum::<usize>()
+            + 8 * self.pairs.blocks.len()
+            + 12 * self.pairs.partners.len()
+    }
+
     /// Returns the groups of a level in the order of their labels.
     pub(super) fn groups_of(&self, level: usize) -> Vec<GroupPlace> {
         match level.checked_sub(1) {

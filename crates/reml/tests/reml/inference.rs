@@ -54,7 +54,8 @@ fn compare(of: &str, sample: &NestedSample, df: DfMethod, checks: &mut Checks) -
 #[test]
 fn satterthwaite_agrees_with_the_formulas() {
     let mut checks = Checks::new("Satterthwaite");
-    let compared = samples(0..80).filter(|(_, name, sample)| compare(name, sample, DfMethod::Satterthwaite, &mut checks));
+    let compared =
+        samples(0..80).filter(|(_, name, sample)| compare(name, sample, DfMethod::Satterthwaite, &mut checks));
     let compared = compared.count();
     checks.that("interior optima among the samples", compared >= 50);
     checks.finish();
@@ -63,7 +64,8 @@ fn satterthwaite_agrees_with_the_formulas() {
 #[test]
 fn kenward_roger_agrees_with_the_formulas() {
     let mut checks = Checks::new("Kenward and Roger");
-    let compared = samples(0..80).filter(|(_, name, sample)| compare(name, sample, DfMethod::KenwardRoger, &mut checks));
+    let compared =
+        samples(0..80).filter(|(_, name, sample)| compare(name, sample, DfMethod::KenwardRoger, &mut checks));
     let compared = compared.count();
     checks.that("interior optima among the samples", compared >= 50);
     checks.finish();
