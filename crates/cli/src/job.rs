@@ -8,6 +8,7 @@ use anyhow::{anyhow, bail, ensure};
 use std::path::PathBuf;
 use tiers_design::Settings;
 use tiers_glmm::Distribution;
+use tiers_moments::Until;
 use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings};
 
 /// Checked settings of `tiers fit`.
@@ -87,6 +88,7 @@ impl Job {
                     method,
                     newton: NewtonSettings { max_evaluations: args.max_evaluations, ..NewtonSettings::default() },
                     inference: Inference { df: df_method(args.df, method)?, confidence },
+                    memory: memory.of_rows(None, Until::Estimates).map(|limit| limit.bytes),
                 },
                 robust,
                 intervals: None,

@@ -2,7 +2,7 @@
 
 use crate::model::{Model, ModelError};
 use tiers_design::Recipe;
-use tiers_moments::{Dropped, IngestError, Ingested, NestError, Structure};
+use tiers_moments::{Dropped, IngestError, Ingested, NestError, Structure, in_words};
 
 /// Why a model cannot be built from rows or moments.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,25 @@ pub enum BuildError {
     /// The groupings are not the levels of a model.
     #[error(transparent)]
     Nest(#[from] NestError),
+    /// The core of a crossed design takes too much memory.
+    #[error(
+        "not enough memory: the groupings cross, so that all but {leaf} form one matrix with a row for each of their \
+         {effects} random effects, {}; it needs about {}, and the limit is {}. Use a machine with more memory or raise \
+         the limit; or leave out random slopes or one of these terms, or fit parts of the data one by one",
+        core.join(", "), in_words(*needed), in_words(*limit)
+    )]
+    Core {
+        /// The grouping that is eliminated group by group.
+        leaf: String,
+        /// The other groupings, with their numbers of effects.
+        core: Vec<String>,
+        /// Effects of the core.
+        effects: usize,
+        /// Bytes needed.
+        needed: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// The model cannot be fitted.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -10,6 +10,7 @@ use crate::notes;
 use crate::objective::{Method, Objective};
 use crate::order::by_groups;
 use crate::parameters::lower_triangular;
+use crate::solver::Solver;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -87,6 +88,9 @@ pub struct Fit {
     /// Notes on what the user may not expect of this model or its data; most fits have none.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// How the equations of a crossed design are solved; `None` for a nest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solver: Option<Solver>,
     /// What the optimiser did.
     pub optimizer: OptimizerReport,
 }
@@ -293,6 +297,7 @@ impl Fit {
             design_effect: design_effects(model, &icc),
             icc,
             notes: notes::of_fit(model, optimum, dropped),
+            solver: Solver::of(model),
             optimizer: OptimizerReport {
                 evaluations: optimum.evaluations,
                 gradient_norm: optimum.gradient(objective).amax(),

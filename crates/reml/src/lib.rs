@@ -26,6 +26,7 @@ mod order;
 mod parameters;
 mod predict;
 mod profile;
+mod solver;
 mod threads;
 mod wald_intervals;
 mod watched;
@@ -42,7 +43,7 @@ pub use estimate::{
 };
 pub use explained::{DesignEffect, LevelVariance, RSquared};
 pub use fit::{FactorLevels, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent, Variances, factors};
-pub use fit_moments::{FitError, FitSeconds, FitSettings, FittedModel, fit_moments};
+pub use fit_moments::{FitError, FitSeconds, FitSettings, FittedModel, check_core, fit_moments};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{
     AnovaType, Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, Inference, KenwardRoger, LinearError,
@@ -59,5 +60,6 @@ pub use predict::{
     EffectsMismatch, FixedPart, Interval, IntervalKind, PredictError, PredictedRows, PredictionErrors, Predictor,
 };
 pub use profile::{Curve, End, Profile, ProfileError, ProfilePoint, Target, profile};
+pub use solver::Solver;
 pub use threads::use_threads;
 pub use wald_intervals::{WaldInterval, wald_intervals};

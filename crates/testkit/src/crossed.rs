@@ -10,6 +10,31 @@ use rand::{RngExt, SeedableRng};
 /// of their numbers of groups, the largest first.
 pub fn simulate_crossed(seed: u64) -> NestedSample {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x0063_726F_7373);
+    let mut groupings = groupings(&mut rng, 2 + (seed % 3) as usize, seed % 4 == 3);
+    groupings.shuffle(&mut rng);
+    groupings.sort_by_key(|group| std::cmp::Reverse(group.iter().max().copied()));
+    sample(&mut rng, seed, groupings)
+}
+
+/// Simulates a problem with two groupings that cross within the groups of a third, the last: students who rate
+/// lecturers of their region.
+pub fn simulate_regions(seed: u64) -> NestedSample {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0x7265_6769_6F6E);
+    let regions = rng.random_range(6..9);
+    let mut rows: Vec<[usize; 3]> = Vec::new();
+    for region in 0..regions {
+        for _ in 0..rng.random_range(9..16) {
+            let (student, lecturer) = (rng.random_range(0..4), rng.random_range(0..2));
+            rows.push([4 * region + student, 2 * region + lecturer, region]);
+        }
+    }
+    let mut groupings: Vec<_> = (0..3).map(|k| numbered(&rows.iter().map(|row| row[k]).collect::<Vec<_>>())).collect();
+    groupings.sort_by_key(|group| std::cmp::Reverse(group.iter().max().copied()));
+    sample(&mut rng, seed, groupings)
+}
+
+/// Draws a sample with these groupings, the one with the most groups first.
+fn sample(rng: &mut StdRng, seed: u64, groupings: Vec<Vec<usize>>) -> NestedSample {
     let kind = seed / 4;
     let shape = Shape {
         levels: 2,
@@ -18,19 +43,16 @@ pub fn simulate_crossed(seed: u64) -> NestedSample {
         weights: kind % 2 == 1,
         ..Shape::any(seed)
     };
-    let mut groupings = groupings(&mut rng, 2 + (seed % 3) as usize, seed % 4 == 3);
-    groupings.shuffle(&mut rng);
-    groupings.sort_by_key(|group| std::cmp::Reverse(group.iter().max().copied()));
     let n = groupings[0].len();
-    let columns = columns(&mut rng, n, &groupings[0]);
+    let columns = columns(rng, n, groupings.last().expect("a grouping"));
     let levels: Vec<_> =
-        groupings.into_iter().map(|group| SampleLevel { group, terms: random_terms(&mut rng, &shape) }).collect();
+        groupings.into_iter().map(|group| SampleLevel { group, terms: random_terms(rng, &shape) }).collect();
     let weights = shape.weights.then(|| (0..n).map(|_| rng.random_range(0.3..3.0)).collect());
     let x = vec![0, 1, 2];
     let beta = vec![1.5, -0.7, 0.4];
-    let theta = levels.iter().flat_map(|l| l.terms.clone()).flat_map(|z| random_lambda(&mut rng, z.len())).collect();
+    let theta = levels.iter().flat_map(|l| l.terms.clone()).flat_map(|z| random_lambda(rng, z.len())).collect();
     let mut sample = NestedSample { columns, x, y: vec![0.0; n], weights, levels, beta, theta, sigma: 1.5 };
-    sample.y = response(&mut rng, &sample);
+    sample.y = response(rng, &sample);
     sample
 }
 

@@ -1,7 +1,7 @@
 //! Models and tables that cannot be fitted: each has its own message, with what to try.
 
 use crate::common::{fit, model};
-use tiers_reml::Method;
+use tiers_reml::{Method, check_core};
 use tiers_testdata::{Memory, Random, Values};
 
 /// Schools of four classes of five students; classes numbered within each school, and over all schools.
@@ -158,4 +158,17 @@ fn no_row_left() {
 #[test]
 fn no_random_effect() {
     refuses(&schools(), "y ~ x", &["no random effect", "(1 | school)"]);
+}
+
+#[test]
+fn a_core_beyond_the_memory_is_an_error_before_the_search() {
+    let table = schools();
+    let (crossed, _) = model(&table, "y ~ x + (1 | school) + (1 | class)", None).expect("a model");
+    assert!(check_core(&crossed, 1 << 30).is_ok());
+    let error = check_core(&crossed, 1000).expect_err("too little memory").to_string();
+    for word in ["not enough memory", "all but school", "4 random effects, class (4)", "limit is 1 kB"] {
+        assert!(error.contains(word), "no {word:?} in {error:?}");
+    }
+    let (nest, _) = model(&table, "y ~ x + (1 | school/class)", None).expect("a model");
+    assert!(check_core(&nest, 0).is_ok());
 }
