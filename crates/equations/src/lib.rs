@@ -37,8 +37,8 @@ mod tree;
 
 pub use cluster::{Cluster, ClusterSpan};
 pub use core::{
-    CrossedCost, CrossedModes, CrossedPart, CrossedParts, CrossedPath, CrossedPlan, CrossedScratch, CrossedSimulator,
-    EliminatedCrossed,
+    CoreRoute, CrossedCost, CrossedModes, CrossedPart, CrossedParts, CrossedPath, CrossedPlan, CrossedScratch,
+    CrossedSimulator, EliminatedCrossed,
 };
 pub use covariances::Covariances;
 pub use effects::{GroupEffects, LevelModes};

@@ -8,7 +8,6 @@
 //! Cov(b̂ - b) = Cov(b | y, β) + G F_x S_xx⁻¹ F_x' G
 //! ```
 
-use super::dense;
 use super::evaluate::CrossedScratch;
 use super::leaf::{LeafShardState, Rows};
 use super::plan::CrossedPlan;
@@ -80,7 +79,7 @@ impl CrossedPlan {
         scratch: &mut CrossedScratch,
     ) -> Result<Vec<Vec<CrossedModes>>, EquationsError> {
         self.eliminate(design, at, scratch).ok_or(EquationsError::Core)?;
-        let (m, c) = (self.m, self.effects);
+        let m = self.m;
         let gamma = fixed.residual(m);
         let carry = |rows: &[f64]| -> Vec<f64> {
             let of_row = |row: &[f64]| {
@@ -99,9 +98,9 @@ impl CrossedPlan {
         let (_, gf) = self.core_residuals(design, scratch, &rows);
         let f = self.leaf_residuals(design, &scratch.leaf, &rows, &gf);
         let CrossedScratch { leaf, core, inverse } = scratch;
-        dense::inverse(&core.l, c, inverse);
+        core.inverse(inverse);
         core.covariances(self, inverse);
-        dense::mirror(inverse, c);
+        let d = |i: usize, j: usize| core.entry(inverse, i, j);
         let collector = |k: usize| Collector {
             out: CrossedModes::default(),
             map: &maps[k],
@@ -109,7 +108,7 @@ impl CrossedPlan {
         };
         let of_shard = |((shard, state), f): ((&LeafShard, &LeafShardState), &Vec<f64>)| {
             let mut collector = collector(0);
-            self.collect_leaf((shard, state), &at.by_level()[0], f, inverse, &mut collector);
+            self.collect_leaf((shard, state), &at.by_level()[0], f, d, &mut collector);
             collector.out
         };
         let mut out: Vec<Vec<CrossedModes>> =
@@ -119,8 +118,7 @@ impl CrossedPlan {
             let (r, width) = (factor.r, rows.width);
             for group in 0..factor.groups {
                 let own = factor.effects(group);
-                let block: Vec<f64> =
-                    (0..r * r).map(|i| inverse[(own.start + i % r) * c + own.start + i / r]).collect();
+                let block: Vec<f64> = (0..r * r).map(|i| d(own.start + i / r, own.start + i % r)).collect();
                 collector.add(&gf[own.start * width..own.end * width], &block);
             }
             out.push(vec![collector.out]);
@@ -134,7 +132,7 @@ impl CrossedPlan {
         (shard, state): (&LeafShard, &LeafShardState),
         g: &[f64],
         f: &[f64],
-        d: &[f64],
+        d: impl Fn(usize, usize) -> f64,
         collector: &mut Collector<'_>,
     ) {
         let r = self.r;
@@ -143,7 +141,7 @@ impl CrossedPlan {
         let mut buffers = (Vec::new(), Vec::new());
         for group in 0..shard.groups {
             apply(g, &f[group * r * width..(group + 1) * r * width], r, width, &mut gf);
-            let explained = self.explained_by_core(shard, state, group, d, &mut buffers);
+            let explained = self.explained_by_core(shard, state, group, &d, &mut buffers);
             multiply(g, &explained, r, &mut half);
             multiply(&half, g, r, &mut covariance);
             let kernel = &state.kernel[group * r * r..(group + 1) * r * r];

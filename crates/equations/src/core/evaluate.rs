@@ -1,7 +1,6 @@
 //! One evaluation of a crossed design: log|A|, `C'V⁻¹C` and their first derivatives.
 
 use super::basis::{Basis, transform};
-use super::dense;
 use super::factor::{CoreState, Solved};
 use super::leaf::{LeafShardState, Rows, neighbour};
 use super::plan::CrossedPlan;
@@ -16,12 +15,12 @@ use std::convert::Infallible;
 use tiers_moments::{Cross, Crossed, LeafShard, in_order, padded};
 
 /// Workspace of evaluations of a crossed design, which an evaluation overwrites. It holds three matrices of the
-/// size of the core.
+/// core.
 #[derive(Clone, Debug)]
 pub struct CrossedScratch {
     pub(super) leaf: Vec<LeafShardState>,
     pub(super) core: CoreState,
-    /// S⁻¹, then D; lower triangle.
+    /// S⁻¹, then D, in the layout of Ñ.
     pub(super) inverse: Vec<f64>,
 }
 
@@ -34,9 +33,15 @@ impl CrossedScratch {
             kernel: vec![0.0; shard.groups * size],
             log_det: 0.0,
         };
-        let (c, matrix) = (plan.effects, vec![0.0; plan.effects * plan.effects]);
-        let core =
-            CoreState { bases: Vec::new(), s: Vec::with_capacity(c), reduced: matrix.clone(), l: matrix.clone() };
+        let (c, matrix) = (plan.effects, vec![0.0; plan.entries()]);
+        let l = if plan.structure.is_some() { Vec::new() } else { matrix.clone() };
+        let core = CoreState {
+            bases: Vec::new(),
+            s: Vec::with_capacity(c),
+            reduced: matrix.clone(),
+            l,
+            structure: plan.structure.clone(),
+        };
         CrossedScratch { leaf: design.leaf.iter().map(of_shard).collect(), core, inverse: matrix }
     }
 }
@@ -118,7 +123,7 @@ impl CrossedPlan {
     /// Computes the derivatives of all levels, the leaf first; leaves D in the scratch.
     fn derivatives(&self, design: &Crossed, solved: &Solved, scratch: &mut CrossedScratch) -> Vec<Derivatives> {
         let CrossedScratch { leaf, core, inverse } = scratch;
-        dense::inverse(&core.l, self.effects, inverse);
+        core.inverse(inverse);
         let own = core.own_blocks(self, inverse);
         core.covariances(self, inverse);
         let gf = self.spread_effects(core, solved);
@@ -172,9 +177,21 @@ impl CrossedPlan {
         let mut out = sum.unwrap_or_else(|| no_derivatives(r, self.m));
         for (k, factor) in self.factors.iter().enumerate() {
             let mut explained = vec![0.0; factor.groups * r * r];
-            explained.par_chunks_exact_mut(r * r).enumerate().for_each(|(group, out)| {
-                Arch::new().dispatch(|| self.explained(design, leaf, d, (k, group), out));
-            });
+            let (c, size) = (self.effects, if self.structure.is_some() { self.effects * factor.r } else { 0 });
+            explained.par_chunks_exact_mut(r * r).enumerate().for_each_init(
+                || vec![0.0; size],
+                |columns, (group, out)| {
+                    let (place, effects) = ((k, group), factor.effects(group));
+                    let Some(structure) = &self.structure else {
+                        let columns = &d[effects.start * c..effects.end * c];
+                        return Arch::new().dispatch(|| self.explained(design, leaf, columns, place, out));
+                    };
+                    let starts = &structure.pattern.starts;
+                    self.scatter(structure, place, &d[starts[effects.start]..starts[effects.end]], columns);
+                    Arch::new().dispatch(|| self.explained(design, leaf, columns, place, out));
+                    self.clear(structure, place, columns);
+                },
+            );
             for explained in explained.chunks_exact(r * r) {
                 out.h.iter_mut().zip(explained).for_each(|(h, e)| *h -= e);
             }
@@ -195,19 +212,18 @@ impl CrossedPlan {
     }
 
     /// Computes the part of `Σ_g Y_g D Y_g'` that a core group b and the later ones contribute, where `Y_g = T_gB_g`
-    /// and g are the leaf groups that it meets.
+    /// and g are the leaf groups that it meets. `columns` are D's of b, from b's own rows on.
     #[inline(always)]
     fn explained(
         &self,
         design: &Crossed,
         leaf: &[LeafShardState],
-        d: &[f64],
+        columns: &[f64],
         (k, group): (usize, usize),
         out: &mut [f64],
     ) {
         let (r, c, factor) = (self.r, self.effects, &self.factors[k]);
         let (r_b, first) = (factor.r, factor.effects(group).start);
-        let columns = &d[first * c..(first + r_b) * c];
         if r == 1 && self.factors.iter().all(|f| f.r == 1) {
             out[0] = self.explained_single(design, leaf, columns, (k, group));
             return;

@@ -30,6 +30,9 @@ mod plan;
 mod predict;
 mod schur;
 mod simulate;
+mod sparse;
+mod structure;
+mod supernodal;
 #[cfg(test)]
 mod tests;
 mod traces;
@@ -42,3 +45,4 @@ pub use parts::{CrossedPart, CrossedParts};
 pub use plan::CrossedPlan;
 pub use predict::{CrossedPath, EliminatedCrossed};
 pub use simulate::CrossedSimulator;
+pub use structure::CoreRoute;

@@ -1,5 +1,8 @@
 //! Shapes of a crossed design and the leaf groups that each core group meets, found once.
 
+use super::structure::{CoreRoute, Structure};
+use super::supernodal::Pattern;
+use std::sync::Arc;
 use tiers_moments::{Crossed, Level};
 
 /// What evaluations of a crossed design need to know about its structure.
@@ -18,6 +21,8 @@ pub struct CrossedPlan {
     /// Start of the visits of each core group, numbered factor by factor, followed by the number of all.
     starts: Vec<usize>,
     visits: Vec<Visit>,
+    /// The pattern of a sparse core.
+    pub(super) structure: Option<Arc<Structure>>,
 }
 
 /// One factor of the core.
@@ -63,8 +68,15 @@ impl FactorPlan {
 }
 
 impl CrossedPlan {
-    /// Plans the elimination of a crossed design.
+    /// Plans the elimination of a crossed design, with a sparse core where that takes less work.
     pub fn new(design: &Crossed) -> Self {
+        let mut plan = Self::with_route(design, CoreRoute::Dense);
+        plan.structure = Structure::choose(&plan, design).map(Arc::new);
+        plan
+    }
+
+    /// Plans the elimination of a crossed design with a given layout of the core.
+    pub fn with_route(design: &Crossed, route: CoreRoute) -> Self {
         let leaf = &design.levels[0];
         let mut first_group = 0;
         let factor = |(factor, level): (&tiers_moments::CoreFactor, &Level)| {
@@ -84,9 +96,21 @@ impl CrossedPlan {
         };
         let factors = design.core.iter().zip(&design.levels[1..]).map(factor).collect();
         let (m, effects) = (design.m, design.core_effects());
-        let mut plan =
-            CrossedPlan { m, r: leaf.r(), z: leaf.z.clone(), factors, effects, starts: Vec::new(), visits: Vec::new() };
+        let mut plan = CrossedPlan {
+            m,
+            r: leaf.r(),
+            z: leaf.z.clone(),
+            factors,
+            effects,
+            starts: Vec::new(),
+            visits: Vec::new(),
+            structure: None,
+        };
         plan.find_visits(design);
+        if route == CoreRoute::Sparse {
+            let pattern = Pattern::of_core(&plan, design, usize::MAX).expect("without a limit");
+            plan.structure = Some(Arc::new(Structure::new(pattern)));
+        }
         plan
     }
 
@@ -132,6 +156,16 @@ impl CrossedPlan {
     pub(super) fn visits(&self, factor: usize, group: usize) -> &[Visit] {
         let at = self.factors[factor].first_group + group;
         &self.visits[self.starts[at]..self.starts[at + 1]]
+    }
+
+    /// Returns the layout of the core.
+    pub fn route(&self) -> CoreRoute {
+        if self.structure.is_some() { CoreRoute::Sparse } else { CoreRoute::Dense }
+    }
+
+    /// Returns the number of entries of a symmetric matrix of the core.
+    pub(super) fn entries(&self) -> usize {
+        self.structure.as_ref().map_or(self.effects * self.effects, |structure| structure.pattern.rows.len())
     }
 
     /// Returns the number of pairs of a leaf group and a core group that share rows.

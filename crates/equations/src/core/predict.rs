@@ -8,7 +8,6 @@
 //! variance += u'D u,      x -= (D Ñ_x)'u
 //! ```
 
-use super::dense;
 use super::evaluate::CrossedScratch;
 use super::leaf::{Rows, neighbour};
 use super::plan::CrossedPlan;
@@ -58,10 +57,39 @@ impl CrossedPlan {
         let mut scratch = CrossedScratch::new(self, design);
         self.eliminate(design, at, &mut scratch).ok_or(EquationsError::Core)?;
         let (_, gf) = self.core_residuals(design, &scratch, &Rows::of_design(design));
-        dense::inverse(&scratch.core.l, self.effects, &mut scratch.inverse);
-        scratch.core.covariances(self, &mut scratch.inverse);
-        dense::mirror(&mut scratch.inverse, self.effects);
+        if self.structure.is_none() {
+            scratch.core.inverse(&mut scratch.inverse);
+            scratch.core.covariances(self, &mut scratch.inverse);
+        }
         Ok(EliminatedCrossed { plan: self, design, scratch, gf })
+    }
+}
+
+impl EliminatedCrossed<'_> {
+    /// Returns D between some effects of the core, row by row.
+    fn covariances(&self, effects: &[usize]) -> Vec<f64> {
+        let (plan, core) = (self.plan, &self.scratch.core);
+        let width = effects.len();
+        if plan.structure.is_none() {
+            let entry = |k: usize| core.entry(&self.scratch.inverse, effects[k / width], effects[k % width]);
+            return (0..width * width).map(entry).collect();
+        }
+        // D = (L⁻¹sM')'(L⁻¹sM'), since groups that do not meet are off the pattern.
+        let mut columns = vec![0.0; plan.effects * width];
+        for (at, &effect) in effects.iter().enumerate() {
+            let (k, group) = plan.place(effect);
+            let (basis, own) = (&core.bases[k], plan.factors[k].effects(group));
+            let row = &basis.m[(effect - own.start) * plan.factors[k].r..];
+            own.clone().zip(row).for_each(|(e, m)| columns[e * width + at] = core.s[e] * m);
+        }
+        let half = core.solve_lower(columns, width);
+        let mut out = vec![0.0; width * width];
+        for row in half.chunks_exact(width.max(1)) {
+            for (out, a) in out.chunks_exact_mut(width).zip(row) {
+                out.iter_mut().zip(row).for_each(|(x, b)| *x += a * b);
+            }
+        }
+        out
     }
 }
 
@@ -69,7 +97,7 @@ impl CrossedPath {
     /// Sets the known groups (level, place) of rows.
     pub fn set(&mut self, known: impl Iterator<Item = (usize, GroupPlace)>, eliminated: &EliminatedCrossed<'_>) {
         let EliminatedCrossed { plan, design, scratch, .. } = eliminated;
-        let (r, m, c) = (plan.r, plan.m, plan.effects);
+        let (r, m) = (plan.r, plan.m);
         self.kernel.clear();
         self.kn.clear();
         self.effects.clear();
@@ -105,11 +133,7 @@ impl CrossedPath {
             }
             self.known.push((level, at));
         }
-        let d = &scratch.inverse;
-        self.d.clear();
-        for &i in &self.effects {
-            self.d.extend(self.effects.iter().map(|&j| d[i * c + j]));
-        }
+        self.d = eliminated.covariances(&self.effects);
     }
 
     /// Eliminates one row: returns the variance over σ² of its random part given β, and leaves in `x` (columns

@@ -63,8 +63,11 @@ impl<'a> Meeting<'a> {
 }
 
 impl CrossedPlan {
-    /// Forms `M'ÑM` in the bases of the factors, c×c column-major, lower triangle.
+    /// Forms `M'ÑM` in the bases of the factors: c×c column-major, lower triangle, or on the pattern.
     pub(super) fn form(&self, design: &Crossed, leaf: &[LeafShardState], bases: &[Basis], out: &mut [f64]) {
+        if let Some(structure) = &self.structure {
+            return self.form_on_pattern(structure, design, leaf, bases, out);
+        }
         let c = self.effects;
         let mut rest = out;
         for (k, factor) in self.factors.iter().enumerate() {
@@ -83,7 +86,7 @@ impl CrossedPlan {
 
     /// Adds `Z_b'WZ_a` of the partners a of a core group b.
     #[inline(always)]
-    fn add_pairs(&self, design: &Crossed, k: usize, group: usize, columns: &mut [f64]) {
+    pub(super) fn add_pairs(&self, design: &Crossed, k: usize, group: usize, columns: &mut [f64]) {
         let (c, plan, pairs) = (self.effects, &self.factors[k], &design.pairs);
         let number = plan.first_group + group;
         for pair in pairs.starts[number]..pairs.starts[number + 1] {
@@ -102,7 +105,14 @@ impl CrossedPlan {
 
     /// Adds the own block of a core group, and subtracts what its leaf groups explain.
     #[inline(always)]
-    fn add_meetings(&self, design: &Crossed, leaf: &[LeafShardState], k: usize, group: usize, columns: &mut [f64]) {
+    pub(super) fn add_meetings(
+        &self,
+        design: &Crossed,
+        leaf: &[LeafShardState],
+        k: usize,
+        group: usize,
+        columns: &mut [f64],
+    ) {
         let (c, m, plan) = (self.effects, self.m, &self.factors[k]);
         let (r, first) = (plan.r, plan.first + group * plan.r);
         let moments = &design.core[k].moments[group * r * m..(group + 1) * r * m];

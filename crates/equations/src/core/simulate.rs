@@ -17,6 +17,7 @@ use super::basis::Basis;
 use super::dense;
 use super::leaf::{LeafShardState, Rows, neighbour};
 use super::plan::CrossedPlan;
+use super::structure::CoreRoute;
 use crate::simulate::Draws;
 use crate::simulate::semidefinite::{SINGULAR, factor, solve, spread};
 use nalgebra::DMatrix;
@@ -55,9 +56,10 @@ struct LeafDraw {
 }
 
 impl CrossedSimulator {
-    /// Prepares draws with the factors σΛ_k of the shifted columns. The work and memory are those of an evaluation.
+    /// Prepares draws with the factors σΛ_k of the shifted columns. The core is dense whatever its pattern: the work
+    /// grows with the cube of its size, and the memory with its square.
     pub fn new(design: &Crossed, factors: &[DMatrix<f64>], sigma: f64) -> Self {
-        let plan = CrossedPlan::new(design);
+        let plan = CrossedPlan::with_route(design, CoreRoute::Dense);
         let (c, m, size) = (plan.effects, plan.m, plan.m - 1);
         let of_shard = |shard: &LeafShard| project(&plan, shard);
         let projected: Vec<(Vec<f64>, LeafShardState, usize)> = design.leaf.par_iter().map(of_shard).collect();

@@ -117,13 +117,13 @@ impl CrossedPlan {
 
     /// Computes Φ of the leaf with itself.
     pub(super) fn leaf_phi(&self, design: &Crossed, leaf: &[LeafShardState], whole: &Whole) -> Phi {
-        let r = self.r;
+        let (r, c) = (self.r, self.effects);
         let of_shard = |(shard, state): (&LeafShard, &LeafShardState)| {
             let mut phi = Phi::new(r, r);
             let mut buffers = (Vec::new(), Vec::new());
             for group in 0..shard.groups {
                 let own = self.own_moments(shard, state, group);
-                let explained = self.explained_by_core(shard, state, group, &whole.d, &mut buffers);
+                let explained = self.explained_by_core(shard, state, group, |i, j| whole.d[i * c + j], &mut buffers);
                 for p in 0..r * r {
                     for q in 0..r * r {
                         phi.sums[p * r * r + q] += own[p] * own[q] - own[p] * explained[q] - explained[p] * own[q];
@@ -147,16 +147,16 @@ impl CrossedPlan {
         (0..r * r).map(|k| entry(k / r, k % r)).collect()
     }
 
-    /// Returns `Y_g D Y_g'` of a leaf group; of D, both triangles are read.
+    /// Returns `Y_g D Y_g'` of a leaf group; `d` returns entries of D between groups that it meets.
     pub(super) fn explained_by_core(
         &self,
         shard: &LeafShard,
         state: &LeafShardState,
         group: usize,
-        d: &[f64],
+        d: impl Fn(usize, usize) -> f64,
         (effects, y): &mut (Vec<usize>, Vec<f64>),
     ) -> Vec<f64> {
-        let (r, c) = (self.r, self.effects);
+        let r = self.r;
         effects.clear();
         // Rows of Y' for each effect of a neighbour.
         let (mut rows, mut out) = (Vec::new(), vec![0.0; r * r]);
@@ -170,9 +170,8 @@ impl CrossedPlan {
         let mut product = vec![0.0; r];
         for (&i, row) in effects.iter().zip(rows.chunks_exact(r)) {
             product.fill(0.0);
-            let column = &d[i * c..(i + 1) * c];
             for (&j, other) in effects.iter().zip(rows.chunks_exact(r)) {
-                add_scaled(&mut product, column[j], other);
+                add_scaled(&mut product, d(i, j), other);
             }
             for a in 0..r {
                 add_scaled(&mut out[a * r..(a + 1) * r], row[a], &product);

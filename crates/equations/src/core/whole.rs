@@ -25,15 +25,12 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    /// Computes the matrices from the factored core; the upper triangle of its Ñ is overwritten.
-    pub(super) fn new(plan: &CrossedPlan, core: &mut CoreState) -> Whole {
+    /// Computes the matrices from the factored core.
+    pub(super) fn new(plan: &CrossedPlan, core: &CoreState) -> Whole {
         let c = core.effects();
-        let mut inverse = vec![0.0; c * c];
-        dense::inverse(&core.l, c, &mut inverse);
-        dense::mirror(&mut inverse, c);
-        dense::mirror(&mut core.reduced, c);
-        let core = &*core;
-        let mut h = core.whole_h(&inverse);
+        let (inverse, reduced) = core.whole_inverse();
+        let mut h = core.whole_h(&inverse, &reduced);
+        drop(reduced);
         let mut e = vec![0.0; c * c];
         let s = &core.s;
         e.par_chunks_exact_mut(c.max(1)).enumerate().for_each(|(i, row)| {
@@ -65,8 +62,34 @@ impl Whole {
 }
 
 impl CoreState {
+    /// Computes S⁻¹ and Ñ, c×c, both triangles.
+    fn whole_inverse(&self) -> (Vec<f64>, Vec<f64>) {
+        let c = self.effects();
+        let (mut inverse, mut reduced) = (vec![0.0; c * c], vec![0.0; c * c]);
+        if self.structure.is_none() {
+            self.inverse(&mut inverse);
+            dense::mirror(&mut inverse, c);
+            reduced.copy_from_slice(&self.reduced);
+            dense::mirror(&mut reduced, c);
+            return (inverse, reduced);
+        }
+        inverse.par_chunks_mut(COLUMNS * c).enumerate().for_each(|(i, columns)| {
+            let width = columns.len() / c;
+            let mut unit = vec![0.0; c * width];
+            (0..width).for_each(|j| unit[(i * COLUMNS + j) * width + j] = 1.0);
+            let solved = self.solve_upper(self.solve_lower(unit, width), width);
+            for (row, solved) in solved.chunks_exact(width).enumerate() {
+                solved.iter().enumerate().for_each(|(j, x)| columns[j * c + row] = *x);
+            }
+        });
+        reduced.par_chunks_mut(c).enumerate().for_each(|(j, column)| {
+            self.column(&self.reduced, j, |i, x| column[i] = x);
+        });
+        (inverse, reduced)
+    }
+
     /// Computes H in the bases of the factors from S⁻¹ and the whole Ñ.
-    fn whole_h(&self, inverse: &[f64]) -> Vec<f64> {
+    fn whole_h(&self, inverse: &[f64], reduced: &[f64]) -> Vec<f64> {
         let (c, s) = (self.effects(), &self.s);
         let mut h = vec![0.0; c * c];
         h.par_chunks_exact_mut(c.max(1)).enumerate().filter(|(j, _)| s[*j] > SMALL).for_each(|(j, column)| {
@@ -75,7 +98,8 @@ impl CoreState {
             }
         });
         let small: Vec<usize> = (0..c).filter(|&j| s[j] <= SMALL).collect();
-        let solved: Vec<Vec<f64>> = small.par_chunks(COLUMNS).map(|columns| self.small_columns(columns)).collect();
+        let solved: Vec<Vec<f64>> =
+            small.par_chunks(COLUMNS).map(|columns| self.small_columns(columns, reduced)).collect();
         for (columns, solved) in small.chunks(COLUMNS).zip(&solved) {
             for (at, &j) in columns.iter().enumerate() {
                 for i in 0..c {
@@ -89,14 +113,13 @@ impl CoreState {
     }
 
     /// Computes the columns of H of effects with small s: `Ñ - Ñ s x` and `x / s` with `x = S⁻¹ s Ñ`.
-    fn small_columns(&self, columns: &[usize]) -> Vec<f64> {
+    fn small_columns(&self, columns: &[usize], reduced: &[f64]) -> Vec<f64> {
         let (c, s, width) = (self.effects(), &self.s, columns.len());
-        let own = |i: usize, at: usize| self.reduced[columns[at] * c + i];
-        let mut x: Vec<f64> = (0..c * width).map(|k| s[k / width] * own(k / width, k % width)).collect();
-        dense::solve_lower(&self.l, c, &mut x, width);
-        dense::solve_upper(&self.l, c, &mut x, width);
+        let own = |i: usize, at: usize| reduced[columns[at] * c + i];
+        let right = (0..c * width).map(|k| s[k / width] * own(k / width, k % width)).collect();
+        let x = self.solve_upper(self.solve_lower(right, width), width);
         let scaled: Vec<f64> = x.iter().enumerate().map(|(k, x)| s[k / width] * x).collect();
-        let explained = dense::times_rows(&self.reduced, c, &scaled, width);
+        let explained = dense::times_rows(reduced, c, &scaled, width);
         let entry = |k: usize| match s[k / width] > SMALL {
             true => x[k] / s[k / width],
             false => own(k / width, k % width) - explained[k],

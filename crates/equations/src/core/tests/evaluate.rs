@@ -1,14 +1,22 @@
 //! The log-determinant, the Schur complement and their derivatives.
 
 use super::sample::{M, Sample, close};
-use crate::core::{CrossedParts, CrossedPlan, CrossedScratch};
+use crate::core::{CoreRoute, CrossedParts, CrossedPlan, CrossedScratch};
 use crate::covariances::Covariances;
 use crate::equations::Want;
 use crate::tree::{CurvatureAt, Sums, TreeScratch};
 
-pub(super) fn evaluate(sample: &Sample, at: &Covariances, shards: usize) -> Sums {
+/// Both layouts of the core.
+pub(super) const ROUTES: [CoreRoute; 2] = [CoreRoute::Dense, CoreRoute::Sparse];
+
+fn evaluate(sample: &Sample, at: &Covariances, shards: usize) -> Sums {
+    evaluate_by(CoreRoute::Dense, sample, at, shards)
+}
+
+fn evaluate_by(route: CoreRoute, sample: &Sample, at: &Covariances, shards: usize) -> Sums {
     let design = sample.crossed(shards);
-    let plan = CrossedPlan::new(&design);
+    let plan = CrossedPlan::with_route(&design, route);
+    assert_eq!(plan.route(), route);
     let mut scratch = CrossedScratch::new(&plan, &design);
     plan.evaluate(&design, at, Want::Derivatives, &mut scratch)
 }
@@ -51,8 +59,10 @@ fn random_designs_agree_with_dense_v() {
         let sample = Sample::random(seed);
         for scale in [1.0, 0.02, 20.0] {
             let at = sample.covariances(seed, scale);
-            let sums = evaluate(&sample, &at, 1 + seed as usize % 4);
-            check(&format!("seed {seed} scale {scale}"), &sample, &at, &sums, 1e-10);
+            for route in ROUTES {
+                let sums = evaluate_by(route, &sample, &at, 1 + seed as usize % 4);
+                check(&format!("{route:?}, seed {seed} scale {scale}"), &sample, &at, &sums, 1e-10);
+            }
         }
     }
 }
@@ -127,9 +137,9 @@ fn the_order_of_the_factors_does_not_matter() {
 
 #[test]
 fn a_nest_gives_the_numbers_of_the_tree() {
-    for scale in [1e-3, 1.0, 1e3, 1e6] {
+    for (scale, route) in [1e-3, 1.0, 1e3, 1e6].into_iter().flat_map(|scale| ROUTES.map(|route| (scale, route))) {
         let (sample, at) = Sample::nest(scale);
-        let sums = evaluate(&sample, &at, 2);
+        let sums = evaluate_by(route, &sample, &at, 2);
         let (plan, tree) = sample.tree();
         let mut scratch = TreeScratch::new(&plan, &tree);
         let want = plan.evaluate(&tree, at.by_level(), true, &mut scratch);
@@ -168,9 +178,12 @@ fn covariances_that_are_not_finite_give_sums_that_are_not() {
     let sample = Sample::random(4);
     let mut factors = sample.covariances(4, 1.0).factors().to_vec();
     factors[1].fill(f64::INFINITY);
-    let sums = evaluate(&sample, &Covariances::from_factors(factors), 2);
-    assert!(sums.log_det.is_nan() && sums.derivatives.iter().all(|d| d.h[0].is_nan()));
-    assert_eq!(sums.derivatives.len(), sample.factors.len());
+    let at = Covariances::from_factors(factors);
+    for route in ROUTES {
+        let sums = evaluate_by(route, &sample, &at, 2);
+        assert!(sums.log_det.is_nan() && sums.derivatives.iter().all(|d| d.h[0].is_nan()));
+        assert_eq!(sums.derivatives.len(), sample.factors.len());
+    }
 }
 
 #[test]
@@ -178,26 +191,35 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     let sample = Sample::large();
     let at = sample.covariances(4, 0.5);
     let design = sample.crossed(5);
-    let plan = CrossedPlan::new(&design);
     let directions = super::curvature::directions(&sample);
     let mut residual = vec![0.0; sample.m()];
     residual[sample.m() - 1] = 1.0;
-    let run = || {
-        let mut scratch = CrossedScratch::new(&plan, &design);
-        let sums = plan.evaluate(&design, &at, Want::Derivatives, &mut scratch);
-        let here = CurvatureAt {
-            g: at.by_level(),
-            directions: &directions,
-            residual: &residual,
-            s_xx_inverse: None,
-            with_products: false,
+    for route in ROUTES {
+        let plan = CrossedPlan::with_route(&design, route);
+        let run = || {
+            let mut scratch = CrossedScratch::new(&plan, &design);
+            let sums = plan.evaluate(&design, &at, Want::Derivatives, &mut scratch);
+            let here = CurvatureAt {
+                g: at.by_level(),
+                directions: &directions,
+                residual: &residual,
+                s_xx_inverse: None,
+                with_products: false,
+            };
+            (sums, plan.curvature(&design, &at, &here, &mut scratch))
         };
-        (sums, plan.curvature(&design, &at, &here, &mut scratch))
-    };
-    let with_threads =
-        |threads: usize| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run);
-    let want = with_threads(1);
-    for threads in [2, 7] {
-        assert!(with_threads(threads) == want, "{threads} threads");
+        let with_threads =
+            |threads: usize| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run);
+        let want = with_threads(1);
+        for threads in [2, 7] {
+            assert!(with_threads(threads) == want, "{route:?}, {threads} threads");
+        }
     }
+}
+
+#[test]
+fn a_core_of_separate_chains_is_sparse_and_one_that_fills_is_dense() {
+    let routes: Vec<CoreRoute> =
+        [1, 400].into_iter().map(|range| CrossedPlan::new(&Sample::ring(1200, range)).route()).collect();
+    assert_eq!(routes, [CoreRoute::Sparse, CoreRoute::Dense]);
 }

@@ -3,5 +3,5 @@
 mod curvature;
 mod effects;
 mod evaluate;
-mod sample;
+pub(super) mod sample;
 mod simulate;

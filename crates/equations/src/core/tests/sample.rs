@@ -102,6 +102,37 @@ impl Sample {
         Sample { c, w: DVector::from_fn(n, |i, _| 1.0 + (i % 3) as f64), factors }
     }
 
+    /// A ring of groups, in which each leaf group meets two groups of the core at this distance or less; without its
+    /// moments' values, for the choice of the layout.
+    pub(crate) fn ring(groups: usize, range: usize) -> Crossed {
+        let mut random = Random(3);
+        let mut leaf = LeafShard { starts: vec![0], block_starts: vec![0], ..LeafShard::default() };
+        for g in 0..4 * groups {
+            let one = g % groups;
+            let other = (one + 1 + random.below(range)) % groups;
+            leaf.groups += 1;
+            leaf.moments.extend([2.0, 0.0]);
+            leaf.neighbours.extend([one.min(other) as u32, one.max(other) as u32]);
+            leaf.blocks.extend([1.0, 1.0]);
+            leaf.block_starts.extend([leaf.blocks.len() - 1, leaf.blocks.len()]);
+            leaf.starts.push(leaf.neighbours.len());
+        }
+        let core = CoreFactor { groups, moments: [8.0, 0.0].repeat(groups), ..CoreFactor::default() };
+        let pairs = CorePairs { starts: vec![0; groups + 1], block_starts: vec![0], ..CorePairs::default() };
+        let factor = |groups: usize| Factor { z: vec![0], terms: vec![1], group: (0..groups).collect() };
+        Crossed {
+            m: 2,
+            levels: [factor(4 * groups), factor(groups)].iter().enumerate().map(level).collect(),
+            labels: Vec::new(),
+            leaf: vec![leaf],
+            core: vec![core],
+            pairs,
+            cross: vec![1.0; 4],
+            rows: 8 * groups as u64,
+            sum_log_weights: 0.0,
+        }
+    }
+
     /// A nest of three levels of intercepts, the finest first, with its covariances.
     pub(crate) fn nest(scale: f64) -> (Sample, Covariances) {
         let (n, mut random) = (60, Random(5));
