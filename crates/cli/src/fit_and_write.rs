@@ -144,7 +144,7 @@ fn robust(
         return Ok(None);
     };
     let model = objective.model();
-    cluster_level(model.levels(), level.as_deref()).map_err(|error| anyhow!("--cluster: {error}"))?;
+    cluster_level(model.structure(), level.as_deref()).map_err(|error| anyhow!("--cluster: {error}"))?;
     let limit = memory.of_rows(input.count(), Until::Moments);
     let clusters = ClusterMoments::read(
         (&model.recipe, model.structure()),

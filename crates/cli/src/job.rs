@@ -9,6 +9,7 @@ use anyhow::{anyhow, bail, ensure};
 use std::path::PathBuf;
 use tiers_design::Settings;
 use tiers_glmm::{Distribution, GlmmSettings};
+use tiers_moments::Until;
 use tiers_reml::{DfMethod, FitSettings, Inference, Method, NewtonSettings};
 
 /// Checked settings of `tiers fit`.
@@ -98,6 +99,7 @@ impl Job {
                     method,
                     newton,
                     inference: Inference { df: df_method(args.df, method)?, confidence },
+                    memory: memory.of_rows(None, Until::Estimates).map(|limit| limit.bytes),
                 },
                 robust,
                 intervals: None,

@@ -17,7 +17,7 @@
 
 use crate::sparse::GroupMoments;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use tiers_moments::{Level, Tree};
+use tiers_moments::{Crossed, Level, Tree};
 
 /// Eigenvalues of `Z̃'Z̃` below this share of the largest (or of 1) count as zero.
 const NO_VARIANCE: f64 = 1e-13;
@@ -104,6 +104,76 @@ impl Cluster {
             }
         }
         out
+    }
+
+    /// Computes these moments of a connected part of a crossed design, as [`Cluster::new`] does of a tree.
+    pub fn of_crossed(design: &Crossed, cross: &[f64], factors: &[DMatrix<f64>], x: &[usize], gamma: &[f64]) -> Self {
+        let (m, p, levels) = (gamma.len(), x.len(), &design.levels);
+        let leaf: usize = design.leaf.iter().map(|shard| shard.groups * levels[0].r()).sum();
+        let q = leaf + design.core_effects();
+        let combine = |row: &[f64]| row.iter().zip(gamma).map(|(v, g)| v * g).sum::<f64>();
+        let mut out = Cluster {
+            blocks: Vec::new(),
+            entries: Vec::new(),
+            zx: DMatrix::zeros(q, p),
+            ze: DVector::zeros(q),
+            xx: DMatrix::from_fn(p, p, |i, j| cross[x[i] * m + x[j]]),
+            xe: DVector::from_fn(p, |i, _| combine(&cross[x[i] * m..(x[i] + 1) * m])),
+        };
+        let level_of = |effect: usize| design.core.partition_point(|factor| factor.first <= effect);
+        let mut at = 0;
+        for shard in &design.leaf {
+            for (group, rows) in shard.moments.chunks_exact(levels[0].r() * m).enumerate() {
+                out.add_group(at, &levels[0].z, &factors[0], rows, (x, gamma));
+                for entry in shard.starts[group]..shard.starts[group + 1] {
+                    let block = &shard.blocks[shard.block_starts[entry]..shard.block_starts[entry + 1]];
+                    let first = shard.neighbours[entry] as usize;
+                    out.add_block((at, leaf + first), block, (&factors[0], &factors[level_of(first)]));
+                }
+                at += levels[0].r();
+            }
+        }
+        let (mut number, pairs) = (0, &design.pairs);
+        for (k, (factor, level)) in design.core.iter().zip(&levels[1..]).enumerate() {
+            for rows in factor.moments.chunks_exact(level.r() * m) {
+                out.add_group(at, &level.z, &factors[k + 1], rows, (x, gamma));
+                for pair in pairs.starts[number]..pairs.starts[number + 1] {
+                    let block = &pairs.blocks[pairs.block_starts[pair]..pairs.block_starts[pair + 1]];
+                    let first = pairs.partners[pair] as usize;
+                    out.add_block((at, leaf + first), block, (&factors[k + 1], &factors[level_of(first)]));
+                }
+                at += level.r();
+                number += 1;
+            }
+        }
+        out
+    }
+
+    /// Adds the rows of a group and its own block, from its moments with C.
+    fn add_group(
+        &mut self,
+        at: usize,
+        z: &[usize],
+        factor: &DMatrix<f64>,
+        rows: &[f64],
+        (x, gamma): (&[usize], &[f64]),
+    ) {
+        let (r, m) = (z.len(), gamma.len());
+        let rows = DMatrix::from_row_slice(r, m, rows);
+        let spread = factor.transpose() * &rows;
+        for i in 0..r {
+            x.iter().enumerate().for_each(|(j, &c)| self.zx[(at + i, j)] = spread[(i, c)]);
+            self.ze[at + i] = (0..m).map(|c| spread[(i, c)] * gamma[c]).sum();
+        }
+        let own = rows.select_columns(z).transpose();
+        self.add_block((at, at), own.as_slice(), (factor, factor));
+    }
+
+    /// Adds the block `Λ_a' B Λ_b` of two groups, B row-major.
+    fn add_block(&mut self, (row, column): (usize, usize), block: &[f64], (a, b): (&DMatrix<f64>, &DMatrix<f64>)) {
+        let block = a.transpose() * DMatrix::from_row_slice(a.nrows(), b.nrows(), block) * b;
+        self.blocks.push((row, column, a.nrows(), b.nrows()));
+        self.entries.extend(block.transpose().iter());
     }
 
     /// Returns the number of random effects of the cluster, q.

@@ -3,21 +3,26 @@
 //! The search eliminates along the trees. Here the same equations are factored again by a general sparse
 //! method, whose sums a criterion can compare with those of [`Equations::evaluate`].
 
+use crate::core::{CrossedModes, CrossedPlan, CrossedScratch};
 use crate::covariances::Covariances;
-use crate::equations::Equations;
+use crate::equations::{Equations, Route};
 use crate::error::EquationsError;
 use crate::fixed::FixedEffects;
 use crate::sparse::{SparseScratch, SparseShard};
 use crate::tree::Sums;
 use nalgebra::DMatrix;
 use rayon::prelude::*;
-use tiers_moments::{Forest, GroupPlace, Structure};
+use tiers_moments::{Crossed, Forest, GroupPlace};
+
+/// Operations of the sparse route beyond which a crossed design is not checked by it: a tenth of a second.
+const MOST_OPERATIONS: f64 = 1e8;
 
 /// The random effects of all levels.
 #[derive(Debug)]
 pub struct GroupEffects {
-    /// `log|A|` and `B'A⁻¹B` of the sparse route, as [`Equations::evaluate`] gives them.
-    pub sums: Sums,
+    /// `log|A|` and `B'A⁻¹B` of the sparse route, as [`Equations::evaluate`] gives them; `None` where that route
+    /// takes too long.
+    pub sums: Option<Sums>,
     /// The levels, in the order of [`Equations::levels`].
     pub levels: Vec<LevelModes>,
 }
@@ -54,10 +59,13 @@ impl Equations {
         fixed: &FixedEffects,
         maps: &[DMatrix<f64>],
     ) -> Result<GroupEffects, EquationsError> {
-        let Structure::Nested(forest) = &self.structure;
+        let forest = match self.route() {
+            Route::Nested(forest, _) => forest,
+            Route::Crossed(design, plan) => return self.crossed_effects((design, plan), at, fixed, maps),
+        };
         let (sums, shards) = by_shard(forest, at, |equations| effects_of(equations, fixed, forest.m, maps))?;
         let level = |k: usize| {
-            let groups = self.structure.sorted_groups(k);
+            let groups = self.structure().sorted_groups(k);
             let r = forest.levels[k].r();
             LevelModes {
                 modes: collect(&groups, r, |shard| &shards[shard].modes[k]),
@@ -66,16 +74,42 @@ impl Equations {
                 groups,
             }
         };
-        Ok(GroupEffects { sums, levels: (0..forest.levels.len()).map(level).collect() })
+        Ok(GroupEffects { sums: Some(sums), levels: (0..forest.levels.len()).map(level).collect() })
     }
 
-    /// Computes the sums of [`Equations::evaluate`], without derivatives, by the sparse route.
+    /// The random effects of a crossed design.
+    fn crossed_effects(
+        &self,
+        (design, plan): (&Crossed, &CrossedPlan),
+        at: &Covariances,
+        fixed: &FixedEffects,
+        maps: &[DMatrix<f64>],
+    ) -> Result<GroupEffects, EquationsError> {
+        let sums = self.sums_by_sparse_route(at)?;
+        let modes = plan.effects(design, at, fixed, maps, &mut CrossedScratch::new(plan, design))?;
+        let level = |(k, shards): (usize, &Vec<CrossedModes>)| {
+            let groups = self.structure().sorted_groups(k);
+            let r = design.levels[k].r();
+            LevelModes {
+                modes: collect(&groups, r, |shard| &shards[shard].modes),
+                conditional: collect(&groups, r, |shard| &shards[shard].conditional),
+                prediction: collect(&groups, r, |shard| &shards[shard].prediction),
+                groups,
+            }
+        };
+        Ok(GroupEffects { sums, levels: modes.iter().enumerate().map(level).collect() })
+    }
+
+    /// Computes the sums of [`Equations::evaluate`], without derivatives, by the sparse route; `None` where it would
+    /// take much longer than a fit, which a large core does.
     ///
     /// # Errors
     /// As for [`Equations::effects`].
-    pub fn sums_by_sparse_route(&self, at: &Covariances) -> Result<Sums, EquationsError> {
-        match &self.structure {
-            Structure::Nested(forest) => by_shard(forest, at, |_| ()).map(|(sums, _)| sums),
+    pub fn sums_by_sparse_route(&self, at: &Covariances) -> Result<Option<Sums>, EquationsError> {
+        match self.route() {
+            Route::Nested(forest, _) => by_shard(forest, at, |_| ()).map(|(sums, _)| Some(sums)),
+            Route::Crossed(design, plan) if plan.operations_of_check(design) > MOST_OPERATIONS => Ok(None),
+            Route::Crossed(design, plan) => plan.sums_by_sparse_route(design, at).map(Some),
         }
     }
 }

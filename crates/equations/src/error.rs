@@ -48,6 +48,12 @@ pub enum EquationsError {
         /// The pivot.
         value: f64,
     },
+    /// The core of a crossed design is not positive definite in floating point, which it is in theory.
+    #[error(
+        "the equations of the crossed random effects are not positive definite in floating point: a covariance \
+         factor or a column is not finite, or so large that all digits are lost"
+    )]
+    Core,
     /// A shard has more entries than its indices can count.
     #[error(
         "the equations of one shard have {entries} entries, more than its indices can count (2^32): use more shards"

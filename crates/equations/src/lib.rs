@@ -19,6 +19,7 @@
 //! of this crate.
 
 mod cluster;
+mod core;
 mod covariances;
 mod effects;
 mod equations;
@@ -28,12 +29,17 @@ mod henderson;
 mod log_sum;
 mod parts;
 pub mod reweighted;
+mod row_buffers;
 mod row_path;
 mod simulate;
 mod sparse;
 mod tree;
 
 pub use cluster::{Cluster, ClusterSpan};
+pub use core::{
+    CoreRoute, CrossedCost, CrossedModes, CrossedPart, CrossedParts, CrossedPath, CrossedPlan, CrossedScratch,
+    CrossedSimulator, EliminatedCrossed,
+};
 pub use covariances::Covariances;
 pub use effects::{GroupEffects, LevelModes};
 pub use equations::{CurvaturePoint, CurvatureTerms, Equations, Scratch, Want};

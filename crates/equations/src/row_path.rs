@@ -1,35 +1,51 @@
-//! New rows in known groups, whose ancestors carry the information on their random effects.
+//! New rows in known groups.
 //!
-//! A new row with known groups is eliminated like one more leaf of the tree, finest level first
-//! (`docs/theory.md`, "Prediction"): with `v_g` its z on the groups it is in, and 0 on ancestors that
-//! only lie on the path,
+//! In a nest the groups' ancestors carry the information on their random effects. A new row with known groups is
+//! eliminated like one more leaf of the tree, finest level first (`docs/theory.md`, "Prediction"): with `v_g` its z
+//! on the groups it is in, and 0 on ancestors that only lie on the path,
 //!
 //! ```text
 //! variance += v_g' K_g v_g,     x -= (K_g N_g[x])' v_g,     v_a -= (K_g N_g[z_a])' v_g
 //! ```
 //!
-//! and the remaining x is combined with the covariance of β̂.
+//! and the remaining x is combined with the covariance of β̂. [`CrossedPath`] does the same in a crossed design.
 
+use crate::core::{CrossedPath, EliminatedCrossed};
 use crate::covariances::Covariances;
-use crate::equations::Equations;
+use crate::equations::{Equations, Route};
+use crate::error::EquationsError;
 use crate::tree::Eliminated;
 use rayon::prelude::*;
-use tiers_moments::{Forest, GroupPlace, Structure};
+use tiers_moments::GroupPlace;
 
 /// The equations after the elimination at one G, kept to condition the effects of single groups on the data.
 #[derive(Debug)]
 pub struct EliminatedEquations<'a> {
     equations: &'a Equations,
-    shards: Vec<Eliminated<'a>>,
+    of: EliminatedOf<'a>,
+}
+
+#[derive(Debug)]
+enum EliminatedOf<'a> {
+    Nested(Vec<Eliminated<'a>>),
+    Crossed(EliminatedCrossed<'a>),
 }
 
 impl Equations {
     /// Repeats the elimination at the relative covariances, and keeps what new rows need. It takes as much
     /// memory as an evaluation.
-    pub fn eliminate(&self, at: &Covariances) -> EliminatedEquations<'_> {
-        let Structure::Nested(Forest { trees, .. }) = &self.structure;
-        let of_tree = |tree| Eliminated::new(&self.plan, tree, at.by_level());
-        EliminatedEquations { equations: self, shards: trees.par_iter().with_max_len(1).map(of_tree).collect() }
+    ///
+    /// # Errors
+    /// If the core of a crossed design cannot be factored.
+    pub fn eliminate(&self, at: &Covariances) -> Result<EliminatedEquations<'_>, EquationsError> {
+        let of = match self.route() {
+            Route::Nested(forest, plan) => {
+                let of_tree = |tree| Eliminated::new(plan, tree, at.by_level());
+                EliminatedOf::Nested(forest.trees.par_iter().with_max_len(1).map(of_tree).collect())
+            }
+            Route::Crossed(design, plan) => EliminatedOf::Crossed(plan.eliminated(design, at)?),
+        };
+        Ok(EliminatedEquations { equations: self, of })
     }
 }
 
@@ -40,9 +56,16 @@ impl<'a> EliminatedEquations<'a> {
     }
 }
 
-/// The known groups of a run of rows with their ancestors, finest level first.
+/// The known groups of a run of rows.
 #[derive(Debug, Default)]
 pub struct KnownPath {
+    nest: NestPath,
+    crossed: CrossedPath,
+}
+
+/// The known groups of a run of rows of a nest with their ancestors, finest level first.
+#[derive(Debug, Default)]
+struct NestPath {
     nodes: Vec<Node>,
     /// `K_g` and `K_g N_g` of all nodes, end to end.
     kernels: Vec<f64>,
@@ -65,9 +88,39 @@ struct Node {
 }
 
 impl KnownPath {
-    /// Sets the path of the given groups (level, place), finest first.
+    /// Sets the path of the given groups (level, place).
     pub fn set(&mut self, known: impl Iterator<Item = (usize, GroupPlace)>, eliminated: &EliminatedEquations<'_>) {
-        let (shards, levels, m) = (&eliminated.shards, eliminated.equations.levels(), eliminated.equations.totals().m);
+        match &eliminated.of {
+            EliminatedOf::Nested(shards) => self.nest.set(known, eliminated.equations, shards),
+            EliminatedOf::Crossed(eliminated) => self.crossed.set(known, eliminated),
+        }
+    }
+
+    /// Eliminates one row: returns the variance over σ² of its random part given β, and leaves in `x`
+    /// (columns `columns` of C) the coefficients of the error of β̂. `z` returns the row's value of a
+    /// level's coefficient.
+    pub fn eliminate_row(
+        &mut self,
+        eliminated: &EliminatedEquations<'_>,
+        columns: &[usize],
+        x: &mut [f64],
+        z: impl Fn(usize, usize) -> f64,
+    ) -> f64 {
+        match &eliminated.of {
+            EliminatedOf::Nested(_) => self.nest.eliminate_row(eliminated.equations, columns, x, z),
+            EliminatedOf::Crossed(eliminated) => self.crossed.eliminate_row(eliminated, columns, x, z),
+        }
+    }
+}
+
+impl NestPath {
+    fn set(
+        &mut self,
+        known: impl Iterator<Item = (usize, GroupPlace)>,
+        equations: &Equations,
+        shards: &[Eliminated<'_>],
+    ) {
+        let (levels, m) = (equations.levels(), equations.totals().m);
         self.nodes.clear();
         for (level, place) in known {
             self.node(level, place, true);
@@ -103,17 +156,14 @@ impl KnownPath {
         }
     }
 
-    /// Eliminates one row: returns the variance over σ² of its random part given β, and leaves in `x`
-    /// (columns `columns` of C) the coefficients of the error of β̂. `z` returns the row's value of a
-    /// level's coefficient.
-    pub fn eliminate_row(
+    fn eliminate_row(
         &mut self,
-        eliminated: &EliminatedEquations<'_>,
+        equations: &Equations,
         columns: &[usize],
         x: &mut [f64],
         z: impl Fn(usize, usize) -> f64,
     ) -> f64 {
-        let (levels, m) = (eliminated.equations.levels(), eliminated.equations.totals().m);
+        let (levels, m) = (equations.levels(), equations.totals().m);
         for node in &self.nodes {
             let own = &mut self.v[node.v..][..levels[node.level].r()];
             own.iter_mut().enumerate().for_each(|(t, v)| *v = if node.is_own { z(node.level, t) } else { 0.0 });

@@ -1,8 +1,9 @@
 //! Errors of reading, summing and merging.
 
 use crate::accumulate::checkpoint_format::CheckpointError;
-use crate::memory_limit::{MemoryError, RoomError};
+use crate::memory_limit::MemoryError;
 use crate::merge::MergeError;
+use crate::room_error::RoomError;
 use tiers_design::{DesignError, EncodeError, SourceError};
 
 /// Why a table could not be turned into a model.

@@ -24,6 +24,7 @@ mod moments;
 mod pace;
 mod read_times;
 mod reading;
+mod room_error;
 mod rows;
 mod structure;
 mod vectorised;
@@ -42,7 +43,7 @@ pub use cross::{CHUNK, Cross, padded};
 pub use error::IngestError;
 pub use files::{HEADER, MOMENTS, MomentsFileError, MomentsFolder, MomentsHeader, cell_tables, write_moments};
 pub use labels::LabelTable;
-pub use memory_limit::{Further, MemoryError, MemoryLimit, Needed, RoomError, Size, Until, in_words};
+pub use memory_limit::{Further, MemoryError, MemoryLimit, Needed, Size, Until, in_words};
 pub use merge::{
     Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, Part, PartError, Totals, column_names, merge,
     merged_definition,
@@ -50,9 +51,10 @@ pub use merge::{
 pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};
 pub use read_times::ReadTimes;
 pub use reading::{Dropped, Ingested, ReadObserver, Reading};
+pub use room_error::RoomError;
 pub use rows::{ClusterError, ClusterMoments, GroupIds, GroupIndex, PassError, RowPass, cluster_level};
 pub use structure::{
-    Forest, Found, GroupPlace, Level, Nest, NestError, RowSource, RowTotals, ShardGroups, Structure, TopGroups, Tree,
-    TreeLevel, forest_levels, group_labels, guess_top,
+    CoreFactor, CorePairs, Crossed, Forest, Found, GroupPlace, LeafShard, Level, Nest, NestError, Reused, RowSource,
+    RowTotals, ShardGroups, Structure, TopGroups, Tree, TreeLevel, forest_levels, group_labels, guess_top,
 };
 pub use vectorised::vectorised;

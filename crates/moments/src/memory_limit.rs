@@ -12,6 +12,9 @@
 //! | a group in the search for the optimum | 8 r_k² and above the finest level 16 r_k m + 8 path² |
 //! | an effect in the sparse equations | 12 per entry of A and of L, 48 beside; a shard per thread at a time |
 //! | a group's effects with their variances and labels | 48 r_k + 48 + 8c, and 24 more per text |
+//! | a cell while the groups of a crossed design are gathered, with L levels | 8L + 8 |
+//! | a pair of groups of a crossed design that share rows, at most one per cell and two levels | 8 r_i r_j + 12 |
+//! | a pair of effects of the core of a crossed design | 8 (10 + r²), r that of the leaf |
 //!
 //! path is the number of effects of a group and all its ancestors. Growing vectors can be twice as
 //! long as needed, but memory that was never written to does not count; the copies made while vectors
@@ -21,7 +24,7 @@ use crate::bundle::Projection;
 use crate::in_order;
 use crate::labels::LabelTable;
 use crate::moments::{Moments, SHARDS, Summands};
-use tiers_design::{ReadingCost, Recipe};
+use tiers_design::Recipe;
 
 /// Factor for what is not counted: waste of the allocator, and copies of shards while they grow. For
 /// three million groups of two rows, sorted and shuffled, the estimate with the constants below was
@@ -55,6 +58,9 @@ pub struct Size {
     pub labels: u64,
     /// Distinct entries of all covariance matrices, by which derivatives are taken.
     pub directions: u64,
+    /// Effects of the core where the groupings are known to cross, else 0. Groupings of several keys, whose groups
+    /// are not counted while rows are read, may cross without being known to.
+    pub core: u64,
     /// Bytes of the rows held while they are read, where that is known.
     pub in_hand: Option<u64>,
 }
@@ -126,7 +132,7 @@ impl Size {
     pub fn of(recipe: &Recipe, moments: &Moments) -> Size {
         let tables: Vec<&LabelTable> = moments.labels.iter().collect();
         let (m, r) = (moments.summands.m as u64, moments.summands.z.len() as u64);
-        Size::of_tables(recipe, &tables, moments.cells() as u64, moments.rows, (m, r))
+        Size::of_tables(recipe, &tables, moments.cells() as u64, moments.rows, (m, r)).with_core(recipe)
     }
 
     /// The size of one model's moments among the joint sums of several models; `further` bytes are added
@@ -140,7 +146,20 @@ impl Size {
         }
         let mut size = Size::of_tables(recipe, &tables, cells, whole.rows, (m, r));
         size.labels += further;
-        size
+        // Otherwise the cells of other models are counted.
+        if projection.keys.len() == whole.summands.keys { size.with_core(recipe) } else { size }
+    }
+
+    /// Counts the effects of the core if the groupings cross: in a nest whose groups are counted exactly, there are
+    /// as many cells as groups of the finest level.
+    fn with_core(mut self, recipe: &Recipe) -> Size {
+        let counted = |keys: usize| keys == 1 || keys == recipe.keys.len();
+        let exact = recipe.groupings.iter().all(|grouping| counted(grouping.keys.len()));
+        if exact && self.levels.first().is_some_and(|&(groups, _)| self.cells > groups) {
+            let effects = self.levels.iter().map(|(groups, r)| groups * r);
+            self.core = effects.clone().sum::<u64>() - effects.max().unwrap_or(0);
+        }
+        self
     }
 
     /// Bytes that existing sums take.
@@ -174,8 +193,21 @@ impl Size {
             levels,
             labels: tables.iter().map(|table| table.bytes()).sum::<usize>() as u64,
             directions: recipe.random.iter().map(|term| entries(term.columns.len())).sum(),
+            core: 0,
             in_hand: None,
         }
+    }
+
+    /// Bytes of the groups of a crossed design while they are gathered from the cells, and of its core.
+    fn crossed(&self) -> (u64, u64) {
+        if self.core == 0 {
+            return (0, 0);
+        }
+        let pairs = self.levels.iter().enumerate().flat_map(|(k, a)| self.levels[k + 1..].iter().map(move |b| (a, b)));
+        let of_pairs: u64 = pairs.map(|(a, b)| 8 * a.1 * b.1 + 12).sum();
+        let gathered = self.cells * (8 * self.levels.len() as u64 + 8 + of_pairs);
+        let leaf = self.levels.iter().max_by_key(|(groups, r)| groups * r).map_or(0, |level| level.1);
+        (gathered, 8 * self.core.saturating_mul(self.core).saturating_mul(10 + leaf * leaf))
     }
 
     /// Bytes of a cell.
@@ -239,12 +271,13 @@ impl Size {
         let reading = self
             .in_hand
             .unwrap_or_else(|| (READING.0 * self.rows).min(READING.1) + self.cells.min(WAVE_ROWS) * self.per_cell());
-        let matrices = self.matrices(further);
+        let (gathered, core) = self.crossed();
+        let matrices = self.matrices(further).saturating_add(core);
         let whole = |bytes: u64| (SLACK * bytes as f64) as u64 + PROGRAM;
         Needed {
             reading: whole(cells + numbering) + reading,
-            fitting: whole(forest + search) + matrices,
-            effects: whole(forest + sparse + effects) + matrices,
+            fitting: (whole(forest + gathered + search)).saturating_add(matrices),
+            effects: (whole(forest + gathered + sparse + effects)).saturating_add(matrices),
         }
     }
 }
@@ -295,42 +328,6 @@ pub struct MemoryError {
     pub whole: Option<u64>,
     /// The limit in bytes.
     pub limit: u64,
-}
-
-/// Reading and summing a block of rows needs more memory than the limit.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error(
-    "not enough memory: to read {columns} columns{} takes at least about {}, and the limit is {}; {}. Use a machine with \
-     more memory or raise the limit",
-    if *m > 0 { format!(" and to sum {m} columns of the model") } else { String::new() },
-    in_words(*needed),
-    in_words(*limit),
-    remedy(*cost, *m)
-)]
-pub struct RoomError {
-    /// Bytes needed.
-    pub needed: u64,
-    /// The limit in bytes.
-    pub limit: u64,
-    /// Columns read.
-    pub columns: usize,
-    /// Columns of the model, where they are known.
-    pub m: usize,
-    /// Memory that the source takes.
-    pub cost: ReadingCost,
-}
-
-/// Says what takes most memory while reading, and how to reduce it.
-fn remedy(cost: ReadingCost, m: usize) -> &'static str {
-    let ReadingCost { fixed, portion, block, .. } = cost;
-    if 2 * fixed > portion {
-        "the files consist of very many row groups, all of which are described in memory: write them with row groups of \
-         100,000 rows or more"
-    } else if m == 0 && portion > 8 * block {
-        "the texts of a column are very long: use short labels"
-    } else {
-        "rows are read and summed in blocks of 32,768, so fewer predictors need less"
-    }
 }
 
 impl MemoryLimit {

@@ -2,7 +2,7 @@
 
 use crate::model::{Model, ModelError};
 use tiers_design::Recipe;
-use tiers_moments::{Dropped, IngestError, Ingested, NestError, Structure};
+use tiers_moments::{Dropped, IngestError, Ingested, NestError, Structure, in_words};
 
 /// Why a model cannot be built from rows or moments.
 #[derive(Debug, thiserror::Error)]
@@ -11,18 +11,37 @@ pub enum BuildError {
     /// The rows could not be read and summed.
     #[error(transparent)]
     Ingest(#[from] IngestError),
-    /// The groupings are not nested.
+    /// The groupings are not the levels of a model.
     #[error(transparent)]
     Nest(#[from] NestError),
+    /// The core of a crossed design takes too much memory.
+    #[error(
+        "not enough memory: the groupings cross, so that all but {leaf} form one matrix with a row for each of their \
+         {effects} random effects, {}; it needs about {}, and the limit is {}. Use a machine with more memory or raise \
+         the limit; or leave out random slopes or one of these terms, or fit parts of the data one by one",
+        core.join(", "), in_words(*needed), in_words(*limit)
+    )]
+    Core {
+        /// The grouping that is eliminated group by group.
+        leaf: String,
+        /// The other groupings, with their numbers of effects.
+        core: Vec<String>,
+        /// Effects of the core.
+        effects: usize,
+        /// Bytes needed.
+        needed: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// The model cannot be fitted.
     #[error(transparent)]
     Model(#[from] ModelError),
 }
 
-/// Finds the nest of the groupings, and builds the model.
+/// Finds the structure of the groupings, and builds the model.
 ///
 /// # Errors
-/// If no row is left, if the groupings cross, or as [`Model::new`].
+/// If no row is left, if two groupings have the same groups, or as [`Model::new`].
 pub fn build_model(ingested: Ingested) -> Result<(Model, Dropped), BuildError> {
     build(ingested, Model::new)
 }
@@ -30,7 +49,7 @@ pub fn build_model(ingested: Ingested) -> Result<(Model, Dropped), BuildError> {
 /// The same for a generalised model, whose response is not checked here.
 ///
 /// # Errors
-/// If no row is left, if the groupings cross, or as [`Model::of_generalised`].
+/// If no row is left, if two groupings have the same groups, or as [`Model::of_generalised`].
 pub fn build_generalised(ingested: Ingested) -> Result<(Model, Dropped), BuildError> {
     build(ingested, Model::of_generalised)
 }

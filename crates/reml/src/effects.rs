@@ -1,11 +1,13 @@
 //! Random effects with their variances: conditional modes (BLUPs) by sparse LDL'.
 //!
-//! The search eliminates along the nest. Here, at the optimum, the same equations are factored again by a
-//! general sparse method, and every fit checks that both give the same criterion.
+//! The search eliminates group by group. Here, at the optimum, the same equations are factored again by a
+//! general sparse method, and every fit checks that both give the same criterion. (The effects of a crossed design
+//! come from the elimination, and one whose core is large is not checked.)
 
 use crate::estimate::Optimum;
 use crate::model::Model;
 use crate::objective::Objective;
+use crate::order::by_groups;
 pub use tiers_design::Dictionary as KeyLabels;
 use tiers_equations::{EquationsError, LevelModes, Sums};
 use tiers_moments::GroupPlace;
@@ -20,13 +22,13 @@ pub enum EffectsError {
     /// The two ways to compute the criterion disagree: one of them lost too many digits.
     #[error(
         "the likelihood cannot be computed to enough digits: -2 log L is {sparse} by sparse factorisation and {tree} \
-         by elimination along the nest. Either the data do not determine the variances (take out random slopes or a \
+         by elimination group by group. Either the data do not determine the variances (take out random slopes or a \
          level), or columns lose digits (centre and rescale them)"
     )]
     Disagreement {
         /// Criterion by sparse factorisation.
         sparse: f64,
-        /// Criterion by elimination along the nest.
+        /// Criterion by elimination group by group.
         tree: f64,
     },
 }
@@ -59,14 +61,15 @@ pub struct KeyColumn {
     pub labels: KeyLabels,
 }
 
-/// Computes the random effects of all levels, coarsest first.
+/// Computes the random effects of all levels, in the order of [`crate::Fit::levels`].
 pub fn random_effects(objective: &Objective<'_>, optimum: &Optimum) -> Result<Vec<LevelEffects>, EffectsError> {
     let (model, at) = (objective.model(), &optimum.at);
     let effects = model.equations.effects(&at.covariances, &at.fixed, &model.effect_maps())?;
-    check_criterion(objective, optimum, &effects.sums)?;
+    check_criterion(objective, optimum, effects.sums.as_ref())?;
     let sigma2 = at.fixed.pwrss / objective.nu();
-    let levels = effects.levels.into_iter().enumerate().rev();
-    Ok(levels.map(|(k, modes)| LevelEffects::new(model, k, modes, sigma2)).collect())
+    let mut levels: Vec<Option<LevelModes>> = effects.levels.into_iter().map(Some).collect();
+    let of_level = |k: usize| LevelEffects::new(model, k, levels[k].take().expect("each level once"), sigma2);
+    Ok(by_groups(model.levels()).into_iter().rev().map(of_level).collect())
 }
 
 impl LevelEffects {
@@ -89,14 +92,15 @@ impl LevelEffects {
     }
 }
 
-/// Checks that the criterion at an optimum is the same by sparse factorisation and along the nest.
+/// Checks that the criterion at an optimum is the same by sparse factorisation and group by group.
 pub(crate) fn check_two_routes(objective: &Objective<'_>, optimum: &Optimum) -> Result<(), EffectsError> {
     let sums = objective.model().equations.sums_by_sparse_route(&optimum.at.covariances)?;
-    check_criterion(objective, optimum, &sums)
+    check_criterion(objective, optimum, sums.as_ref())
 }
 
-/// Checks that the sums of the sparse route give the criterion that was minimised.
-fn check_criterion(objective: &Objective<'_>, optimum: &Optimum, sums: &Sums) -> Result<(), EffectsError> {
+/// Checks that the sums of the sparse route, if there are any, give the criterion that was minimised.
+fn check_criterion(objective: &Objective<'_>, optimum: &Optimum, sums: Option<&Sums>) -> Result<(), EffectsError> {
+    let Some(sums) = sums else { return Ok(()) };
     let sparse = objective.finish(&optimum.at.covariances, sums, &objective.model().totals()).criterion;
     if !sparse.is_finite() {
         return Err(EquationsError::SingularFixedEffects.into());

@@ -2,6 +2,7 @@
 
 use crate::components::{Icc, fixed_variance};
 use crate::model::Model;
+use crate::order::by_groups;
 use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
 use tiers_equations::Covariances;
@@ -16,7 +17,7 @@ pub struct RSquared {
     pub conditional: f64,
     /// Variance of Xβ over the rows, divisor n - 1.
     pub fixed_variance: f64,
-    /// Per level, coarsest first, the variance of its random effects.
+    /// Per level, in the order of [`crate::Fit::levels`], the variance of its random effects.
     pub levels: Vec<LevelVariance>,
     /// Residual variance.
     pub residual_variance: f64,
@@ -67,11 +68,11 @@ pub(crate) fn r_squared(model: &Model, relative: &Covariances, beta: &DVector<f6
     let variances: Vec<f64> = model.levels().iter().zip(relative.by_level()).map(of_level).collect();
     let random: f64 = variances.iter().sum();
     let total = fixed + random + sigma2;
-    let levels = model.levels().iter().zip(&variances).rev();
-    let of = |(level, &variance): (&Level, &f64)| LevelVariance {
-        level: level.name.clone(),
-        variance,
-        share: variance / total,
+    let levels = by_groups(model.levels()).into_iter().rev();
+    let of = |k: usize| LevelVariance {
+        level: model.levels()[k].name.clone(),
+        variance: variances[k],
+        share: variances[k] / total,
     };
     Some(RSquared {
         marginal: fixed / total,
@@ -92,13 +93,17 @@ fn total_weight(model: &Model) -> Option<f64> {
     }
 }
 
-/// Computes design effects, coarsest level first, from the intraclass correlations of random intercepts.
+/// Computes design effects, coarsest level first, from the intraclass correlations of random intercepts. A crossed
+/// design has none: whole groups of one level are not independent of each other.
 ///
 /// Rows that share a group of level k have the correlation `ICC_k` or, if they also share a finer one,
 /// more: with `s_j` the share of level j alone and `ñ_j = Σ n_g²/n`, the mean has
 /// `1 + ICC_k (ñ_k - 1) + Σ_{j<k} s_j (ñ_j - 1)` times the variance of independent rows (Kish 1965 for
 /// one level). Each row counts once, whatever its weight.
 pub(crate) fn design_effects(model: &Model, icc: &[Icc]) -> Vec<DesignEffect> {
+    if model.is_crossed() {
+        return Vec::new();
+    }
     let n = model.totals().rows as f64;
     // Finest first, as in the model.
     let correlations: Vec<f64> = icc.iter().rev().map(|icc| icc.icc).collect();

@@ -8,12 +8,14 @@ use crate::model::Model;
 use crate::newton::Step;
 use crate::notes;
 use crate::objective::{Method, Objective};
+use crate::order::by_groups;
 use crate::parameters::lower_triangular;
+use crate::solver::Solver;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use tiers_design::{Atom, Recipe};
-use tiers_moments::Dropped;
+use tiers_moments::{Dropped, Level};
 
 /// A fitted model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,7 +35,10 @@ pub struct Fit {
     pub n_dropped: u64,
     /// Columns with missing values, and their number.
     pub missing: Vec<(String, u64)>,
-    /// The levels of the nest, coarsest first.
+    /// Whether the groupings cross, so that they are not one nest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub crossed: bool,
+    /// The levels, the one with the fewest groups first; in a nest this is the coarsest.
     pub levels: Vec<LevelSize>,
     /// -2 log-likelihood (ML) or -2 log restricted likelihood (REML).
     pub criterion: f64,
@@ -72,28 +77,37 @@ pub struct Fit {
     pub theta: Vec<f64>,
     /// The random effects' covariances, in lme4's order (by decreasing number of groups).
     pub variance_components: Vec<VarianceComponent>,
-    /// Intraclass correlations, coarsest level first.
+    /// Intraclass correlations, in the order of `levels`.
     pub icc: Vec<Icc>,
     /// Shares of the variance explained; `None` where no combination of the columns is constant.
     #[serde(default)]
     pub r_squared: Option<RSquared>,
-    /// Design effects and effective sample sizes, coarsest level first.
+    /// Design effects and effective sample sizes, in the order of `levels`; none of a crossed design.
     #[serde(default)]
     pub design_effect: Vec<DesignEffect>,
     /// Notes on what the user may not expect of this model or its data; most fits have none.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// How the equations of a crossed design are solved; `None` for a nest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solver: Option<Solver>,
     /// What the optimiser did.
     pub optimizer: OptimizerReport,
 }
 
-/// A level of the nest.
+/// A level of random effects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LevelSize {
     /// Name of the grouping.
     pub name: String,
     /// Number of groups.
     pub groups: usize,
+}
+
+impl LevelSize {
+    fn of(level: &Level) -> Self {
+        LevelSize { name: level.name.clone(), groups: level.groups }
+    }
 }
 
 /// A factor of the fixed effects.
@@ -197,7 +211,7 @@ pub struct OptimizerReport {
 /// The variance parameters in the user's columns.
 #[derive(Clone, Debug)]
 pub struct Variances {
-    /// Per level, finest first, the lower-triangular relative covariance factor Λ.
+    /// Per level of the model, the lower-triangular relative covariance factor Λ.
     pub factors: Vec<DMatrix<f64>>,
     /// Residual variance σ².
     pub sigma2: f64,
@@ -260,12 +274,8 @@ impl Fit {
             n_obs: n,
             n_dropped: dropped.rows,
             missing: dropped.missing.clone(),
-            levels: model
-                .levels()
-                .iter()
-                .rev()
-                .map(|level| LevelSize { name: level.name.clone(), groups: level.groups })
-                .collect(),
+            crossed: model.is_crossed(),
+            levels: model.coarsest_first().map(LevelSize::of).collect(),
             criterion,
             log_likelihood: -0.5 * criterion,
             aic: criterion + 2.0 * n_parameters as f64,
@@ -287,6 +297,7 @@ impl Fit {
             design_effect: design_effects(model, &icc),
             icc,
             notes: notes::of_fit(model, optimum, dropped),
+            solver: Solver::of(model),
             optimizer: OptimizerReport {
                 evaluations: optimum.evaluations,
                 gradient_norm: optimum.gradient(objective).amax(),
@@ -345,7 +356,8 @@ fn variance_components(
 ) -> Vec<VarianceComponent> {
     let (model, scale) = (objective.model(), &objective.parameters.scale);
     let mut out = Vec::new();
-    for (k, (level, factor)) in model.levels().iter().zip(&covariances.factors).enumerate() {
+    for k in by_groups(model.levels()) {
+        let (level, factor) = (&model.levels()[k], &covariances.factors[k]);
         for &(term, start) in &level.terms {
             let spec = &model.recipe.random[term];
             let block = factor.view((start, start), (spec.names.len(), spec.names.len()));

@@ -20,11 +20,15 @@ pub struct FitSettings {
     pub newton: Settings,
     /// Degrees of freedom and the level of confidence intervals.
     pub inference: Inference,
+    /// Bytes that the equations of a crossed design may take: its core is a matrix of as many rows as all groupings
+    /// but one have effects. No limit if `None`.
+    pub memory: Option<u64>,
 }
 
 impl Default for FitSettings {
     fn default() -> Self {
-        FitSettings { method: Method::Reml, newton: Settings::default(), inference: Inference::default() }
+        let (newton, inference) = (Settings::default(), Inference::default());
+        FitSettings { method: Method::Reml, newton, inference, memory: None }
     }
 }
 
@@ -52,6 +56,21 @@ pub struct FitSeconds {
     pub search: f64,
     /// Inference, and all that is reported of the optimum.
     pub inference: f64,
+}
+
+/// Checks that the equations of a crossed design fit into some bytes.
+///
+/// # Errors
+/// If they do not.
+pub fn check_core(model: &Model, limit: u64) -> Result<(), BuildError> {
+    let Some(cost) = model.equations.cost_of_core() else { return Ok(()) };
+    let needed = (cost.evaluation_bytes + cost.curvature_bytes) as u64 + model.equations.bytes_of_moments() as u64;
+    if needed <= limit {
+        return Ok(());
+    }
+    let levels = model.levels();
+    let core = levels[1..].iter().map(|level| format!("{} ({})", level.name, level.groups * level.r())).collect();
+    Err(BuildError::Core { leaf: levels[0].name.clone(), core, effects: cost.core_effects, needed, limit })
 }
 
 /// Why there is no fit.
@@ -83,6 +102,9 @@ pub fn fit_moments(
         seconds
     };
     let (model, dropped) = build_model(ingested)?;
+    if let Some(limit) = settings.memory {
+        check_core(&model, limit)?;
+    }
     let build = lap();
     let objective = Objective::new(&model, settings.method);
     let optimum = find_optimum(&objective, &settings.newton, observer)?;

@@ -12,6 +12,7 @@ use crate::estimate::Optimum;
 use crate::fit::Variances;
 use crate::model::Model;
 use crate::objective::{Evaluation, Method, Objective, SecondDerivatives};
+use crate::order::by_groups;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use tiers_equations::{Curvature, CurvatureTerms, Part, Sums, Want};
 use tiers_moments::{ClusterMoments, RowTotals};
@@ -85,6 +86,8 @@ struct Whole<'a> {
     /// The map of β to the user's columns.
     map: DMatrix<f64>,
     maps: Vec<DMatrix<f64>>,
+    /// The levels in the order of the results.
+    order: Vec<usize>,
 }
 
 impl<'a> Whole<'a> {
@@ -100,6 +103,7 @@ impl<'a> Whole<'a> {
             beta: model.unshift(&at.fixed.beta, &at.fixed.xx_inverse).0,
             map: model.unshift_map(),
             maps: model.effect_maps(),
+            order: by_groups(model.levels()),
         }
     }
 
@@ -205,27 +209,25 @@ impl<'a> Whole<'a> {
             let roots = eigen.eigenvalues.map(|v| v.max(0.0).sqrt());
             eigen.eigenvectors * DMatrix::from_diagonal(&roots)
         };
-        let factors = blocks.iter().zip(&self.maps).map(root);
-        let of_rows = |factor: DMatrix<f64>| factor.row_iter().map(|row| row.norm()).collect::<Vec<_>>();
+        let factors: Vec<_> = blocks.iter().zip(&self.maps).map(root).collect();
+        let of_rows = |k: usize| factors[k].row_iter().map(|row| row.norm()).collect::<Vec<_>>();
         let sigma2 = variances[variances.len() - 1];
-        factors.flat_map(of_rows).chain([sigma2.max(0.0).sqrt()]).collect()
+        self.order.iter().flat_map(|&k| of_rows(k)).chain([sigma2.max(0.0).sqrt()]).collect()
     }
 
     /// Returns the standard deviations in the order of [`names_of_deviations`].
     fn deviations(&self, variances: &Variances) -> Vec<f64> {
         let Variances { factors, sigma2 } = variances;
-        let levels = self.objective.model().levels().iter().zip(factors);
-        let of_level = |(level, factor): (&tiers_moments::Level, &DMatrix<f64>)| {
-            (0..level.r()).map(|i| (sigma2 * factor.row(i).norm_squared()).sqrt()).collect::<Vec<_>>()
-        };
-        levels.flat_map(of_level).chain([sigma2.sqrt()]).collect()
+        let of_level =
+            |&k: &usize| factors[k].row_iter().map(|row| (sigma2 * row.norm_squared()).sqrt()).collect::<Vec<_>>();
+        self.order.iter().flat_map(of_level).chain([sigma2.sqrt()]).collect()
     }
 }
 
-/// Names of the random coefficients level by level, finest first, then of the residual.
+/// Names of the random coefficients level by level, by falling number of groups, then of the residual.
 fn names_of_deviations(model: &Model) -> Vec<(String, Option<String>)> {
     let mut names = Vec::new();
-    for level in model.levels() {
+    for level in by_groups(model.levels()).into_iter().map(|k| &model.levels()[k]) {
         for &(term, _) in &level.terms {
             names.extend(model.recipe.random[term].names.iter().map(|name| (level.name.clone(), Some(name.clone()))));
         }

@@ -22,9 +22,11 @@ mod model;
 mod newton;
 mod notes;
 mod objective;
+mod order;
 mod parameters;
 mod predict;
 mod profile;
+mod solver;
 mod threads;
 mod wald_intervals;
 mod watched;
@@ -41,7 +43,7 @@ pub use estimate::{
 };
 pub use explained::{DesignEffect, LevelVariance, RSquared};
 pub use fit::{FactorLevels, Fit, FixedEffect, LevelSize, OptimizerReport, VarianceComponent, Variances, factors};
-pub use fit_moments::{FitError, FitSeconds, FitSettings, FittedModel, fit_moments};
+pub use fit_moments::{FitError, FitSeconds, FitSettings, FittedModel, check_core, fit_moments};
 pub use fitted::{FittedError, FittedRows, FittedValues};
 pub use inference::{
     AnovaType, Averaging, DfMethod, FTest, FixedInference, FixedModel, Grid, Inference, KenwardRoger, LinearError,
@@ -59,6 +61,7 @@ pub use predict::{
     PredictionErrors, Predictor,
 };
 pub use profile::{Curve, End, Profile, ProfileError, ProfilePoint, Target, profile};
+pub use solver::Solver;
 pub use threads::use_threads;
 pub use wald_intervals::{
     WaldInterval, of_coefficients as wald_intervals_of_coefficients, of_components as wald_intervals_of_components,

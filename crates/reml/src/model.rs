@@ -1,5 +1,6 @@
 //! The model to be fitted: the equations with their X, and the maps back to the user's columns.
 
+use crate::order::by_groups;
 use nalgebra::{DMatrix, DVector};
 use tiers_design::Recipe;
 use tiers_equations::Equations;
@@ -230,7 +231,17 @@ impl Model {
         self.equations.structure()
     }
 
-    /// Returns the levels of random effects, finest first.
+    /// Whether the groupings cross, so that they are not one nest.
+    pub fn is_crossed(&self) -> bool {
+        self.structure().crossed().is_some()
+    }
+
+    /// Returns the levels by rising number of groups, as results list them: in a nest the coarsest first.
+    pub(crate) fn coarsest_first(&self) -> impl Iterator<Item = &Level> {
+        by_groups(self.levels()).into_iter().rev().map(|k| &self.levels()[k])
+    }
+
+    /// Returns the levels of random effects: in a nest the finest first, in a crossed design the leaf first.
     pub fn levels(&self) -> &[Level] {
         self.equations.levels()
     }

@@ -9,12 +9,13 @@ use crate::estimate::Optimum;
 use crate::inference::Robust;
 use crate::model::Model;
 use tiers_design::{Factor, Formula, Recipe, VariableKind};
-use tiers_moments::{Code, Dropped};
+use tiers_moments::{Code, Dropped, Reused};
 
 /// The notes on a model and its data.
 pub fn of_model(model: &Model, dropped: &Dropped) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(weights(model));
+    notes.extend(reused_labels(model));
     notes.extend(factors_without_correlations(&model.recipe));
     notes.extend(factors_of_many_levels(&model.recipe, model.totals().rows));
     notes.extend(dropped.codes.iter().map(code));
@@ -48,6 +49,21 @@ fn undetermined(parameters: &[String]) -> Option<String> {
             parameters.join(" and ")
         )
     })
+}
+
+/// Groupings that cross, though one probably numbers its groups within each group of the other.
+fn reused_labels(model: &Model) -> Option<String> {
+    let crossed = model.structure().crossed()?;
+    let Reused { inner, outer, pairs } = crossed.reused()?;
+    let [inner, outer] = [inner, outer].map(|level| &crossed.levels[level]);
+    let share = 100.0 * pairs as f64 / (inner.groups * outer.groups) as f64;
+    Some(format!(
+        "The groupings {i} and {o} were taken as crossed, since the labels of {i} occur in several groups of {o} \
+         ({share:.0} % of all pairs of a {i} and a {o}). If a label of {i} stands for a different group in each {o}, write \
+         (1 | {o}/{i}), outer grouping first; if {o} is the inner one, (1 | {i}/{o}).",
+        i = inner.name,
+        o = outer.name
+    ))
 }
 
 /// Weights whose mean is more than this factor away from 1 may be sampling weights.

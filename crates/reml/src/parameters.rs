@@ -7,14 +7,16 @@
 //! criterion is smooth everywhere. (lme4's theta, which is reported, has the entries of the factors of the
 //! user's own columns.)
 
+use crate::order::by_groups;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use std::ops::Range;
 use tiers_equations::{Covariances, Direction};
 use tiers_moments::{Level, RowTotals};
 
 /// One free entry of a factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Level, finest first.
+    /// Level, as numbered in the model.
     pub level: usize,
     /// Term: an index into [`tiers_design::Recipe::random`].
     pub term: usize,
@@ -30,7 +32,8 @@ pub struct Parameters {
     /// Position of each entry; term by term, the lower triangle by column. Terms are in lme4's
     /// order: by decreasing number of groups, ties as in the formula.
     pub entries: Vec<Entry>,
-    /// The entries of G (upper triangle within each term) by which derivatives are taken.
+    /// The entries of G (upper triangle within each term) by which derivatives are taken, level by level in the
+    /// order of the model.
     pub directions: Vec<Direction>,
     /// r of each level.
     pub r: Vec<usize>,
@@ -38,18 +41,27 @@ pub struct Parameters {
     pub scale: Vec<Vec<f64>>,
 }
 
+/// Returns the terms of a level, with the rows of each in the level's factor.
+fn terms(level: &Level) -> impl Iterator<Item = (usize, Range<usize>)> + '_ {
+    let end = |t: usize| level.terms.get(t + 1).map_or(level.r(), |next| next.1);
+    level.terms.iter().enumerate().map(move |(t, &(term, start))| (term, start..end(t)))
+}
+
 impl Parameters {
     /// Lays out the parameters of a model's levels and terms.
     pub fn new(levels: &[Level], totals: &RowTotals<'_>) -> Self {
         let mut entries = Vec::new();
+        for k in by_groups(levels) {
+            for (term, rows) in terms(&levels[k]) {
+                let of_column = |column| (column..rows.end).map(move |row| Entry { level: k, term, row, column });
+                entries.extend(rows.clone().flat_map(of_column));
+            }
+        }
         let mut directions = Vec::new();
         for (k, level) in levels.iter().enumerate() {
-            for (t, &(term, start)) in level.terms.iter().enumerate() {
-                let end = level.terms.get(t + 1).map_or(level.r(), |next| next.1);
-                for column in start..end {
-                    entries.extend((column..end).map(|row| Entry { level: k, term, row, column }));
-                    directions.extend((column..end).map(|b| Direction { level: k, a: column, b }));
-                }
+            for (_, rows) in terms(level) {
+                let of_row = |a| (a..rows.end).map(move |b| Direction { level: k, a, b });
+                directions.extend(rows.clone().flat_map(of_row));
             }
         }
         let mean_square = |c: usize| totals.get(c, c) / totals.rows as f64;

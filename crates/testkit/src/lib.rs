@@ -6,6 +6,7 @@
 
 pub mod check;
 mod components;
+mod crossed;
 mod explained;
 pub mod golden;
 pub mod inference;
@@ -17,6 +18,7 @@ pub mod smoking;
 pub mod table;
 
 pub use check::{Checks, Tolerance, check};
+pub use crossed::{simulate_crossed, simulate_regions};
 pub use golden::{Golden, GoldenFit, datasets_dir, reference_dir, shared_dir};
 pub use inference::{KenwardRoger, Sandwich, ScaledF};
 pub use oracle::{Method, Problem, Solution, Term};

@@ -65,7 +65,7 @@ pub struct NestedSample {
     pub y: Vec<f64>,
     /// Weights w with Var(ε_i) = σ²/w_i.
     pub weights: Option<Vec<f64>>,
-    /// The levels, finest first.
+    /// The levels, the one with the most groups first: in a nest the finest.
     pub levels: Vec<SampleLevel>,
     /// True β.
     pub beta: Vec<f64>,
@@ -160,7 +160,7 @@ fn nest(rng: &mut StdRng, shape: &Shape) -> Vec<Vec<usize>> {
 }
 
 /// Draws the constant, two covariates (one varies partly between top groups), and one only for slopes.
-fn columns(rng: &mut StdRng, n: usize, top: &[usize]) -> Vec<Vec<f64>> {
+pub(crate) fn columns(rng: &mut StdRng, n: usize, top: &[usize]) -> Vec<Vec<f64>> {
     let mut normal = || rng.sample::<f64, _>(StandardNormal);
     let between: Vec<f64> = (0..=n).map(|_| normal()).collect();
     let x1 = (0..n).map(|_| 0.5 + normal()).collect();
@@ -169,7 +169,7 @@ fn columns(rng: &mut StdRng, n: usize, top: &[usize]) -> Vec<Vec<f64>> {
     vec![vec![1.0; n], x1, x2, x3]
 }
 
-fn random_terms(rng: &mut StdRng, shape: &Shape) -> Vec<Vec<usize>> {
+pub(crate) fn random_terms(rng: &mut StdRng, shape: &Shape) -> Vec<Vec<usize>> {
     let mut slopes = [1, 2, 3];
     slopes.shuffle(rng);
     let mut z = vec![0];
@@ -180,7 +180,7 @@ fn random_terms(rng: &mut StdRng, shape: &Shape) -> Vec<Vec<usize>> {
     if shape.uncorrelated { z.into_iter().map(|c| vec![c]).collect() } else { vec![z] }
 }
 
-fn random_lambda(rng: &mut StdRng, r: usize) -> Vec<f64> {
+pub(crate) fn random_lambda(rng: &mut StdRng, r: usize) -> Vec<f64> {
     let mut entries = Vec::new();
     for j in 0..r {
         entries.push(rng.random_range(0.3..1.3));
@@ -189,7 +189,7 @@ fn random_lambda(rng: &mut StdRng, r: usize) -> Vec<f64> {
     entries
 }
 
-fn response(rng: &mut StdRng, sample: &NestedSample) -> Vec<f64> {
+pub(crate) fn response(rng: &mut StdRng, sample: &NestedSample) -> Vec<f64> {
     let mut problem = sample.problem();
     problem.y = DVector::zeros(sample.columns[0].len());
     let mut normal = |len: usize| DVector::from_fn(len, |_, _| rng.sample::<f64, _>(StandardNormal));

@@ -7,7 +7,7 @@ use crate::saved::{Again, Saved};
 use anyhow::{anyhow, bail, ensure};
 use serde_json::{Map, Value, json};
 use std::path::Path;
-use tiers_moments::{ClusterMoments, Until, cluster_level};
+use tiers_moments::{ClusterError, ClusterMoments, Until, cluster_level};
 use tiers_outputs::{OutColumn, OutValues, own_name};
 use tiers_reml::{Influence, KeyLabels, Objective, WithoutGroup};
 use tiers_report::layout::{Column, paragraph, table};
@@ -33,7 +33,10 @@ pub(crate) fn run(args: &InfluenceArgs) -> anyhow::Result<Outcome> {
         );
     };
     let (model, _) = saved.read(&args.refit, Until::Estimates)?;
-    cluster_level(model.levels(), args.level.as_deref()).map_err(|_| wrong_level(&saved, args.level.as_deref()))?;
+    cluster_level(model.structure(), args.level.as_deref()).map_err(|error| match error {
+        ClusterError::Crossed { .. } => anyhow!("{}: {error}", saved.name),
+        _ => wrong_level(&saved, args.level.as_deref()),
+    })?;
     ensure!(model.p() > 0, "{}: influence is measured on the fixed effects, and the model has none", saved.name);
     let objective = Objective::new(&model, saved.fit().method);
     let optimum = saved.optimum(&objective, &args.refit)?;

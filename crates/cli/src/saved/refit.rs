@@ -12,7 +12,7 @@ use anyhow::anyhow;
 use std::path::PathBuf;
 use tiers_design::Plan;
 use tiers_moments::{Dropped, HEADER, Ingested, MomentsFolder, Part, Reading, Until, accumulate_with, merge};
-use tiers_reml::{DfMethod, FixedInference, FixedModel, Inference, Model, Objective, Optimum, build_model};
+use tiers_reml::{DfMethod, FixedInference, FixedModel, Inference, Model, Objective, Optimum, build_model, check_core};
 use tiers_report::saved::RefitError;
 use tiers_tables::{Parquet, Source};
 
@@ -56,6 +56,7 @@ impl Saved {
     /// Reads the data again and returns the model with the moments of the first fit.
     pub(crate) fn read(&self, args: &RefitArgs, until: Until) -> anyhow::Result<(Model, Dropped)> {
         let limit = args.resources.limit()?;
+        let memory = limit.of_rows(None, until);
         let again = self.open_data(args)?;
         let mut watch = Progress::new(args.quiet).reading(again.count());
         let limit = limit.of_rows(again.count(), until);
@@ -72,6 +73,9 @@ impl Saved {
         drop(watch);
         let (model, dropped) = build_model(ingested).map_err(|error| self.changed(&error.to_string()))?;
         self.check_model(&model).map_err(|error| self.of_refit(error))?;
+        if let Some(limit) = memory {
+            check_core(&model, limit.bytes)?;
+        }
         Ok((model, dropped))
     }
 

@@ -1,11 +1,11 @@
 //! Cholesky factors of small covariance matrices that may be singular.
 
 /// A pivot below this share of the column's scale counts as zero.
-const SINGULAR: f64 = 1e-11;
+pub(crate) const SINGULAR: f64 = 1e-11;
 
 /// Factors a positive semidefinite matrix `a = L L'`, s×s row-major: L replaces the lower triangle, with
 /// zero columns where a pivot is zero relative to `scale`. Returns the rank.
-pub(super) fn factor(a: &mut [f64], scale: impl Fn(usize) -> f64, s: usize) -> usize {
+pub(crate) fn factor(a: &mut [f64], scale: impl Fn(usize) -> f64, s: usize) -> usize {
     let mut rank = 0;
     for j in 0..s {
         let pivot = a[j * s + j];
@@ -24,7 +24,7 @@ pub(super) fn factor(a: &mut [f64], scale: impl Fn(usize) -> f64, s: usize) -> u
 }
 
 /// `v = L ξ`.
-pub(super) fn spread(l: &[f64], xi: &[f64], v: &mut [f64]) {
+pub(crate) fn spread(l: &[f64], xi: &[f64], v: &mut [f64]) {
     let s = xi.len();
     for i in 0..s {
         v[i] = (0..=i).map(|j| l[i * s + j] * xi[j]).sum();
@@ -32,7 +32,7 @@ pub(super) fn spread(l: &[f64], xi: &[f64], v: &mut [f64]) {
 }
 
 /// Solves `L L' x = L ξ`, that is, `L' x = ξ` over the nonzero columns.
-pub(super) fn solve(l: &[f64], xi: &[f64], x: &mut [f64]) {
+pub(crate) fn solve(l: &[f64], xi: &[f64], x: &mut [f64]) {
     let s = xi.len();
     for i in (0..s).rev() {
         let pivot = l[i * s + i];

@@ -4,20 +4,20 @@ use super::curvature::{Curvature, CurvatureAt};
 use super::small::{add_scaled, dot};
 
 /// Adds the derivatives of the groups of one level to the sums of [`Curvature`].
-pub(super) struct Contraction<'a> {
+pub(crate) struct Contraction<'a> {
     /// Directions of this level: (index, a, b).
-    pub(super) own: Vec<(usize, usize, usize)>,
+    pub(crate) own: Vec<(usize, usize, usize)>,
     /// Number of carried columns, e included.
-    pub(super) m: usize,
-    pub(super) s_xx_inverse: Option<&'a [f64]>,
-    pub(super) with_products: bool,
-    pub(super) f: Vec<f64>,
+    pub(crate) m: usize,
+    pub(crate) s_xx_inverse: Option<&'a [f64]>,
+    pub(crate) with_products: bool,
+    pub(crate) f: Vec<f64>,
     /// `F_x S_xx⁻¹`, a row of carried columns for each random coefficient.
-    pub(super) fs: Vec<f64>,
+    pub(crate) fs: Vec<f64>,
 }
 
 impl<'a> Contraction<'a> {
-    pub(super) fn new(at: &'a CurvatureAt<'a>, k: usize, r: usize, m: usize) -> Self {
+    pub(crate) fn new(at: &'a CurvatureAt<'a>, k: usize, r: usize, m: usize) -> Self {
         let own = at.directions.iter().enumerate().filter(|(_, dir)| dir.level == k);
         let own = own.map(|(i, dir)| (i, dir.a, dir.b)).collect();
         let (s_xx_inverse, with_products) = (at.s_xx_inverse, at.with_products);
@@ -26,7 +26,7 @@ impl<'a> Contraction<'a> {
 
     /// Loads F of a group.
     #[inline(always)]
-    pub(super) fn load(&mut self, f: &[f64]) {
+    pub(crate) fn load(&mut self, f: &[f64]) {
         let m = self.m;
         self.f.copy_from_slice(f);
         let Some(inverse) = self.s_xx_inverse else { return };
@@ -40,7 +40,7 @@ impl<'a> Contraction<'a> {
 
     /// Adds the contribution of a group's dF and dH in direction j.
     #[inline(always)]
-    pub(super) fn add(&self, j: usize, d: usize, df: &[f64], dh: &[f64], out: &mut Curvature) {
+    pub(crate) fn add(&self, j: usize, d: usize, df: &[f64], dh: &[f64], out: &mut Curvature) {
         let (m, r) = (self.m, self.f.len() / self.m);
         let mut entry = |i: usize, a: usize, b: usize| {
             out.trace[i * d + j] += dh[b * r + a];

@@ -44,6 +44,21 @@ pub struct Curvature {
 }
 
 impl Curvature {
+    /// Returns sums over no groups, of d directions and m columns.
+    pub(crate) fn none(d: usize, m: usize, with_products: bool) -> Self {
+        let square = || vec![0.0; d * d];
+        let pairs = if with_products { d * d } else { 0 };
+        let products = vec![vec![0.0; m * m]; pairs];
+        Curvature { trace: square(), residual: square(), fixed: square(), products }
+    }
+
+    /// Returns sums of the same size that are all NaN.
+    pub(crate) fn undefined(mut self) -> Self {
+        let all = [&mut self.trace, &mut self.residual, &mut self.fixed];
+        all.into_iter().chain(&mut self.products).for_each(|sums| sums.fill(f64::NAN));
+        self
+    }
+
     /// Adds the sums of another shard.
     pub fn merge(&mut self, other: &Curvature) {
         let add = |a: &mut [f64], b: &[f64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
@@ -73,11 +88,7 @@ pub struct CurvatureAt<'a> {
 impl TreePlan {
     /// Sums the second derivatives over one shard.
     pub fn curvature(&self, tree: &Tree, at: &CurvatureAt<'_>) -> Curvature {
-        let d = at.directions.len();
-        let square = || vec![0.0; d * d];
-        let pairs = if at.with_products { d * d } else { 0 };
-        let products = vec![vec![0.0; self.m * self.m]; pairs];
-        let mut out = Curvature { trace: square(), residual: square(), fixed: square(), products };
+        let mut out = Curvature::none(at.directions.len(), self.m, at.with_products);
         if tree.levels.iter().all(|level| level.groups == 0) {
             return out;
         }

@@ -4,8 +4,8 @@ use super::path::Path;
 use super::small::{add_scaled, apply, invert, multiply, symmetrise};
 use super::{Action, LevelPlan, TreePlan, ancestors};
 use crate::log_sum::LogSum;
-use tiers_moments::vectorised;
-use tiers_moments::{CHUNK, Cross, RowSource, Tree, padded};
+use crate::row_buffers::{FBuffers, Pairs};
+use tiers_moments::{Cross, RowSource, Tree, padded, vectorised};
 
 /// Contribution of a shard to the derivatives by the entries of `G_k` of one level.
 #[derive(Clone, Debug, PartialEq)]
@@ -282,79 +282,5 @@ pub(super) fn subtract_spread(out: &mut [f64], y: &[f64], z: &[usize], rows: &[f
         for (&c, row) in z.iter().zip(rows.chunks_exact(m)) {
             add_scaled(out, -y[c], row);
         }
-    }
-}
-
-/// Buffer of pairs of rows for the cross-product kernel.
-struct Pairs {
-    width: usize,
-    used: usize,
-    a: Vec<f64>,
-    b: Vec<f64>,
-}
-
-impl Pairs {
-    fn new(width: usize) -> Self {
-        Pairs { width, used: 0, a: vec![0.0; CHUNK * width], b: vec![0.0; CHUNK * width] }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, a: &[f64], b: &[f64], into: &mut Cross) {
-        let at = self.used * self.width;
-        self.a[at..at + a.len()].copy_from_slice(a);
-        self.b[at..at + b.len()].copy_from_slice(b);
-        self.used += 1;
-        if self.used == CHUNK {
-            self.flush(into);
-        }
-    }
-
-    #[inline(always)]
-    fn flush(&mut self, into: &mut Cross) {
-        let end = self.used * self.width;
-        into.add(&self.a[..end], &self.b[..end]);
-        self.used = 0;
-    }
-}
-
-/// Buffer of the rows of F, for the cross-products of every pair of random coefficients.
-struct FBuffers {
-    r: usize,
-    width: usize,
-    used: usize,
-    rows: Vec<Vec<f64>>,
-}
-
-impl FBuffers {
-    fn new(r: usize, width: usize) -> Self {
-        FBuffers { r, width, used: 0, rows: vec![vec![0.0; CHUNK * width]; r] }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, f: &[f64], m: usize, into: &mut [Cross]) {
-        let at = self.used * self.width;
-        for (buffer, row) in self.rows.iter_mut().zip(f.chunks_exact(m)) {
-            buffer[at..at + m].copy_from_slice(row);
-        }
-        self.used += 1;
-        if self.used == CHUNK {
-            self.flush(into);
-        }
-    }
-
-    #[inline(always)]
-    fn flush(&mut self, into: &mut [Cross]) {
-        let end = self.used * self.width;
-        let mut into = into.iter_mut();
-        for a in 0..self.r {
-            for b in a..self.r {
-                let cross = into.next().expect("one sum for every pair");
-                cross.add(&self.rows[a][..end], &self.rows[b][..end]);
-                if a != b {
-                    cross.add(&self.rows[b][..end], &self.rows[a][..end]);
-                }
-            }
-        }
-        self.used = 0;
     }
 }

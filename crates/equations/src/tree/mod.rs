@@ -17,14 +17,14 @@
 //! subtracted; if c is also a z column of level k, the rows are instead summed from `Y_g`, which avoids
 //! cancellation. See `docs/theory.md`, "Elimination".
 
-mod contraction;
+pub(crate) mod contraction;
 mod curvature;
 mod eliminated;
 mod evaluate;
 mod group;
 mod path;
 mod single;
-mod small;
+pub(crate) mod small;
 mod walk;
 
 pub use curvature::{Curvature, CurvatureAt, Direction};

@@ -24,6 +24,19 @@ pub enum RowsError {
     /// The response does not suit the family.
     #[error(transparent)]
     Response(#[from] ResponseError),
+    /// The groupings cross.
+    #[error(
+        "the groupings {one} and {other} cross: neither lies within the other, and with a family only nested groupings \
+         can be fitted so far. If the labels of one are reused within each group of the other, write \
+         (1 | {other}/{one}) or (1 | {one}/{other}), outer grouping first, which keeps them apart; if they really \
+         cross, drop one of the two terms, or fit a linear model"
+    )]
+    Crossed {
+        /// A grouping.
+        one: String,
+        /// One that crosses it.
+        other: String,
+    },
     /// More rows than memory is planned for.
     #[error("a generalised model holds its rows in memory, at most 4,294,967,295 of them; the data have {0}")]
     TooMany(u64),
@@ -205,7 +218,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(model: &'a Model, distribution: Distribution) -> Result<Reader<'a>, ResponseError> {
+    fn new(model: &'a Model, distribution: Distribution) -> Result<Reader<'a>, RowsError> {
         let mut recipe = model.recipe.clone();
         recipe.columns.iter_mut().for_each(|column| column.shift = 0.0);
         recipe.response_shift = 0.0;
@@ -218,11 +231,13 @@ impl<'a> Reader<'a> {
             recipe.columns.len() - 1
         };
         let success = match model.recipe.success {
-            Some(_) if distribution.family() != Family::Binomial => return Err(ResponseError::NotCounts { name }),
+            Some(_) if distribution.family() != Family::Binomial => {
+                return Err(ResponseError::NotCounts { name }.into());
+            }
             Some(factor) => {
                 let levels = &model.recipe.factors[factor].levels;
                 if levels.len() != 2 {
-                    return Err(ResponseError::Levels { name, levels: levels.clone() });
+                    return Err(ResponseError::Levels { name, levels: levels.clone() }.into());
                 }
                 let atoms = vec![Atom::Indicator { factor, level: 1 }];
                 Some(push(ColumnSpec { name: "success".to_owned(), atoms, shift: 0.0 }))
@@ -248,7 +263,14 @@ impl<'a> Reader<'a> {
             first_row = order.row_ends.last().copied().unwrap_or(first_row);
             order
         };
-        let Structure::Nested(forest) = model.structure();
+        let forest = match model.structure() {
+            Structure::Nested(forest) => forest,
+            Structure::Crossed(crossed) => {
+                let (one, other) = crossed.crossing();
+                let name = |level: usize| crossed.levels[level].name.clone();
+                return Err(RowsError::Crossed { one: name(one), other: name(other) });
+            }
+        };
         let shards: Vec<ShardOrder> = forest.trees.iter().map(order).collect();
         let (groups, finest) = finest_groups(model, &shards);
         let encoder = Encoder::new(&recipe);

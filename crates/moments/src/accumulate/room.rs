@@ -2,8 +2,9 @@
 
 use crate::accumulate::pass::{Outcome, Pass, Summing};
 use crate::cross::padded;
-use crate::memory_limit::{MemoryLimit, PROGRAM, RoomError, Size, Until};
+use crate::memory_limit::{MemoryLimit, PROGRAM, Size, Until};
 use crate::pace::{Load, Pace, decoded};
+use crate::room_error::RoomError;
 use std::collections::HashSet;
 use tiers_design::{BLOCK_ROWS, Block, Column, Request, Role, Source};
 

@@ -42,6 +42,19 @@ pub enum ClusterError {
         /// The top level.
         top: String,
     },
+    /// The groupings cross, and no level contains all others.
+    #[error(
+        "the groupings {one} and {other} cross, and there is no level whose groups contain those of all others: rows of \
+         different groups share random effects, so that no groups of rows are independent clusters. If a coarser \
+         grouping contains the groups of both, add it to the model, as in (1 | region); otherwise only the standard \
+         errors of the model can be given"
+    )]
+    Crossed {
+        /// A grouping.
+        one: String,
+        /// One that crosses it.
+        other: String,
+    },
     /// The model does not have the named level.
     #[error("the model has no level {level}: its levels are {}", levels.join(", "))]
     NoLevel {
@@ -70,7 +83,8 @@ impl ClusterMoments {
         observer: &mut dyn ReadObserver,
     ) -> Result<Self, ClusterError> {
         let totals = structure.totals();
-        let clustered = by_cluster(recipe, top_level(structure), totals.m);
+        let top = top_level(structure)?;
+        let clustered = by_cluster(recipe, &structure.levels()[top], totals.m);
         let moments = accumulate_again(source, &clustered, limit, observer)?.moments;
         if moments.rows != totals.rows {
             let what = format!("{} rows can be used where there were {}", moments.rows, totals.rows);
@@ -82,7 +96,7 @@ impl ClusterMoments {
             let what = format!("the response {} has other values", recipe.response_name);
             return Err(ClusterError::Changed { what });
         }
-        let places = places(structure, &moments.labels, &moments.shards)?;
+        let places = places(structure, top, &moments.labels, &moments.shards)?;
         Ok(ClusterMoments { per_cluster: totals.m * totals.m, cells: moments.shards, places })
     }
 
@@ -99,10 +113,13 @@ impl ClusterMoments {
     }
 }
 
-/// Returns the top level of these levels (finest first), the only one at which rows can be clustered.
-/// Naming another level is an error.
-pub fn cluster_level<'a>(levels: &'a [Level], named: Option<&str>) -> Result<&'a str, ClusterError> {
-    let top = levels.last().expect("a level").name.as_str();
+/// Returns the top level, which contains the groups of all others: the only one at which rows can be clustered.
+///
+/// # Errors
+/// If there is no such level, or another one was named.
+pub fn cluster_level<'a>(structure: &'a Structure, named: Option<&str>) -> Result<&'a str, ClusterError> {
+    let levels = structure.levels();
+    let top = levels[top_level(structure)?].name.as_str();
     match named {
         Some(level) if level != top => Err(match levels.iter().any(|known| known.name == level) {
             true => ClusterError::NotTop { level: level.to_owned(), top: top.to_owned() },
@@ -115,8 +132,14 @@ pub fn cluster_level<'a>(levels: &'a [Level], named: Option<&str>) -> Result<&'a
     }
 }
 
-fn top_level(structure: &Structure) -> &Level {
-    structure.levels().last().expect("a level")
+fn top_level(structure: &Structure) -> Result<usize, ClusterError> {
+    let crossing = || {
+        let crossed = structure.crossed().expect("a nest has a top level");
+        let (one, other) = crossed.crossing();
+        let name = |level: usize| crossed.levels[level].name.clone();
+        ClusterError::Crossed { one: name(one), other: name(other) }
+    };
+    structure.top().ok_or_else(crossing)
 }
 
 /// Returns the model's recipe with its top-level groups as cells, and all m columns of C as z columns.
@@ -133,11 +156,12 @@ fn by_cluster(of_fit: &Recipe, top: &Level, m: usize) -> Recipe {
 /// Finds the cell of every top-level group by its labels.
 fn places(
     structure: &Structure,
+    top: usize,
     labels: &[LabelTable],
     shards: &[CellShard],
 ) -> Result<Vec<Vec<(u32, u32)>>, ClusterError> {
-    let top = structure.levels().len() - 1;
-    let changed = || ClusterError::Changed { what: format!("groups of {} have other rows", top_level(structure).name) };
+    let name = &structure.levels()[top].name;
+    let changed = || ClusterError::Changed { what: format!("groups of {name} have other rows") };
     let groups = structure.sorted_groups(top);
     let index = GroupIndex::new(structure.group_labels(top, &groups)).expect("groups differ in their labels");
     let keys: Vec<Labels> = (0..labels.len()).map(|key| labels_of_cells(key, labels, shards)).collect();

@@ -17,7 +17,7 @@ pub struct Level {
     pub name: String,
     /// Index into [`Recipe::groupings`].
     pub grouping: usize,
-    /// Its key columns: indices into [`Recipe::keys`] and [`Forest::labels`].
+    /// Its key columns: indices into [`Recipe::keys`] and the structure's tables of labels.
     pub keys: Vec<usize>,
     /// Number of groups, q_k.
     pub groups: usize,
@@ -31,6 +31,26 @@ pub struct Level {
 }
 
 impl Level {
+    /// Returns the level of a grouping with this number of groups, all rows of its moments stored.
+    ///
+    /// # Errors
+    /// If a random effect occurs twice for the grouping.
+    pub(super) fn of(recipe: &Recipe, grouping: usize, groups: usize) -> Result<Level, NestError> {
+        let Grouping { name, keys } = recipe.groupings[grouping].clone();
+        let mut level = Level { name, grouping, keys, groups, z: Vec::new(), terms: Vec::new(), source: Vec::new() };
+        for (index, term) in recipe.random.iter().enumerate().filter(|(_, t)| t.grouping == grouping) {
+            level.terms.push((index, level.z.len()));
+            // A column is shifted only in terms with an intercept, so one effect may have two columns.
+            let same = |a: usize, b: usize| a == b || recipe.product(a) == recipe.product(b);
+            if let Some(at) = term.columns.iter().position(|&column| level.z.iter().any(|&z| same(z, column))) {
+                return Err(NestError::RepeatedEffect { effect: term.names[at].clone(), level: level.name });
+            }
+            level.z.extend(&term.columns);
+        }
+        level.source = (0..level.z.len()).map(RowSource::Stored).collect();
+        Ok(level)
+    }
+
     /// Returns the number of random coefficients per group, r_k.
     pub fn r(&self) -> usize {
         self.z.len()
@@ -94,17 +114,7 @@ pub struct Forest {
 pub fn levels(recipe: &Recipe, nest: &Nest) -> Result<Vec<Level>, NestError> {
     let mut levels: Vec<Level> = Vec::new();
     for &(grouping, groups) in &nest.levels {
-        let Grouping { name, keys } = recipe.groupings[grouping].clone();
-        let mut level = Level { name, grouping, keys, groups, z: Vec::new(), terms: Vec::new(), source: Vec::new() };
-        for (index, term) in recipe.random.iter().enumerate().filter(|(_, t)| t.grouping == grouping) {
-            level.terms.push((index, level.z.len()));
-            // A column is shifted only in terms with an intercept, so one effect may have two columns.
-            let same = |a: usize, b: usize| a == b || recipe.product(a) == recipe.product(b);
-            if let Some(at) = term.columns.iter().position(|&column| level.z.iter().any(|&z| same(z, column))) {
-                return Err(NestError::RepeatedEffect { effect: term.names[at].clone(), level: level.name });
-            }
-            level.z.extend(&term.columns);
-        }
+        let mut level = Level::of(recipe, grouping, groups)?;
         level.source = sources(&level.z, &levels);
         levels.push(level);
     }

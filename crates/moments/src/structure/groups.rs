@@ -9,9 +9,9 @@ use tiers_design::{Dictionary, Recipe};
 /// A group of a level, by its position in the structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GroupPlace {
-    /// Shard of the group.
+    /// Shard of the group; 0 in the core of a crossed design.
     pub shard: usize,
-    /// Number of the group within its level of the shard.
+    /// Number of the group within its level of the shard, in a core within its factor.
     pub group: usize,
 }
 
@@ -20,13 +20,26 @@ impl Structure {
     pub fn sorted_groups(&self, level: usize) -> Vec<GroupPlace> {
         match self {
             Structure::Nested(forest) => sorted_groups(forest, level),
+            Structure::Crossed(crossed) => crossed.groups_of(level),
         }
     }
 
     /// Returns the labels of these groups of a level by key column, one entry per group.
     pub fn group_labels(&self, level: usize, groups: &[GroupPlace]) -> Vec<Dictionary> {
         match self {
-            Structure::Nested(forest) => group_labels(forest, level, groups),
+            Structure::Nested(forest) => {
+                let (tables, keys) = (&forest.labels, forest.labels.len());
+                labels_by_key(tables, &forest.levels[level].keys, groups, |at, key| {
+                    forest.trees[at.shard].labels_of(level, at.group, keys)[forest.levels[level].keys[key]]
+                })
+            }
+            Structure::Crossed(crossed) => {
+                let keys = &crossed.levels[level].keys;
+                labels_by_key(&crossed.labels, keys, groups, |at, key| {
+                    let (_, labels) = crossed.rows_and_labels(level, at.shard);
+                    labels[at.group * keys.len() + key]
+                })
+            }
         }
     }
 
@@ -42,16 +55,21 @@ impl Structure {
             Structure::Nested(forest) => {
                 groups.iter().map(|at| forest.trees[at.shard].levels[level].rows[at.group]).collect()
             }
+            Structure::Crossed(crossed) => {
+                groups.iter().map(|at| crossed.rows_and_labels(level, at.shard).0[at.group]).collect()
+            }
         }
     }
 
     /// Returns the sum over the groups of a level of the square of their number of rows.
     pub fn squared_sizes(&self, level: usize) -> f64 {
+        // Sums of integers are exact below 2^53, whatever their order.
+        let sum = |rows: &[u64]| rows.iter().map(|&rows| (rows as f64).powi(2)).sum::<f64>();
         match self {
-            // Sums of integers are exact below 2^53, whatever their order.
-            Structure::Nested(forest) => {
-                let rows = forest.trees.iter().flat_map(|tree| &tree.levels[level].rows);
-                rows.map(|&rows| (rows as f64).powi(2)).sum()
+            Structure::Nested(forest) => forest.trees.iter().map(|tree| sum(&tree.levels[level].rows)).sum(),
+            Structure::Crossed(crossed) => {
+                let shards = if level == 0 { crossed.leaf.len() } else { 1 };
+                (0..shards).map(|shard| sum(crossed.rows_and_labels(level, shard).0)).sum()
             }
         }
     }
@@ -88,7 +106,7 @@ fn sorted_groups(forest: &Forest, level: usize) -> Vec<GroupPlace> {
 }
 
 /// Returns, per label number, its rank among the sorted labels of its column.
-fn ranks(table: &LabelTable) -> Vec<u32> {
+pub(super) fn ranks(table: &LabelTable) -> Vec<u32> {
     let mut ids: Vec<u32> = table.ids().collect();
     if table.is_integer() {
         ids.par_sort_unstable_by_key(|&id| table.integer(id));
@@ -100,14 +118,20 @@ fn ranks(table: &LabelTable) -> Vec<u32> {
     ranks
 }
 
-fn group_labels(forest: &Forest, level: usize, groups: &[GroupPlace]) -> Vec<Dictionary> {
-    let column = |&key: &usize| {
-        let table = &forest.labels[key];
-        let ids = groups.iter().map(|at| forest.trees[at.shard].labels_of(level, at.group, forest.labels.len())[key]);
+/// Returns the labels of groups by key column, from the number of each group's label in each of them.
+fn labels_by_key(
+    tables: &[LabelTable],
+    keys: &[usize],
+    groups: &[GroupPlace],
+    number: impl Fn(&GroupPlace, usize) -> u32 + Sync,
+) -> Vec<Dictionary> {
+    let column = |(position, &key): (usize, &usize)| {
+        let table = &tables[key];
+        let ids = groups.iter().map(|at| number(at, position));
         match table.is_integer() {
             true => Dictionary::Integer(ids.map(|id| table.integer(id).expect("an integer")).collect()),
             false => Dictionary::Text(ids.map(|id| table.text(id).expect("a text")).collect()),
         }
     };
-    forest.levels[level].keys.par_iter().map(column).collect()
+    keys.par_iter().enumerate().map(column).collect()
 }

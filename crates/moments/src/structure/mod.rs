@@ -1,19 +1,25 @@
 //! The structure of the groupings, found from the cells: which groupings lie within which, and the
 //! groups of all levels with their parents and moments.
 
+mod crossed;
+mod factors;
 mod forest;
+mod gather;
 mod groups;
 mod nest;
+mod relations;
 mod subtree;
 mod totals;
 
+pub use crossed::{CoreFactor, CorePairs, Crossed, LeafShard};
 pub use forest::{Forest, Level, RowSource, Tree, TreeLevel, levels as forest_levels};
 pub use groups::GroupPlace;
 pub use nest::{Found, Nest, NestError, ShardGroups, group_labels, guess_top};
+pub use relations::Reused;
 pub use subtree::TopGroups;
 pub use totals::RowTotals;
 
-use crate::moments::Moments;
+use crate::moments::{CellShard, Moments};
 use rayon::prelude::*;
 use tiers_design::Recipe;
 
@@ -22,21 +28,54 @@ use tiers_design::Recipe;
 pub enum Structure {
     /// Every grouping lies within the next coarser one.
     Nested(Forest),
+    /// Some grouping lies within no coarser one.
+    Crossed(Crossed),
 }
 
 impl Structure {
     /// Finds the structure of the groupings, and gathers the cells' moments by group.
     ///
     /// # Errors
-    /// If two groupings cross or have the same groups.
-    pub fn of(recipe: &Recipe, moments: Moments) -> Result<Structure, NestError> {
-        Ok(Structure::Nested(Forest::of(recipe, moments)?))
+    /// If two groupings have the same groups, or a random effect occurs twice for one grouping.
+    pub fn of(recipe: &Recipe, mut moments: Moments) -> Result<Structure, NestError> {
+        match find_nest(recipe, &mut moments)? {
+            Some((nest, groups)) => {
+                let levels = forest_levels(recipe, &nest)?;
+                Ok(Structure::Nested(Forest::assemble(moments, levels, &groups)))
+            }
+            None => Ok(Structure::Crossed(Crossed::of(recipe, moments)?)),
+        }
     }
 
-    /// Returns the levels of random effects; in a nest the finest first.
+    /// Returns the levels of random effects: in a nest the finest first, in a crossed design the leaf first.
     pub fn levels(&self) -> &[Level] {
         match self {
             Structure::Nested(forest) => &forest.levels,
+            Structure::Crossed(crossed) => &crossed.levels,
+        }
+    }
+
+    /// Returns the crossed design, unless the groupings are a nest.
+    pub fn crossed(&self) -> Option<&Crossed> {
+        match self {
+            Structure::Nested(_) => None,
+            Structure::Crossed(crossed) => Some(crossed),
+        }
+    }
+
+    /// Whether every group of one level lies within one group of another.
+    pub fn is_within(&self, level: usize, other: usize) -> bool {
+        match self {
+            Structure::Nested(_) => level < other,
+            Structure::Crossed(crossed) => crossed.is_within(level, other),
+        }
+    }
+
+    /// Returns the level within whose groups those of all other levels lie, if there is one: in a nest the last.
+    pub fn top(&self) -> Option<usize> {
+        match self {
+            Structure::Nested(forest) => forest.levels.len().checked_sub(1),
+            Structure::Crossed(crossed) => crossed.top(),
         }
     }
 
@@ -44,42 +83,26 @@ impl Structure {
     pub fn totals(&self) -> RowTotals<'_> {
         match self {
             Structure::Nested(forest) => forest.totals(),
+            Structure::Crossed(crossed) => crossed.totals(),
         }
     }
 }
 
-impl Forest {
-    /// Orders the groupings into a nest, and gathers the cells' moments by the groups of each level.
-    ///
-    /// # Errors
-    /// If two groupings cross or have the same groups.
-    pub fn of(recipe: &Recipe, mut moments: Moments) -> Result<Forest, NestError> {
-        let (nest, groups) = find_nest(recipe, &mut moments)?;
-        let levels = forest_levels(recipe, &nest)?;
-        Ok(Forest::assemble(moments, levels, &groups))
-    }
-}
-
-/// Orders the groupings and checks that they nest.
-fn find_nest(recipe: &Recipe, moments: &mut Moments) -> Result<(Nest, Vec<ShardGroups>), NestError> {
-    let number = |moments: &Moments| -> Vec<ShardGroups> {
-        let keys = moments.summands.keys;
-        moments.shards.par_iter().map(|cells| ShardGroups::of(recipe, keys, cells)).collect()
-    };
-    let mut groups = number(moments);
+/// Orders the groupings, finest first; `None` if they are not a nest.
+fn find_nest(recipe: &Recipe, moments: &mut Moments) -> Result<Option<(Nest, Vec<ShardGroups>)>, NestError> {
+    let mut groups = ShardGroups::of_all(recipe, moments);
     let nest = match Nest::of(recipe, moments, &groups) {
         Found::Nest(nest) => nest,
         Found::Reshard(top) => {
             moments.reshard(recipe.groupings[top].keys.clone());
-            groups = number(moments);
+            groups = ShardGroups::of_all(recipe, moments);
             Nest::ordered(recipe, &groups)
         }
     };
-    let moments = &*moments;
-    let check = |(shard, groups): (usize, &ShardGroups)| nest.check(recipe, moments, shard, groups);
-    // Report the error of the first shard, whichever thread was first to find one.
-    let findings: Vec<_> = groups.par_iter().enumerate().map(check).collect();
-    findings.into_iter().collect::<Result<(), _>>()?;
-    nest.check_whole(recipe, moments, &groups)?;
-    Ok((nest, groups))
+    let holds = |(cells, groups): (&CellShard, &ShardGroups)| nest.holds_in(cells.len(), groups);
+    if !moments.shards.par_iter().zip(&groups).all(holds) || !nest.is_whole(recipe, moments) {
+        return Ok(None);
+    }
+    nest.check_distinct(recipe)?;
+    Ok(Some((nest, groups)))
 }

@@ -7,32 +7,15 @@ use crate::labels::LabelTable;
 use crate::moments::{CellShard, Moments};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::hash::BuildHasher;
 use tiers_design::{Grouping, Recipe};
 
-/// Reasons why groupings cannot be the levels of one nest.
+/// Reasons why groupings cannot be the levels of a model.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NestError {
-    /// Two groupings cross: neither lies within the other.
-    #[error(
-        "the groupings {finer} and {coarser} cross: row {} has {}, but row {} has {}, so {finer} is not nested in {coarser}. \
-         Only nested groupings can be fitted so far. If the ids of one are reused within each group of the other, \
-         write (1 | {coarser}/{finer}) or (1 | {finer}/{coarser}), outer grouping first, which keeps them apart; \
-         if they really cross, drop one of the two terms",
-        one.0, one.1, other.0, other.1
-    )]
-    Crossed {
-        /// The grouping with more groups.
-        finer: String,
-        /// The grouping with fewer groups.
-        coarser: String,
-        /// A row (counted from 1) and its labels.
-        one: (u64, String),
-        /// A row in the same group of `finer` but in another group of `coarser`.
-        other: (u64, String),
-    },
     /// Two groupings have the same groups.
     #[error(
         "the groupings {one} and {other} have the same {groups} groups: their variances are not separately identified. \
@@ -66,6 +49,12 @@ pub struct ShardGroups {
 }
 
 impl ShardGroups {
+    /// Numbers the groups of every grouping within every shard.
+    pub(super) fn of_all(recipe: &Recipe, moments: &Moments) -> Vec<ShardGroups> {
+        let keys = moments.summands.keys;
+        moments.shards.par_iter().map(|cells| ShardGroups::of(recipe, keys, cells)).collect()
+    }
+
     /// Numbers the groups of every grouping of `recipe` within a shard.
     pub fn of(recipe: &Recipe, keys: usize, cells: &CellShard) -> Self {
         let mut groups = ShardGroups { of_cell: Vec::new(), counts: Vec::new() };
@@ -118,7 +107,7 @@ pub struct Nest {
 /// Result of [`Nest::of`].
 #[derive(Debug)]
 pub enum Found {
-    /// A nest, which must still be checked with [`Nest::check`], shard by shard.
+    /// A nest, if it [holds in](Nest::holds_in) every shard.
     Nest(Nest),
     /// Some group has cells in several shards. The cells must be sharded again, by the keys of this
     /// grouping, before the nest can be determined.
@@ -149,31 +138,16 @@ impl Nest {
         Nest { levels }
     }
 
-    /// Checks that no group of any level lies in two shards, that is, in two top-level groups.
-    pub fn check_whole(&self, recipe: &Recipe, moments: &Moments, shards: &[ShardGroups]) -> Result<(), NestError> {
-        let top = self.levels.last().map_or(0, |&(f, _)| f);
-        let Some(&(f, _)) = self.levels.iter().find(|&&(f, count)| spans_shards(recipe, moments, f, count)) else {
-            return self.check_distinct(recipe);
-        };
-        let keys = moments.summands.keys;
-        let grouping = &recipe.groupings[f];
-        let mut seen = hashbrown::HashMap::with_hasher(FixedState::with_seed(4));
-        for (shard, cells) in moments.shards.iter().enumerate() {
-            for cell in 0..shards[shard].of_cell[f].len() {
-                let key: Vec<u32> = grouping.keys.iter().map(|&k| cells.labels[cell * keys + k]).collect();
-                let &mut (other, at) = seen.entry(key).or_insert((shard, cell));
-                if other != shard {
-                    let one = describe(recipe, moments, (f, top), &moments.shards[other], at);
-                    let two = describe(recipe, moments, (f, top), cells, cell);
-                    return Err(crossed(recipe, (f, top), one, two));
-                }
-            }
-        }
-        self.check_distinct(recipe)
+    /// Whether no group of any level lies in two shards, that is, in two top-level groups.
+    pub fn is_whole(&self, recipe: &Recipe, moments: &Moments) -> bool {
+        !self.levels.iter().any(|&(f, count)| spans_shards(recipe, moments, f, count))
     }
 
     /// Checks that no two levels have the same groups.
-    fn check_distinct(&self, recipe: &Recipe) -> Result<(), NestError> {
+    ///
+    /// # Errors
+    /// The first two levels that have the same groups.
+    pub fn check_distinct(&self, recipe: &Recipe) -> Result<(), NestError> {
         let name = |f: usize| recipe.groupings[f].name.clone();
         match self.levels.windows(2).find(|pair| pair[0].1 == pair[1].1) {
             Some(pair) => {
@@ -183,56 +157,22 @@ impl Nest {
         }
     }
 
-    /// Checks within one shard that each level is nested in the next.
-    pub fn check(
-        &self,
-        recipe: &Recipe,
-        moments: &Moments,
-        shard: usize,
-        groups: &ShardGroups,
-    ) -> Result<(), NestError> {
-        let cells = &moments.shards[shard];
-        for pair in self.levels.windows(2) {
+    /// Whether each level is nested in the next, as far as the cells of one shard show.
+    pub fn holds_in(&self, cells: usize, groups: &ShardGroups) -> bool {
+        self.levels.windows(2).all(|pair| {
             let (finer, coarser) = (pair[0].0, pair[1].0);
-            let mut first_cell = vec![u32::MAX; groups.counts[finer]];
-            for cell in 0..cells.len() {
-                let first = &mut first_cell[groups.of_cell[finer][cell] as usize];
-                if *first == u32::MAX {
-                    *first = cell as u32;
-                } else if groups.of_cell[coarser][*first as usize] != groups.of_cell[coarser][cell] {
-                    let terms = (finer, coarser);
-                    let one = describe(recipe, moments, terms, cells, *first as usize);
-                    let other = describe(recipe, moments, terms, cells, cell);
-                    return Err(crossed(recipe, terms, one, other));
+            let mut of_finer = vec![u32::MAX; groups.counts[finer]];
+            (0..cells).all(|cell| {
+                let group = groups.of_cell[coarser][cell];
+                let known = &mut of_finer[groups.of_cell[finer][cell] as usize];
+                let is_first = *known == u32::MAX;
+                if is_first {
+                    *known = group;
                 }
-            }
-        }
-        Ok(())
+                *known == group
+            })
+        })
     }
-}
-
-/// Returns the first row of a cell, counted from 1, and its labels in two groupings.
-fn describe(
-    recipe: &Recipe,
-    moments: &Moments,
-    terms: (usize, usize),
-    cells: &CellShard,
-    cell: usize,
-) -> (u64, String) {
-    let mut keys = recipe.groupings[terms.0].keys.clone();
-    keys.extend(recipe.groupings[terms.1].keys.iter().filter(|k| !recipe.groupings[terms.0].keys.contains(k)));
-    let value = |&k: &usize| {
-        let column = &recipe.requests[recipe.keys[k]].column;
-        format!("{column} = {}", moments.labels[k].label(cells.labels[cell * moments.summands.keys + k]))
-    };
-    (cells.first_row[cell] + 1, keys.iter().map(value).collect::<Vec<_>>().join(", "))
-}
-
-/// Returns the error for two groupings that cross, with two rows that prove it, in their order.
-fn crossed(recipe: &Recipe, terms: (usize, usize), one: (u64, String), other: (u64, String)) -> NestError {
-    let name = |f: usize| recipe.groupings[f].name.clone();
-    let (one, other) = if one.0 <= other.0 { (one, other) } else { (other, one) };
-    NestError::Crossed { finer: name(terms.0), coarser: name(terms.1), one, other }
 }
 
 /// Whether a group of this grouping may lie in several shards.

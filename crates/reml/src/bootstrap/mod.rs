@@ -16,6 +16,7 @@ use crate::fit::Variances;
 use crate::model::Model;
 use crate::newton::Settings;
 use crate::objective::Objective;
+use crate::order::by_groups;
 use crate::profile::Target;
 use crate::watched::Watched;
 use nalgebra::DVector;
@@ -29,7 +30,7 @@ use tiers_equations::Simulator;
 pub enum Quantity {
     /// A parameter of the model.
     Parameter(Target),
-    /// The (adjusted) intraclass correlation of a level, finest first.
+    /// The (adjusted) intraclass correlation of a level of the model.
     Icc(usize),
 }
 
@@ -161,22 +162,25 @@ fn values(
     let model = objective.model();
     let covariances = Variances::new(objective, optimum);
     let beta = beside.map_or_else(|| optimum.at.fixed.beta.clone(), |fixed| fixed.at + &optimum.at.fixed.beta);
+    let order = by_groups(model.levels());
+    let mut place = vec![0; order.len()];
+    order.iter().rev().enumerate().for_each(|(at, &level)| place[level] = at);
     let shares = intraclass(model, &covariances, (&beta, &optimum.at.fixed.xx_inverse), None);
     let coefficients = model.unshift_map() * beta + model.response_offset();
     let value = |quantity: &Quantity| match *quantity {
         Quantity::Parameter(Target::Component(component)) => component.value(&covariances),
         Quantity::Parameter(Target::Coefficient(i)) => coefficients[i],
-        Quantity::Icc(level) => shares[shares.len() - 1 - level].icc,
+        Quantity::Icc(level) => shares[place[level]].icc,
     };
     quantities.iter().map(value).collect()
 }
 
 impl Quantity {
     /// Returns all quantities of a model: parameters in lme4's order, then intraclass correlations,
-    /// coarsest level first.
+    /// in the order of [`crate::Fit::levels`].
     pub fn all(objective: &Objective<'_>) -> Vec<Quantity> {
         let parameters = Target::all(objective).into_iter().map(Quantity::Parameter);
-        let levels = (0..objective.model().levels().len()).rev();
+        let levels = by_groups(objective.model().levels()).into_iter().rev();
         parameters.chain(levels.map(Quantity::Icc)).collect()
     }
 

@@ -3,17 +3,21 @@
 use super::Uncertainty;
 use crate::fit::Variances;
 use crate::model::Model;
+use crate::order::by_groups;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
-/// The correlation of two rows that share a group of this level (and, in a nest, all coarser ones).
+/// The correlation of two rows that share a group of this level and, in a nest, of all coarser ones. In a crossed
+/// design it is that of two rows that share a group of this level only: correlations of rows that share groups of
+/// several levels are sums.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Icc {
     /// Name of the grouping.
     pub level: String,
-    /// Adjusted ICC: share of the random intercepts of this level and all coarser ones in the variance
-    /// that the fixed effects leave.
+    /// Adjusted ICC: share of the random intercepts of this level (in a nest also of all coarser ones) in the
+    /// variance that the fixed effects leave.
     pub icc: f64,
     /// Standard error by the delta method; `None` where a variance in it is on the boundary.
     #[serde(default)]
@@ -28,7 +32,8 @@ pub struct Icc {
     pub unadjusted_std_error: Option<f64>,
 }
 
-/// Returns for each level, coarsest first, the share of the variance at that level and all coarser ones.
+/// Returns for each level, the one with the fewest groups first, the share of the variance at that level and, in
+/// a nest, at all coarser ones.
 ///
 /// `beta` is β of the shifted columns with its covariance. Without `uncertainty` there are no
 /// standard errors.
@@ -44,22 +49,24 @@ pub(crate) fn intraclass(
         (0..intercepts.len()).map(|k| intercepts[k].iter().map(|&i| variance(k, i)).sum()).collect();
     let unexplained = by_level.iter().sum::<f64>() + covariances.sigma2;
     let fixed = fixed_variance(model, beta);
+    let shares = |k: usize| if model.is_crossed() { k..k + 1 } else { k..by_level.len() };
     let share_error = |k: usize, total: f64, of_fixed: Option<f64>| {
-        share_std_error(uncertainty?, &intercepts, k, by_level[k..].iter().sum(), total, of_fixed)
+        let shared = by_level[shares(k)].iter().sum();
+        share_std_error(uncertainty?, &intercepts, shares(k), shared, total, of_fixed)
     };
-    let of_level = |(k, level): (usize, &tiers_moments::Level)| {
-        let shared: f64 = by_level[k..].iter().sum();
+    let of_level = |k: usize| {
+        let shared: f64 = by_level[shares(k)].iter().sum();
         let whole = fixed.as_ref().map(|(variance, _)| unexplained + variance);
         let spread = fixed.as_ref().map(|(_, gradient)| gradient.dot(&(beta_covariance * gradient)));
         Icc {
-            level: level.name.clone(),
+            level: model.levels()[k].name.clone(),
             icc: shared / unexplained,
             std_error: share_error(k, unexplained, None),
             unadjusted: whole.map(|whole| shared / whole),
             unadjusted_std_error: whole.and_then(|whole| share_error(k, whole, spread)),
         }
     };
-    model.levels().iter().enumerate().rev().map(of_level).collect()
+    by_groups(model.levels()).into_iter().rev().map(of_level).collect()
 }
 
 /// The rows of a level's factor that are random intercepts.
@@ -69,12 +76,12 @@ fn intercept_rows(model: &Model, k: usize) -> Vec<usize> {
     (0..level.r()).filter(is_constant).collect()
 }
 
-/// Standard error of `shared / total`, where the levels from k on are the shared part; `of_fixed` is the
+/// Standard error of `shared / total`, where the shared part is that of the levels `shares`; `of_fixed` is the
 /// sampling variance of the fixed effects' part of the total.
 fn share_std_error(
     uncertainty: &Uncertainty,
     intercepts: &[Vec<usize>],
-    k: usize,
+    shares: Range<usize>,
     shared: f64,
     total: f64,
     of_fixed: Option<f64>,
@@ -86,7 +93,7 @@ fn share_std_error(
             if uncertainty.is_singular(level, row) {
                 return None;
             }
-            gradient[uncertainty.place(level, row, row)] = if level >= k { inside } else { outside };
+            gradient[uncertainty.place(level, row, row)] = if shares.contains(&level) { inside } else { outside };
         }
     }
     gradient[uncertainty.place_of_sigma2()] = outside;

@@ -17,7 +17,7 @@ use crate::parameters::Parameters;
 /// A variance parameter as reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Component {
-    /// Standard deviation of a random effect: a level, finest first, and a row of its factor.
+    /// Standard deviation of a random effect: a level of the model, and a row of its factor.
     Sd {
         /// The level.
         level: usize,

@@ -2,11 +2,10 @@
 //! the criterion has no minimum.
 
 use super::problem::Problem;
-use crate::model::ModelError;
+use crate::model::{Model, ModelError};
 use crate::objective::{Evaluation, Method, Objective, SecondDerivatives};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use tiers_equations::{Covariances, Direction, Want};
-use tiers_moments::Level;
 
 /// A combination of the variances has no information if its eigenvalue of the scaled information is below
 /// this. Exact dependence leaves rounding error of about 1e-13.
@@ -31,7 +30,7 @@ pub(super) fn check_bounded(objective: &Objective<'_>) -> Result<(), ModelError>
     };
     match along.windows(2).any(|pair| falls(&pair[0], &pair[1])) {
         true => {
-            let (model, effects) = (objective.model(), distinct_effects(objective.model().levels()));
+            let (model, effects) = (objective.model(), distinct_effects(objective.model()));
             Err(ModelError::Saturated { effects, p: model.p(), n: model.totals().rows })
         }
         false => Ok(()),
@@ -41,7 +40,7 @@ pub(super) fn check_bounded(objective: &Objective<'_>) -> Result<(), ModelError>
 /// Whether a model has at least as many random effects and coefficients as rows.
 pub(super) fn is_crowded(objective: &Objective<'_>) -> bool {
     let model = objective.model();
-    distinct_effects(model.levels()) as u64 + model.p() as u64 >= model.totals().rows
+    distinct_effects(model) as u64 + model.p() as u64 >= model.totals().rows
 }
 
 /// Covariances whose factors are `size` times the identity in scaled units.
@@ -51,19 +50,14 @@ fn diagonal(objective: &Objective<'_>, size: f64) -> Covariances {
     objective.parameters.covariances(&scaled)
 }
 
-/// Number of distinct random effects: a z column of several levels counts only at the finest.
-fn distinct_effects(levels: &[Level]) -> usize {
-    let mut seen = Vec::new();
-    let mut sum = 0;
-    for level in levels {
-        for column in &level.z {
-            if !seen.contains(column) {
-                seen.push(*column);
-                sum += level.groups;
-            }
-        }
-    }
-    sum
+/// Number of distinct random effects: a z column does not count at a level if a level within it has it, too.
+fn distinct_effects(model: &Model) -> usize {
+    let levels = model.levels();
+    let has_finer = |k: usize, column: &usize| {
+        (0..levels.len()).any(|j| levels[j].z.contains(column) && model.structure().is_within(j, k))
+    };
+    let of_level = |k: usize| levels[k].groups * levels[k].z.iter().filter(|column| !has_finer(k, column)).count();
+    (0..levels.len()).map(of_level).sum()
 }
 
 /// A combination of the variances that the data do not determine.

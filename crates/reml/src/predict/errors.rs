@@ -46,10 +46,13 @@ struct Chosen {
 impl<'a> PredictionErrors<'a> {
     /// Repeats the elimination at the optimum, and keeps what new rows need. It takes as much memory as an
     /// evaluation.
+    ///
+    /// # Panics
+    /// If the optimum is not one of the objective.
     pub fn new(objective: &Objective<'a>, optimum: &Optimum) -> Self {
         let (model, at) = (objective.model(), &optimum.at);
         PredictionErrors {
-            eliminated: Some(model.equations.eliminate(&at.covariances)),
+            eliminated: Some(model.equations.eliminate(&at.covariances).expect("factored there by the search")),
             g: at.covariances.by_level().to_vec(),
             ..PredictionErrors::of_fixed(model.x(), &at.fixed.xx_inverse, (at.fixed.pwrss / objective.nu()).sqrt())
         }

@@ -10,7 +10,9 @@ use tiers_reml::{
     Step, Trial, build_model, find_optimum, random_effects,
 };
 use tiers_testdata::{Memory, table_of};
-use tiers_testkit::{Checks, NestedSample, Tolerance, oracle};
+use tiers_testkit::{
+    Checks, NestedSample, Shape, Tolerance, oracle, simulate_crossed, simulate_nested, simulate_regions,
+};
 
 /// Both likelihoods.
 pub(crate) const METHODS: [Method; 2] = [Method::Reml, Method::Ml];
@@ -89,6 +91,7 @@ pub(crate) fn diagonal(objective: &Objective<'_>, size: f64) -> Covariances {
 pub(crate) fn forest(model: &Model) -> &Forest {
     match model.structure() {
         Structure::Nested(forest) => forest,
+        Structure::Crossed(_) => panic!("a crossed design"),
     }
 }
 
@@ -100,6 +103,26 @@ pub(crate) struct Sampled {
     pub(crate) table: Memory,
     pub(crate) formula: String,
     pub(crate) model: Model,
+}
+
+/// Simulated nests, and as many designs whose groupings cross.
+pub(crate) fn samples(seeds: std::ops::Range<u64>) -> impl Iterator<Item = (u64, String, NestedSample)> {
+    let nests = seeds.clone().map(|seed| (seed, format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))));
+    nests.chain(seeds.map(|seed| (seed, format!("crossed {seed}"), simulate_crossed(seed))))
+}
+
+/// Simulated nests, and designs whose groupings cross within the groups of the last one.
+pub(crate) fn clustered(nests: u64, regions: u64) -> impl Iterator<Item = (u64, NestedSample)> {
+    let nests = (0..nests).map(|seed| (seed, simulate_nested(seed, &Shape::any(seed))));
+    nests.chain((0..regions).map(|seed| (seed, simulate_regions(seed))))
+}
+
+/// A simulated nest for an even seed, a design whose groupings cross for an odd one.
+pub(crate) fn sample(seed: u64) -> NestedSample {
+    match seed % 2 {
+        0 => simulate_nested(seed / 2, &Shape::any(seed / 2)),
+        _ => simulate_crossed(seed / 2),
+    }
 }
 
 impl Sampled {

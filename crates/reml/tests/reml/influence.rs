@@ -1,11 +1,11 @@
 //! Estimates without a group against the formulas on the other rows, and against fits to them.
 
-use crate::common::{METHODS, fit, model, reference};
+use crate::common::{METHODS, clustered, fit, model, reference};
 use nalgebra::{DMatrix, DVector};
 use tiers_moments::ClusterMoments;
 use tiers_reml::{Influence, KeyLabels, Method, NewtonSettings, Objective, Status, Variances, optimise};
 use tiers_testdata::{Memory, Random, Values, table_of};
-use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, simulate_nested};
+use tiers_testkit::{Checks, Problem, Term, Tolerance};
 
 /// The problem restricted to some rows, with groups renumbered.
 fn without(problem: &Problem, keep: &[usize]) -> Problem {
@@ -67,9 +67,7 @@ fn scored(problem: &Problem, theta: &[f64], method: Method) -> (Vec<f64>, bool) 
 fn estimates_without_a_group_agree_with_the_formulas() {
     let mut checks = Checks::new("influence");
     let (mut compared, mut stepped) = (0, 0);
-    for seed in 0..60 {
-        let shape = Shape::any(seed);
-        let sample = simulate_nested(seed, &shape);
+    for (seed, sample) in clustered(60, 16) {
         let (table, formula) = table_of(&sample);
         let Ok((model, _)) = model(&table, &formula, sample.weights.as_ref().map(|_| "w")) else { continue };
         for method in METHODS {

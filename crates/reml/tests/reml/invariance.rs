@@ -1,15 +1,15 @@
 //! A fit does not depend on the order of rows, names of groups, threads, blocks or waves.
 
-use crate::common::{METHODS, Sampled, fit, same_fit};
+use crate::common::{METHODS, Sampled, fit, same_fit, sample};
 use proptest::prelude::*;
 use tiers_design::{Encoder, Formula, Plan, Settings, Source};
 use tiers_moments::{BlockSums, Moments, Summands};
 use tiers_reml::{KeyLabels, LevelEffects, Method};
 use tiers_testdata::{Memory, Random, Values, table_of};
-use tiers_testkit::{Checks, Shape, Tolerance, simulate_nested};
+use tiers_testkit::{Checks, Tolerance};
 
 fn sampled(seed: u64) -> Option<Sampled> {
-    Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))).filter(Sampled::leaves_a_residual)
+    Sampled::new(&format!("seed {seed}"), sample(seed)).filter(Sampled::leaves_a_residual)
 }
 
 fn same_effects(checks: &mut Checks, got: &[LevelEffects], want: &[LevelEffects]) {
@@ -91,7 +91,7 @@ proptest! {
 
     #[test]
     fn blocks_absorbed_in_one_wave_or_many(seed in 0u64..100_000, block_rows in 1usize..20, wave in 1usize..7) {
-        let sample = simulate_nested(seed, &Shape::any(seed));
+        let sample = sample(seed);
         let (table, formula) = table_of(&sample);
         let formula: Formula = formula.parse().expect("a formula");
         let settings = Settings { weights: sample.weights.as_ref().map(|_| "w".to_owned()), ..Settings::default() };
@@ -120,7 +120,7 @@ proptest! {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    for seed in 0..24 {
+    for seed in 0..48 {
         let Some(case) = sampled(seed) else { continue };
         let table = case.table.in_blocks_of(7);
         for method in METHODS {

@@ -5,6 +5,7 @@ mod bootstrap;
 mod boundary;
 mod common;
 mod components;
+mod crossed;
 mod evidence;
 mod explained;
 mod inference;

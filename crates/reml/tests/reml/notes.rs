@@ -30,6 +30,45 @@ fn check(notes: &[String], expected: &[&str]) {
     }
 }
 
+/// Schools of four classes of ten pupils, a rater for every row, and the kind of the row.
+fn schools() -> Memory {
+    let mut random = Random(11);
+    let rows = 0..320_i64;
+    let class: Vec<i64> = rows.clone().map(|row| row / 10 % 4).collect();
+    Memory::new(vec![
+        ("y", Values::Numbers(rows.clone().map(|row| (row / 10 % 7) as f64 + random.normal()).collect())),
+        ("school", Values::Ids(rows.clone().map(|row| row / 40).collect())),
+        ("pupil", Values::Ids(rows.clone().map(|row| row / 2).collect())),
+        ("room", Values::Ids(rows.clone().map(|row| row / 10).collect())),
+        ("rater", Values::Ids(rows.map(|row| row * 7 % 31).collect())),
+        ("class", Values::Ids(class)),
+    ])
+}
+
+#[test]
+fn classes_numbered_within_schools_are_noted_with_the_formula_that_keeps_them_apart() {
+    let of = |formula: &str| notes(&schools(), formula, None);
+    let words = ["groupings class and school were taken as crossed", "(1 | school/class)", "100 %"];
+    for formula in ["y ~ 1 + (1 | school) + (1 | class)", "y ~ 1 + (1 | class) + (1 | school)"] {
+        let notes = of(formula);
+        assert!(notes.len() == 1 && words.iter().all(|word| notes[0].contains(word)), "{notes:?}");
+    }
+    // Pupils who lie within classes of schools do not change that.
+    check(&of("y ~ 1 + (1 | class) + (1 | school) + (1 | pupil)"), &["(1 | school/class)"]);
+    let shuffled = schools().permuted(&Random(3).order(320)).in_blocks_of(11);
+    check(&notes(&shuffled, "y ~ 1 + (1 | class) + (1 | school)", None), &["(1 | school/class)"]);
+}
+
+#[test]
+fn groupings_that_really_cross_are_not_noted() {
+    let of = |formula: &str| notes(&schools(), formula, None);
+    check(&of("y ~ 1 + (1 | school/class)"), &[]);
+    // One row of most pairs, a grouping that would not nest, and one that keeps the pairs apart already.
+    check(&of("y ~ 1 + (1 | school) + (1 | rater)"), &[]);
+    check(&of("y ~ 1 + (1 | class) + (1 | school) + (1 | rater)"), &[]);
+    check(&of("y ~ 1 + (1 | class) + (1 | school) + (1 | room)"), &[]);
+}
+
 #[test]
 fn weights_that_may_be_sampling_weights_are_noted() {
     let formula = "y ~ x + (1 | ward)";

@@ -1,6 +1,6 @@
 //! Predictions and their errors for new rows, against formulas with V written out.
 
-use crate::common::{METHODS, Sampled, as_optimum, model, reference, report};
+use crate::common::{METHODS, Sampled, as_optimum, model, reference, report, samples};
 use nalgebra::{DMatrix, DVector};
 use tiers_design::{Block, Source};
 use tiers_moments::{Dropped, RowPass};
@@ -172,9 +172,8 @@ impl<'a> Case<'a> {
 #[test]
 fn predictions_and_their_errors_agree_with_v_written_out() {
     let mut cases = 0;
-    for seed in 0..96 {
-        let sample = simulate_nested(seed, &Shape::any(seed));
-        let Some(case) = Sampled::new(&format!("seed {seed}"), sample) else { continue };
+    for (seed, name, sample) in samples(0..96) {
+        let Some(case) = Sampled::new(&name, sample) else { continue };
         let mut random = Random(seed);
         let new = NewRows::of(&case, &mut random);
         let levels = case.sample.levels.len();
@@ -194,15 +193,13 @@ fn predictions_and_their_errors_agree_with_v_written_out() {
         }
         cases += 1;
     }
-    assert!(cases > 60, "{cases} cases");
+    assert!(cases > 140, "{cases} cases");
 }
 
 #[test]
 fn variances_of_zero_have_errors_too() {
-    for seed in 0..32 {
-        let Some(case) = Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))) else {
-            continue;
-        };
+    for (seed, name, sample) in samples(0..32) {
+        let Some(case) = Sampled::new(&name, sample) else { continue };
         let levels = case.sample.levels.len();
         let new = NewRows::of(&case, &mut Random(seed));
         let raw = vec![0.0; case.sample.theta.len()];
@@ -214,10 +211,8 @@ fn variances_of_zero_have_errors_too() {
 
 #[test]
 fn the_rows_of_the_fit_have_its_fitted_values() {
-    for seed in 0..24 {
-        let Some(case) = Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))) else {
-            continue;
-        };
+    for (seed, name, sample) in samples(0..24) {
+        let Some(case) = Sampled::new(&name, sample) else { continue };
         let at = Case::new(&case, Method::Reml, &case.sample.theta);
         let fitted = FittedValues::new(&at.objective, &at.optimum, &at.effects);
         let mut want = Vec::new();
@@ -246,10 +241,8 @@ fn kept(at: &Case<'_>, df: DfMethod) -> (FixedInference, f64) {
 
 #[test]
 fn errors_for_the_population_are_bit_identical_without_the_moments() {
-    for seed in 0..24 {
-        let Some(case) = Sampled::new(&format!("seed {seed}"), simulate_nested(seed, &Shape::any(seed))) else {
-            continue;
-        };
+    for (seed, name, sample) in samples(0..24) {
+        let Some(case) = Sampled::new(&name, sample) else { continue };
         let table = NewRows::of(&case, &mut Random(seed)).table();
         let none = vec![false; case.sample.levels.len()];
         for method in METHODS {

@@ -1,7 +1,7 @@
 //! Models and tables that cannot be fitted: each has its own message, with what to try.
 
 use crate::common::{fit, model};
-use tiers_reml::Method;
+use tiers_reml::{Method, check_core};
 use tiers_testdata::{Memory, Random, Values};
 
 /// Schools of four classes of five students; classes numbered within each school, and over all schools.
@@ -72,6 +72,7 @@ fn a_level_too_many() {
     let words = ["school:class:student has 120 groups", "120 rows", "residual", "Drop that level"];
     refuses(&table, "y ~ x + (1 | school/class/student)", &words);
     refuses(&table, "y ~ x + (1 | school) + (1 | student)", &["student has 120 groups", "residual"]);
+    refuses(&table, "y ~ x + (1 | school) + (1 | class) + (1 | student)", &["student has 120 groups", "residual"]);
 }
 
 #[test]
@@ -79,31 +80,7 @@ fn one_group_only() {
     let table = schools().with("all", Values::Ids(vec![7; 120]));
     refuses(&table, "y ~ x + (1 | all)", &["grouping all has only one group", "Drop the term"]);
     refuses(&table, "y ~ x + (1 | school) + (1 | all)", &["grouping all has only one group"]);
-}
-
-#[test]
-fn crossed_groupings_are_shown_with_two_rows() {
-    let table = schools();
-    let half = (0..120).map(|i| (i / 3) % 2).collect();
-    let table = table.with("half", Values::Ids(half));
-    for formula in ["y ~ x + (1 | school) + (1 | half)", "y ~ x + (1 | half) + (1 | school)"] {
-        let words = ["school and half cross", "row 1 has school = 1, half = 0", "row 4 has school = 1, half = 1"];
-        refuses(&table, formula, &words);
-    }
-    // Crossed with the middle of three levels.
-    refuses(&table, "y ~ x + (1 | school/class) + (1 | half)", &["cross", "half = 0", "half = 1"]);
-}
-
-#[test]
-fn classes_with_ids_reused_across_schools_are_an_error_with_a_remedy() {
-    let words = ["cross", "row 1 has", "(1 | school/class)", "outer grouping first"];
-    refuses(&schools(), "y ~ x + (1 | class) + (1 | school)", &words);
-    refuses(&schools(), "y ~ x + (1 | school) + (1 | class)", &words);
-    // The rows may be in any order, and in many blocks.
-    let shuffled = schools().permuted(&Random(3).order(120)).in_blocks_of(11);
-    refuses(&shuffled, "y ~ x + (1 | class) + (1 | school)", &words[..3]);
-    // The suggested remedy works.
-    assert!(model(&schools(), "y ~ x + (1 | school/class)", None).is_ok());
+    refuses(&table, "y ~ x + (1 | school) + (1 | class) + (1 | all)", &["grouping all has only one group"]);
 }
 
 #[test]
@@ -114,6 +91,10 @@ fn the_same_groups_twice() {
     let error = refuses(&table, "y ~ x + (1 | school) + (1 | twin)", &["same 6 groups", "Keep one"]);
     assert!(error.contains("school") && error.contains("twin"), "{error}");
     refuses(&table, "y ~ x + (1 | school/twin)", &["same 6 groups"]);
+    // Where other groupings cross, too.
+    let half = (0..120).map(|i| (i / 3) % 2).collect();
+    let table = table.with("half", Values::Ids(half));
+    refuses(&table, "y ~ x + (1 | school) + (1 | half) + (1 | twin)", &["same 6 groups", "Keep one"]);
 }
 
 #[test]
@@ -177,4 +158,17 @@ fn no_row_left() {
 #[test]
 fn no_random_effect() {
     refuses(&schools(), "y ~ x", &["no random effect", "(1 | school)"]);
+}
+
+#[test]
+fn a_core_beyond_the_memory_is_an_error_before_the_search() {
+    let table = schools();
+    let (crossed, _) = model(&table, "y ~ x + (1 | school) + (1 | class)", None).expect("a model");
+    assert!(check_core(&crossed, 1 << 30).is_ok());
+    let error = check_core(&crossed, 1000).expect_err("too little memory").to_string();
+    for word in ["not enough memory", "all but school", "4 random effects, class (4)", "limit is 1 kB"] {
+        assert!(error.contains(word), "no {word:?} in {error:?}");
+    }
+    let (nest, _) = model(&table, "y ~ x + (1 | school/class)", None).expect("a model");
+    assert!(check_core(&nest, 0).is_ok());
 }

@@ -1,11 +1,11 @@
 //! Cluster-robust inference against the literal formulas with V.
 
-use crate::common::model;
+use crate::common::{clustered, model};
 use nalgebra::{DMatrix, DVector};
 use tiers_moments::ClusterMoments;
 use tiers_reml::{Fit, Inference, Method, NewtonSettings, Objective, Robust, Sandwich, Variances, optimise};
 use tiers_testdata::{Memory, Random, Values, table_of};
-use tiers_testkit::{Checks, Problem, Shape, Term, Tolerance, inference, simulate_nested};
+use tiers_testkit::{Checks, Problem, Term, Tolerance, inference};
 
 const KINDS: [(Sandwich, inference::Sandwich); 5] = [
     (Sandwich::Cr0, inference::Sandwich::Cr0),
@@ -23,8 +23,7 @@ fn matrix(rows: &[Vec<f64>]) -> DMatrix<f64> {
 fn sandwiches_agree_with_v_written_out() {
     let mut checks = Checks::new("sandwiches");
     let mut compared = 0;
-    for seed in 0..80 {
-        let sample = simulate_nested(seed, &Shape::any(seed));
+    for (seed, sample) in clustered(80, 24) {
         let (table, formula) = table_of(&sample);
         let Ok((model, _)) = model(&table, &formula, sample.weights.as_ref().map(|_| "w")) else { continue };
         let objective = Objective::new(&model, Method::Reml);

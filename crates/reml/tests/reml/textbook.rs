@@ -1,15 +1,14 @@
-//! Elimination along the trees against the textbook formulas with V written out.
+//! Elimination group by group against the textbook formulas with V written out.
 
-use crate::common::{internal_theta, model};
+use crate::common::{internal_theta, model, samples};
 use tiers_equations::Want;
 use tiers_reml::{Method, Objective};
 use tiers_testdata::table_of;
-use tiers_testkit::{Checks, Shape, Tolerance, oracle, simulate_nested};
+use tiers_testkit::{Checks, Tolerance, oracle};
 
 #[test]
 fn criterion_and_derivatives_agree_with_v_written_out() {
-    for seed in 0..60 {
-        let sample = simulate_nested(seed, &Shape::any(seed));
+    for (seed, name, sample) in samples(0..60) {
         let (table, formula) = table_of(&sample);
         let weights = sample.weights.as_ref().map(|_| "w");
         let (model, _) = match model(&table, &formula, weights) {
@@ -17,13 +16,13 @@ fn criterion_and_derivatives_agree_with_v_written_out() {
             // Samples where a level equals the next one, or with one effect per row, are correctly refused.
             Err(error) => {
                 let text = error.to_string();
-                assert!(text.contains("same") || text.contains("residual"), "seed {seed}: {formula}: {error}");
+                assert!(text.contains("same") || text.contains("residual"), "{name}: {formula}: {error}");
                 continue;
             }
         };
         let raw = sample.theta_near_truth(seed);
         let problem = sample.problem();
-        let mut checks = Checks::new(format!("seed {seed}: {formula}"));
+        let mut checks = Checks::new(format!("{name}: {formula}"));
         for (method, reference) in [(Method::Reml, oracle::Method::Reml), (Method::Ml, oracle::Method::Ml)] {
             let objective = Objective::new(&model, method);
             let mut scratch = objective.scratch();

@@ -1,16 +1,13 @@
 //! Fits and random effects against the textbook formulas, at any θ and at the optimum.
 
-use crate::common::{METHODS, Sampled, as_optimum, reference, report};
+use crate::common::{self, METHODS, Sampled, as_optimum, reference, report};
 use nalgebra::DMatrix;
 use tiers_moments::Dropped;
 use tiers_reml::{Fit, LevelEffects, NewtonSettings, Objective, Optimum, Status, optimise, random_effects};
-use tiers_testkit::{Checks, Problem, Shape, Solution, Tolerance, simulate_nested};
+use tiers_testkit::{Checks, Problem, Solution, Tolerance};
 
 fn samples(seeds: std::ops::Range<u64>) -> impl Iterator<Item = (u64, Sampled)> {
-    seeds.filter_map(|seed| {
-        let sample = simulate_nested(seed, &Shape::any(seed));
-        Some((seed, Sampled::new(&format!("seed {seed}"), sample)?))
-    })
+    common::samples(seeds).filter_map(|(seed, name, sample)| Some((seed, Sampled::new(&name, sample)?)))
 }
 
 /// Compares a fit at its θ with the oracle's.
@@ -86,7 +83,8 @@ fn variances(fit: &Fit, problem: &Problem, want: &Solution, checks: &mut Checks)
     let total = 1.0 + intercepts.iter().map(|i| i.1).sum::<f64>();
     for icc in &fit.icc {
         let k = intercepts.iter().position(|(level, _)| *level == icc.level).expect("a level");
-        let share = intercepts[k..].iter().map(|i| i.1).sum::<f64>() / total;
+        let end = if fit.crossed { k + 1 } else { intercepts.len() };
+        let share = intercepts[k..end].iter().map(|i| i.1).sum::<f64>() / total;
         checks.check("icc", icc.icc, share, Tolerance::both(1e-8, 1e-14));
     }
 }

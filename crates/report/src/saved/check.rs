@@ -90,7 +90,7 @@ fn fixed(fit: &Fit, model: &FixedModel, recipe: &Recipe) -> Checked {
     ensure(same, || "the robust standard errors are not of these coefficients and groups".to_owned())
 }
 
-/// Checks the levels of the nest.
+/// Checks the levels.
 fn levels(fit: &Fit, recipe: &Recipe) -> Checked {
     let mut names: Vec<&str> = fit.levels.iter().map(|level| level.name.as_str()).collect();
     ensure(!names.is_empty(), || "there is no level".to_owned())?;
@@ -252,7 +252,8 @@ fn errors(fit: &Fit) -> Checked {
     ensure(agree, || "the robust standard errors do not agree".to_owned())
 }
 
-/// Whether the intraclass correlations are shares of the variances of the intercepts, coarsest first.
+/// Whether the intraclass correlations are shares of the variances of the intercepts: in a nest, coarsest first, of
+/// all levels so far.
 fn has_shares(fit: &Fit) -> bool {
     let of_component = |component: &VarianceComponent| {
         let terms = component.terms.iter().zip(&component.variance);
@@ -264,7 +265,8 @@ fn has_shares(fit: &Fit) -> bool {
     };
     let variances: Vec<f64> = fit.icc.iter().map(|icc| of_level(&icc.level)).collect();
     let whole = variances.iter().sum::<f64>() + fit.sigma * fit.sigma;
-    let share = |k: usize| variances[..=k].iter().sum::<f64>() / whole;
+    let first = |k: usize| if fit.crossed { k } else { 0 };
+    let share = |k: usize| variances[first(k)..=k].iter().sum::<f64>() / whole;
     fit.icc.iter().enumerate().all(|(k, icc)| near(icc.icc, share(k), ROUNDING))
 }
 

@@ -207,12 +207,13 @@ fn correlations_with(component: &VarianceComponent, j: usize) -> Vec<String> {
 }
 
 /// Returns the section of the intraclass correlations, each of two observations that share a group of
-/// a level but none of the finer ones.
+/// a level but none of the finer ones, in a crossed design none of the others.
 pub fn correlations(report: &Report) -> Section {
     let fit = &report.fit;
     // Finest level first, as in the table above.
     let levels: Vec<_> = fit.icc.iter().rev().collect();
     let shared = |k: usize| match k {
+        _ if fit.crossed => format!("the same {} alone", levels[k].level),
         0 => format!("the same {}", levels[0].level),
         _ => format!("the same {}, different {}", levels[k].level, levels[k - 1].level),
     };
@@ -227,12 +228,14 @@ pub fn correlations(report: &Report) -> Section {
         (false, true) => Some("for observations of weight 1"),
         (true, true) => Some("where the variables with random slopes are 0, for observations of weight 1"),
     };
+    let sums = fit.crossed.then_some("of observations that share several of these groups, the sum");
+    let conditions = sums.into_iter().chain(condition).map(|words| Note::new(format!(" ({words})"), 1));
     Section {
         title: "Intraclass correlation".to_owned(),
         lead: "of two observations of".to_owned(),
         indent: 1,
         columns: vec![Column::names("", words), Column::numbers("ICC", values), Column::numbers("Std. Error", errors)],
-        notes: condition.map(|words| Note::new(format!(" ({words})"), 1)).into_iter().chain(explained(fit)).collect(),
+        notes: conditions.chain(explained(fit)).collect(),
     }
 }
 

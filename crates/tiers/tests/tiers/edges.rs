@@ -62,10 +62,13 @@ fn one_group_is_an_error() {
 }
 
 #[test]
-fn crossed_groupings_are_an_error() {
+fn crossed_groupings_are_fitted() {
     let table = table().with("rater", ["p", "q"].repeat(6).into()).expect("a column");
-    let error = refusal(&table, "y ~ x + (1 | school) + (1 | rater)");
-    assert!(error.contains("cross"), "{error}");
+    let fit = lmm("y ~ x + (1 | school) + (1 | rater)").fit(&table).expect("a fit");
+    assert!(fit.estimates().crossed);
+    let levels: Vec<_> = fit.estimates().levels.iter().map(|level| (&level.name[..], level.groups)).collect();
+    assert_eq!(levels, [("rater", 2), ("school", 3)]);
+    assert!(fit.influence(&table).expect_err("connected rows").to_string().contains("cross"));
 }
 
 #[test]

@@ -164,6 +164,7 @@ fn size(model: &ModelJob, rows: Option<u64>, groups: u64) -> Size {
         levels: sizes.collect(),
         labels: 16 * groups,
         directions: levels.iter().map(|(_, r)| r * (r + 1) / 2).sum(),
+        core: 0,
         in_hand: None,
     }
 }

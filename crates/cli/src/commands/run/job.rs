@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tiers_design::Formula;
 use tiers_glmm::{Distribution, Family, FamilyError, GlmmSettings, Link, MAX_NODES};
+use tiers_moments::Until;
 use tiers_reml::{FitSettings, Inference, Method, NewtonSettings};
 use tiers_tables::{ColumnType, CsvOptions, Decimal};
 
@@ -184,7 +185,8 @@ fn model(document: &Document, i: usize, keys: &ModelKeys, memory: Limit) -> anyh
     let inference = Inference { df, confidence: keys.conf_level };
     let robust = keys.robust.map(|kind| Clustered { kind: kind.sandwich(), level: keys.cluster.clone(), memory });
     let (fitted, report) = (keys.fitted, keys.report);
-    let fitting = FitSettings { method, newton, inference };
+    let memory = memory.of_rows(None, Until::Estimates).map(|limit| limit.bytes);
+    let fitting = FitSettings { method, newton, inference, memory };
     let how = How { fitting, robust, intervals, fitted, report, reproducible: true };
     let generalised = generalised(keys, &how.fitting).map_err(|(key, why)| fail(key, &why))?;
     Ok(ModelJob { keys: keys.clone(), formula, how, generalised })

@@ -1,0 +1,55 @@
+//! What the equations of a crossed design cost, from the shapes alone.
+
+use super::plan::CrossedPlan;
+use tiers_moments::Crossed;
+
+/// Operations and memory of a crossed design with a dense core. An operation is one multiplication and one addition.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CrossedCost {
+    /// Number of effects of the core, c.
+    pub core_effects: usize,
+    /// Pairs of a leaf group and a core group that share rows.
+    pub crossings: usize,
+    /// Entries of the factor of the core.
+    pub factor_entries: f64,
+    /// Operations of an evaluation with derivatives.
+    pub evaluation: f64,
+    /// Operations of the second derivatives.
+    pub curvature: f64,
+    /// Bytes of the workspace of evaluations, which also the random effects need.
+    pub evaluation_bytes: f64,
+    /// Bytes of second derivatives, those of evaluations included.
+    pub curvature_bytes: f64,
+}
+
+impl CrossedPlan {
+    /// Returns the cost of the equations of a design.
+    pub fn cost(&self, design: &Crossed) -> CrossedCost {
+        let (c, r, m) = (self.effects as f64, self.r as f64, self.m as f64);
+        // Pairs of effects that the elimination of each leaf group joins, and pairs of a leaf effect and a core effect.
+        let (mut joined, mut met) = (0.0, 0.0);
+        for shard in &design.leaf {
+            for w in shard.starts.windows(2) {
+                let effects = (shard.block_starts[w[1]] - shard.block_starts[w[0]]) as f64 / r;
+                joined += r * effects * effects;
+                met += r * effects;
+            }
+        }
+        let (cube, square) = (c * c * c, 8.0 * c * c);
+        // Factor, inverse; the leaf on the way down and up; the rows of C.
+        let evaluation = cube / 6.0 + cube / 3.0 + joined + met * m * 3.0;
+        // D Q for each pair of the leaf's coefficients, the rows of H between leaf and core, and the explained parts.
+        let curvature = cube / 2.0 + r * r * cube + met * c + joined * (1.0 + r * r);
+        let groups: f64 = design.leaf.iter().map(|shard| shard.groups as f64).sum();
+        let evaluation_bytes = 3.0 * square + 16.0 * groups * r * r + 24.0 * c * m;
+        CrossedCost {
+            core_effects: self.effects,
+            crossings: self.crossings(),
+            factor_entries: c * (c + 1.0) / 2.0,
+            evaluation,
+            curvature,
+            evaluation_bytes,
+            curvature_bytes: evaluation_bytes + (4.0 + r * r) * square + 8.0 * groups * r * m,
+        }
+    }
+}
