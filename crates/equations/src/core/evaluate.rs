@@ -9,10 +9,9 @@ use crate::equations::Want;
 use crate::row_buffers::{FBuffers, Pairs};
 use crate::tree::small::apply;
 use crate::tree::{Derivatives, Sums};
-use pulp::Arch;
 use rayon::prelude::*;
 use std::convert::Infallible;
-use tiers_moments::{Cross, Crossed, LeafShard, in_order, padded};
+use tiers_moments::{Cross, Crossed, LeafShard, in_order, padded, vectorised};
 
 /// Workspace of evaluations of a crossed design, which an evaluation overwrites. It holds three matrices of the
 /// core.
@@ -184,11 +183,17 @@ impl CrossedPlan {
                     let (place, effects) = ((k, group), factor.effects(group));
                     let Some(structure) = &self.structure else {
                         let columns = &d[effects.start * c..effects.end * c];
-                        return Arch::new().dispatch(|| self.explained(design, leaf, columns, place, out));
+                        return vectorised(
+                            #[inline(always)]
+                            || self.explained(design, leaf, columns, place, out),
+                        );
                     };
                     let starts = &structure.pattern.starts;
                     self.scatter(structure, place, &d[starts[effects.start]..starts[effects.end]], columns);
-                    Arch::new().dispatch(|| self.explained(design, leaf, columns, place, out));
+                    vectorised(
+                        #[inline(always)]
+                        || self.explained(design, leaf, columns, place, out),
+                    );
                     self.clear(structure, place, columns);
                 },
             );

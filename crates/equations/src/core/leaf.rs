@@ -4,9 +4,8 @@ use super::plan::CrossedPlan;
 use crate::log_sum::LogSum;
 use crate::row_buffers::{FBuffers, Pairs};
 use crate::tree::small::{add_scaled, apply, invert, multiply, symmetrise};
-use pulp::Arch;
 use rayon::prelude::*;
-use tiers_moments::{Cross, Crossed, LeafShard, padded};
+use tiers_moments::{Cross, Crossed, LeafShard, padded, vectorised};
 
 /// Rows `Z'WB` of the groups for some columns B: those of C or combinations of them.
 #[derive(Debug)]
@@ -45,7 +44,10 @@ impl CrossedPlan {
     /// Computes T and K of all leaf groups and their log-determinants.
     pub(super) fn eliminate_leaf(&self, design: &Crossed, g: &[f64], out: &mut [LeafShardState]) {
         out.par_iter_mut().zip(&design.leaf).with_max_len(1).for_each(|(state, shard)| {
-            Arch::new().dispatch(|| self.eliminate_shard(shard, g, state));
+            vectorised(
+                #[inline(always)]
+                || self.eliminate_shard(shard, g, state),
+            );
         });
     }
 
@@ -72,15 +74,18 @@ impl CrossedPlan {
     /// Computes `Σ N_g'K_gN_g` of one shard.
     pub(super) fn downdate(&self, shard: &LeafShard, state: &LeafShardState, into: &mut Cross) {
         let (r, m) = (self.r, self.m);
-        Arch::new().dispatch(|| {
-            let mut pairs = Pairs::new(padded(m));
-            let mut kn = vec![0.0; r * m];
-            for (n, kernel) in shard.moments.chunks_exact(r * m).zip(state.kernel.chunks_exact(r * r)) {
-                apply(kernel, n, r, m, &mut kn);
-                kn.chunks_exact(m).zip(n.chunks_exact(m)).for_each(|(kn, n)| pairs.push(kn, n, into));
-            }
-            pairs.flush(into);
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut pairs = Pairs::new(padded(m));
+                let mut kn = vec![0.0; r * m];
+                for (n, kernel) in shard.moments.chunks_exact(r * m).zip(state.kernel.chunks_exact(r * r)) {
+                    apply(kernel, n, r, m, &mut kn);
+                    kn.chunks_exact(m).zip(n.chunks_exact(m)).for_each(|(kn, n)| pairs.push(kn, n, into));
+                }
+                pairs.flush(into);
+            },
+        );
     }
 
     /// Calls `with` with every leaf group of a shard and `F_g = T_g (N_g - Σ_a B_ga (GF)_a)` over its
@@ -115,11 +120,14 @@ impl CrossedPlan {
     /// Adds `Σ_g F_a'F_b` over the leaf groups of a shard for each pair of coefficients.
     pub(super) fn leaf_cross(&self, shard: &LeafShard, state: &LeafShardState, gf: &[f64], into: &mut [Cross]) {
         let m = self.m;
-        Arch::new().dispatch(|| {
-            let mut buffers = FBuffers::new(self.r, padded(m));
-            self.residualise_leaf(shard, state, (&shard.moments, m), gf, |_, f| buffers.push(f, m, into));
-            buffers.flush(into);
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut buffers = FBuffers::new(self.r, padded(m));
+                self.residualise_leaf(shard, state, (&shard.moments, m), gf, |_, f| buffers.push(f, m, into));
+                buffers.flush(into);
+            },
+        );
     }
 }
 

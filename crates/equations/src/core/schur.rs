@@ -22,9 +22,8 @@ use super::basis::{Basis, transform};
 use super::leaf::{LeafShardState, Rows, neighbour};
 use super::plan::{CrossedPlan, Visit};
 use crate::tree::small::{add_scaled, apply};
-use pulp::Arch;
 use rayon::prelude::*;
-use tiers_moments::{Crossed, LeafShard};
+use tiers_moments::{Crossed, LeafShard, vectorised};
 
 /// A leaf group as a core group b meets it.
 struct Meeting<'a> {
@@ -74,12 +73,15 @@ impl CrossedPlan {
             let (own, next) = rest.split_at_mut(factor.groups * factor.r * c);
             rest = next;
             own.par_chunks_mut(factor.r * c).enumerate().for_each(|(group, columns)| {
-                Arch::new().dispatch(|| {
-                    columns.fill(0.0);
-                    self.add_pairs(design, k, group, columns);
-                    self.add_meetings(design, leaf, k, group, columns);
-                    self.transform_columns(bases, &|basis| &basis.m[..], true, (k, group), columns);
-                });
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        columns.fill(0.0);
+                        self.add_pairs(design, k, group, columns);
+                        self.add_meetings(design, leaf, k, group, columns);
+                        self.transform_columns(bases, &|basis| &basis.m[..], true, (k, group), columns);
+                    },
+                );
             });
         }
     }
@@ -249,10 +251,13 @@ impl CrossedPlan {
             let (own, next) = rest.split_at_mut(factor.groups * factor.r * width);
             rest = next;
             own.par_chunks_mut((factor.r * width).max(1)).enumerate().for_each(|(group, out)| {
-                Arch::new().dispatch(|| {
-                    self.rows_of(design, leaf, rows, (k, group), out);
-                    transform(&bases[k].m, true, out, width, &mut Vec::new());
-                });
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        self.rows_of(design, leaf, rows, (k, group), out);
+                        transform(&bases[k].m, true, out, width, &mut Vec::new());
+                    },
+                );
             });
         }
         out

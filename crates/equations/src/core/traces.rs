@@ -17,9 +17,8 @@ use super::leaf::{LeafShardState, neighbour};
 use super::plan::CrossedPlan;
 use super::whole::Whole;
 use crate::tree::small::{add_scaled, apply};
-use pulp::Arch;
 use rayon::prelude::*;
-use tiers_moments::{Crossed, LeafShard};
+use tiers_moments::{Crossed, LeafShard, vectorised};
 
 /// Φ of two levels with r and s coefficients: (rs)×(rs), over pairs (a, d).
 #[derive(Clone, Debug)]
@@ -83,30 +82,33 @@ impl CrossedPlan {
         let of_shard = |(shard, state): (&LeafShard, &LeafShardState)| {
             let mut phi = none();
             let (mut y, mut h) = (Vec::new(), vec![0.0; r * c]);
-            Arch::new().dispatch(|| {
-                for group in 0..shard.groups {
-                    h.fill(0.0);
-                    for entry in shard.starts[group]..shard.starts[group + 1] {
-                        let (first, columns) = spread(shard, state, r, (group, entry), &mut y);
-                        for (h, y) in h.chunks_exact_mut(c).zip(y.chunks_exact(columns)) {
-                            for (j, &y) in y.iter().enumerate() {
-                                add_scaled(h, y, &whole.e[(first + j) * c..(first + j + 1) * c]);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for group in 0..shard.groups {
+                        h.fill(0.0);
+                        for entry in shard.starts[group]..shard.starts[group + 1] {
+                            let (first, columns) = spread(shard, state, r, (group, entry), &mut y);
+                            for (h, y) in h.chunks_exact_mut(c).zip(y.chunks_exact(columns)) {
+                                for (j, &y) in y.iter().enumerate() {
+                                    add_scaled(h, y, &whole.e[(first + j) * c..(first + j + 1) * c]);
+                                }
+                            }
+                        }
+                        for (factor, phi) in self.factors.iter().zip(&mut phi) {
+                            if r == 1 && factor.r == 1 {
+                                let own = &h[factor.first..factor.first + factor.groups];
+                                phi.sums[0] += own.iter().map(|h| h * h).sum::<f64>();
+                                continue;
+                            }
+                            for other in 0..factor.groups {
+                                let start = factor.effects(other).start;
+                                phi.add(|a, d| h[a * c + start + d]);
                             }
                         }
                     }
-                    for (factor, phi) in self.factors.iter().zip(&mut phi) {
-                        if r == 1 && factor.r == 1 {
-                            let own = &h[factor.first..factor.first + factor.groups];
-                            phi.sums[0] += own.iter().map(|h| h * h).sum::<f64>();
-                            continue;
-                        }
-                        for other in 0..factor.groups {
-                            let start = factor.effects(other).start;
-                            phi.add(|a, d| h[a * c + start + d]);
-                        }
-                    }
-                }
-            });
+                },
+            );
             phi
         };
         let shards: Vec<Vec<Phi>> = design.leaf.par_iter().zip(leaf).with_max_len(1).map(of_shard).collect();

@@ -53,8 +53,11 @@ fn written(z: &ZMatrix, blocks: &[RowBlock]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
     (zz, zc)
 }
 
+/// Entries of a matrix by row and column.
+type Entries = HashMap<(usize, usize), f64>;
+
 /// The same from the structure. Entries of groups that share no rows are absent.
-fn stored(structure: &Structure, z: &ZMatrix) -> (HashMap<(usize, usize), f64>, HashMap<(usize, usize), f64>) {
+fn stored(structure: &Structure, z: &ZMatrix) -> (Entries, Entries) {
     let crossed = crossed(structure);
     let named: HashMap<_, _> =
         z.columns.iter().enumerate().map(|(at, c)| ((&c.level[..], c.group.join(":"), c.column), at)).collect();
