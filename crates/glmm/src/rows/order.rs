@@ -116,3 +116,28 @@ impl ShardOrder {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tiers_moments::TreeLevel;
+
+    #[test]
+    fn small_top_level_groups_share_a_visit() {
+        // Four schools of 300, 900, 10 and 20 rows, in 1, 2, 1 and 1 classes that are not in order.
+        let classes = TreeLevel {
+            groups: 5,
+            parent: vec![3, 1, 0, 1, 2],
+            rows: vec![20, 400, 300, 500, 10],
+            ..Default::default()
+        };
+        let schools = TreeLevel { groups: 4, rows: vec![300, 900, 10, 20], ..Default::default() };
+        let order = ShardOrder::new(&Tree { levels: vec![classes, schools], labels: Vec::new() }, 7);
+        assert_eq!(order.groups[0], [2, 1, 3, 4, 0]);
+        assert_eq!(order.visits, [0..2, 2..4]);
+        assert_eq!(order.rows_of(0..2), 7..1207);
+        assert_eq!(order.rows_of(2..4), 1207..1237);
+        assert_eq!(order.ranges(2..4), [3..5, 2..4]);
+        assert_eq!(order.within(2..4).count(0), 2);
+    }
+}

@@ -166,23 +166,24 @@ mod tests {
         }
     }
 
+    #[inline(always)]
+    fn all_sums(a: &[f64], b: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; 7 * 12];
+        add_products((a, 7), (b, 9), (&mut out, 12), false);
+        add_weighted(&a[..9], (b, 9), &mut out);
+        out.push(sum_of(63, |i| a[i] * b[i]));
+        out
+    }
+
     /// The scalar code has no instruction for a fused multiply-add, and calls a function.
     #[test]
     fn sums_have_the_same_bits_with_and_without_vector_instructions() {
         let a: Vec<f64> = (0..63).map(|i| f64::from(i).sin()).collect();
         let b: Vec<f64> = (0..81).map(|i| f64::from(i).cos()).collect();
-        let all = || {
-            let mut out = vec![0.0; 7 * 12];
-            add_products((&a, 7), (&b, 9), (&mut out, 12), false);
-            add_weighted(&a[..9], (&b, 9), &mut out);
-            out.push(sum_of(63, |i| a[i] * b[i]));
-            out
-        };
-        let scalar = all();
-        let mut vector = Vec::new();
-        vectorised(
+        let scalar = all_sums(&a, &b);
+        let vector = vectorised(
             #[inline(always)]
-            || vector = all(),
+            || all_sums(&a, &b),
         );
         assert!(scalar.iter().zip(&vector).all(|(a, b)| a.to_bits() == b.to_bits()));
     }

@@ -19,7 +19,7 @@ fn case(seed: u64, family: Family, link: Link) -> Case {
     let slopes: Vec<bool> = (0..levels).map(|_| rng.random_bool(0.4)).collect();
     let columns: Vec<Vec<usize>> = slopes.iter().map(|&s| if s { vec![0, 1] } else { vec![0] }).collect();
     let path = PathShape::new(&columns);
-    let (p, d) = (3, path.distinct());
+    let (p, d) = (3 + (seed % 4) as usize, path.distinct());
     let mut counts = vec![2 + (seed % 2) as u32];
     let mut ends = Vec::new();
     for _ in 1..levels {
@@ -40,6 +40,7 @@ fn case(seed: u64, family: Family, link: Link) -> Case {
         for _ in 0..rng.random_range(1..6) {
             let (a, b): (f64, f64) = (rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0));
             rows.x.extend([1.0, a, b]);
+            rows.x.extend((3..p).map(|_| rng.random_range(-1.0..1.0)));
             rows.z.extend(&[1.0, a][..d]);
             let m = if family == Family::Poisson { 1.0 } else { f64::from(rng.random_range(1..4)) };
             let most = if family == Family::Poisson { 5 } else { m as i32 };
@@ -58,7 +59,8 @@ fn case(seed: u64, family: Family, link: Link) -> Case {
     for &(k, i, j) in &entries {
         lambda[k][i * columns[k].len() + j] = rng.random_range(0.2..1.1) * if i == j { 1.0 } else { -0.7 };
     }
-    let at = Point { beta: vec![0.2, -0.5, 0.4], lambda };
+    let beta = [0.2, -0.5, 0.4, 0.3, -0.2, 0.1][..p].to_vec();
+    let at = Point { beta, lambda };
     let distribution = Distribution::new(family, Some(link)).unwrap();
     Case { shape: Shape { distribution, p, path, entries }, ends, rows, at }
 }
@@ -145,5 +147,21 @@ fn derivatives_agree_with_differences() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn modes_that_are_solved_are_not_moved() {
+    for seed in 0..12 {
+        let case = case(seed, Family::Binomial, Link::Logit);
+        let groups = Groups::within(&case.ends, 0..case.ends.last().map_or(case.rows.ends.len(), Vec::len));
+        let mut visit = Visit { rows: case.rows.clone(), ..Visit::default() };
+        visit.u = (0..case.shape.path.levels()).map(|k| vec![0.0; groups.count(k) * case.shape.path.r(k)]).collect();
+        let (mut first, mut second) = (Sums::new(&case.shape, Want::Gradient), Sums::new(&case.shape, Want::Gradient));
+        visit.run(&case.shape, &groups, &case.at, Want::Gradient, &mut first);
+        let modes = visit.u.clone();
+        visit.run(&case.shape, &groups, &case.at, Want::Gradient, &mut second);
+        assert!(first.solved && visit.u == modes, "{seed}");
+        assert_eq!(first, second);
     }
 }
