@@ -60,6 +60,6 @@ pub use predict::{
     EffectsMismatch, FixedPart, Interval, IntervalKind, PredictError, PredictedRows, PredictionErrors, Predictor,
 };
 pub use profile::{Curve, End, Profile, ProfileError, ProfilePoint, Target, profile};
-pub use solver::Solver;
+pub use solver::{Route, Solver};
 pub use threads::use_threads;
 pub use wald_intervals::{WaldInterval, wald_intervals};
