@@ -123,15 +123,13 @@ fn named(name: &str) -> Crossed {
             }),
         ),
         "items" => design(&[20_000, 50], (0..1_000_000).map(|i| vec![i / 50, i % 50])),
-        // Pupils of five years, 5% of whom move to any other of the schools each year.
+        // Pupils of four years, 5% of whom move to any other of the schools each year.
         "anywhere" => {
             let mut school = 0;
             design(
                 &[25_000, 1480, 60],
                 (0..100_000).map(move |i| {
-                    if i % 4 == 0 {
-                        school = random.below(60);
-                    } else if random.unit() < 0.05 {
+                    if i % 4 == 0 || random.unit() < 0.05 {
                         school = random.below(60);
                     }
                     vec![i / 4, school * 24 + random.below(24), school]
@@ -163,7 +161,7 @@ fn main() {
     let directions: Vec<Direction> = (0..design.levels.len()).map(|level| Direction { level, a: 0, b: 0 }).collect();
     let here = at(0.5);
     for with_products in [false, true] {
-        let s_xx_inverse = vec![0.01; M * M];
+        let s_xx_inverse = [0.01; M * M];
         let point = CurvatureAt {
             g: here.by_level(),
             directions: &directions,

@@ -1,11 +1,14 @@
 //! What the equations of a crossed design cost, from the shapes alone.
 
 use super::plan::CrossedPlan;
+use super::structure::CoreRoute;
 use tiers_moments::Crossed;
 
-/// Operations and memory of a crossed design with a dense core. An operation is one multiplication and one addition.
+/// Operations and memory of a crossed design. An operation is one multiplication and one addition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossedCost {
+    /// The layout of the core.
+    pub route: CoreRoute,
     /// Number of effects of the core, c.
     pub core_effects: usize,
     /// Pairs of a leaf group and a core group that share rows.
@@ -18,7 +21,7 @@ pub struct CrossedCost {
     pub curvature: f64,
     /// Bytes of the workspace of evaluations, which also the random effects need.
     pub evaluation_bytes: f64,
-    /// Bytes of second derivatives, those of evaluations included.
+    /// Bytes of second derivatives, those of evaluations included: whole matrices, whatever the layout.
     pub curvature_bytes: f64,
 }
 
@@ -36,20 +39,30 @@ impl CrossedPlan {
             }
         }
         let (cube, square) = (c * c * c, 8.0 * c * c);
+        let (factor_entries, factor, matrices) = match &self.structure {
+            None => (c * (c + 1.0) / 2.0, cube / 6.0, 3.0 * square),
+            Some(structure) => {
+                let entries = structure.supernodal.entries() as f64;
+                // L and the inverse by supernodes; four matrices and an index on the pattern.
+                let on_pattern = structure.pattern.rows.len() as f64;
+                (entries, structure.supernodal.operations(), 16.0 * entries + 56.0 * on_pattern)
+            }
+        };
         // Factor, inverse; the leaf on the way down and up; the rows of C.
-        let evaluation = cube / 6.0 + cube / 3.0 + joined + met * m * 3.0;
+        let evaluation = 3.0 * factor + joined + met * m * 3.0;
         // D Q for each pair of the leaf's coefficients, the rows of H between leaf and core, and the explained parts.
         let curvature = cube / 2.0 + r * r * cube + met * c + joined * (1.0 + r * r);
         let groups: f64 = design.leaf.iter().map(|shard| shard.groups as f64).sum();
-        let evaluation_bytes = 3.0 * square + 16.0 * groups * r * r + 24.0 * c * m;
+        let evaluation_bytes = matrices + 16.0 * groups * r * r + 24.0 * c * m;
         CrossedCost {
+            route: self.route(),
             core_effects: self.effects,
             crossings: self.crossings(),
-            factor_entries: c * (c + 1.0) / 2.0,
+            factor_entries,
             evaluation,
             curvature,
             evaluation_bytes,
-            curvature_bytes: evaluation_bytes + (4.0 + r * r) * square + 8.0 * groups * r * m,
+            curvature_bytes: evaluation_bytes + (5.0 + r * r) * square + 8.0 * groups * r * m,
         }
     }
 }

@@ -43,8 +43,8 @@ struct Moved {
 
 impl CrossedPlan {
     /// Sums the second derivatives, as [`TreePlan::curvature`](crate::TreePlan::curvature) does over a tree. Besides
-    /// the scratch it needs five matrices of the size of the core, and one more for each pair of the leaf's
-    /// coefficients. All sums are NaN if a pivot of the core is not positive in floating point.
+    /// the scratch it needs whole matrices of the size of the core, six and one more for each pair of the leaf's
+    /// coefficients, also if the core is sparse ([`CrossedPlan::cost`]). All sums are NaN if a pivot of the core is not positive in floating point.
     pub fn curvature(
         &self,
         design: &Crossed,

@@ -1,4 +1,4 @@
-//! Dense symmetric matrices of the core, on all cores: the only module that calls `faer`.
+//! Dense symmetric matrices of the core, on all cores. Only this module and `supernodal` call `faer`.
 //!
 //! Matrices are n×n, column-major, and only their lower triangles are read and written unless stated otherwise.
 //! Every call to `faer` is sequential and works on blocks whose size depends on n alone; the threads take

@@ -102,12 +102,12 @@ impl Sample {
         Sample { c, w: DVector::from_fn(n, |i, _| 1.0 + (i % 3) as f64), factors }
     }
 
-    /// A ring of groups, in which each leaf group meets two groups of the core at this distance or less; without its
-    /// moments' values, for the choice of the layout.
-    pub(crate) fn ring(groups: usize, range: usize) -> Crossed {
+    /// A ring of core groups, of which each of `leaves` leaf groups per core group meets two, at this distance or less;
+    /// for the choice of the layout.
+    pub(crate) fn ring(groups: usize, range: usize, leaves: usize) -> Crossed {
         let mut random = Random(3);
         let mut leaf = LeafShard { starts: vec![0], block_starts: vec![0], ..LeafShard::default() };
-        for g in 0..4 * groups {
+        for g in 0..leaves * groups {
             let one = g % groups;
             let other = (one + 1 + random.below(range)) % groups;
             leaf.groups += 1;
@@ -122,13 +122,13 @@ impl Sample {
         let factor = |groups: usize| Factor { z: vec![0], terms: vec![1], group: (0..groups).collect() };
         Crossed {
             m: 2,
-            levels: [factor(4 * groups), factor(groups)].iter().enumerate().map(level).collect(),
+            levels: [factor(leaves * groups), factor(groups)].iter().enumerate().map(level).collect(),
             labels: Vec::new(),
             leaf: vec![leaf],
             core: vec![core],
             pairs,
             cross: vec![1.0; 4],
-            rows: 8 * groups as u64,
+            rows: (2 * leaves * groups) as u64,
             sum_log_weights: 0.0,
         }
     }
@@ -293,12 +293,12 @@ impl Sample {
             shard.starts.push(shard.neighbours.len());
         }
         let mut pairs = CorePairs { starts: vec![0], block_starts: vec![0], ..CorePairs::default() };
-        for k in 0..core.len() {
-            for g in 0..core[k].groups {
-                for l in k + 1..core.len() {
-                    for h in 0..core[l].groups {
+        for (k, factor) in core.iter().enumerate() {
+            for g in 0..factor.groups {
+                for (l, other) in core.iter().enumerate().skip(k + 1) {
+                    for h in 0..other.groups {
                         if let Some(block) = block((k + 1, g), (l + 1, h)) {
-                            pairs.partners.push((core[l].first + h * self.r(l + 1)) as u32);
+                            pairs.partners.push((other.first + h * self.r(l + 1)) as u32);
                             pairs.blocks.extend(block);
                             pairs.block_starts.push(pairs.blocks.len());
                         }
