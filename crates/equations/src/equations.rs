@@ -1,7 +1,7 @@
 //! The interface between the equations and the criteria: everything that a criterion asks of the data,
 //! whatever the structure of the groupings.
 
-use crate::core::{CrossedCost, CrossedPlan, CrossedScratch};
+use crate::core::{CoreRoute, CrossedCost, CrossedPlan, CrossedScratch};
 use crate::covariances::Covariances;
 use crate::fixed::FixedEffects;
 use crate::tree::{Curvature, CurvatureAt, Direction, Sums, TreePlan, TreeScratch};
@@ -179,6 +179,14 @@ impl Equations {
     ) -> Curvature {
         let mut scratch = CrossedScratch::new(plan, design);
         self.with_terms(at, |here| plan.curvature(design, at.covariances, here, &mut scratch))
+    }
+
+    /// Returns the layout of the core of a crossed design; `None` for a nest.
+    pub fn route_of_core(&self) -> Option<CoreRoute> {
+        match self.route() {
+            Route::Nested(..) => None,
+            Route::Crossed(_, plan) => Some(plan.route()),
+        }
     }
 
     /// Returns what the equations of a crossed design cost; `None` for a nest.

@@ -28,7 +28,7 @@ pub struct Part<'a> {
 #[derive(Debug)]
 enum PartOf<'a> {
     Nested(&'a TreePlan, Tree),
-    Crossed(Crossed, CrossedPlan),
+    Crossed(Box<(Crossed, CrossedPlan)>),
 }
 
 /// Number of portions in which the parts of a crossed design are summed.
@@ -130,7 +130,7 @@ impl<'a> Parts<'a> {
         let part = |part: CrossedPart| {
             let plan = CrossedPlan::new(&part.design);
             let place = GroupPlace { shard: 0, group: part.core[top - 1][0] };
-            Part { equations: self.equations, of: PartOf::Crossed(part.design, plan), place }
+            Part { equations: self.equations, of: PartOf::Crossed(Box::new((part.design, plan))), place }
         };
         let mut parts: Vec<Part<'a>> =
             CrossedParts::new(plan, design).split(plan, design).into_iter().map(part).collect();
@@ -152,7 +152,7 @@ impl Part<'_> {
                 let mut scratch = TreeScratch::new(plan, tree);
                 plan.evaluate(tree, at.by_level(), want == Want::Derivatives, &mut scratch)
             }
-            PartOf::Crossed(design, plan) => plan.evaluate(design, at, want, &mut CrossedScratch::new(plan, design)),
+            PartOf::Crossed(of) => of.1.evaluate(&of.0, at, want, &mut CrossedScratch::new(&of.1, &of.0)),
         }
     }
 
@@ -160,7 +160,7 @@ impl Part<'_> {
     pub fn curvature(&self, at: &CurvaturePoint<'_>) -> Curvature {
         match &self.of {
             PartOf::Nested(plan, tree) => self.equations.curvature_of(plan, std::slice::from_ref(tree), at),
-            PartOf::Crossed(design, plan) => self.equations.curvature_of_design(plan, design, at),
+            PartOf::Crossed(of) => self.equations.curvature_of_design(&of.1, &of.0, at),
         }
     }
 
@@ -171,7 +171,7 @@ impl Part<'_> {
             PartOf::Nested(_, tree) => {
                 Cluster::new(self.equations.levels(), tree, cross, at.factors(), &fixed.x, &gamma)
             }
-            PartOf::Crossed(design, _) => Cluster::of_crossed(design, cross, at.factors(), &fixed.x, &gamma),
+            PartOf::Crossed(of) => Cluster::of_crossed(&of.0, cross, at.factors(), &fixed.x, &gamma),
         }
     }
 }

@@ -31,7 +31,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ingested = accumulate(&table, &plan, &mut ())?;
     clock.lap("moments");
     let distribution = Distribution::new(Family::Binomial, None)?;
-    let settings = GlmmSettings { distribution, newton: NewtonSettings::default(), confidence: 0.95 };
+    let settings = GlmmSettings {
+        distribution,
+        newton: NewtonSettings::default(),
+        confidence: 0.95,
+        nodes: 1,
+        laplace_error: false,
+    };
     let fitted = fit_glmm(ingested, &table, &settings, &mut clock)?.fit;
     clock.lap("last Hessian, random effects");
     println!(

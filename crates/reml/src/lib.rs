@@ -61,7 +61,7 @@ pub use predict::{
     PredictionErrors, Predictor,
 };
 pub use profile::{Curve, End, Profile, ProfileError, ProfilePoint, Target, profile};
-pub use solver::Solver;
+pub use solver::{Route, Solver};
 pub use threads::use_threads;
 pub use wald_intervals::{
     WaldInterval, of_coefficients as wald_intervals_of_coefficients, of_components as wald_intervals_of_components,

@@ -1,8 +1,9 @@
 //! The groupings of a crossed design: their groups over all shards, and which of them lie within which.
 
 use crate::moments::{CellShard, Moments};
+use crate::structure::NestError;
 use crate::structure::groups::ranks;
-use crate::structure::{NestError, ShardGroups};
+use crate::structure::nest::number_groups;
 use rayon::prelude::*;
 use tiers_design::{Grouping, Recipe};
 
@@ -30,19 +31,41 @@ struct Occurrence {
 impl Factor {
     /// Numbers the groups of every grouping.
     pub(super) fn of_all(recipe: &Recipe, moments: &Moments) -> Vec<Factor> {
-        let shards = ShardGroups::of_all(recipe, moments);
-        (0..recipe.groupings.len()).map(|f| Factor::of(&recipe.groupings[f], f, moments, &shards)).collect()
+        let of = |grouping: &Grouping| match grouping.keys[..] {
+            [key] => Factor::of_key(key, moments),
+            _ => Factor::of_keys(grouping, moments),
+        };
+        recipe.groupings.iter().map(of).collect()
     }
 
-    fn of(grouping: &Grouping, f: usize, moments: &Moments, shards: &[ShardGroups]) -> Factor {
+    /// Numbers the groups of a grouping with one key: its labels, those without a cell left out.
+    fn of_key(key: usize, moments: &Moments) -> Factor {
+        let (keys, table) = (moments.summands.keys, &moments.labels[key]);
+        let labels = |cells: &CellShard| cells.labels.iter().skip(key).step_by(keys).copied().collect::<Vec<u32>>();
+        let mut of_cell: Vec<Vec<u32>> = moments.shards.par_iter().map(labels).collect();
+        let mut occurs = vec![false; table.bound()];
+        of_cell.iter().flatten().for_each(|&label| occurs[label as usize] = true);
+        let mut labels: Vec<u32> = table.ids().filter(|&label| occurs[label as usize]).collect();
+        let ranks = ranks(table);
+        labels.par_sort_unstable_by_key(|&label| ranks[label as usize]);
+        let mut number = vec![0; table.bound()];
+        labels.iter().enumerate().for_each(|(group, &label)| number[label as usize] = group as u32);
+        of_cell.par_iter_mut().flatten().for_each(|group| *group = number[*group as usize]);
+        Factor { of_cell, groups: labels.len(), labels }
+    }
+
+    /// Numbers the groups of a grouping with several keys.
+    fn of_keys(grouping: &Grouping, moments: &Moments) -> Factor {
         let ranks: Vec<Vec<u32>> = grouping.keys.iter().map(|&key| ranks(&moments.labels[key])).collect();
         let keys = moments.summands.keys;
+        let shards: Vec<(Vec<u32>, usize)> =
+            moments.shards.par_iter().map(|cells| number_groups(grouping, keys, cells)).collect();
         let labels_of = |cells: &CellShard, cell: usize| -> Vec<u32> {
             grouping.keys.iter().map(|&key| cells.labels[cell * keys + key]).collect()
         };
-        let of_shard = |(shard, groups): (usize, &ShardGroups)| {
-            let mut first = vec![u32::MAX; groups.counts[f]];
-            groups.of_cell[f].iter().enumerate().rev().for_each(|(cell, &group)| first[group as usize] = cell as u32);
+        let of_shard = |(shard, (of_cell, count)): (usize, &(Vec<u32>, usize))| {
+            let mut first = vec![u32::MAX; *count];
+            of_cell.iter().enumerate().rev().for_each(|(cell, &group)| first[group as usize] = cell as u32);
             let occurrence = |(group, &cell): (usize, &u32)| {
                 let labels = labels_of(&moments.shards[shard], cell as usize);
                 let mut rank = labels.iter().zip(&ranks).map(|(&label, ranks)| ranks[label as usize]);
@@ -54,17 +77,18 @@ impl Factor {
         let mut all: Vec<Occurrence> = shards.par_iter().enumerate().flat_map_iter(of_shard).collect();
         all.par_sort_unstable_by(|a, b| a.first.cmp(&b.first).then_with(|| a.rest.cmp(&b.rest)));
         let mut out = Factor { of_cell: Vec::new(), labels: Vec::new(), groups: 0 };
-        let mut numbers: Vec<Vec<u32>> = shards.iter().map(|groups| vec![0; groups.counts[f]]).collect();
+        let mut numbers: Vec<Vec<u32>> = shards.iter().map(|(_, count)| vec![0; *count]).collect();
         for group in all.chunk_by(|a, b| a.first == b.first && a.rest == b.rest) {
             let (shard, cell) = (group[0].shard as usize, group[0].cell as usize);
             out.labels.extend(labels_of(&moments.shards[shard], cell));
             group.iter().for_each(|at| numbers[at.shard as usize][at.group as usize] = out.groups as u32);
             out.groups += 1;
         }
-        let of_cells = |(groups, numbers): (&ShardGroups, &Vec<u32>)| {
-            groups.of_cell[f].iter().map(|&group| numbers[group as usize]).collect()
+        let numbered = |((mut of_cell, _), numbers): ((Vec<u32>, usize), &Vec<u32>)| {
+            of_cell.iter_mut().for_each(|group| *group = numbers[*group as usize]);
+            of_cell
         };
-        out.of_cell = shards.par_iter().zip(&numbers).map(of_cells).collect();
+        out.of_cell = shards.into_par_iter().zip(&numbers).map(numbered).collect();
         out
     }
 

@@ -21,7 +21,7 @@ pub use totals::RowTotals;
 
 use crate::moments::{CellShard, Moments};
 use rayon::prelude::*;
-use tiers_design::Recipe;
+use tiers_design::{Grouping, Recipe};
 
 /// The groupings of a model, with the moments of their groups.
 #[derive(Debug)]
@@ -88,8 +88,18 @@ impl Structure {
     }
 }
 
+/// Whether every grouping has a single key and fewer groups than there are cells, which no nest has.
+fn has_more_cells_than_groups(recipe: &Recipe, moments: &Moments) -> bool {
+    let cells = moments.cells();
+    let has_fewer = |grouping: &Grouping| matches!(grouping.keys[..], [key] if moments.labels[key].len() < cells);
+    !recipe.groupings.is_empty() && recipe.groupings.iter().all(has_fewer)
+}
+
 /// Orders the groupings, finest first; `None` if they are not a nest.
 fn find_nest(recipe: &Recipe, moments: &mut Moments) -> Result<Option<(Nest, Vec<ShardGroups>)>, NestError> {
+    if has_more_cells_than_groups(recipe, moments) {
+        return Ok(None);
+    }
     let mut groups = ShardGroups::of_all(recipe, moments);
     let nest = match Nest::of(recipe, moments, &groups) {
         Found::Nest(nest) => nest,

@@ -68,7 +68,7 @@ impl ShardGroups {
 }
 
 /// Numbers the groups of one grouping; returns the group of each cell and the number of groups.
-fn number_groups(grouping: &Grouping, keys: usize, cells: &CellShard) -> (Vec<u32>, usize) {
+pub(super) fn number_groups(grouping: &Grouping, keys: usize, cells: &CellShard) -> (Vec<u32>, usize) {
     if grouping.keys.len() == keys {
         return ((0..cells.len() as u32).collect(), cells.len());
     }

@@ -72,14 +72,14 @@ fn stored(structure: &Structure, z: &ZMatrix) -> (Entries, Entries) {
         (0..factor.groups).for_each(|g| _ = of_effect.insert((factor.first + g * r) as u32, (k + 1, g)));
     }
     let (mut zz, mut zc) = (HashMap::new(), HashMap::new());
-    let mut own = |level: usize, place: GroupPlace, moments: &[f64], zz: &mut HashMap<(usize, usize), f64>| {
+    let mut own = |level: usize, place: GroupPlace, moments: &[f64], zz: &mut Entries| {
         let z = &crossed.levels[level].z;
         for (i, row) in moments.chunks_exact(crossed.m).enumerate() {
             (0..crossed.m).for_each(|c| _ = zc.insert((at(level, place, i), c), row[c]));
             (0..z.len()).for_each(|j| _ = zz.insert((at(level, place, i), at(level, place, j)), row[z[j]]));
         }
     };
-    let block = |one: (usize, GroupPlace), first: u32, entries: &[f64], zz: &mut HashMap<(usize, usize), f64>| {
+    let block = |one: (usize, GroupPlace), first: u32, entries: &[f64], zz: &mut Entries| {
         let (level, group) = of_effect[&first];
         let place = GroupPlace { shard: 0, group };
         let (r, s) = (crossed.levels[one.0].r(), crossed.levels[level].r());
