@@ -59,8 +59,8 @@ fn sample(rng: &mut StdRng, seed: u64, groupings: Vec<Vec<usize>>) -> NestedSamp
 /// Draws the group of each row in every grouping. The first two cross; the third is coarser than the second or
 /// crosses both; the fourth crosses all. In unconnected parts, groups of one half never meet those of the other.
 fn groupings(rng: &mut StdRng, count: usize, unconnected: bool) -> Vec<Vec<usize>> {
-    let n = rng.random_range(70..130);
-    let (a, b) = (rng.random_range(12..22), 2 * rng.random_range(3..6));
+    let n = rng.random_range(45..75);
+    let (a, b) = (rng.random_range(8..13), 2 * rng.random_range(2..5));
     let nested = rng.random_range(0..2) == 0;
     let mut rows: Vec<Vec<usize>> = Vec::with_capacity(n);
     for _ in 0..n {

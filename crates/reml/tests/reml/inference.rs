@@ -57,7 +57,7 @@ fn satterthwaite_agrees_with_the_formulas() {
     let compared =
         samples(0..80).filter(|(_, name, sample)| compare(name, sample, DfMethod::Satterthwaite, &mut checks));
     let compared = compared.count();
-    checks.that("interior optima among the samples", compared >= 50);
+    checks.that("interior optima among the samples", compared >= 20);
     checks.finish();
 }
 
@@ -67,7 +67,7 @@ fn kenward_roger_agrees_with_the_formulas() {
     let compared =
         samples(0..80).filter(|(_, name, sample)| compare(name, sample, DfMethod::KenwardRoger, &mut checks));
     let compared = compared.count();
-    checks.that("interior optima among the samples", compared >= 50);
+    checks.that("interior optima among the samples", compared >= 20);
     checks.finish();
 }
 
