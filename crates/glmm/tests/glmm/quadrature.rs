@@ -1,9 +1,9 @@
 //! Adaptive quadrature and the error of Laplace's approximation.
 
 use crate::fit::{fit, fit_with};
-use crate::memory::{Memory, Values};
 use serde_json::Value;
 use tiers_glmm::{Family, GlmmFit, GlmmStatus, LaplaceErrorMethod, LaplaceErrorStatus, Link};
+use tiers_testdata::{Memory, Values};
 
 fn cbpp() -> Memory {
     Memory::of_dataset("cbpp", &["incidence", "size"], &["herd", "period"])
