@@ -166,3 +166,16 @@ fn a_variance_of_zero_is_on_the_boundary_by_quadrature_too() {
     let fit = fit_with(&table, "y ~ x + (1 | g)", None, Family::Binomial, Link::Logit, 7).expect("a fit").fit;
     assert_eq!((fit.status, &fit.theta[..]), (GlmmStatus::Boundary, &[0.0][..]));
 }
+
+#[test]
+fn quadrature_does_not_depend_on_the_number_of_threads() {
+    let formula = "cbind(incidence, size - incidence) ~ 1 + (1 | period/herd)";
+    let fit = |threads: usize, nodes: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let fit = || fit_with(&cbpp(), formula, None, Family::Binomial, Link::Logit, nodes).expect("a fit").fit;
+        let fit = pool.install(fit);
+        (fit.criterion, estimates(&fit), fit.theta, fit.laplace_error)
+    };
+    assert_eq!(fit(1, 7), fit(3, 7));
+    assert_eq!(fit(1, 1), fit(3, 1));
+}
