@@ -145,10 +145,10 @@ impl Case {
     }
 }
 
-/// `log ∫ φ(u) exp(f(u)) du` by the trapezoidal rule, which is exact to rounding for such integrands.
+/// `log ∫ φ(u) exp(f(u)) du` by the trapezoidal rule, whose error vanishes exponentially in the inverse step.
 fn log_of_normal_mean(f: impl Fn(f64) -> f64) -> f64 {
-    let step = 0.3;
-    let terms: Vec<f64> = (-27..=27).map(|i| f64::from(i) * step).map(|u| f(u) - 0.5 * u * u).collect();
+    let step = 0.1;
+    let terms: Vec<f64> = (-70..=70).map(|i| f64::from(i) * step).map(|u| f(u) - 0.5 * u * u).collect();
     let largest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = terms.iter().map(|t| (t - largest).exp()).sum();
     largest + (sum * step / (2.0 * std::f64::consts::PI).sqrt()).ln()
@@ -158,7 +158,7 @@ fn log_of_normal_mean(f: impl Fn(f64) -> f64) -> f64 {
 fn quadrature_tends_to_the_integral() {
     for pair in PAIRS {
         for seed in 0..6 {
-            for levels in 1..=if seed < 2 { 3 } else { 2 } {
+            for levels in 1..=if seed == 0 { 3 } else { 2 } {
                 let case = case(seed, levels, false, pair);
                 let want = case.by_grid(levels - 1, 0, 0.0);
                 let error = |nodes| (case.by_quadrature(&case.at, nodes).value - want).abs() / want.abs().max(1.0);
