@@ -99,6 +99,11 @@ impl Case {
         if leaf == 0 { 0..self.rows.ends[0] } else { self.rows.ends[leaf - 1]..self.rows.ends[leaf] }
     }
 
+    /// A step that resolves the posterior distributions; those of counts are narrow.
+    fn step(&self) -> f64 {
+        if self.shape.distribution.family() == Family::Poisson { 0.1 } else { 0.25 }
+    }
+
     /// `log L` of group g of level k given the sum c of effects above, by the trapezoidal rule.
     fn by_grid(&self, k: usize, g: usize, c: f64) -> f64 {
         let lambda = self.at.lambda[k][0];
@@ -112,14 +117,14 @@ impl Case {
                 }
             }
         };
-        log_of_normal_mean(given)
+        log_of_normal_mean(self.step(), given)
     }
 
     /// The same for the two effects of a single group.
     fn by_grid_of_plane(&self) -> f64 {
         let l = &self.at.lambda[0];
-        log_of_normal_mean(|u| {
-            log_of_normal_mean(|v| {
+        log_of_normal_mean(self.step(), |u| {
+            log_of_normal_mean(self.step(), |v| {
                 let b = [l[0] * u + l[1] * v, l[2] * u + l[3] * v];
                 (0..self.rows.k.len()).map(|i| self.row(i, |z| z[0] * b[0] + z[1] * b[1])).sum()
             })
@@ -146,9 +151,9 @@ impl Case {
 }
 
 /// `log ∫ φ(u) exp(f(u)) du` by the trapezoidal rule, whose error vanishes exponentially in the inverse step.
-fn log_of_normal_mean(f: impl Fn(f64) -> f64) -> f64 {
-    let step = 0.1;
-    let terms: Vec<f64> = (-70..=70).map(|i| f64::from(i) * step).map(|u| f(u) - 0.5 * u * u).collect();
+fn log_of_normal_mean(step: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let count = (7.0 / step) as i32;
+    let terms: Vec<f64> = (-count..=count).map(|i| f64::from(i) * step).map(|u| f(u) - 0.5 * u * u).collect();
     let largest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = terms.iter().map(|t| (t - largest).exp()).sum();
     largest + (sum * step / (2.0 * std::f64::consts::PI).sqrt()).ln()
@@ -158,7 +163,7 @@ fn log_of_normal_mean(f: impl Fn(f64) -> f64) -> f64 {
 fn quadrature_tends_to_the_integral() {
     for pair in PAIRS {
         for seed in 0..6 {
-            for levels in 1..=if seed == 0 { 3 } else { 2 } {
+            for levels in 1..=if seed < 2 && pair.0 == Family::Binomial { 3 } else { 2 } {
                 let case = case(seed, levels, false, pair);
                 let want = case.by_grid(levels - 1, 0, 0.0);
                 let error = |nodes| (case.by_quadrature(&case.at, nodes).value - want).abs() / want.abs().max(1.0);
