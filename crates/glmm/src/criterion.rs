@@ -185,7 +185,7 @@ impl<'a> Criterion<'a> {
         for shard in &self.rows.shards {
             for tops in &shard.visits {
                 self.rows.load(&self.shape, shard, tops.clone(), &mut rows);
-                for (i, x) in rows.x.chunks_exact(p).enumerate() {
+                for (i, x) in rows.x.chunks_exact(p.max(1)).enumerate() {
                     (0..p).for_each(|j| scaled[j] = x[j] * self.beta_scale[j]);
                     f(&scaled, rows.k[i], rows.m[i]);
                 }

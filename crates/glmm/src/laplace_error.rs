@@ -13,8 +13,9 @@ use crate::inference::Inference;
 use crate::quadrature::{Quadrature, dimensions};
 use crate::search::{Objective, Observe, Optimum, Start};
 use nalgebra::{Cholesky, DMatrix, DVector};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::fmt;
 use tiers_reml::NewtonSettings;
 
 /// A shift below this many standard errors is small.
@@ -107,8 +108,25 @@ fn as_map<S: Serializer>(pairs: &[(String, f64)], serializer: S) -> Result<S::Ok
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
+/// Reads a map as pairs in their order.
 fn from_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, f64)>, D::Error> {
-    Ok(BTreeMap::<String, f64>::deserialize(deserializer)?.into_iter().collect())
+    struct Pairs;
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Vec<(String, f64)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map from names to numbers")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some(pair) = map.next_entry()? {
+                pairs.push(pair);
+            }
+            Ok(pairs)
+        }
+    }
+    deserializer.deserialize_map(Pairs)
 }
 
 /// Measures the error at Laplace's optimum; `None` if the observer cancels.

@@ -80,6 +80,9 @@ impl Rows {
     /// until their last column is there.
     fn load_columns(&self, columns: &[usize], rows: Range<usize>, width: usize, out: &mut Vec<f64>) {
         const PART: usize = 64;
+        if width == 0 {
+            return out.clear();
+        }
         out.resize(rows.len() * width, 0.0);
         for (part, out) in out.chunks_mut(PART * width).enumerate() {
             let start = rows.start + part * PART;

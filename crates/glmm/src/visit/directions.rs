@@ -88,7 +88,7 @@ impl Directions {
 
     /// Adds the derivative of df/dβ but for its first term: `Σ κ x e + Σ w' x (z'Ḋz) - Σ w x z'v̇`, where e = Zḃ.
     pub(super) fn add_beta(&mut self, moments: &[f64], (p, d): (usize, usize), first: usize, out: &mut [f64]) {
-        let (order, wide) = (Weights { d }, padded(p));
+        let (order, wide) = (Weights { d }, padded(p.max(1)));
         self.factors.clear();
         self.factors.resize(self.b.len() / d * order.len(), ZERO);
         let groups = self.factors.chunks_exact_mut(order.len()).enumerate();
@@ -108,6 +108,9 @@ impl Directions {
             #[inline(always)]
             || add_products((factors, LANES), (moments, wide), (beta, wide), false),
         );
+        if p == 0 {
+            return;
+        }
         for (out, beta) in out.chunks_exact_mut(p).skip(first).zip(self.beta.chunks_exact(wide)) {
             out.iter_mut().zip(beta).for_each(|(out, value)| *out += value);
         }
@@ -170,7 +173,7 @@ impl XMoments<'_> {
     /// Adds `factor · Σ weight x_j` of n weights of each group from the given one on, for each direction j.
     #[inline(always)]
     pub(super) fn add(&self, (weight, n): (usize, usize), factor: f64, out: &mut [Lanes]) {
-        let wide = padded(self.p);
+        let wide = padded(self.p.max(1));
         if self.first >= wide {
             return;
         }

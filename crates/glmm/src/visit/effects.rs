@@ -32,13 +32,14 @@ impl Visit {
         for (k, slopes) in slopes.iter().enumerate() {
             let (r, path) = (shape.path.r(k), shape.path.path_from(k));
             let mut level = VisitEffects { modes: self.effects[k].clone(), ..VisitEffects::default() };
-            for (d, slopes) in self.factor.covariance(k).chunks_exact(path * path).zip(slopes.chunks_exact(r * p)) {
-                for (i, slope) in slopes.chunks_exact(p).enumerate() {
+            for (g, d) in self.factor.covariance(k).chunks_exact(path * path).enumerate() {
+                let slope = |i: usize| &slopes[(g * r + i) * p..(g * r + i + 1) * p];
+                for i in 0..r {
                     for (product, column) in product.iter_mut().zip(covariance.column_iter()) {
-                        *product = slope.iter().zip(column.iter()).map(|(s, c)| s * c).sum();
+                        *product = slope(i).iter().zip(column.iter()).map(|(s, c)| s * c).sum();
                     }
-                    for (j, other) in slopes.chunks_exact(p).enumerate() {
-                        let more: f64 = product.iter().zip(other).map(|(a, b)| a * b).sum();
+                    for j in 0..r {
+                        let more: f64 = product.iter().zip(slope(j)).map(|(a, b)| a * b).sum();
                         level.conditional.push(d[i * path + j]);
                         level.prediction.push(d[i * path + j] + more);
                     }

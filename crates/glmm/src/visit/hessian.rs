@@ -87,7 +87,7 @@ impl Visit {
     /// Forms all sums over rows.
     pub(super) fn group_moments(&mut self, shape: &Shape) {
         let (p, d, q) = (shape.p, shape.path.distinct(), self.rows.ends.len());
-        let (order, wide) = (Weights { d }, padded(p));
+        let (order, wide) = (Weights { d }, padded(p.max(1)));
         let m = &mut self.hessian;
         for (v, size) in [
             (&mut m.xx, p * p),

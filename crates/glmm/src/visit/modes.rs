@@ -94,7 +94,7 @@ impl Visit {
         vectorised(
             #[inline(always)]
             || {
-                for (xb, x) in xb.iter_mut().zip(x.chunks_exact(shape.p)) {
+                for (xb, x) in xb.iter_mut().zip(x.chunks_exact(shape.p.max(1))) {
                     *xb = x.iter().zip(beta).fold(*xb, |sum, (x, b)| x.mul_add(*b, sum));
                 }
             },
@@ -182,6 +182,9 @@ impl Visit {
 /// Adds `Σ w x x'` over rows of p numbers to the lower triangle of `out`. `scratch` holds products of a few rows.
 #[inline(always)]
 pub(super) fn add_cross(w: &[f64], (x, p): (&[f64], usize), scratch: &mut Vec<f64>, out: &mut [f64]) {
+    if p == 0 {
+        return;
+    }
     scratch.resize(CHUNK * p, 0.0);
     for (w, x) in w.chunks(CHUNK).zip(x.chunks(CHUNK * p)) {
         let weighted = &mut scratch[..x.len()];

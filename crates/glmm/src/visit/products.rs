@@ -20,6 +20,9 @@ pub(super) fn add_products(
     (out, stride): (&mut [f64], usize),
     lower: bool,
 ) {
+    if q == 0 || p == 0 {
+        return;
+    }
     if q < WIDTH || p < WIDTH {
         for (a, b) in a.chunks_exact(q).zip(b.chunks_exact(p)) {
             for (i, &a) in a.iter().enumerate() {
@@ -76,6 +79,9 @@ fn add_tile<const C: usize>(tile: &[[f64; C]], skip: usize, (out, stride): (&mut
 /// Adds `Σ_i w_i x_i` over rows of p numbers to `out`.
 #[inline(always)]
 pub(super) fn add_weighted(w: &[f64], (x, p): (&[f64], usize), out: &mut [f64]) {
+    if p == 0 {
+        return;
+    }
     let out = &mut out[..p];
     if p < WIDTH {
         w.iter().zip(x.chunks_exact(p)).for_each(|(&w, x)| add_scaled(w, x, out));

@@ -99,3 +99,15 @@ fn offsets_enter_the_linear_predictor() {
     let rate = fit.fixed_effects[0].estimate.expect("one").exp();
     assert!(rate > 0.05 && rate < 0.2, "{rate}");
 }
+
+/// lme4: glmer(cbind(incidence, size - incidence) ~ 0 + (1 | herd)).
+#[test]
+fn a_model_without_fixed_effects_is_fitted() {
+    let formula = "cbind(incidence, size - incidence) ~ 0 + (1 | herd)";
+    let fitted = fit(&cbpp(), formula, None, Family::Binomial, Link::Logit).expect("a fit");
+    assert_eq!(fitted.fit.status, GlmmStatus::Converged);
+    assert!(fitted.fit.fixed_effects.is_empty());
+    assert_eq!(fitted.effects[0].conditional_sd, fitted.effects[0].prediction_sd);
+    assert!((fitted.fit.criterion - 236.749_909_5).abs() < 1e-4, "{}", fitted.fit.criterion);
+    assert!((fitted.fit.theta[0] - 2.246_606_7).abs() < 1e-3, "{:?}", fitted.fit.theta);
+}

@@ -123,12 +123,20 @@ fn stored(structure: &Structure, z: &ZMatrix) -> (Entries, Entries) {
 
 #[test]
 fn moments_of_crossed_designs_are_those_of_z() {
+    let mut compared = 0;
     for seed in 0..60 {
         let sample = simulate_crossed(seed);
         let (table, formula) = table_of(&sample);
         let table = table.in_blocks_of(7 + seed as usize % 40);
         let case = case(&table, &formula, sample.weights.as_ref().map(|_| "w"));
-        let (structure, z, rows) = structure(case).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let (structure, z, rows) = match structure(case) {
+            Ok((Structure::Nested(_), ..)) => continue,
+            Ok(found) => found,
+            // Small samples may have two groupings with the same groups, or be a nest.
+            Err(error) if error.to_string().contains("have the same") => continue,
+            Err(error) => panic!("seed {seed}: {error}"),
+        };
+        compared += 1;
         let ((zz, zc), (got_zz, got_zc)) = (written(&z, &rows), stored(&structure, &z));
         let close = |got: f64, want: f64, what: &str| {
             assert!((got - want).abs() <= 1e-11 * (1.0 + want.abs()), "seed {seed} {formula}: {what}: {got} {want}");
@@ -144,6 +152,7 @@ fn moments_of_crossed_designs_are_those_of_z() {
         let rows_of = |k: usize| structure.group_rows(k, &structure.sorted_groups(k)).iter().sum::<u64>();
         assert!((0..crossed.levels.len()).all(|k| rows_of(k) == sample.n() as u64));
     }
+    assert!(compared >= 45, "only {compared} designs cross");
 }
 
 #[test]
