@@ -24,10 +24,10 @@ fn of_quadrature(nodes: usize, change: f64) -> String {
     let text = format!("Quadrature: with {more} nodes in place of {nodes}, -2logLik changes by {change:.1e}");
     let advice = match change.abs() < CHANGE {
         true => "; more nodes are not needed.".to_owned(),
-        false if more <= tiers_glmm::MAX_NODES => format!(": use --agq {more}."),
+        false if more <= tiers_glmm::MAX_NODES => format!(": use\u{a0}--agq\u{a0}{more}."),
         false => ": the estimates depend on the number of nodes.".to_owned(),
     };
-    paragraph(&(text + &advice), 2)
+    paragraph(&(text + &advice), 2).replace('\u{a0}', " ")
 }
 
 fn of_laplace(error: &LaplaceError) -> String {
@@ -49,7 +49,7 @@ fn of_laplace(error: &LaplaceError) -> String {
             )
         }
         _ => format!(
-            "LAPLACE'S APPROXIMATION IS POOR HERE: quadrature moves {term} by {} standard errors ({how}). Use --agq {}.",
+            "LAPLACE'S APPROXIMATION IS POOR HERE: quadrature moves {term} by {} standard errors ({how}). Use\u{a0}--agq\u{a0}{}.",
             fixed_point(shift, 2),
             nodes.max(NODES)
         ),
