@@ -1,4 +1,4 @@
-//! Times the equations of synthetic crossed designs.
+//! Times the equations of synthetic crossed designs: elapsed time, and CPU time of all threads on Linux.
 //!
 //! ```text
 //! cargo run --release -p tiers-equations --example crossed_core -- insteval|ratings|items|anywhere
@@ -143,7 +143,7 @@ fn named(name: &str) -> Crossed {
 fn main() {
     let name = std::env::args().nth(1).unwrap_or_else(|| "insteval".to_owned());
     let design = named(&name);
-    let start = Instant::now();
+    let start = now();
     let plan = CrossedPlan::new(&design);
     let mut scratch = CrossedScratch::new(&plan, &design);
     report(&format!("{name}: plan, {:?}", plan.cost(&design)), start);
@@ -151,10 +151,10 @@ fn main() {
         Covariances::from_factors(design.levels.iter().map(|_| DMatrix::from_element(1, 1, theta)).collect())
     };
     for theta in [0.3, 0.4, 0.5] {
-        let start = Instant::now();
+        let start = now();
         let sums = plan.evaluate(&design, &at(theta), Want::Value, &mut scratch);
         report(&format!("value at {theta}: {}", sums.log_det), start);
-        let start = Instant::now();
+        let start = now();
         let sums = plan.evaluate(&design, &at(theta), Want::Derivatives, &mut scratch);
         report(&format!("derivatives at {theta}: {:?}", sums.derivatives[0].h), start);
     }
@@ -169,13 +169,27 @@ fn main() {
             s_xx_inverse: with_products.then_some(&s_xx_inverse[..]),
             with_products,
         };
-        let start = Instant::now();
+        let start = now();
         let curvature = plan.curvature(&design, &here, &point, &mut scratch);
         report(&format!("curvature, products {with_products}: {:?}", &curvature.trace[..2]), start);
     }
 }
 
 #[allow(clippy::print_stdout)]
-fn report(what: &str, start: Instant) {
-    println!("{:9.2} ms  {what}", start.elapsed().as_secs_f64() * 1e3);
+fn report(what: &str, (start, cpu): (Instant, f64)) {
+    println!("{:9.2} ms {:9.2} ms CPU  {what}", start.elapsed().as_secs_f64() * 1e3, cpu_ms() - cpu);
+}
+
+fn now() -> (Instant, f64) {
+    (Instant::now(), cpu_ms())
+}
+
+/// Returns the CPU time of all threads in milliseconds; NaN where the system does not report it.
+fn cpu_ms() -> f64 {
+    let of_thread = |entry: std::io::Result<std::fs::DirEntry>| -> Option<f64> {
+        let text = std::fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
+    threads.map(|entry| of_thread(entry).unwrap_or(f64::NAN)).sum::<f64>() / 1e6
 }

@@ -50,8 +50,8 @@ impl CrossedPlan {
         };
         // Factor, inverse; the leaf on the way down and up; the rows of C.
         let evaluation = 3.0 * factor + joined + met * m * 3.0;
-        // D Q for each pair of the leaf's coefficients, the rows of H between leaf and core, and the explained parts.
-        let curvature = cube / 2.0 + r * r * cube + met * c + joined * (1.0 + r * r);
+        // E'Q for each pair of the leaf's coefficients, and the explained parts.
+        let curvature = cube / 2.0 + r * r * cube + joined * (1.0 + r * r);
         let groups: f64 = design.leaf.iter().map(|shard| shard.groups as f64).sum();
         let evaluation_bytes = matrices + 16.0 * groups * r * r + 24.0 * c * m;
         CrossedCost {

@@ -60,7 +60,7 @@ impl CrossedPlan {
         let f = self.carried_residuals(design, at, scratch);
         let CrossedScratch { leaf, core, .. } = scratch;
         let whole = Whole::new(self, core);
-        self.add_traces(design, leaf, &whole, at.directions, &mut out.trace);
+        self.add_traces(design, leaf, (&whole, covariances), at.directions, &mut out.trace);
         let moved: Vec<Moved> =
             at.directions.iter().map(|&direction| self.moved(design, leaf, &whole, &f, direction)).collect();
         self.contract_core(at, &f, &moved, &mut out);
@@ -73,22 +73,21 @@ impl CrossedPlan {
         &self,
         design: &Crossed,
         leaf: &[LeafShardState],
-        whole: &Whole,
+        (whole, covariances): (&Whole, &Covariances),
         directions: &[Direction],
         trace: &mut [f64],
     ) {
         let d = directions.len();
         let has_leaf = directions.iter().any(|direction| direction.level == 0);
-        let leaf_leaf = has_leaf.then(|| self.leaf_phi(design, leaf, whole));
-        let leaf_core = has_leaf.then(|| self.leaf_core_phi(design, leaf, whole));
+        let of_leaf = has_leaf.then(|| self.leaf_phi(design, leaf, whole, covariances.by_level()));
         let factors = 0..self.factors.len();
         let core_core: Vec<Vec<_>> =
             factors.map(|k| (k..self.factors.len()).map(|l| self.core_phi(whole, k, l)).collect()).collect();
         for (i, first) in directions.iter().enumerate() {
             for (j, second) in directions.iter().enumerate().filter(|(_, second)| second.level <= first.level) {
                 let phi = match (second.level, first.level) {
-                    (0, 0) => leaf_leaf.as_ref().expect("has a direction of the leaf"),
-                    (0, k) => &leaf_core.as_ref().expect("has a direction of the leaf")[k - 1],
+                    (0, 0) => &of_leaf.as_ref().expect("has a direction of the leaf").0,
+                    (0, k) => &of_leaf.as_ref().expect("has a direction of the leaf").1[k - 1],
                     (l, k) => &core_core[l - 1][k - l],
                 };
                 trace[i * d + j] -= phi.trace((second.a, second.b), (first.a, first.b));

@@ -94,7 +94,7 @@ fn solve_rows(l: MatRef<'_, f64>, b: MatMut<'_, f64>) {
     }
 }
 
-/// Computes the lower triangle of `(L L')⁻¹`.
+/// Computes `(L L')⁻¹`, both triangles.
 pub(super) fn inverse(l: &[f64], n: usize, out: &mut [f64]) {
     let l = MatRef::from_column_major_slice(l, n, n);
     out.par_chunks_mut(PANEL * n).enumerate().for_each(|(i, panel)| {
@@ -108,6 +108,7 @@ pub(super) fn inverse(l: &[f64], n: usize, out: &mut [f64]) {
         solve_lower_triangular_in_place(l, panel.as_mut(), Par::Seq);
         solve_upper_triangular_in_place(l.transpose(), panel, Par::Seq);
     });
+    mirror(out, n);
 }
 
 /// Replaces the rows b (n×width, row-major) by `L⁻¹b`.
@@ -185,7 +186,6 @@ mod tests {
             cholesky(&mut l, n).unwrap();
             let mut inverse = vec![f64::NAN; n * n];
             super::inverse(&l, n, &mut inverse);
-            mirror(&mut inverse, n);
             let error = (DMatrix::from_column_slice(n, n, &inverse) * &a - DMatrix::identity(n, n)).amax();
             assert!(error < 1e-12, "n {n}: {error}");
             let b: Vec<f64> = (0..2 * n).map(|i| (i as f64).sin()).collect();

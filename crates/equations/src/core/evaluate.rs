@@ -174,6 +174,10 @@ impl CrossedPlan {
         };
         let sum = self.sum_shards(design, leaf, r * (r + 1) / 2, of_shard, merge);
         let mut out = sum.unwrap_or_else(|| no_derivatives(r, self.m));
+        if self.structure.is_none() && self.is_plain() {
+            out.h[0] -= self.explained_plain(design, leaf, d, |_, _, _| 1.0);
+            return out;
+        }
         for (k, factor) in self.factors.iter().enumerate() {
             let mut explained = vec![0.0; factor.groups * r * r];
             let (c, size) = (self.effects, if self.structure.is_some() { self.effects * factor.r } else { 0 });
@@ -229,8 +233,8 @@ impl CrossedPlan {
     ) {
         let (r, c, factor) = (self.r, self.effects, &self.factors[k]);
         let (r_b, first) = (factor.r, factor.effects(group).start);
-        if r == 1 && self.factors.iter().all(|f| f.r == 1) {
-            out[0] = self.explained_single(design, leaf, columns, (k, group));
+        if self.is_plain() {
+            out[0] = self.explained_by_effect(design, leaf, columns, first, |_, _, _| 1.0);
             return;
         }
         let (mut left, mut inner) = (vec![0.0; r * r_b], vec![0.0; r * r]);
@@ -269,30 +273,6 @@ impl CrossedPlan {
                 }
             }
         }
-    }
-
-    /// [`CrossedPlan::explained`] where all factors have one coefficient.
-    #[inline(always)]
-    fn explained_single(
-        &self,
-        design: &Crossed,
-        leaf: &[LeafShardState],
-        column: &[f64],
-        (k, group): (usize, usize),
-    ) -> f64 {
-        let own = self.factors[k].effects(group).start;
-        let mut total = 0.0;
-        for visit in self.visits(k, group) {
-            let (shard, entry) = (&design.leaf[visit.shard as usize], visit.entry as usize);
-            let t = leaf[visit.shard as usize].t[visit.group as usize];
-            let later = entry + 1..shard.starts[visit.group as usize + 1];
-            let mut sum = 0.5 * shard.blocks[entry] * column[own];
-            for (&a, b) in shard.neighbours[later.clone()].iter().zip(&shard.blocks[later]) {
-                sum += b * column[a as usize];
-            }
-            total += t * t * shard.blocks[entry] * (2.0 * sum);
-        }
-        total
     }
 
     /// Computes the derivatives by G of a factor of the core from F in its basis and the blocks of H.

@@ -28,9 +28,9 @@ pub(super) struct CoreState {
     pub(super) bases: Vec<Basis>,
     /// s of every effect.
     pub(super) s: Vec<f64>,
-    /// Ñ, c×c column-major, lower triangle; or on the pattern of a sparse core.
+    /// Ñ, c×c column-major, both triangles; or on the pattern of a sparse core.
     pub(super) reduced: Vec<f64>,
-    /// L with `S = L L'`, in the same layout; or by supernodes.
+    /// L with `S = L L'`, c×c column-major, lower triangle; or by supernodes.
     pub(super) l: Vec<f64>,
     /// The pattern of a sparse core.
     pub(super) structure: Option<Arc<Structure>>,
@@ -126,10 +126,7 @@ impl CoreState {
         let c = self.effects();
         match self.structure.as_deref() {
             Some(structure) => structure.column(matrix, j, visit),
-            None => {
-                (0..j).for_each(|i| visit(i, matrix[i * c + j]));
-                matrix[j * c + j..(j + 1) * c].iter().enumerate().for_each(|(i, &x)| visit(j + i, x));
-            }
+            None => matrix[j * c..(j + 1) * c].iter().enumerate().for_each(|(i, &x)| visit(i, x)),
         }
     }
 

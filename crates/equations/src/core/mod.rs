@@ -26,6 +26,7 @@ mod evaluate;
 mod factor;
 mod leaf;
 mod parts;
+mod plain;
 mod plan;
 mod predict;
 mod schur;

@@ -5,6 +5,9 @@ use super::supernodal::Pattern;
 use std::sync::Arc;
 use tiers_moments::{Crossed, Level};
 
+/// Effects up to which every shard of the leaf has its own sums over pairs of effects of intercepts.
+const SMALL: usize = 128;
+
 /// What evaluations of a crossed design need to know about its structure.
 #[derive(Clone, Debug)]
 pub struct CrossedPlan {
@@ -18,6 +21,8 @@ pub struct CrossedPlan {
     pub(super) factors: Vec<FactorPlan>,
     /// Number of effects of the core.
     pub(super) effects: usize,
+    /// Whether sums over pairs of effects are taken by shards of the leaf ([`super::plain`]).
+    pub(super) by_shards: bool,
     /// Start of the visits of each core group, numbered factor by factor, followed by the number of all.
     starts: Vec<usize>,
     visits: Vec<Visit>,
@@ -102,6 +107,7 @@ impl CrossedPlan {
             z: leaf.z.clone(),
             factors,
             effects,
+            by_shards: effects <= SMALL,
             starts: Vec::new(),
             visits: Vec::new(),
             structure: None,
@@ -156,6 +162,12 @@ impl CrossedPlan {
     pub(super) fn visits(&self, factor: usize, group: usize) -> &[Visit] {
         let at = self.factors[factor].first_group + group;
         &self.visits[self.starts[at]..self.starts[at + 1]]
+    }
+
+    /// Returns the leaf groups that an effect of the core meets, where all factors have one coefficient.
+    #[inline(always)]
+    pub(super) fn visits_of_effect(&self, effect: usize) -> &[Visit] {
+        &self.visits[self.starts[effect]..self.starts[effect + 1]]
     }
 
     /// Returns the layout of the core.

@@ -19,6 +19,7 @@
 //! A thread forms whole columns, going through the leaf groups in their order.
 
 use super::basis::{Basis, transform};
+use super::dense;
 use super::leaf::{LeafShardState, Rows, neighbour};
 use super::plan::{CrossedPlan, Visit};
 use crate::tree::small::{add_scaled, apply};
@@ -62,13 +63,18 @@ impl<'a> Meeting<'a> {
 }
 
 impl CrossedPlan {
-    /// Forms `M'ÑM` in the bases of the factors: c×c column-major, lower triangle, or on the pattern.
+    /// Forms `M'ÑM` in the bases of the factors: c×c column-major, both triangles, or on the pattern.
     pub(super) fn form(&self, design: &Crossed, leaf: &[LeafShardState], bases: &[Basis], out: &mut [f64]) {
         if let Some(structure) = &self.structure {
             return self.form_on_pattern(structure, design, leaf, bases, out);
         }
         let c = self.effects;
-        let mut rest = out;
+        let by_shards = self.by_shards && self.is_plain_from(0);
+        out.fill(0.0);
+        if by_shards {
+            self.add_plain_meetings_by_shards(design, leaf, out);
+        }
+        let mut rest = &mut out[..];
         for (k, factor) in self.factors.iter().enumerate() {
             let (own, next) = rest.split_at_mut(factor.groups * factor.r * c);
             rest = next;
@@ -76,14 +82,16 @@ impl CrossedPlan {
                 vectorised(
                     #[inline(always)]
                     || {
-                        columns.fill(0.0);
                         self.add_pairs(design, k, group, columns);
-                        self.add_meetings(design, leaf, k, group, columns);
+                        if !by_shards {
+                            self.add_meetings(design, leaf, k, group, columns);
+                        }
                         self.transform_columns(bases, &|basis| &basis.m[..], true, (k, group), columns);
                     },
                 );
             });
         }
+        dense::mirror(out, c);
     }
 
     /// Adds `Z_b'WZ_a` of the partners a of a core group b.
@@ -98,7 +106,7 @@ impl CrossedPlan {
             for (i, row) in block.chunks_exact(partner.r).enumerate() {
                 for (j, &value) in row.iter().enumerate() {
                     if plan.summed(i).is_none() && partner.summed(j).is_none() {
-                        columns[i * c + first + j] = value;
+                        columns[i * c + first + j] += value;
                     }
                 }
             }
@@ -141,45 +149,6 @@ impl CrossedPlan {
                 columns[i * c + first + j] = own[i * r + j];
             }
         }
-    }
-
-    /// Whether the leaf and all factors have one coefficient, so that blocks are numbers, one after the other, and
-    /// none of the core factors from k on has rows that are sums over leaf groups.
-    #[inline(always)]
-    fn is_plain_from(&self, k: usize) -> bool {
-        self.r == 1 && self.factors.iter().all(|f| f.r == 1) && self.factors[k..].iter().all(|f| f.summed(0).is_none())
-    }
-
-    /// [`CrossedPlan::add_meetings`] where blocks are numbers.
-    #[inline(always)]
-    fn add_plain_meetings(
-        &self,
-        design: &Crossed,
-        leaf: &[LeafShardState],
-        (k, group): (usize, usize),
-        column: &mut [f64],
-    ) {
-        let (m, plan) = (self.m, &self.factors[k]);
-        let z = plan.z[0];
-        let in_leaf = plan.in_leaf[0].is_some();
-        let mut own = if in_leaf { 0.0 } else { design.core[k].moments[group * m + z] };
-        for visit in self.visits(k, group) {
-            let (shard, number) = (&design.leaf[visit.shard as usize], visit.group as usize);
-            let state = &leaf[visit.shard as usize];
-            let range = visit.entry as usize..shard.starts[number + 1];
-            let (neighbours, blocks) = (&shard.neighbours[range.clone()], &shard.blocks[range]);
-            let b = blocks[0];
-            let kb = state.kernel[number] * b;
-            own += match (in_leaf, visit.whole) {
-                (true, true) => state.t[number] * b,
-                (true, false) => state.t[number] * b + kb * (shard.moments[number * m + z] - b),
-                (false, _) => -kb * b,
-            };
-            for (&a, b) in neighbours[1..].iter().zip(&blocks[1..]) {
-                column[a as usize] -= b * kb;
-            }
-        }
-        column[plan.effects(group).start] = own;
     }
 
     /// Adds a leaf group's part of the own block of a core group.

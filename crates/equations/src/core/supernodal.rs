@@ -243,7 +243,6 @@ impl Supernodal {
         let mut contiguous: Vec<f64> = (0..c * c).map(|k| own[(k % c, k / c)]).collect();
         let mut inverse = vec![0.0; c * c];
         dense::inverse(&contiguous, c, &mut inverse);
-        dense::mirror(&mut inverse, c);
         let z = MatMut::from_column_major_slice_mut(own_z, c + r, c);
         let (mut z_own, mut z_below) = z.split_at_row_mut(c);
         z_own.copy_from(MatRef::from_column_major_slice(&inverse, c, c));

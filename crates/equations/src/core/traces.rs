@@ -7,14 +7,15 @@
 //! ```
 //!
 //! so that all directions of the two levels need only `Φ[(a, d), (b, c)] = Σ_gh H_gh[a, d] H_gh[b, c]`, the
-//! cross-products of the blocks as vectors. Between factors of the core H is given; between a leaf group and the core
-//! it is `H_gc = Y_g E`, with `Y_g = T_gB_g` at the group's neighbours; and between two leaf groups
-//! `H_gh = δ_gh T_gN_g[z] - Y_g D Y_h'`, of which the last term needs `tr(D Q_ab D Q_cd)`,
-//! `Q_ab = Σ_g Y_g[a]'Y_g[b]`.
+//! cross-products of the blocks as vectors. Between factors of the core H is given. Between a leaf group and the core
+//! it is `H_gc = Y_g E`, with `Y_g = T_gB_g` at the group's neighbours, so that with `Q_ab = Σ_g Y_g[a]'Y_g[b]` the sums
+//! are diagonal blocks of `E'Q_ab E`. Between two leaf groups it is `H_gh = δ_gh T_gN_g[z] - Y_g D Y_h'`, of which the
+//! last term needs `tr(D Q_ab D Q_cd)`. Both follow from `E'Q_ab`, as `D = G E'`: one product of the size of the core
+//! for each pair of the leaf's coefficients.
 
 use super::dense;
 use super::leaf::{LeafShardState, neighbour};
-use super::plan::CrossedPlan;
+use super::plan::{CrossedPlan, FactorPlan};
 use super::whole::Whole;
 use crate::tree::small::{add_scaled, apply};
 use rayon::prelude::*;
@@ -65,6 +66,14 @@ impl CrossedPlan {
         let of_group = |h: usize| {
             let mut phi = Phi::new(first.r, second.r);
             let columns = &whole.h[second.effects(h).start * c..second.effects(h).end * c];
+            if first.r == 1 && second.r == 1 {
+                let rows = &columns[first.first..first.first + first.groups];
+                phi.sums[0] = vectorised(
+                    #[inline(always)]
+                    || products(rows, rows),
+                );
+                return phi;
+            }
             for g in 0..first.groups {
                 let start = first.effects(g).start;
                 phi.add(|a, d| columns[d * c + start + a]);
@@ -75,50 +84,80 @@ impl CrossedPlan {
         total(Phi::new(first.r, second.r), &groups)
     }
 
-    /// Computes Φ of the leaf and each factor of the core.
-    pub(super) fn leaf_core_phi(&self, design: &Crossed, leaf: &[LeafShardState], whole: &Whole) -> Vec<Phi> {
+    /// Computes Φ of the leaf with itself and with each factor of the core; `g` are the relative covariances of the
+    /// levels.
+    pub(super) fn leaf_phi(
+        &self,
+        design: &Crossed,
+        leaf: &[LeafShardState],
+        whole: &Whole,
+        g: &[Vec<f64>],
+    ) -> (Phi, Vec<Phi>) {
         let (r, c) = (self.r, self.effects);
-        let none = || self.factors.iter().map(|f| Phi::new(r, f.r)).collect::<Vec<_>>();
-        let of_shard = |(shard, state): (&LeafShard, &LeafShardState)| {
-            let mut phi = none();
-            let (mut y, mut h) = (Vec::new(), vec![0.0; r * c]);
-            vectorised(
-                #[inline(always)]
-                || {
-                    for group in 0..shard.groups {
-                        h.fill(0.0);
-                        for entry in shard.starts[group]..shard.starts[group + 1] {
-                            let (first, columns) = spread(shard, state, r, (group, entry), &mut y);
-                            for (h, y) in h.chunks_exact_mut(c).zip(y.chunks_exact(columns)) {
-                                for (j, &y) in y.iter().enumerate() {
-                                    add_scaled(h, y, &whole.e[(first + j) * c..(first + j + 1) * c]);
-                                }
-                            }
-                        }
-                        for (factor, phi) in self.factors.iter().zip(&mut phi) {
-                            if r == 1 && factor.r == 1 {
-                                let own = &h[factor.first..factor.first + factor.groups];
-                                phi.sums[0] += own.iter().map(|h| h * h).sum::<f64>();
-                                continue;
-                            }
-                            for other in 0..factor.groups {
-                                let start = factor.effects(other).start;
-                                phi.add(|a, d| h[a * c + start + d]);
-                            }
-                        }
-                    }
-                },
-            );
-            phi
+        let mut own = match self.is_plain() {
+            true => self.plain_own_phi(design, leaf, whole),
+            false => self.own_phi(design, leaf, whole),
         };
-        let shards: Vec<Vec<Phi>> = design.leaf.par_iter().zip(leaf).with_max_len(1).map(of_shard).collect();
-        let mut out = none();
-        shards.iter().for_each(|shard| out.iter_mut().zip(shard).for_each(|(a, b)| a.merge(b)));
-        out
+        let mut with_core: Vec<Phi> = self.factors.iter().map(|f| Phi::new(r, f.r)).collect();
+        let mut q = vec![0.0; c * c];
+        // D Q_ab of all (a, b).
+        let mut products: Vec<Vec<f64>> = Vec::with_capacity(r * r);
+        for ab in 0..r * r {
+            match self.is_plain() {
+                true => self.form_plain_q(design, leaf, |_, _, _| 1.0, &mut q),
+                false => self.form_q(design, leaf, (ab / r, ab % r), &mut q),
+            }
+            let mut product = vec![0.0; c * c];
+            dense::product(&whole.e, &q, c, &mut product);
+            self.add_with_core((ab / r, ab % r), &product, whole, &mut with_core);
+            product.par_chunks_exact_mut(c).for_each(|column| self.transform_column(|k| &g[k + 1], column));
+            products.push(product);
+        }
+        for ab in 0..r * r {
+            for cd in 0..r * r {
+                let (a, b, column, d) = (ab / r, ab % r, cd / r, cd % r);
+                own.sums[(a * r + d) * r * r + b * r + column] += trace_of_product(&products[ab], &products[cd], c);
+            }
+        }
+        (own, with_core)
     }
 
-    /// Computes Φ of the leaf with itself.
-    pub(super) fn leaf_phi(&self, design: &Crossed, leaf: &[LeafShardState], whole: &Whole) -> Phi {
+    /// Adds the sums of the leaf's coefficients (a, b) with each factor of the core, from `P = E'Q_ab`.
+    fn add_with_core(&self, (a, b): (usize, usize), p: &[f64], whole: &Whole, phi: &mut [Phi]) {
+        let c = self.effects;
+        // Σ_h P[hd, j] E[j, hc] of one effect j, for each (d, c) of each factor.
+        let of_effect = |(p, e): (&[f64], &[f64])| {
+            let of_factor = |factor: &FactorPlan| {
+                let (s, range) = (factor.r, factor.first..factor.first + factor.groups * factor.r);
+                let (p, e) = (&p[range.clone()], &e[range]);
+                if s == 1 {
+                    return vec![vectorised(
+                        #[inline(always)]
+                        || products(p, e),
+                    )];
+                }
+                let mut sums = vec![0.0; s * s];
+                for (p, e) in p.chunks_exact(s).zip(e.chunks_exact(s)) {
+                    p.iter().zip(sums.chunks_exact_mut(s)).for_each(|(&p, sums)| add_scaled(sums, p, e));
+                }
+                sums
+            };
+            self.factors.iter().map(of_factor).collect::<Vec<_>>()
+        };
+        let effects: Vec<Vec<Vec<f64>>> =
+            p.par_chunks_exact(c).zip(whole.e.par_chunks_exact(c)).map(of_effect).collect();
+        for of_effect in &effects {
+            for (phi, sums) in phi.iter_mut().zip(of_effect) {
+                let (s, size) = (phi.s, phi.r * phi.s);
+                for (dc, sum) in sums.iter().enumerate() {
+                    phi.sums[(a * s + dc / s) * size + b * s + dc % s] += sum;
+                }
+            }
+        }
+    }
+
+    /// Computes Φ of the leaf with itself but for the squares of what the core explains.
+    fn own_phi(&self, design: &Crossed, leaf: &[LeafShardState], whole: &Whole) -> Phi {
         let (r, c) = (self.r, self.effects);
         let of_shard = |(shard, state): (&LeafShard, &LeafShardState)| {
             let mut phi = Phi::new(r, r);
@@ -135,9 +174,21 @@ impl CrossedPlan {
             phi
         };
         let shards: Vec<Phi> = design.leaf.par_iter().zip(leaf).with_max_len(1).map(of_shard).collect();
-        let mut out = total(Phi::new(r, r), &shards);
-        self.add_squares_of_explained(design, leaf, whole, &mut out);
-        out
+        total(Phi::new(r, r), &shards)
+    }
+
+    /// [`CrossedPlan::own_phi`] where blocks are numbers.
+    fn plain_own_phi(&self, design: &Crossed, leaf: &[LeafShardState], whole: &Whole) -> Phi {
+        let (m, z) = (self.m, self.z[0]);
+        let own =
+            |shard: &LeafShard, state: &LeafShardState, group: usize| state.t[group] * shard.moments[group * m + z];
+        let of_shard = |(shard, state): (&LeafShard, &LeafShardState)| -> f64 {
+            (0..shard.groups).map(|group| own(shard, state, group).powi(2)).sum()
+        };
+        let shards: Vec<f64> = design.leaf.par_iter().zip(leaf).with_max_len(1).map(of_shard).collect();
+        let mut phi = Phi::new(1, 1);
+        phi.sums[0] = shards.iter().sum::<f64>() - 2.0 * self.explained_plain(design, leaf, &whole.d, own);
+        phi
     }
 
     /// Returns `T_gN_g[z]` of a leaf group.
@@ -180,26 +231,6 @@ impl CrossedPlan {
             }
         }
         out
-    }
-
-    /// Adds `tr(D Q_ab D Q_cd)`.
-    fn add_squares_of_explained(&self, design: &Crossed, leaf: &[LeafShardState], whole: &Whole, phi: &mut Phi) {
-        let (r, c) = (self.r, self.effects);
-        let mut q = vec![0.0; c * c];
-        // D Q_ab of all (a, b).
-        let mut products: Vec<Vec<f64>> = Vec::with_capacity(r * r);
-        for ab in 0..r * r {
-            self.form_q(design, leaf, (ab / r, ab % r), &mut q);
-            let mut product = vec![0.0; c * c];
-            dense::product(&whole.d, &q, c, &mut product);
-            products.push(product);
-        }
-        for ab in 0..r * r {
-            for cd in 0..r * r {
-                let (a, b, column, d) = (ab / r, ab % r, cd / r, cd % r);
-                phi.sums[(a * r + d) * r * r + b * r + column] += trace_of_product(&products[ab], &products[cd], c);
-            }
-        }
     }
 
     /// Forms `Q_ab`, c×c column-major.
@@ -245,9 +276,22 @@ pub(super) fn spread(
     (first, block.len() / r)
 }
 
+/// Returns the sum of the products of two rows of numbers, in eight partial sums.
+#[inline(always)]
+fn products(a: &[f64], b: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    let mut sums = [0.0; LANES];
+    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in a.zip(b) {
+        (0..LANES).for_each(|i| sums[i] += a[i] * b[i]);
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
 /// Returns `tr(A B)`.
 fn trace_of_product(a: &[f64], b: &[f64], n: usize) -> f64 {
-    const ROWS: usize = 64;
+    const ROWS: usize = 32;
     let of_rows = |first: usize| {
         let mut sum = 0.0;
         for i in (0..n).step_by(ROWS) {

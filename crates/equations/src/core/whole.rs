@@ -9,6 +9,7 @@ use super::dense;
 use super::factor::CoreState;
 use super::plan::CrossedPlan;
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// Columns that a thread solves at a time.
 const COLUMNS: usize = 64;
@@ -28,19 +29,19 @@ impl Whole {
     /// Computes the matrices from the factored core.
     pub(super) fn new(plan: &CrossedPlan, core: &CoreState) -> Whole {
         let c = core.effects();
-        let (inverse, reduced) = core.whole_inverse();
-        let mut h = core.whole_h(&inverse, &reduced);
-        drop(reduced);
+        let inverse = core.whole_inverse();
+        let mut h = core.whole_h(&inverse);
         let mut e = vec![0.0; c * c];
         let s = &core.s;
+        let reciprocal = core.reciprocals();
+        let small = core.small();
         e.par_chunks_exact_mut(c.max(1)).enumerate().for_each(|(i, row)| {
-            for (j, e) in row.iter_mut().enumerate() {
-                let at = i * c + j;
-                *e = if s[j] > SMALL {
-                    s[i] * inverse[at] / s[j]
-                } else {
-                    f64::from(u8::from(i == j)) - s[i] * s[i] * h[at]
-                };
+            let own = &inverse[i * c..(i + 1) * c];
+            for ((e, x), reciprocal) in row.iter_mut().zip(own).zip(&reciprocal) {
+                *e = s[i] * x * reciprocal;
+            }
+            for &j in &small {
+                row[j] = f64::from(u8::from(i == j)) - s[i] * s[i] * h[i * c + j];
             }
         });
         let mut d = inverse;
@@ -62,16 +63,23 @@ impl Whole {
 }
 
 impl CoreState {
-    /// Computes S⁻¹ and Ñ, c×c, both triangles.
-    fn whole_inverse(&self) -> (Vec<f64>, Vec<f64>) {
+    /// Returns the effects whose s is small.
+    fn small(&self) -> Vec<usize> {
+        (0..self.effects()).filter(|&j| self.s[j] <= SMALL).collect()
+    }
+
+    /// Returns 1/s of every effect, or 0 where s is small.
+    fn reciprocals(&self) -> Vec<f64> {
+        self.s.iter().map(|&s| if s <= SMALL { 0.0 } else { 1.0 / s }).collect()
+    }
+
+    /// Computes S⁻¹, c×c, both triangles.
+    fn whole_inverse(&self) -> Vec<f64> {
         let c = self.effects();
-        let (mut inverse, mut reduced) = (vec![0.0; c * c], vec![0.0; c * c]);
+        let mut inverse = vec![0.0; c * c];
         if self.structure.is_none() {
             self.inverse(&mut inverse);
-            dense::mirror(&mut inverse, c);
-            reduced.copy_from_slice(&self.reduced);
-            dense::mirror(&mut reduced, c);
-            return (inverse, reduced);
+            return inverse;
         }
         inverse.par_chunks_mut(COLUMNS * c).enumerate().for_each(|(i, columns)| {
             let width = columns.len() / c;
@@ -82,24 +90,41 @@ impl CoreState {
                 solved.iter().enumerate().for_each(|(j, x)| columns[j * c + row] = *x);
             }
         });
+        inverse
+    }
+
+    /// Returns Ñ, c×c, both triangles.
+    fn whole_reduced(&self) -> Cow<'_, [f64]> {
+        if self.structure.is_none() {
+            return Cow::Borrowed(&self.reduced);
+        }
+        let c = self.effects();
+        let mut reduced = vec![0.0; c * c];
         reduced.par_chunks_mut(c).enumerate().for_each(|(j, column)| {
             self.column(&self.reduced, j, |i, x| column[i] = x);
         });
-        (inverse, reduced)
+        Cow::Owned(reduced)
     }
 
-    /// Computes H in the bases of the factors from S⁻¹ and the whole Ñ.
-    fn whole_h(&self, inverse: &[f64], reduced: &[f64]) -> Vec<f64> {
-        let (c, s) = (self.effects(), &self.s);
+    /// Computes H in the bases of the factors from S⁻¹.
+    fn whole_h(&self, inverse: &[f64]) -> Vec<f64> {
+        let c = self.effects();
+        let reciprocal = self.reciprocals();
         let mut h = vec![0.0; c * c];
-        h.par_chunks_exact_mut(c.max(1)).enumerate().filter(|(j, _)| s[*j] > SMALL).for_each(|(j, column)| {
-            for (i, h) in column.iter_mut().enumerate().filter(|(i, _)| s[*i] > SMALL) {
-                *h = (f64::from(u8::from(i == j)) - inverse[j * c + i]) / (s[i] * s[j]);
+        h.par_chunks_exact_mut(c.max(1)).enumerate().for_each(|(j, column)| {
+            let own = &inverse[j * c..(j + 1) * c];
+            for ((h, x), of_row) in column.iter_mut().zip(own).zip(&reciprocal) {
+                *h = -x * of_row * reciprocal[j];
             }
+            column[j] = (1.0 - own[j]) * reciprocal[j] * reciprocal[j];
         });
-        let small: Vec<usize> = (0..c).filter(|&j| s[j] <= SMALL).collect();
+        let small = self.small();
+        if small.is_empty() {
+            return h;
+        }
+        let reduced = self.whole_reduced();
         let solved: Vec<Vec<f64>> =
-            small.par_chunks(COLUMNS).map(|columns| self.small_columns(columns, reduced)).collect();
+            small.par_chunks(COLUMNS).map(|columns| self.small_columns(columns, &reduced)).collect();
         for (columns, solved) in small.chunks(COLUMNS).zip(&solved) {
             for (at, &j) in columns.iter().enumerate() {
                 for i in 0..c {
@@ -141,15 +166,25 @@ impl CoreState {
             let (own, next) = rest.split_at_mut(factor.groups * factor.r * c);
             rest = next;
             own.par_chunks_mut((factor.r * c).max(1)).for_each(|columns| {
-                let mut work = Vec::new();
-                transform(right(&self.bases[k]), false, columns, c, &mut work);
+                transform(right(&self.bases[k]), false, columns, c, &mut Vec::new());
                 for column in columns.chunks_exact_mut(c) {
-                    for (factor, basis) in plan.factors.iter().zip(&self.bases) {
-                        let rows = &mut column[factor.first..factor.first + factor.groups * factor.r];
-                        rows.chunks_exact_mut(factor.r).for_each(|b| transform(left(basis), false, b, 1, &mut work));
-                    }
+                    plan.transform_column(|k| left(&self.bases[k]), column);
                 }
             });
+        }
+    }
+}
+
+impl CrossedPlan {
+    /// Multiplies the rows of every group of the core in a column by the r×r matrix of its factor.
+    pub(super) fn transform_column<'a>(&self, of: impl Fn(usize) -> &'a [f64], column: &mut [f64]) {
+        let mut work = Vec::new();
+        for (k, factor) in self.factors.iter().enumerate() {
+            let rows = &mut column[factor.first..factor.first + factor.groups * factor.r];
+            match factor.r {
+                1 => rows.iter_mut().for_each(|x| *x *= of(k)[0]),
+                r => rows.chunks_exact_mut(r).for_each(|rows| transform(of(k), false, rows, 1, &mut work)),
+            }
         }
     }
 }

@@ -84,3 +84,42 @@ fn random_designs_agree_with_dense_v() {
         check(&format!("{route:?}, seed {seed} scale {scale}"), route, &sample, &at, 1e-9);
     }
 }
+
+#[test]
+fn intercepts_agree_with_dense_v() {
+    for seed in 0..12 {
+        let sample = Sample::intercepts(seed);
+        let scale = [1.0, 0.01, 10.0][seed as usize % 3];
+        let at = sample.covariances(seed, scale);
+        let route = ROUTES[usize::from(seed % 4 == 3)];
+        check(&format!("{route:?}, seed {seed} scale {scale}"), route, &sample, &at, 1e-9);
+    }
+}
+
+#[test]
+fn a_nest_gives_the_traces_of_the_tree() {
+    for (scale, route) in [1e-3, 1.0, 10.0, 1e3].into_iter().flat_map(|scale| ROUTES.map(|route| (scale, route))) {
+        let (sample, at) = Sample::nest(scale);
+        let design = sample.crossed(2);
+        let plan = CrossedPlan::with_route(&design, route);
+        let mut scratch = CrossedScratch::new(&plan, &design);
+        let directions = directions(&sample);
+        let here = CurvatureAt {
+            g: at.by_level(),
+            directions: &directions,
+            residual: &[-0.5, 0.1, 1.0],
+            s_xx_inverse: None,
+            with_products: false,
+        };
+        let got = plan.curvature(&design, &at, &here, &mut scratch);
+        let (plan, tree) = sample.tree();
+        let want = plan.curvature(&tree, &here);
+        for i in 0..3 {
+            for j in 0..=i {
+                let (got, want) = (got.trace[i * 3 + j], want.trace[i * 3 + j]);
+                let relative = (got / want - 1.0).abs();
+                assert!(relative < 1e-8, "{route:?}, scale {scale}, {i} {j}: {got} instead of {want}");
+            }
+        }
+    }
+}

@@ -3,5 +3,6 @@
 mod curvature;
 mod effects;
 mod evaluate;
+mod plain;
 pub(super) mod sample;
 mod simulate;

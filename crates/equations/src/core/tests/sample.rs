@@ -89,6 +89,16 @@ impl Sample {
         Sample { c, w, factors }
     }
 
+    /// [`Sample::random`] with the first coefficient of each factor only.
+    pub(crate) fn intercepts(seed: u64) -> Sample {
+        let mut sample = Sample::random(seed);
+        for factor in &mut sample.factors {
+            factor.z.truncate(1);
+            factor.terms = vec![1];
+        }
+        sample
+    }
+
     /// A design of three factors of intercepts with a core of several panels.
     pub(crate) fn large() -> Sample {
         let (n, mut random) = (900, Random(99));
