@@ -43,8 +43,8 @@ pub use files::{HEADER, MOMENTS, MomentsFileError, MomentsFolder, MomentsHeader,
 pub use labels::LabelTable;
 pub use memory_limit::{Further, MemoryError, MemoryLimit, Needed, RoomError, Size, Until, in_words};
 pub use merge::{
-    Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, Part, PartError, Totals, column_names, merge,
-    merged_definition,
+    Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, Part, PartError, TotalColumns, Totals,
+    column_names, merge, merged_definition,
 };
 pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};
 pub use read_times::ReadTimes;

@@ -5,10 +5,12 @@
 //! header  moments.json: the columns of the moments, counts, a fingerprint
 //! write   writes the folder, which is put in place as a whole
 //! read    opens and checks folders of moments, to be merged
+//! totals  reads the table of totals: a row per entry, or a column per entry
 //! ```
 
 mod header;
 mod read;
+mod totals;
 mod write;
 
 pub use header::{HEADER, MOMENTS, MomentsFileError, MomentsHeader};
