@@ -39,7 +39,10 @@ pub use bundle::{
 };
 pub use cross::{CHUNK, Cross, padded};
 pub use error::IngestError;
-pub use files::{HEADER, MOMENTS, MomentsFileError, MomentsFolder, MomentsHeader, cell_tables, write_moments};
+pub use files::{
+    HEADER, LEVELS_TABLE, MOMENTS, MomentsFileError, MomentsFolder, MomentsHeader, cell_tables, read_levels,
+    write_moments,
+};
 pub use labels::LabelTable;
 pub use memory_limit::{Further, MemoryError, MemoryLimit, Needed, RoomError, Size, Until, in_words};
 pub use merge::{

@@ -111,6 +111,23 @@ impl Definition {
         Ok(recipe)
     }
 
+    /// Sets the shift of a column of C. [`Definition::recipe`] checks whether the column may have one.
+    ///
+    /// # Errors
+    /// If there is no such column.
+    pub fn set_shift(&mut self, column: &str, shift: f64) -> Result<(), PartError> {
+        match self.columns.iter_mut().find(|own| own.name == column) {
+            Some(own) => {
+                own.shift = shift;
+                Ok(())
+            }
+            None => {
+                let columns = self.columns.iter().map(|own| own.name.clone()).collect();
+                Err(PartError::NoColumn { column: column.to_owned(), columns })
+            }
+        }
+    }
+
     /// Returns the field of a column that the formula names.
     pub(crate) fn field(&self, column: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == column)
