@@ -1,5 +1,6 @@
 //! Moments that a database computes: fits to them equal those to the rows. Without python3 that has DuckDB (or
-//! the python that the variable `TIERS_PYTHON` names), the tests that run it are skipped.
+//! the python that the variable `TIERS_PYTHON` names), the tests that run it are skipped, and those of PostgreSQL
+//! without the variable `TIERS_PSQL`, which has the options of psql for a database to write to, separated by blanks.
 
 use crate::saved::folder;
 use std::fmt::Write;
@@ -45,8 +46,8 @@ impl Rows {
         Table::from_columns(self.columns.iter().map(|(name, _, cells)| (*name, values(cells)))).expect("a table")
     }
 
-    /// Writes `rows.csv`; returns what DuckDB reads it by.
-    fn write(&self, folder: &Path) -> String {
+    /// Writes `rows.csv`; returns what the engine reads it by.
+    fn write(&self, folder: &Path, dialect: Dialect) -> String {
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let mut csv = self.columns.iter().map(|(name, ..)| quoted(name)).collect::<Vec<_>>().join(",") + "\n";
         for row in 0..self.columns[0].2.len() {
@@ -62,9 +63,42 @@ impl Rows {
             csv.push('\n');
         }
         fs::write(folder.join("rows.csv"), csv).expect("a file");
+        if dialect == Dialect::Postgres {
+            return self.create(folder);
+        }
         let types = self.columns.iter().map(|(name, kind, _)| format!("'{}': '{kind}'", name.replace('\'', "''")));
         format!("read_csv('rows.csv', header = true, columns = {{{}}})", types.collect::<Vec<_>>().join(", "))
     }
+}
+
+impl Rows {
+    /// Writes `create.sql`, by which psql makes a table of `rows.csv`; returns its name.
+    fn create(&self, folder: &Path) -> String {
+        let name = folder.file_name().expect("a name").to_string_lossy().replace('-', "_");
+        let column = |(name, kind, _): &(&str, &str, Vec<Cell>)| {
+            let kind = if *kind == "DOUBLE" { "double precision" } else { kind };
+            format!("\"{}\" {kind}", name.replace('"', "\"\""))
+        };
+        let columns: Vec<String> = self.columns.iter().map(column).collect();
+        let create = format!(
+            "DROP TABLE IF EXISTS {name};\nCREATE TABLE {name} ({});\n\\copy {name} FROM 'rows.csv' (FORMAT csv, HEADER)\n",
+            columns.join(", ")
+        );
+        fs::write(folder.join("create.sql"), create).expect("a file");
+        name
+    }
+}
+
+/// Runs `create.sql` and the script of a folder; `None` without PostgreSQL.
+fn run_postgres(folder: &Path) -> Option<()> {
+    let options = std::env::var("TIERS_PSQL").ok()?;
+    for script in ["create.sql", MOMENTS] {
+        let mut psql = Command::new("psql");
+        psql.args(options.split_whitespace()).args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script]);
+        let ran = psql.current_dir(folder).output().expect("psql runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+    Some(())
 }
 
 /// Returns a python that has DuckDB.
@@ -75,15 +109,21 @@ fn python() -> Option<PathBuf> {
 }
 
 /// Writes header and script for a model of these rows into a folder.
-fn write_script(folder: &Path, formula: &str, weights: Option<&str>, rows: &Rows, condition: Option<&str>) {
+fn write_script(
+    folder: &Path,
+    formula: &str,
+    weights: Option<&str>,
+    rows: &Rows,
+    (dialect, condition): (Dialect, Option<&str>),
+) {
     let (table, parsed) = (rows.table(), formula.parse::<Formula>().expect("a formula"));
     let settings = Settings { weights: weights.map(str::to_owned), ..Settings::default() };
     let plan = Plan::new(&parsed, table.fields(), &settings).expect("a plan");
     let recipe = accumulate_with(&table, &plan, &Reading::default(), &mut ()).expect("moments").recipe;
     let definition = Definition::of(&recipe, &parsed, &settings, table.fields());
-    let table = rows.write(folder);
+    let table = rows.write(folder, dialect);
     let fields = &definition.fields;
-    let query = Query { recipe: &recipe, fields, dialect: Dialect::DuckDb, table: &table, condition, to: None };
+    let query = Query { recipe: &recipe, fields, dialect, table: &table, condition, to: None };
     let script = moments_script(&query).expect("a script");
     fs::write(folder.join(MOMENTS), script.text).expect("a file");
     fs::write(folder.join(HEADER), MomentsHeader::of_query(definition, script.counted).to_json()).expect("a file");
@@ -116,17 +156,23 @@ fn same_fits(ours: &Fit, theirs: &Fit) {
     }
 }
 
-/// Fits a model to the moments of DuckDB and to the rows; `None` without DuckDB.
-fn compare(name: &str, model: &Lmm, formula: &str, weights: Option<&str>, rows: &Rows) -> Option<()> {
-    let folder = folder(name);
-    fs::create_dir_all(&folder).expect("a folder");
-    write_script(&folder, formula, weights, rows, None);
-    run(&folder)?;
-    let moments = Moments::load([&folder]).expect("moments");
+/// Fits a model to the moments of each engine that is there, and to the rows.
+fn compare(name: &str, model: &Lmm, formula: &str, weights: Option<&str>, rows: &Rows) {
+    for dialect in [Dialect::DuckDb, Dialect::Postgres] {
+        let folder = folder(&format!("{name}-{}", dialect.name()));
+        write_script(&folder, formula, weights, rows, (dialect, None));
+        let ran = if dialect == Dialect::DuckDb { run(&folder) } else { run_postgres(&folder) };
+        if ran.is_some() {
+            same_as_rows(&folder, model, rows);
+        }
+    }
+}
+
+fn same_as_rows(folder: &Path, model: &Lmm, rows: &Rows) {
+    let moments = Moments::load([folder]).expect("moments");
     let of_rows = model.moments(&rows.table()).expect("moments");
     assert_eq!((moments.rows(), moments.dropped_rows()), (of_rows.rows(), of_rows.dropped_rows()));
     same_fits(&model.fit_moments(moments).expect("a fit"), &model.fit_moments(of_rows).expect("a fit"));
-    Some(())
 }
 
 fn spread(i: usize, salt: f64) -> f64 {
@@ -174,7 +220,7 @@ fn hard_rows() -> Rows {
 }
 
 #[test]
-fn moments_by_duckdb_of_a_hard_set_give_the_fit_of_the_rows() {
+fn moments_by_engines_of_a_hard_set_give_the_fit_of_the_rows() {
     let formula = "log(`the score`) ~ I(`pre \"test\"`^2) + `pre \"test\"` + ses * minority + factor(k) + \
                    offset(log1p(e)) + (1 + ses | school/`the class`)";
     let model = lmm(formula).weights("w");
@@ -182,17 +228,51 @@ fn moments_by_duckdb_of_a_hard_set_give_the_fit_of_the_rows() {
 }
 
 #[test]
-fn moments_by_duckdb_of_a_boundary_fit_and_an_interaction_agree() {
+fn moments_by_engines_of_an_interaction_give_the_fit_of_the_rows() {
     let formula = "`the score` ~ ses * e + (1 | school)";
     compare("sql-interaction", &lmm(formula), formula, None, &hard_rows());
+}
+
+/// Returns the students of chem97, or `None` without DuckDB, which reads them.
+fn chem97() -> Option<Rows> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/chem97/chem97.parquet");
+    let query = format!(
+        "import duckdb; [print(*row, sep=',') for row in duckdb.sql(\"SELECT score::DOUBLE, gcsescore::DOUBLE, gender, \
+         age::DOUBLE, lea::BIGINT, school::BIGINT FROM '{}'\").fetchall()]",
+        data.display()
+    );
+    let read = Command::new(python()?).args(["-c", &query]).output().expect("python runs");
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let text = String::from_utf8(read.stdout).expect("text");
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    let number = |k: usize| lines.iter().map(|line| Cell::Number(line[k].parse().ok())).collect();
+    let integer = |k: usize| lines.iter().map(|line| Cell::Integer(line[k].parse().ok())).collect();
+    let gender = lines.iter().map(|line| Cell::Text(Some(if line[2] == "M" { "M" } else { "F" }))).collect();
+    Some(Rows {
+        columns: vec![
+            ("score", "DOUBLE", number(0)),
+            ("gcsescore", "DOUBLE", number(1)),
+            ("gender", "VARCHAR", gender),
+            ("age", "DOUBLE", number(3)),
+            ("lea", "BIGINT", integer(4)),
+            ("school", "BIGINT", integer(5)),
+        ],
+    })
+}
+
+#[test]
+fn moments_by_engines_of_chem97_give_the_fit_of_the_rows() {
+    let Some(rows) = chem97() else { return };
+    assert_eq!(rows.columns[0].2.len(), 31_022);
+    let formula = "score ~ gcsescore + gender + age + (1 | lea/school)";
+    compare("sql-chem97", &lmm(formula), formula, None, &rows);
 }
 
 #[test]
 fn a_level_that_a_query_does_not_list_is_refused() {
     let rows = hard_rows();
     let folder = folder("sql-unlisted");
-    fs::create_dir_all(&folder).expect("a folder");
-    write_script(&folder, "e ~ ses + minority + (1 | school)", None, &rows, None);
+    write_script(&folder, "e ~ ses + minority + (1 | school)", None, &rows, (Dialect::DuckDb, None));
     let path = folder.join(MOMENTS);
     let script = fs::read_to_string(&path).expect("a script").replace("IN ('A', 'B''x', ", "IN ('A', ");
     fs::write(&path, script).expect("a file");
@@ -204,8 +284,13 @@ fn a_level_that_a_query_does_not_list_is_refused() {
 #[test]
 fn a_condition_selects_rows() {
     let folder = folder("sql-where");
-    fs::create_dir_all(&folder).expect("a folder");
-    write_script(&folder, "e ~ ses + (1 | school)", None, &hard_rows(), Some("school > 0 -- the later ones"));
+    write_script(
+        &folder,
+        "e ~ ses + (1 | school)",
+        None,
+        &hard_rows(),
+        (Dialect::DuckDb, Some("school > 0 -- the later ones")),
+    );
     let Some(()) = run(&folder) else { return };
     assert_eq!(Moments::load([&folder]).expect("moments").rows(), 75 * 32);
 }
@@ -213,7 +298,6 @@ fn a_condition_selects_rows() {
 /// Folder of moments as a query writes them, changed; returns the error of reading it.
 fn refused(name: &str, change: &dyn Fn(&str, String) -> String) -> String {
     let folder = folder(name);
-    fs::create_dir_all(&folder).expect("a folder");
     let header = r#"{"tiers_moments": 1.1, "formula": "y ~ x + (1 | g)", "weights": "w", "counted": ["y", "x", "g"],
         "fields": [{"name": "y", "kind": "Float"}, {"name": "x", "kind": "Float"}, {"name": "w", "kind": "Float"},
         {"name": "g", "kind": "Integer"}], "columns": [{"name": "1"}, {"name": "x"}, {"name": "y"}]}"#;
