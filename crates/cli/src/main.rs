@@ -52,6 +52,9 @@ fn run() -> anyhow::Result<exit::Outcome> {
         args::Command::Moments(args) => {
             threads::with_notes(args.resources.threads, &note_unless(args.quiet), || commands::moments::run(args))
         }
+        args::Command::Sql(args) => {
+            threads::with_notes(args.resources.threads, &note_unless(args.quiet), || commands::sql::run(&args))
+        }
         args::Command::Fit(args) => threads::with_notes(args.resources.threads, &note_unless(args.quiet), || {
             commands::fit::run(&job::Job::new(args)?)
         }),

@@ -41,12 +41,15 @@ pub use bundle::{
 };
 pub use cross::{CHUNK, Cross, padded};
 pub use error::IngestError;
-pub use files::{HEADER, MOMENTS, MomentsFileError, MomentsFolder, MomentsHeader, cell_tables, write_moments};
+pub use files::{
+    HEADER, LEVELS_TABLE, MOMENTS, MomentsFileError, MomentsFolder, MomentsHeader, cell_tables, read_levels,
+    write_moments,
+};
 pub use labels::LabelTable;
 pub use memory_limit::{Further, MemoryError, MemoryLimit, Needed, Size, Until, in_words};
 pub use merge::{
-    Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, Part, PartError, Totals, column_names, merge,
-    merged_definition,
+    Alignment, CellColumns, Cells, DefinedColumn, Definition, MergeError, Part, PartError, TotalColumns, Totals,
+    column_names, merge, merged_definition,
 };
 pub use moments::{CellShard, LabelTask, Moments, SHARDS, Summands};
 pub use read_times::ReadTimes;

@@ -80,7 +80,7 @@
 //! # Moments of parts
 //!
 //! A fit needs of the rows only sums of products, its sufficient statistics. They are additive: parts of a
-//! data set can be summed where their rows are, saved, and merged.
+//! data set can be summed where their rows are, saved or sent (they implement serde's traits), and merged.
 //!
 //! ```
 //! # let (rows_of_north, rows_of_south) = (tiers::doc::schools_of(0..24), tiers::doc::schools_of(24..48));
@@ -148,6 +148,7 @@ mod predict;
 mod save;
 mod table;
 mod values;
+mod wire;
 
 pub use error::Error;
 pub use fit::Fit;

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::files::format;
 use crate::table::Table;
 use crate::values::Values;
+use std::ops::Add;
 use std::path::Path;
 use tiers_design::Source;
 use tiers_moments::{Definition, Ingested, MOMENTS, MomentsFolder, Part, Totals, cell_tables, merge, write_moments};
@@ -98,16 +99,55 @@ impl Moments {
 
     /// The cells as a table, to be merged.
     fn cells(&self) -> Result<Table, Error> {
+        Table::from_columns(self.cell_columns())
+    }
+
+    /// The columns of the cells, with their names.
+    pub(crate) fn cell_columns(&self) -> Vec<(String, Values)> {
         let (fields, shards) = cell_tables(&self.definition, &self.ingested);
         let mut columns: Vec<Values> = fields.iter().map(|field| empty(field.kind)).collect();
         for shard in shards {
             columns.iter_mut().zip(shard).for_each(|(column, part)| append(column, part));
         }
-        Table::from_columns(fields.into_iter().map(|OutField { name, .. }| name).zip(columns))
+        fields.into_iter().map(|OutField { name, .. }| name).zip(columns).collect()
     }
 }
 
-fn of_parts(parts: &[Part<'_>]) -> Result<Moments, Error> {
+/// Adds up the moments of two parts of a data set, as [`Moments::merge`] does: for programs that reduce the results
+/// of many tasks in pairs. The sum is an error if the parts are not of one model.
+///
+/// ```
+/// # let (north, south) = (tiers::doc::schools_of(0..30), tiers::doc::schools_of(30..48));
+/// use tiers::{Error, Moments, lmm};
+///
+/// let model = lmm("score ~ pretest + (1 | school)");
+/// // Each task sums the rows of its partition; moments are sent as any format of serde.
+/// let tasks = [north, south].map(|rows| serde_json::to_vec(&model.moments(&rows).expect("moments")).expect("json"));
+/// // The reducer needs no rows.
+/// let mut parts = tasks.iter().map(|bytes| serde_json::from_slice::<Moments>(bytes).expect("moments"));
+/// let first = parts.next().expect("a part");
+/// let sum = parts.try_fold(first, |sum, part| sum + part)?;
+/// assert_eq!(model.fit_moments(sum)?.estimates().n_obs, 48);
+/// # Ok::<(), Error>(())
+/// ```
+impl Add for Moments {
+    type Output = Result<Moments, Error>;
+
+    fn add(self, other: Moments) -> Result<Moments, Error> {
+        &self + &other
+    }
+}
+
+/// Adds up the moments of two parts and keeps them.
+impl Add for &Moments {
+    type Output = Result<Moments, Error>;
+
+    fn add(self, other: &Moments) -> Result<Moments, Error> {
+        Moments::merge([self, other])
+    }
+}
+
+pub(crate) fn of_parts(parts: &[Part<'_>]) -> Result<Moments, Error> {
     if parts.is_empty() {
         return Err(Error::Setting("no moments were given: name at least one part".to_owned()));
     }

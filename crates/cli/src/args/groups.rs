@@ -6,7 +6,7 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Fit", &["fit", "run"]),
     ("Look at a fit", &["anova", "means", "confint", "compare", "ranef", "influence", "diagnose"]),
-    ("Data", &["predict", "moments", "simulate"]),
+    ("Data", &["predict", "moments", "sql", "simulate"]),
     ("Tools", &["bench", "completions", "man", "help"]),
 ];
 

@@ -16,6 +16,7 @@ mod resources;
 mod run;
 mod saved_fit;
 mod simulate;
+mod sql;
 mod values;
 
 pub(crate) use bench::{BenchArgs, BuiltIn};
@@ -30,6 +31,7 @@ pub(crate) use refit::RefitArgs;
 pub(crate) use run::{LogFormat, LogLevel, RunArgs};
 pub(crate) use saved_fit::{AnovaArgs, CompareArgs, DiagnoseArgs, InfluenceArgs, RanefArgs};
 pub(crate) use simulate::SimulateArgs;
+pub(crate) use sql::SqlArgs;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -93,6 +95,12 @@ pub(crate) enum Command {
     /// Write the moments (sufficient statistics) of a data set or a part of it, for `tiers fit --moments`.
     #[command(after_help = moments::EXAMPLES)]
     Moments(MomentsArgs),
+    /// Write a script by which a database computes the moments
+    ///
+    /// Write a script by which a database (DuckDB, Spark, PostgreSQL, BigQuery, Snowflake) computes the
+    /// moments of its rows, for `tiers fit --moments`.
+    #[command(after_help = sql::EXAMPLES)]
+    Sql(SqlArgs),
     /// Predict the response for rows of another table
     ///
     /// Predict the response for rows of another table, with standard errors and intervals.

@@ -16,6 +16,7 @@
 //! ranef     `tiers ranef`: groups of a saved fit with the largest and smallest effects
 //! run       `tiers run`: jobs of many models that survive interruptions
 //! simulate  `tiers simulate`: simulated data to try out models
+//! sql       `tiers sql`: scripts by which a database computes moments
 //! ```
 
 pub(crate) mod anova;
@@ -33,3 +34,4 @@ pub(crate) mod predict;
 pub(crate) mod ranef;
 pub(crate) mod run;
 pub(crate) mod simulate;
+pub(crate) mod sql;

@@ -36,7 +36,9 @@ fn spans(text: &str) -> impl Iterator<Item = &str> {
 fn documented_options_exist() {
     let mut help: BTreeMap<String, String> = BTreeMap::new();
     let mut checked = 0;
-    for page in ["README.md", "docs/usage.md", "docs/batch.md", "docs/moments.md", "docs/inference.md"] {
+    for page in
+        ["README.md", "docs/usage.md", "docs/batch.md", "docs/moments.md", "docs/engines.md", "docs/inference.md"]
+    {
         let text = text(page);
         for command in fenced(&text).into_iter().chain(spans(&text)) {
             // A comment in a shell, and other commands on the same line.

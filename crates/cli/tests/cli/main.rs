@@ -29,6 +29,7 @@ mod several;
 mod simulate;
 #[cfg(unix)]
 mod special;
+mod sql;
 mod streams;
 mod summary;
 mod support;

@@ -8,8 +8,10 @@ use std::path::Path;
 use tiers_outputs::visible::json_of;
 use tiers_outputs::{Contents, Seal};
 
-/// Version of the format, the only one that is read.
+/// Version of the format that is written beside tables which are known.
 pub(super) const VERSION: u64 = 1;
+/// Version of headers that leave to the totals what only a query knows: `rows`, `sum_log_weights`, counts.
+const DESCRIPTION_VERSION: f64 = 1.1;
 
 /// Prefix of the fingerprints of tiers 0.1.0.
 const OLD_KIND: &str = "fnv1a64:";
@@ -45,20 +47,21 @@ pub(super) use refused;
 /// Contents of `moments.json`. Fields that another program may omit have a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MomentsHeader {
-    /// Version of the format.
-    pub tiers_moments: u64,
+    /// Version of the format: 1, or 1.1.
+    pub tiers_moments: serde_json::Number,
     /// The program that wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_by: Option<String>,
     /// Definition of the columns that the moments were computed from.
     #[serde(flatten)]
     pub definition: Definition,
-    /// Number of rows, n.
-    pub rows: u64,
+    /// Number of rows, n; if it is left out, the totals have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
     /// Number of cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells: Option<u64>,
-    /// `Σ log w`.
+    /// `Σ log w`, unless the totals have it.
     #[serde(default)]
     pub sum_log_weights: f64,
     /// Number of rows dropped for missing values (listwise deletion).
@@ -67,12 +70,36 @@ pub struct MomentsHeader {
     /// Number of rows where a column or expression is missing.
     #[serde(default)]
     pub missing: BTreeMap<String, u64>,
+    /// Columns and expressions that the positional counts `missing_0`, `unlisted_0`, … of the totals are of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<String>,
     /// Hashes of the files beside the header, and the fingerprint, which is checked only if present.
     #[serde(flatten)]
     pub seal: Seal,
 }
 
 impl MomentsHeader {
+    /// Returns the header of moments that a query will compute. The counts of its totals are of `counted`.
+    pub fn of_query(definition: Definition, counted: Vec<String>) -> MomentsHeader {
+        MomentsHeader {
+            tiers_moments: serde_json::Number::from_f64(DESCRIPTION_VERSION).expect("a finite number"),
+            written_by: Some(format!("tiers {}", env!("CARGO_PKG_VERSION"))),
+            definition,
+            rows: None,
+            cells: None,
+            sum_log_weights: 0.0,
+            dropped_rows: 0,
+            missing: BTreeMap::new(),
+            counted,
+            seal: Seal::default(),
+        }
+    }
+
+    /// Returns the header as JSON that ends in a line feed.
+    pub fn to_json(&self) -> String {
+        json_of(self)
+    }
+
     /// Parses a header; `path` is its path in error messages.
     ///
     /// # Errors
@@ -82,12 +109,12 @@ impl MomentsHeader {
             refused!("{path}: not what docs/moments.md says it should be: {why}; make the moments again")
         };
         let json: serde_json::Value = serde_json::from_str(text).map_err(damaged)?;
-        match json.get("tiers_moments").and_then(serde_json::Value::as_u64) {
-            Some(VERSION) => {}
+        match json.get("tiers_moments").and_then(serde_json::Value::as_f64) {
+            Some(version) if version == VERSION as f64 || version == DESCRIPTION_VERSION => {}
             Some(other) => {
                 return Err(refused!(
-                    "{path}: moments of format version {other}, and this is tiers {}, which reads version {VERSION}; make the \
-                 moments again with this program, or fit them with the one that made them",
+                    "{path}: moments of format version {other}, and this is tiers {}, which reads version {VERSION} (and \
+                 {DESCRIPTION_VERSION}); make the moments again with this program, or fit them with the one that made them",
                     env!("CARGO_PKG_VERSION")
                 ));
             }

@@ -1,13 +1,12 @@
 //! Opens and checks folders of moments.
 
 use super::header::{CELLS, FORMATS, HEADER, MOMENTS, MomentsFileError, MomentsHeader, TOTALS, refused};
+use super::totals::read_totals;
 use crate::merge::{CellColumns, Definition, Part, Totals};
 use crate::reading::Dropped;
-use std::collections::HashMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use tiers_design::{Column, Labels, MISSING, Request, Role};
 use tiers_outputs::{TableFormat, TableReader, read_text, repair};
 
 /// A folder of moments that was opened: its header and totals are read, its cells are not.
@@ -39,8 +38,8 @@ impl MomentsFolder {
         let header = read_header(folder)?;
         check_files(folder, &header)?;
         let (totals_file, cells_file) = (file_of(folder, TOTALS), file_of(folder, CELLS));
-        let cross = read_totals(&totals_file, &header.definition, format)?;
-        if header.has_old_fingerprint() && header.seal.fingerprint != Some(header.old_fingerprint_with(&cross)) {
+        let (totals, dropped) = read_totals(&totals_file, &header, format)?;
+        if header.has_old_fingerprint() && header.seal.fingerprint != Some(header.old_fingerprint_with(&totals.cross)) {
             return Err(refused!(
                 "{name}: {HEADER} and {} do not belong together, or one of them was changed: the fingerprint is not that \
                  of what they hold. Make the moments again",
@@ -48,7 +47,7 @@ impl MomentsFolder {
             ));
         }
         let open = || format.open(&cells_file, &text_keys(&header.definition));
-        let cells = (header.rows > 0).then(open).transpose().map_err(|error| refused!("{error}"))?;
+        let cells = (totals.rows > 0).then(open).transpose().map_err(|error| refused!("{error}"))?;
         match (header.cells, cells.as_ref().and_then(|cells| cells.rows())) {
             (Some(listed), Some(there)) if listed != there => {
                 return Err(refused!(
@@ -58,9 +57,6 @@ impl MomentsFolder {
             }
             _ => {}
         }
-        let totals = Totals { rows: header.rows, sum_log_weights: header.sum_log_weights, cross };
-        let missing = header.missing.iter().map(|(column, &n)| (column.clone(), n)).collect();
-        let dropped = Dropped { rows: header.dropped_rows, missing, ..Dropped::default() };
         Ok(MomentsFolder { name, header, totals, dropped, totals_file, cells })
     }
 
@@ -102,8 +98,13 @@ fn shown(path: &Path) -> String {
 /// merging reports.
 fn text_keys(definition: &Definition) -> Vec<String> {
     let Ok(recipe) = definition.recipe() else { return Vec::new() };
-    let keys = CellColumns::of(&recipe).keys.into_iter().zip(definition.integer_keys(&recipe));
-    keys.filter(|(_, integer)| !integer).map(|(name, _)| name).collect()
+    let (named, positional) = (CellColumns::of(&recipe).keys, CellColumns::by_position(&recipe).keys);
+    let integer = definition.integer_keys(&recipe);
+    let texts = |keys: &[String]| -> Vec<String> {
+        keys.iter().zip(&integer).filter(|(_, integer)| !**integer).map(|(name, _)| name.clone()).collect()
+    };
+    let others = texts(&positional).into_iter().filter(|name| !named.contains(name));
+    texts(&named).into_iter().chain(others).collect()
 }
 
 fn read_header(folder: &Path) -> Result<MomentsHeader, MomentsFileError> {
@@ -143,48 +144,4 @@ fn check_files(folder: &Path, header: &MomentsHeader) -> Result<(), MomentsFileE
         }
     }
     Ok(())
-}
-
-/// Reads `C'WC`, row-major, from the entries of either triangle.
-fn read_totals(path: &Path, definition: &Definition, format: &dyn TableFormat) -> Result<Vec<f64>, MomentsFileError> {
-    let unread = |error: tiers_design::SourceError| refused!("{error}");
-    let shown = path.display();
-    let source = format.open(path, &["row".to_owned(), "column".to_owned()]).map_err(unread)?;
-    let names: Vec<&str> = definition.columns.iter().map(|column| column.name.as_str()).collect();
-    let place: HashMap<&str, usize> = names.iter().enumerate().map(|(i, &name)| (name, i)).collect();
-    let find = |labels: &Labels, row: usize| {
-        let code = labels.codes[row];
-        let label = if code == MISSING { String::new() } else { labels.dictionary.label(code as usize) };
-        place.get(label.as_str()).copied().ok_or_else(|| {
-            let columns = names.join(", ");
-            refused!("{shown}: `{label}` is not a column of these moments; the columns are {columns}")
-        })
-    };
-    let m = names.len();
-    let mut cross = vec![f64::NAN; m * m];
-    let request = |column: &str, role| Request { column: column.to_owned(), role };
-    let requests = [request("row", Role::Label), request("column", Role::Label), request("value", Role::Number)];
-    for block in source.scan(&requests).map_err(unread)? {
-        let block = block.and_then(|block| block.decode()).map_err(unread)?;
-        let [Column::Labels(rows), Column::Labels(columns), Column::Numbers(values)] = &block.columns[..] else {
-            unreachable!("columns come in the order and role of the requests")
-        };
-        for (row, &value) in values.iter().enumerate() {
-            let (i, j) = (find(rows, row)?, find(columns, row)?);
-            let old = cross[i * m + j];
-            if !(value.is_finite() && (old.is_nan() || (old - value).abs() <= 1e-12 * value.abs())) {
-                let also = if value.is_finite() { format!(", but also {old}") } else { String::new() };
-                return Err(refused!("{shown}: the sum of `{}` and `{}` is {value}{also}", names[i], names[j]));
-            }
-            (cross[i * m + j], cross[j * m + i]) = (value, value);
-        }
-    }
-    match cross.iter().position(|value| value.is_nan()) {
-        None => Ok(cross),
-        Some(k) => Err(refused!(
-            "{shown}: the sum of `{}` and `{}` is missing; make the moments again",
-            names[k / m],
-            names[k % m]
-        )),
-    }
 }

@@ -1,7 +1,7 @@
 //! Writes a folder of moments, which is put in place as a whole.
 
 use super::header::{CELLS, HEADER, MomentsHeader, TOTALS, VERSION};
-use crate::merge::{CellColumns, Cells, Definition, Totals};
+use crate::merge::{CellColumns, Cells, Definition, Totals, upper};
 use crate::reading::Ingested;
 use std::path::Path;
 use tiers_design::{Dictionary, Labels, PackedText};
@@ -38,14 +38,15 @@ fn write_files(
     write_table(format, &staged.path(&totals_file), totals_columns(&definition, &totals)).map_err(named)?;
     write_cells(&staged.path(&cells_file), format, &definition, ingested).map_err(named)?;
     let mut header = MomentsHeader {
-        tiers_moments: VERSION,
+        tiers_moments: VERSION.into(),
         written_by: Some(format!("tiers {}", env!("CARGO_PKG_VERSION"))),
         definition,
-        rows: totals.rows,
+        rows: Some(totals.rows),
         cells: Some(moments.cells() as u64),
         sum_log_weights: totals.sum_log_weights,
         dropped_rows: dropped.rows,
         missing: dropped.missing.iter().cloned().collect(),
+        counted: Vec::new(),
         seal: Seal::default(),
     };
     let text =
@@ -57,7 +58,7 @@ fn write_files(
 /// Returns the upper triangle of `C'WC`, a row per entry.
 fn totals_columns(definition: &Definition, totals: &Totals) -> Vec<OutColumn> {
     let m = definition.columns.len();
-    let upper: Vec<(usize, usize)> = (0..m).flat_map(|i| (i..m).map(move |j| (i, j))).collect();
+    let upper: Vec<(usize, usize)> = upper(m).collect();
     let name = |i: usize| definition.columns[i].name.as_str();
     vec![
         OutColumn::new("row", OutValues::Text(upper.iter().map(|&(i, _)| name(i)).collect())),

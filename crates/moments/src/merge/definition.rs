@@ -2,9 +2,10 @@
 //! again without rows. `docs/moments.md` documents it for other programs that compute moments.
 
 use crate::merge::PartError;
+use crate::merge::cell_columns::claim;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tiers_design::{Atom, Block, Field, Formula, Kind, Plan, Recipe, Role, Settings};
+use tiers_design::{Atom, Block, Field, Formula, Kind, Plan, Recipe, Settings};
 
 /// The definition of moments: a formula, the properties of the table that it needs, and the shifts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +116,23 @@ impl Definition {
         Ok(recipe)
     }
 
+    /// Sets the shift of a column of C. [`Definition::recipe`] checks whether the column may have one.
+    ///
+    /// # Errors
+    /// If there is no such column.
+    pub fn set_shift(&mut self, column: &str, shift: f64) -> Result<(), PartError> {
+        match self.columns.iter_mut().find(|own| own.name == column) {
+            Some(own) => {
+                own.shift = shift;
+                Ok(())
+            }
+            None => {
+                let columns = self.columns.iter().map(|own| own.name.clone()).collect();
+                Err(PartError::NoColumn { column: column.to_owned(), columns })
+            }
+        }
+    }
+
     /// Returns the field of a column that the formula names.
     pub(crate) fn field(&self, column: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == column)
@@ -159,71 +177,4 @@ pub fn column_names(recipe: &Recipe) -> Vec<String> {
     let mut taken = Vec::new();
     names.for_each(|name| claim(&mut taken, &name));
     taken
-}
-
-/// Appends a name, with a number if it is already taken.
-fn claim(taken: &mut Vec<String>, name: &str) {
-    let mut own = name.to_owned();
-    let mut count = 1;
-    while taken.contains(&own) {
-        count += 1;
-        own = format!("{name} ({count})");
-    }
-    taken.push(own);
-}
-
-/// The columns of a file of cells.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CellColumns {
-    /// Name of the column with the number of rows.
-    pub rows: String,
-    /// Name of the column with the global number (from 0) of the first row; a file may lack it.
-    pub first_row: String,
-    /// For each distinct product of a z column and a column of C, its name and its places in the r×m
-    /// sums: one or, for a product of two z columns, two.
-    pub sums: Vec<(String, Vec<usize>)>,
-    /// Names of the key columns.
-    pub keys: Vec<String>,
-}
-
-impl CellColumns {
-    /// Returns the columns for the cells of a recipe.
-    pub fn of(recipe: &Recipe) -> CellColumns {
-        let z = crate::Summands::new(recipe, Vec::new()).z;
-        let (names, m) = (column_names(recipe), recipe.columns.len() + 1);
-        let mut taken = vec!["rows".to_owned(), "first_row".to_owned()];
-        let mut places: Vec<Vec<usize>> = Vec::new();
-        for (t, &column) in z.iter().enumerate() {
-            for (j, other) in names.iter().enumerate() {
-                // z'Wz is symmetric, so only the upper triangle is written.
-                match z.iter().position(|&c| c == j) {
-                    Some(s) if s < t => {}
-                    Some(s) if s > t => {
-                        claim(&mut taken, &format!("{}*{other}", names[column]));
-                        places.push(vec![t * m + j, s * m + column]);
-                    }
-                    _ => {
-                        claim(&mut taken, &format!("{}*{other}", names[column]));
-                        places.push(vec![t * m + j]);
-                    }
-                }
-            }
-        }
-        let sums: Vec<_> = taken[2..].iter().cloned().zip(places).collect();
-        recipe.keys.iter().for_each(|&key| claim(&mut taken, &recipe.requests[key].column));
-        let keys = taken.split_off(2 + sums.len());
-        CellColumns { rows: taken[0].clone(), first_row: taken[1].clone(), sums, keys }
-    }
-
-    /// Returns the requests for a file of cells: keys, rows, sums, and the first rows if it has them.
-    pub fn requests(&self, with_first_row: bool) -> Vec<tiers_design::Request> {
-        let request = |column: &String, role| tiers_design::Request { column: column.clone(), role };
-        let mut requests: Vec<_> = self.keys.iter().map(|key| request(key, Role::Label)).collect();
-        requests.push(request(&self.rows, Role::Number));
-        requests.extend(self.sums.iter().map(|(name, _)| request(name, Role::Number)));
-        if with_first_row {
-            requests.push(request(&self.first_row, Role::Number));
-        }
-        requests
-    }
 }

@@ -34,6 +34,14 @@ pub enum PartError {
         /// Its shift.
         shift: f64,
     },
+    /// A shift is given for a column that the model does not have.
+    #[error("there is no column `{column}` to be shifted; the columns are {}", .columns.join(", "))]
+    NoColumn {
+        /// The name.
+        column: String,
+        /// Names of the columns of C.
+        columns: Vec<String>,
+    },
     /// A cell has an invalid value.
     #[error(
         "cell {cell} (counted from 1) has {what}; the moments are damaged, or were not made as docs/moments.md says"

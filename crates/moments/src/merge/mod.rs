@@ -7,6 +7,7 @@
 //! like the runs of a block by [`merge`].
 
 mod align;
+mod cell_columns;
 mod cells;
 mod definition;
 mod error;
@@ -15,8 +16,10 @@ mod products;
 mod union;
 
 pub use align::Alignment;
+pub(crate) use cell_columns::upper;
+pub use cell_columns::{CellColumns, TotalColumns};
 pub use cells::{Cells, Totals};
-pub use definition::{CellColumns, DefinedColumn, Definition, column_names};
+pub use definition::{DefinedColumn, Definition, column_names};
 pub use error::PartError;
 pub use parts::{Part, merge};
 pub use union::{MergeError, merged_definition};

@@ -99,7 +99,7 @@ impl Merging<'_> {
         alignment: &Alignment,
         total: &mut (u64, Vec<f64>),
     ) -> Result<(), IngestError> {
-        let columns = CellColumns::of(own);
+        let columns = CellColumns::of_table(own, source.fields());
         check_keys(source, &columns, &part.definition.integer_keys(own)).map_err(|error| of_part(part.name, error))?;
         let with_first_row = source.fields().iter().any(|field| field.name == columns.first_row);
         let scan = source.scan(&columns.requests(with_first_row)).map_err(IngestError::Source)?;

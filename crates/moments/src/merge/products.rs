@@ -18,7 +18,7 @@ use crate::merge::cells::{Cells, Totals};
 use crate::merge::{PartError, column_names};
 use crate::moments::Summands;
 use std::collections::HashMap;
-use tiers_design::{Product, Recipe};
+use tiers_design::{Atom, Product, Recipe};
 
 /// Tolerance for rounding, relative to a bound of the sum of absolute terms; it allows for programs that
 /// add in any order.
@@ -85,7 +85,11 @@ impl Products<'_> {
         for i in 0..self.m {
             let square = self.at(i, i);
             if !(0.0..f64::INFINITY).contains(&square) {
-                return Some(format!("the sum of squares of `{}` is {square}", self.name(i)));
+                return Some(format!(
+                    "the sum of squares of `{}` is {square} (did integers overflow? convert values to floating-point \
+                     numbers before multiplying)",
+                    self.name(i)
+                ));
             }
         }
         let size: Vec<f64> = (0..self.m).map(|i| self.at(i, i).sqrt()).collect();
@@ -158,7 +162,8 @@ impl Products<'_> {
                 let Some(product) = columns[i].times(&columns[j]) else {
                     if at(i, j).abs() > room(i, j) {
                         return Some(format!(
-                            "the sum of {} is {}, but they are never both other than 0",
+                            "the sum of {} is {}, but they are never both other than 0: an indicator is 1 on the rows of \
+                             its own level alone",
                             self.pair(i, j),
                             at(i, j)
                         ));
@@ -173,16 +178,36 @@ impl Products<'_> {
                 let &mut (k, l) = seen.entry((product, power_of_y(i, j))).or_insert((i, j));
                 if (at(i, j) - at(k, l)).abs() > room(i, j).max(room(k, l)) {
                     return Some(format!(
-                        "the sum of {} is {}, but that of {}, which must be the same, is {}",
+                        "the sum of {} is {}, but that of {}, which must be the same, is {}{}",
                         self.pair(i, j),
                         at(i, j),
                         self.pair(k, l),
-                        at(k, l)
+                        at(k, l),
+                        self.usual_cause(&[i, j, k, l])
                     ));
                 }
             }
         }
         None
+    }
+
+    /// States the usual cause of unequal sums of products that are equal on every row.
+    fn usual_cause(&self, columns: &[usize]) -> String {
+        let atoms = |j: &usize| self.recipe.columns.get(*j).map_or(&[][..], |column| &column.atoms[..]);
+        let is_number = |atom: &Atom| matches!(atom, Atom::Number(_));
+        let product = columns.iter().find(|j| atoms(j).len() > 1 && atoms(j).iter().any(is_number));
+        let indicator = columns.iter().find(|j| !atoms(j).is_empty() && !atoms(j).iter().any(is_number));
+        match (product, indicator) {
+            (Some(&product), _) => format!(
+                "; `{}` must be the product of values as they are in the table: a shift is subtracted from a product, \
+                 never inside it",
+                self.name(product)
+            ),
+            (None, Some(&indicator)) => {
+                format!("; `{}` must be 1 on the rows of its level and 0 on all others", self.name(indicator))
+            }
+            (None, None) => String::new(),
+        }
     }
 
     /// Checks that M, scaled to a unit diagonal, is positive semidefinite: it must have a Cholesky factor

@@ -4,3 +4,4 @@ mod edges;
 mod fits;
 mod moments;
 mod saved;
+mod sql;

@@ -76,3 +76,38 @@ fn damaged_moments_are_an_error() {
     let error = Moments::load([&at]).expect_err("changed").to_string();
     assert!(error.contains("changed"), "{error}");
 }
+
+#[test]
+fn moments_that_were_sent_are_bit_identical() {
+    let model = lmm(FORMULA);
+    let of_all_rows = model.fit(&doc::schools()).expect("a fit");
+    let sent = serde_json::to_string(&model.moments(&doc::schools()).expect("moments")).expect("json");
+    let received: Moments = serde_json::from_str(&sent).expect("moments");
+    assert_eq!(received.rows(), 48);
+    assert_eq!(model.fit_moments(received).expect("a fit").estimates(), of_all_rows.estimates());
+}
+
+#[test]
+fn sums_of_moments_are_merged_moments() {
+    let model = lmm(FORMULA);
+    let parts = [0..16, 16..30, 30..48].map(|rows| model.moments(&doc::schools_of(rows)).expect("moments"));
+    let merged = model.fit_moments(Moments::merge(&parts).expect("merged")).expect("a fit");
+    let first_two = (&parts[0] + &parts[1]).expect("a sum");
+    let [_, _, last] = parts;
+    let sum = (first_two + last).expect("a sum");
+    assert_eq!(sum.rows(), 48);
+    let sum = model.fit_moments(sum).expect("a fit");
+    assert!((sum.log_likelihood() - merged.log_likelihood()).abs() < 1e-9);
+    let other = lmm("score ~ sex + (1 | school)").moments(&doc::schools()).expect("moments");
+    let one = model.moments(&doc::schools()).expect("moments");
+    assert!((one + other).expect_err("of different models").to_string().contains("different models"));
+}
+
+#[test]
+fn moments_that_were_changed_on_their_way_are_an_error() {
+    let moments = lmm(FORMULA).moments(&doc::schools()).expect("moments");
+    let mut sent: serde_json::Value = serde_json::to_value(&moments).expect("json");
+    sent["rows"] = 47.into();
+    let error = serde_json::from_value::<Moments>(sent).expect_err("changed").to_string();
+    assert!(error.contains("these moments") && error.contains("48"), "{error}");
+}

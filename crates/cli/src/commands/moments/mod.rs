@@ -42,7 +42,7 @@ pub(crate) fn run(args: MomentsArgs) -> anyhow::Result<Outcome> {
             0 => String::new(),
             n => format!(" ({n} more dropped for missing values)"),
         };
-        let (rows, cells) = (header.rows, header.cells.unwrap_or(0));
+        let (rows, cells) = (ingested.moments.rows, header.cells.unwrap_or(0));
         print(&format!("{}: moments of {rows} rows{dropped} in {cells} cells\n", args.out.display()))?;
     }
     Ok(Outcome::Done)

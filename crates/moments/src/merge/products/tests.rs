@@ -67,15 +67,46 @@ fn impossible_totals_are_errors() {
         let message = message(1.25, changes).expect("an error");
         assert!(message.contains(words), "`{words}` is not in: {message}");
     };
-    check(&[(1, 1, -1.0)], "the sum of squares of `x` is -1");
+    check(&[(1, 1, -1.0)], "the sum of squares of `x` is -1 (did integers overflow?");
     // Far more than the Cauchy-Schwarz bound.
     check(&[(1, 6, 1e6)], "`x` and `y` is 1000000, but their squares allow");
     // Levels that exclude each other, with a product that their squares would allow.
     check(&[(2, 3, 5.0)], "`fb` and `fc` is 5, but they are never both");
     check(&[(0, 0, 31.0)], "the constant sums to 31 over 30 rows");
-    check(&[(0, 2, 9.0)], "the same");
-    check(&[(0, 4, 3.0)], "the same");
+    check(&[(0, 2, 9.0)], "`fb` must be 1 on the rows of its level");
+    check(&[(0, 4, 3.0)], "`x:fb` must be the product of values as they are in the table");
     check(&[(2, 2, 9.5), (0, 2, 9.5)], "counts rows");
+}
+
+/// The mistake of a query that computes an interaction from shifted columns.
+#[test]
+fn products_of_shifted_columns_are_errors() {
+    let (x, z) = ([0.5, 2.0, 3.5, 1.0, 4.0, 2.5], [1.0, 3.0, 2.0, 5.0, 4.0, 7.0]);
+    let definition = |shift: f64| Definition {
+        formula: "y ~ x * z + (1 | g)".to_owned(),
+        fields: [("y", Kind::Float), ("x", Kind::Float), ("z", Kind::Float), ("g", Kind::Integer)]
+            .map(|(name, kind)| Field::new(name, kind))
+            .to_vec(),
+        levels: [].into(),
+        columns: [("1", 0.0), ("x", 0.0), ("z", shift), ("x:z", 0.0), ("y", 0.0)]
+            .map(|(name, shift)| DefinedColumn { name: name.to_owned(), shift })
+            .to_vec(),
+        ..definition(0.0)
+    };
+    let totals = |shift: f64, inside: f64| {
+        let mut cross = vec![0.0; 25];
+        for (x, z) in x.iter().zip(&z) {
+            let row = [1.0, *x, z - shift, x * (z - inside), x + z * z];
+            for (j, one) in row.iter().enumerate() {
+                row.iter().enumerate().for_each(|(k, other)| cross[j * 5 + k] += one * other);
+            }
+        }
+        Totals { rows: 6, sum_log_weights: 0.0, cross }
+    };
+    let recipe = definition(3.5).recipe().expect("a recipe");
+    assert_eq!(totals(3.5, 0.0).check_products(&recipe), Ok(()));
+    let message = totals(3.5, 3.5).check_products(&recipe).expect_err("shifted inside").to_string();
+    assert!(message.contains("`x:z` must be the product of values") && message.contains("never inside"), "{message}");
 }
 
 /// A part that lacks a level, summed with the shifts of another part.
