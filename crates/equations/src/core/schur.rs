@@ -113,6 +113,9 @@ impl CrossedPlan {
         group: usize,
         columns: &mut [f64],
     ) {
+        if self.is_plain_from(k) {
+            return self.add_plain_meetings(design, leaf, (k, group), columns);
+        }
         let (c, m, plan) = (self.effects, self.m, &self.factors[k]);
         let (r, first) = (plan.r, plan.first + group * plan.r);
         let moments = &design.core[k].moments[group * r * m..(group + 1) * r * m];
@@ -128,16 +131,7 @@ impl CrossedPlan {
         for &visit in self.visits(k, group) {
             let meeting = Meeting::new(self, design, leaf, visit, buffers);
             self.add_own(k, &meeting, visit.whole, &mut own);
-            let shard = meeting.shard;
-            if self.r == 1 && r == 1 && plan.summed(0).is_none() && self.plain_below(k) {
-                let kb = meeting.kb[0];
-                let later = visit.entry as usize + 1..shard.starts[meeting.group + 1];
-                for (&a, b) in shard.neighbours[later.clone()].iter().zip(&shard.blocks[later]) {
-                    columns[a as usize] -= b * kb;
-                }
-            } else {
-                self.subtract_others(k, &meeting, visit, columns);
-            }
+            self.subtract_others(k, &meeting, visit, columns);
             buffers = meeting.into_buffers();
         }
         for i in 0..r {
@@ -147,11 +141,43 @@ impl CrossedPlan {
         }
     }
 
-    /// Whether all core factors from k on have one coefficient that is not a sum over leaf groups, so that the
-    /// blocks of a leaf with one coefficient are numbers, one after the other.
+    /// Whether the leaf and all factors have one coefficient, so that blocks are numbers, one after the other, and
+    /// none of the core factors from k on has rows that are sums over leaf groups.
     #[inline(always)]
-    fn plain_below(&self, k: usize) -> bool {
-        self.factors.iter().all(|f| f.r == 1) && self.factors[k..].iter().all(|f| f.summed(0).is_none())
+    fn is_plain_from(&self, k: usize) -> bool {
+        self.r == 1 && self.factors.iter().all(|f| f.r == 1) && self.factors[k..].iter().all(|f| f.summed(0).is_none())
+    }
+
+    /// [`CrossedPlan::add_meetings`] where blocks are numbers.
+    #[inline(always)]
+    fn add_plain_meetings(
+        &self,
+        design: &Crossed,
+        leaf: &[LeafShardState],
+        (k, group): (usize, usize),
+        column: &mut [f64],
+    ) {
+        let (m, plan) = (self.m, &self.factors[k]);
+        let z = plan.z[0];
+        let in_leaf = plan.in_leaf[0].is_some();
+        let mut own = if in_leaf { 0.0 } else { design.core[k].moments[group * m + z] };
+        for visit in self.visits(k, group) {
+            let (shard, number) = (&design.leaf[visit.shard as usize], visit.group as usize);
+            let state = &leaf[visit.shard as usize];
+            let range = visit.entry as usize..shard.starts[number + 1];
+            let (neighbours, blocks) = (&shard.neighbours[range.clone()], &shard.blocks[range]);
+            let b = blocks[0];
+            let kb = state.kernel[number] * b;
+            own += match (in_leaf, visit.whole) {
+                (true, true) => state.t[number] * b,
+                (true, false) => state.t[number] * b + kb * (shard.moments[number * m + z] - b),
+                (false, _) => -kb * b,
+            };
+            for (&a, b) in neighbours[1..].iter().zip(&blocks[1..]) {
+                column[a as usize] -= b * kb;
+            }
+        }
+        column[plan.effects(group).start] = own;
     }
 
     /// Adds a leaf group's part of the own block of a core group.
