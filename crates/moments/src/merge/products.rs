@@ -15,7 +15,7 @@
 //! of the totals.
 
 use crate::merge::cells::{Cells, Totals};
-use crate::merge::{PartError, column_names};
+use crate::merge::{PartError, column_names, upper};
 use crate::moments::Summands;
 use std::collections::HashMap;
 use tiers_design::{Atom, Product, Recipe};
@@ -157,35 +157,37 @@ impl Products<'_> {
         let mut seen: HashMap<(Product, usize), (usize, usize)> = HashMap::new();
         let at = |i: usize, j: usize| unshifted.sums[i * self.m + j];
         let room = |i: usize, j: usize| ROUNDING * unshifted.size[i] * unshifted.size[j];
-        for i in 0..self.m {
-            for j in i..self.m {
-                let Some(product) = columns[i].times(&columns[j]) else {
-                    if at(i, j).abs() > room(i, j) {
-                        return Some(format!(
-                            "the sum of {} is {}, but they are never both other than 0: an indicator is 1 on the rows of \
-                             its own level alone",
-                            self.pair(i, j),
-                            at(i, j)
-                        ));
-                    }
-                    continue;
-                };
-                let is_one_or_zero = product.numbers().next().is_none() && power_of_y(i, j) == 0;
-                let is_count = self.recipe.weights.is_none() && is_one_or_zero;
-                if is_count && (at(i, j) - at(i, j).round()).abs() > self.totals.rows as f64 * ROUNDING {
-                    return Some(format!("the sum of {} is {}, but it counts rows", self.pair(i, j), at(i, j)));
-                }
-                let &mut (k, l) = seen.entry((product, power_of_y(i, j))).or_insert((i, j));
-                if (at(i, j) - at(k, l)).abs() > room(i, j).max(room(k, l)) {
+        // Indicators first: a wrong sum of theirs also shows in the products of shifted numbers.
+        let has_number = |j: usize| j == y || columns[j].numbers().next().is_some();
+        let mut pairs: Vec<(usize, usize)> = upper(self.m).collect();
+        pairs.sort_by_key(|&(i, j)| has_number(i) || has_number(j));
+        for (i, j) in pairs {
+            let Some(product) = columns[i].times(&columns[j]) else {
+                if at(i, j).abs() > room(i, j) {
                     return Some(format!(
-                        "the sum of {} is {}, but that of {}, which must be the same, is {}{}",
+                        "the sum of {} is {}, but they are never both other than 0: an indicator is 1 on the rows of \
+                             its own level alone",
                         self.pair(i, j),
-                        at(i, j),
-                        self.pair(k, l),
-                        at(k, l),
-                        self.usual_cause(&[i, j, k, l])
+                        at(i, j)
                     ));
                 }
+                continue;
+            };
+            let is_one_or_zero = product.numbers().next().is_none() && power_of_y(i, j) == 0;
+            let is_count = self.recipe.weights.is_none() && is_one_or_zero;
+            if is_count && (at(i, j) - at(i, j).round()).abs() > self.totals.rows as f64 * ROUNDING {
+                return Some(format!("the sum of {} is {}, but it counts rows", self.pair(i, j), at(i, j)));
+            }
+            let &mut (k, l) = seen.entry((product, power_of_y(i, j))).or_insert((i, j));
+            if (at(i, j) - at(k, l)).abs() > room(i, j).max(room(k, l)) {
+                return Some(format!(
+                    "the sum of {} is {}, but that of {}, which must be the same, is {}{}",
+                    self.pair(i, j),
+                    at(i, j),
+                    self.pair(k, l),
+                    at(k, l),
+                    self.usual_cause(&[i, j, k, l])
+                ));
             }
         }
         None

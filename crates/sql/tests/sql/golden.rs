@@ -40,7 +40,9 @@ fn parsed_part(dialect: Dialect, script: &str) -> String {
         // The grammar knows `STORED AS`, not `USING`.
         Dialect::Spark if line.starts_with("INSERT OVERWRITE DIRECTORY") => String::new(),
         // It takes a backslash as such, where Spark escapes by it.
-        Dialect::Spark => line.replace("\\'", "''"),
+        Dialect::Spark => line.replace("\\\\", "/").replace("\\'", "''"),
+        // A backtick in a name: the grammar has no escapes in names.
+        Dialect::BigQuery => line.replace("\\`", "'"),
         _ => line.to_owned(),
     };
     script.lines().map(line).collect::<Vec<_>>().join("\n")
