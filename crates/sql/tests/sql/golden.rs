@@ -55,10 +55,15 @@ fn check(name: &str, dialect: Dialect, script: &str) {
     }
     let kept = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(script, kept, "{} is another script", path.display());
-    let statements = Parser::parse_sql(&*grammar(dialect), &parsed_part(dialect, script))
-        .unwrap_or_else(|error| panic!("{name}, {dialect}: {error}"));
+    // One by one, since the grammar takes the `;` for a part of Snowflake's COPY INTO.
+    let text = parsed_part(dialect, script);
+    let statements = text.split_inclusive(";\n").filter(|statement| !statement.trim().is_empty());
+    let parse = |statement: &str| {
+        let parsed = Parser::parse_sql(&*grammar(dialect), statement.trim_end().trim_end_matches(';'));
+        parsed.unwrap_or_else(|error| panic!("{name}, {dialect}: {error}")).len()
+    };
     let expected = if name.ends_with("levels") { 1 } else { 2 };
-    assert_eq!(statements.len(), expected, "{name}, {dialect}");
+    assert_eq!(statements.map(parse).sum::<usize>(), expected, "{name}, {dialect}");
 }
 
 #[test]
