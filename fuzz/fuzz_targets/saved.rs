@@ -52,7 +52,8 @@ fn ask(texts: &saved::Texts) {
 fn columns(header: &MomentsHeader) {
     if let Ok(recipe) = header.definition.recipe() {
         let m = recipe.columns.len() + 1;
-        let (rows, sum_log_weights) = (header.rows, header.sum_log_weights);
+        // Totals of version 1.1 may hold the number of rows in place of the header.
+        let (rows, sum_log_weights) = (header.rows.unwrap_or(1), header.sum_log_weights);
         let totals = Totals { rows, sum_log_weights, cross: vec![1.0; m * m] };
         let _ = totals.check_products(&recipe);
     }
